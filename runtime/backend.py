@@ -1,0 +1,145 @@
+"""What an engine must offer to the token loop, and which engines exist.
+
+Knows the contract and the module names; imports no engine until `open_backend` is called, which
+happens in worker processes only.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime.errors import BackendUnavailable
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, OnProgress
+from runtime.plan import Placement
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back, with what a chat template needs to know."""
+
+    n_vocab: int
+    bos_text: str
+    eos_text: str
+    chat_template: str | None
+
+    def encode(self, text: str, *, parse_special: bool) -> list[int]:
+        """Token ids of `text`, without adding BOS; special tokens are recognised on request."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; may be part of a UTF-8 character; empty for control tokens
+        other than reasoning tags, which are kept as text."""
+        ...
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends a turn."""
+        ...
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What loading did, read from the engine itself. Bytes by device and part."""
+
+    engine: str
+    engine_version: str
+    n_ctx: int
+    load_seconds: float
+    buffers: dict[str, dict[str, int]]  # device -> {"weights": .., "kv_cache": .., "compute": ..}
+    notices: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """One loaded model with one sequence of cached tokens.
+
+    The token loop (`runtime.decoding`) is the only caller of the last five methods:
+    truncate, then prefill, then sample / decode in turn.
+    """
+
+    tokenizer: Tokenizer
+
+    def load(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> LoadReport: ...
+
+    def unload(self) -> None: ...
+
+    def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
+        """Prepare the sampler for a new generation; `history` feeds the repeat penalty."""
+        ...
+
+    def truncate(self, n_tokens: int) -> int:
+        """Keep the first `n_tokens` cached positions; returns how many really remain (an engine
+        that cannot rewind that far may keep fewer)."""
+        ...
+
+    def prefill(self, tokens: Sequence[int], on_progress: OnProgress, cancel: CancelToken) -> None:
+        """Evaluate tokens after the cached ones; logits of the last one become current.
+
+        Raises Cancelled within 200 ms of a cancel; the caller truncates afterwards.
+        """
+        ...
+
+    def sample(self) -> int:
+        """Draw a token from the current logits."""
+        ...
+
+    def decode(self, token: int) -> None:
+        """Evaluate one token after the cached ones; its logits become current."""
+        ...
+
+    def stage_seconds(self) -> dict[str, float]:
+        """Wall seconds per stage since `set_sampling` (empty where stages are not separate)."""
+        ...
+
+
+@dataclass(frozen=True)
+class BackendDescriptor:
+    """One engine as data: where it lives and what it can load."""
+
+    name: str
+    module: str
+    distribution: str
+    formats: tuple[str, ...]
+    device_kinds: tuple[str, ...]
+
+
+DESCRIPTORS: dict[str, BackendDescriptor] = {
+    descriptor.name: descriptor
+    for descriptor in (
+        BackendDescriptor(
+            "llamacpp",
+            "runtime.backends.llamacpp",
+            "llama-cpp-python",
+            ("gguf",),
+            ("CPU", "GPU", "RPC"),
+        ),
+        BackendDescriptor(
+            "onnx", "runtime.backends.onnx", "onnxruntime", ("onnx",), ("CPU", "GPU", "NPU")
+        ),
+        BackendDescriptor(
+            "genai",
+            "runtime.backends.genai",
+            "onnxruntime-genai",
+            ("genai", "onnx"),
+            ("CPU", "GPU"),
+        ),
+        BackendDescriptor("fake", "runtime.backends.fake", "", ("fake",), ("CPU",)),
+    )
+}
+
+
+def open_backend(name: str) -> Backend:
+    """Import one engine's adapter (module attribute `open_engine`) and return an empty backend.
+
+    Raises BackendUnavailable with the import error as the reason.
+    """
+    descriptor = DESCRIPTORS.get(name)
+    if descriptor is None:
+        raise BackendUnavailable(backend=name, reason="unknown engine")
+    try:
+        module = importlib.import_module(descriptor.module)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise BackendUnavailable(backend=name, reason=str(error)) from error
+    backend: Backend = module.open_engine()
+    return backend

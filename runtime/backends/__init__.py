@@ -1,0 +1,1 @@
+"""The engine adapters, one module each; nothing is imported here so that engines load on demand."""

@@ -1,0 +1,95 @@
+"""The errors of the runtime layer. They carry facts; `app.explain` alone words them.
+
+EngineError
+├── ModelFileError            a file that cannot be used: path, detail
+│   ├── CorruptFile
+│   └── UnsupportedModel
+├── BackendUnavailable        engine missing or refused: backend, reason
+├── DeviceUnavailable         device id, reason
+├── DoesNotFit                needed, available, device, suggestion
+├── ContextOverflow           n_tokens, n_ctx
+├── InvalidRequest            field, reason
+└── WorkerError               the worker process: kind, facts
+    ├── WorkerStartFailed
+    ├── ProtocolMismatch
+    ├── WorkerStalled
+    └── WorkerDied            exit: see runtime.client.WorkerExit
+
+Every class is registered by name so that an error can cross the pipe as {type, facts} and be rebuilt.
+"""
+
+from typing import Any, ClassVar
+
+
+class EngineError(Exception):
+    """Base of all runtime errors; `facts` are JSON values."""
+
+    registry: ClassVar[dict[str, type["EngineError"]]] = {}
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(", ".join(f"{key}={value!r}" for key, value in facts.items()))
+        self.facts: dict[str, Any] = facts
+
+    def __init_subclass__(cls) -> None:
+        EngineError.registry[cls.__name__] = cls
+
+    def to_json(self) -> dict[str, Any]:
+        return {"type": type(self).__name__, "facts": self.facts}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> "EngineError":
+        """Rebuild an error that crossed the pipe; an unknown type becomes EngineError."""
+        cls = EngineError.registry.get(str(data.get("type")), EngineError)
+        return cls(**data.get("facts", {}))
+
+
+class ModelFileError(EngineError):
+    """facts: path, detail, and tensor where one is to blame."""
+
+
+class CorruptFile(ModelFileError):
+    """The file's bytes contradict its format."""
+
+
+class UnsupportedModel(ModelFileError):
+    """The file is sound, but of a kind no engine here can run."""
+
+
+class BackendUnavailable(EngineError):
+    """facts: backend, reason."""
+
+
+class DeviceUnavailable(EngineError):
+    """facts: device, reason."""
+
+
+class DoesNotFit(EngineError):
+    """facts: device, needed, available (bytes), suggestion (JSON of the nearest plan or None)."""
+
+
+class ContextOverflow(EngineError):
+    """facts: n_tokens, n_ctx."""
+
+
+class InvalidRequest(EngineError):
+    """facts: field, reason."""
+
+
+class WorkerError(EngineError):
+    """Base of what can go wrong with the worker process itself."""
+
+
+class WorkerStartFailed(WorkerError):
+    """facts: command, reason, stderr_tail."""
+
+
+class ProtocolMismatch(WorkerError):
+    """facts: expected, got."""
+
+
+class WorkerStalled(WorkerError):
+    """facts: seconds, doing."""
+
+
+class WorkerDied(WorkerError):
+    """facts: kind, signal, exit_code, stderr_tail (see runtime.client.WorkerExit)."""

@@ -1,0 +1,84 @@
+"""The values of one generation: what is asked, what streams back, what was measured.
+
+Plain data that crosses the worker's pipe as JSON; knows no engine and no template.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "context", "loop", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. `reasoning` is what the assistant thought; templates never see it again."""
+
+    role: Role
+    content: str
+    reasoning: str = ""
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """Sampling of the next token. temperature 0 is greedy; top_k 0 and top_p 1 switch a filter off.
+
+    seed None draws a new one per request.
+    """
+
+    temperature: float = 0.6
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.0
+    repeat_penalty: float = 1.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """What to generate. `max_tokens` None means until the context is full."""
+
+    id: str
+    messages: tuple[Message, ...]
+    sampling: SamplingParams = field(default_factory=SamplingParams)
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    continue_last: bool = False  # go on with an assistant message that was cut
+
+
+@dataclass(frozen=True)
+class TokenChunk:
+    """A piece of the answer: text of one or more tokens. `tokens` counts the tokens in it."""
+
+    request_id: str
+    text: str
+    is_reasoning: bool
+    tokens: int
+
+
+@dataclass(frozen=True)
+class GenerationStats:
+    """What one generation did and cost. Seconds are wall time on the worker's monotonic clock.
+
+    decode_tps excludes the first token, whose time belongs to prefill. Shares sum to about 1.
+    """
+
+    request_id: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    reasoning_tokens: int
+    time_to_first_token: float
+    prefill_seconds: float
+    decode_seconds: float
+    prefill_tps: float | None
+    decode_tps: float | None
+    peak_memory: int  # bytes, resident set of the worker at its highest
+    engine_share: float = 1.0
+    sampling_share: float = 0.0
+    other_share: float = 0.0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()  # codes worded by app.explain, e.g. "thinking_cut", "system_folded"

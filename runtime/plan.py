@@ -1,0 +1,115 @@
+"""Plans as values: where each part of a model goes, the memory it takes, the speed expected.
+
+Knows no policy: `runtime.placement` makes plans, `runtime.memory` and `runtime.speed` fill them in.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+EngineName = Literal["llamacpp", "onnx", "genai", "remote", "fake"]
+Policy = Literal["auto", "split", "full"]
+KvCacheType = Literal["f16", "q8_0", "q4_0", "f32"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a plan is as it is: a code and its facts; `app.explain` words it."""
+
+    code: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A predicted figure with its 80 % interval, all in the same unit."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerRange:
+    """Blocks first..last (inclusive, counted from 0) on one device."""
+
+    device: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Everything an engine needs to be told to load a model. Input embeddings are always on the CPU."""
+
+    engine: EngineName
+    layers: tuple[LayerRange, ...]
+    lm_head_device: str
+    n_ctx: int
+    n_batch: int = 2048
+    n_ubatch: int = 512
+    kv_type_k: KvCacheType = "f16"
+    kv_type_v: KvCacheType = "f16"
+    n_threads: int = 1
+    n_threads_batch: int = 1
+    flash_attention: bool = True
+    sequences: int = 1
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Bytes a plan takes on one device."""
+
+    device: str
+    weights: int
+    kv_cache: int
+    compute_buffer: int
+    overhead: int = 0  # process, runtime libraries, tokenizer: host memory only
+    available: int = 0  # free on the device when planned
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv_cache + self.compute_buffer + self.overhead
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Memory per device; `exact` when the engine itself reported it without allocating."""
+
+    devices: tuple[DeviceMemory, ...]
+    exact: bool = False
+
+    @property
+    def total(self) -> int:
+        return sum(device.total for device in self.devices)
+
+
+@dataclass(frozen=True)
+class SpeedEstimate:
+    """Predicted tokens per second. `decode_at_depth` maps context tokens to tok/s."""
+
+    prefill_tps: Interval
+    decode_tps: Interval
+    decode_at_depth: dict[int, Interval]
+    basis: Literal["bandwidth", "calibrated", "measured"]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A plan that was not chosen, and why."""
+
+    placement: Placement
+    memory_total: int
+    decode_tps: Interval | None
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A promise: memory within 5 % or 200 MB, speed within its interval."""
+
+    placement: Placement
+    memory: MemoryEstimate
+    speed: SpeedEstimate | None
+    fits: Literal["fits", "tight", "does_not_fit"]
+    reasons: tuple[Reason, ...]
+    alternatives: tuple[Alternative, ...] = ()
