@@ -15,7 +15,7 @@ EngineError
     ├── WorkerStalled
     └── WorkerDied            exit: see runtime.client.WorkerExit
 
-Every class is registered by name so that an error can cross the pipe as {type, facts} and be rebuilt.
+Every class is registered by name, so an error can cross the pipe as {type, facts} and be rebuilt.
 """
 
 from typing import Any, ClassVar

@@ -39,7 +39,7 @@ class LayerRange:
 
 @dataclass(frozen=True)
 class Placement:
-    """Everything an engine needs to be told to load a model. Input embeddings are always on the CPU."""
+    """What an engine must be told to load a model. Input embeddings are always on the CPU."""
 
     engine: EngineName
     layers: tuple[LayerRange, ...]

@@ -1,0 +1,198 @@
+"""Reads the header of a GGUF file: metadata and the tensor table, never the weights.
+
+Works on any bytes-like object (a memory map, or the first megabytes of a remote file) and trusts
+nothing in it: every count and length is checked against the bytes at hand before it is used, so a
+hostile header costs neither memory nor a crash. Does not know what the metadata mean.
+
+Format: the GGUF specification, version 2 and 3 (ggml-org/ggml, docs/gguf.md).
+"""
+
+import mmap
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
+MAX_DIMS = 4
+MAX_ALIGNMENT = 1 << 20
+_SCALARS = {
+    0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?",
+    10: "<Q", 11: "<q", 12: "<d",
+}  # fmt: skip
+_STRING, _ARRAY = 8, 9
+_MIN_KV_BYTES = 8 + 4 + 1
+_MIN_TENSOR_BYTES = 8 + 4 + 4 + 8
+
+
+class HeaderError(ValueError):
+    """The bytes contradict the format: `detail` says how, `tensor` where, if one is to blame."""
+
+    def __init__(self, detail: str, tensor: str = "") -> None:
+        super().__init__(f"{detail} ({tensor})" if tensor else detail)
+        self.detail = detail
+        self.tensor = tensor
+
+
+class HeaderTruncated(HeaderError):
+    """The header goes on past the bytes given: at least `needed` bytes are required."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(f"the header needs at least {needed} bytes")
+        self.needed = needed
+
+
+@dataclass(frozen=True)
+class GgufTensor:
+    """One row of the tensor table. `dims` is in GGUF order: the contiguous dimension first."""
+
+    name: str
+    dims: tuple[int, ...]
+    format: str
+    offset: int  # from the start of the data section
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """Everything before the weights. `data_offset` is where they begin in the file."""
+
+    version: int
+    metadata: dict[str, Any]
+    tensors: tuple[GgufTensor, ...]
+    data_offset: int
+
+    @property
+    def file_size(self) -> int:
+        """The smallest size a file with this header can have."""
+        ends = [tensor.offset + tensor.nbytes for tensor in self.tensors]
+        return self.data_offset + max(ends, default=0)
+
+
+class _Cursor:
+    def __init__(self, data: bytes | mmap.mmap) -> None:
+        self.view = memoryview(data)
+        self.at = 0
+
+    def require(self, count: int) -> None:
+        if count > len(self.view) - self.at:
+            raise HeaderTruncated(self.at + count)
+
+    def scalar(self, code: str) -> Any:
+        size = struct.calcsize(code)
+        self.require(size)
+        (value,) = struct.unpack_from(code, self.view, self.at)
+        self.at += size
+        return value
+
+    def string(self) -> str:
+        length = self.scalar("<Q")
+        self.require(length)
+        raw = bytes(self.view[self.at : self.at + length])
+        self.at += length
+        return raw.decode("utf-8", errors="replace")
+
+    def value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self.string()
+        if kind == _ARRAY:
+            return self.array()
+        if kind not in _SCALARS:
+            raise HeaderError(f"unknown metadata type {kind}")
+        return self.scalar(_SCALARS[kind])
+
+    def array(self) -> Any:
+        kind = self.scalar("<I")
+        count = self.scalar("<Q")
+        if kind == _ARRAY:
+            raise HeaderError("nested arrays are not supported")
+        if kind == _STRING:
+            self.require(count * 8)
+            return [self.string() for _ in range(count)]
+        if kind not in _SCALARS:
+            raise HeaderError(f"unknown metadata type {kind}")
+        code = _SCALARS[kind]
+        size = struct.calcsize(code)
+        self.require(count * size)
+        values = struct.unpack_from(f"<{count}{code[1:]}", self.view, self.at)
+        self.at += count * size
+        return list(values)
+
+
+def read_header(data: bytes | mmap.mmap, file_size: int | None = None) -> GgufHeader:
+    """Parse the header at the start of `data`.
+
+    With `file_size`, tensors that end past it are refused. Raises HeaderTruncated when `data` is
+    too short for the header itself, HeaderError for everything else.
+    """
+    cursor = _Cursor(data)
+    cursor.require(4)
+    if bytes(cursor.view[:4]) != b"GGUF":
+        raise HeaderError("the file does not begin with the GGUF magic")
+    cursor.at = 4
+    version = cursor.scalar("<I")
+    if version not in (2, 3):
+        raise HeaderError(f"GGUF version {version} is not supported")
+    n_tensors, n_kv = cursor.scalar("<Q"), cursor.scalar("<Q")
+    _plausible(n_tensors, _MIN_TENSOR_BYTES, "tensor count", file_size)
+    _plausible(n_kv, _MIN_KV_BYTES, "metadata count", file_size)
+    metadata: dict[str, Any] = {}
+    for _ in range(n_kv):
+        key = cursor.string()
+        if key in metadata:
+            raise HeaderError(f"metadata key {key[:80]!r} appears twice")
+        metadata[key] = cursor.value(cursor.scalar("<I"))
+    tensors = _tensor_table(cursor, n_tensors)
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
+        raise HeaderError(f"alignment {alignment!r} is impossible")
+    data_offset = -(-cursor.at // alignment) * alignment
+    header = GgufHeader(version, metadata, tensors, data_offset)
+    _check_extents(header, file_size)
+    return header
+
+
+def _plausible(count: int, smallest: int, what: str, file_size: int | None) -> None:
+    limit = (file_size if file_size is not None else 1 << 40) // smallest
+    if count > limit:
+        raise HeaderError(f"{what} {count} is larger than the file could hold")
+
+
+def _tensor_table(cursor: _Cursor, count: int) -> tuple[GgufTensor, ...]:
+    tensors: dict[str, GgufTensor] = {}
+    for _ in range(count):
+        name = cursor.string()
+        n_dims = cursor.scalar("<I")
+        if not 1 <= n_dims <= MAX_DIMS:
+            raise HeaderError(f"{n_dims} dimensions", name)
+        dims = tuple(cursor.scalar("<Q") for _ in range(n_dims))
+        kind, offset = cursor.scalar("<I"), cursor.scalar("<Q")
+        if name in tensors:
+            raise HeaderError("the tensor appears twice", name)
+        format_name, nbytes = _format_of(kind, dims, name)
+        tensors[name] = GgufTensor(name, dims, format_name, offset, nbytes)
+    return tuple(tensors.values())
+
+
+def _format_of(kind: int, dims: tuple[int, ...], name: str) -> tuple[str, int]:
+    try:
+        quant_type = GGMLQuantizationType(kind)
+    except ValueError:
+        raise HeaderError(f"unknown tensor type {kind}", name) from None
+    block, size = GGML_QUANT_SIZES[quant_type]
+    elements = 1
+    for dim in dims:
+        elements *= dim
+    if elements <= 0 or elements >= 1 << 62:
+        raise HeaderError(f"dimensions {dims} are impossible", name)
+    if dims[0] % block:
+        raise HeaderError(f"row of {dims[0]} is not a multiple of the block {block}", name)
+    return quant_type.name, elements // block * size
+
+
+def _check_extents(header: GgufHeader, file_size: int | None) -> None:
+    if file_size is None:
+        return
+    for tensor in header.tensors:
+        if header.data_offset + tensor.offset + tensor.nbytes > file_size:
+            raise HeaderError("the tensor's data lie past the end of the file", tensor.name)
