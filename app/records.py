@@ -1,0 +1,97 @@
+"""What the store holds, as values: conversations, messages, attachments and runs.
+
+Plain data; knows no SQL and no widget.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runtime.generation import Role
+from runtime.plan import Interval
+
+MessageState = Literal["streaming", "finished", "cut"]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file whose text goes into the prompt. `tokens` is 0 while it has not been counted."""
+
+    name: str
+    text: str
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One conversation. Times are seconds since the epoch; `head_id` is the leaf being shown.
+
+    `options` holds what is set for this conversation alone: model, n_ctx, kv_type, sampling, system
+    text.
+    """
+
+    id: int
+    title: str
+    created: float
+    updated: float
+    head_id: int | None = None
+    pinned: bool = False
+    folder: str = ""
+    title_set: bool = False
+    deleted: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredMessage:
+    """One message. Messages with the same parent are branches of one another.
+
+    state: "streaming" while chunks arrive, "finished", or "cut" (stopped, crashed or out of room).
+    `stats` is the JSON of GenerationStats plus what the window adds (predicted speed, device).
+    """
+
+    id: int
+    conversation_id: int
+    parent_id: int | None
+    role: Role
+    content: str
+    reasoning: str
+    state: MessageState
+    created: float
+    model: str = ""
+    stats: dict[str, Any] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """One message found, with an excerpt in which matches stand between \\x02 and \\x03."""
+
+    conversation_id: int
+    message_id: int
+    title: str
+    excerpt: str
+    updated: float
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One generation as it was promised and as it went: the material predictions learn from.
+
+    Speeds are tokens per second, memory is bytes, time is seconds since the epoch. `placement` and
+    `stats` are the JSON forms of Placement and GenerationStats.
+    """
+
+    time: float
+    model: str
+    model_sha256: str
+    engine: str
+    engine_version: str
+    devices: tuple[str, ...]
+    placement: dict[str, Any]
+    predicted_prefill_tps: Interval | None
+    predicted_decode_tps: Interval | None
+    measured_prefill_tps: float | None
+    measured_decode_tps: float | None
+    predicted_memory: int
+    measured_memory: int
+    stats: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,238 @@
+"""Every setting, declared once: type, default, group, title, help, and the values it may take.
+
+The settings dialog, the command line and the documentation are generated from these declarations.
+Knows JSON and one path that it is given; knows no widget. Precedence: default, then the file, then
+the environment (STILLROOM_<NAME>), then what the caller overrides.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from app.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+ENVIRONMENT_PREFIX = "STILLROOM_"
+
+
+def _setting(
+    default: Any,
+    group: str,
+    title: str,
+    help_text: str,
+    *,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    secret: bool = False,
+) -> Any:
+    metadata = {
+        "group": group,
+        "title": title,
+        "help": help_text,
+        "choices": choices,
+        "minimum": minimum,
+        "maximum": maximum,
+        "secret": secret,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The user's settings. `extra` keeps keys of the file that this version does not know."""
+
+    theme: str = _setting(
+        "system", "Appearance", "Theme", "Light, dark, or as the system.",
+        choices=("system", "light", "dark"),
+    )  # fmt: skip
+    language: str = _setting(
+        "system", "Appearance", "Language", "Language of the window, from the next start on.",
+        choices=("system", "en", "zh_CN"),
+    )  # fmt: skip
+    text_scale: int = _setting(
+        100, "Appearance", "Text size", "Size of all text, in percent.", minimum=80, maximum=200
+    )
+    show_thinking: bool = _setting(
+        False, "Chat", "Unfold thinking", "Show the whole of what a model thinks, not one line."
+    )
+    enter_sends: bool = _setting(
+        True,
+        "Chat",
+        "Enter sends",
+        "Enter sends, Shift+Enter breaks the line; off: the reverse.",
+    )
+    confirm_links: bool = _setting(
+        True, "Chat", "Ask before opening links", "Links open in the web browser after a question."
+    )
+    notify: bool = _setting(
+        True, "Chat", "Notify when done",
+        "Tell when a long answer or a download is finished and the window is not in front.",
+    )  # fmt: skip
+    policy: str = _setting(
+        "auto", "Models", "Placement", "Where the LM head goes when a model is loaded.",
+        choices=("auto", "split", "full"),
+    )  # fmt: skip
+    context: int = _setting(
+        0, "Models", "Context", "Tokens of context to plan for; 0 lets the plan decide.",
+        minimum=0, maximum=1_048_576,
+    )  # fmt: skip
+    kv_cache: str = _setting(
+        "auto", "Models", "KV cache type", "Number format of the KV cache.",
+        choices=("auto", "f16", "q8_0", "q4_0"),
+    )  # fmt: skip
+    engine: str = _setting(
+        "auto", "Models", "Engine", "Which engine runs a model that several can run.",
+        choices=("auto", "llamacpp", "onnx", "genai"),
+    )  # fmt: skip
+    threads: int = _setting(
+        0, "Models", "CPU threads", "Threads an engine may use; 0 lets the plan decide.",
+        minimum=0, maximum=512,
+    )  # fmt: skip
+    models_folder: str = _setting(
+        "", "Models", "Models folder", "Where models are kept; empty for the usual place."
+    )
+    last_model: str = _setting(
+        "", "Models", "Last model", "The model chosen when the window opens."
+    )
+    hub_endpoint: str = _setting(
+        "", "Network", "Hub address", "Address of a mirror of the hub; empty for the official one."
+    )
+    offline: bool = _setting(
+        False, "Network", "Stay offline", "Refuse every request, even one that is asked for."
+    )
+    remote_endpoint: str = _setting(
+        "", "Network", "Remote engine", "Address of an OpenAI-compatible server to run models on."
+    )
+    server_port: int = _setting(
+        8642, "Network", "Server port", "Port of the local server, on this machine only.",
+        minimum=1, maximum=65535,
+    )  # fmt: skip
+    tour_done: bool = _setting(False, "Window", "Tour seen", "Whether the tour was closed.")
+    show_inspector: bool = _setting(
+        True, "Window", "Show the side panel", "Whether the panel with model and plan is open."
+    )
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def with_value(self, name: str, value: Any) -> "Settings":
+        """A copy with one setting changed; text is converted. Raises SettingsError."""
+        return replace(self, **{name: parse(name, value)})
+
+
+DECLARATIONS = {f.name: f for f in fields(Settings) if f.name != "extra"}
+
+
+def parse(name: str, value: Any) -> Any:
+    """`value` as the setting's type, checked against its declaration. Raises SettingsError."""
+    declaration = DECLARATIONS.get(name)
+    if declaration is None:
+        raise SettingsError(key=name, reason="unknown")
+    default = declaration.default
+    try:
+        converted = _convert(value, type(default))
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            key=name, reason="type", value=str(value), expected=type(default).__name__
+        ) from error
+    choices = declaration.metadata["choices"]
+    if choices and converted not in choices:
+        raise SettingsError(key=name, reason="choice", value=converted, choices=list(choices))
+    low, high = declaration.metadata["minimum"], declaration.metadata["maximum"]
+    if (low is not None and converted < low) or (high is not None and converted > high):
+        raise SettingsError(key=name, reason="range", value=converted, minimum=low, maximum=high)
+    return converted
+
+
+def load(
+    path: Path, environment: Mapping[str, str] | None = None, **overrides: Any
+) -> tuple[Settings, tuple[SettingsError, ...]]:
+    """Settings from a file (missing is fine), the environment and overrides, with what was wrong.
+
+    A bad value leaves the default in place and is reported; it never stops the program.
+    """
+    problems: list[SettingsError] = []
+    stored = _read(path, problems)
+    values: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in stored.items():
+        if key in DECLARATIONS:
+            _take(values, key, value, problems)
+        elif key != "version":
+            extra[key] = value
+    for name in DECLARATIONS:
+        text = (environment or {}).get(ENVIRONMENT_PREFIX + name.upper())
+        if text is not None:
+            _take(values, name, text, problems)
+    for name, value in overrides.items():
+        _take(values, name, value, problems)
+    return Settings(**values, extra=extra), tuple(problems)
+
+
+def save(settings: Settings, path: Path) -> None:
+    """Write what differs from the defaults, and unknown keys, whole or not at all."""
+    data: dict[str, Any] = {"version": VERSION, **settings.extra}
+    for name, declaration in DECLARATIONS.items():
+        value = getattr(settings, name)
+        if value != declaration.default:
+            data[name] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(data, file, indent=2, sort_keys=True)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise SettingsError(key="", reason="write", path=str(path), detail=str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        problems.append(SettingsError(key="", reason="read", path=str(path), detail=str(error)))
+        return {}
+    if not isinstance(data, dict):
+        problems.append(
+            SettingsError(key="", reason="read", path=str(path), detail="not an object")
+        )
+        return {}
+    return data
+
+
+def _take(values: dict[str, Any], name: str, value: Any, problems: list[SettingsError]) -> None:
+    try:
+        values[name] = parse(name, value)
+    except SettingsError as error:
+        log.warning("setting left at its default: %s", error)
+        problems.append(error)
+
+
+def _convert(value: Any, kind: type) -> Any:
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        words = {"true": True, "1": True, "yes": True, "on": True}
+        words |= {"false": False, "0": False, "no": False, "off": False}
+        if str(value).lower() not in words:
+            raise ValueError(value)
+        return words[str(value).lower()]
+    if kind is int:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise ValueError(value)
+        return int(value)
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
