@@ -7,9 +7,10 @@ hostile header costs neither memory nor a crash. Does not know what the metadata
 Format: the GGUF specification, version 2 and 3 (ggml-org/ggml, docs/gguf.md).
 """
 
+import itertools
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
@@ -55,12 +56,17 @@ class GgufTensor:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """Everything before the weights. `data_offset` is where they begin in the file."""
+    """Everything before the weights. `data_offset` is where they begin in the file.
+
+    `value_types` holds the GGUF type number of each metadata value, and of an array's elements
+    (-1 for a scalar), for writers that must copy them as they are.
+    """
 
     version: int
     metadata: dict[str, Any]
     tensors: tuple[GgufTensor, ...]
     data_offset: int
+    value_types: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def file_size(self) -> int:
@@ -83,6 +89,11 @@ class _Cursor:
         self.require(size)
         (value,) = struct.unpack_from(code, self.view, self.at)
         self.at += size
+        return value
+
+    def peek(self, code: str) -> Any:
+        value = self.scalar(code)
+        self.at -= struct.calcsize(code)
         return value
 
     def string(self) -> str:
@@ -137,17 +148,20 @@ def read_header(data: bytes | mmap.mmap, file_size: int | None = None) -> GgufHe
     _plausible(n_tensors, _MIN_TENSOR_BYTES, "tensor count", file_size)
     _plausible(n_kv, _MIN_KV_BYTES, "metadata count", file_size)
     metadata: dict[str, Any] = {}
+    value_types: dict[str, tuple[int, int]] = {}
     for _ in range(n_kv):
         key = cursor.string()
         if key in metadata:
             raise HeaderError(f"metadata key {key[:80]!r} appears twice")
-        metadata[key] = cursor.value(cursor.scalar("<I"))
+        kind = cursor.scalar("<I")
+        value_types[key] = (kind, cursor.peek("<I") if kind == _ARRAY else -1)
+        metadata[key] = cursor.value(kind)
     tensors = _tensor_table(cursor, n_tensors)
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
         raise HeaderError(f"alignment {alignment!r} is impossible")
     data_offset = -(-cursor.at // alignment) * alignment
-    header = GgufHeader(version, metadata, tensors, data_offset)
+    header = GgufHeader(version, metadata, tensors, data_offset, value_types)
     _check_extents(header, file_size)
     return header
 
@@ -191,6 +205,10 @@ def _format_of(kind: int, dims: tuple[int, ...], name: str) -> tuple[str, int]:
 
 
 def _check_extents(header: GgufHeader, file_size: int | None) -> None:
+    ordered = sorted(header.tensors, key=lambda tensor: tensor.offset)
+    for before, after in itertools.pairwise(ordered):
+        if before.offset + before.nbytes > after.offset:
+            raise HeaderError(f"the tensor's data overlap those of {before.name}", after.name)
     if file_size is None:
         return
     for tensor in header.tensors:
