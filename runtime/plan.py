@@ -4,7 +4,9 @@ Knows no policy: `runtime.placement` makes plans, `runtime.memory` and `runtime.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+from runtime.shape import ModelShape, WeightBytes
 
 EngineName = Literal["llamacpp", "onnx", "genai", "remote", "fake"]
 Policy = Literal["auto", "split", "full"]
@@ -113,3 +115,43 @@ class Plan:
     fits: Literal["fits", "tight", "does_not_fit"]
     reasons: tuple[Reason, ...]
     alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanModel:
+    """What a plan must know of a model: from a file's header or from a catalog entry alone.
+
+    `formats` are the containers at hand ("gguf", "onnx", "genai"); `block_format` names the blocks'
+    weight format ("Q4_0", "Q4_K", "int4-b32" ...); `reasoning` models get a longer context.
+    `exact_weights` is False when the bytes were worked out from the shape instead of read.
+    """
+
+    shape: ModelShape
+    weights: WeightBytes
+    formats: tuple[str, ...] = ("gguf",)
+    block_format: str = ""
+    reasoning: bool = False
+    exact_weights: bool = True
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What the user fixed; None leaves the choice to the planner.
+
+    `device` is a Device id. `n_ctx` is the context of each of `sequences` sequences.
+    """
+
+    policy: Policy = "auto"
+    device: str | None = None
+    n_ctx: int | None = None
+    kv_type: KvCacheType | None = None
+    engine: EngineName | None = None
+    n_threads: int | None = None
+    sequences: int = 1
+    n_ubatch: int = 512
+
+
+class SpeedPredictor(Protocol):
+    """Predicts a placement's speed; None when nothing is known about one of its devices."""
+
+    def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate | None: ...

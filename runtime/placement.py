@@ -1,0 +1,388 @@
+"""plan(): where each part of a model goes, with reasons, alternatives and a promise of memory.
+
+Knows the policies (split, full, auto), the context rule and what to suggest when nothing fits.
+Knows no engine and no file; memory comes from `runtime.memory`, speed from the given predictor.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from runtime.backend import DESCRIPTORS
+from runtime.cores import available_cores
+from runtime.devices import Device
+from runtime.errors import BackendUnavailable, DeviceUnavailable, DoesNotFit, InvalidRequest
+from runtime.memory import estimate
+from runtime.plan import (
+    Alternative,
+    EngineName,
+    KvCacheType,
+    LayerRange,
+    MemoryEstimate,
+    Placement,
+    Plan,
+    PlanModel,
+    PlanRequest,
+    Policy,
+    Reason,
+    SpeedEstimate,
+    SpeedPredictor,
+)
+
+DEFAULT_CONTEXT = 8192
+REASONING_CONTEXT = 16384
+SMALLEST_CONTEXT = 512
+CONTEXT_STEPS = (131072, 65536, 32768, 16384, 8192, 4096, 2048, 1024, SMALLEST_CONTEXT)
+RESERVE_SHARE = 0.03  # of what is free stays free: other programs move while a model loads
+TIGHT_SHARE = 0.85
+ENGINES: tuple[EngineName, ...] = ("llamacpp", "onnx", "genai", "fake")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A placement under consideration."""
+
+    placement: Placement
+    memory: MemoryEstimate
+    speed: SpeedEstimate | None
+    label: str  # "cpu", "full", "split", "partial"
+
+    @property
+    def decode_tps(self) -> float | None:
+        return self.speed.decode_tps.median if self.speed else None
+
+
+def plan(
+    model: PlanModel,
+    devices: Sequence[Device],
+    request: PlanRequest | None = None,
+    speed: SpeedPredictor | None = None,
+) -> Plan:
+    """The best placement that fits, by predicted decode speed where it is known.
+
+    Raises DoesNotFit (with the nearest request that fits as `suggestion`), DeviceUnavailable,
+    BackendUnavailable when no engine runs the formats at hand, InvalidRequest for a context beyond
+    the model's.
+    """
+    request = request or PlanRequest()
+    _check(model, request)
+    usable = _usable(devices, request)
+    n_ctx = request.n_ctx or default_context(model, usable, request)
+    fitting: list[Candidate] = []
+    refused: list[Candidate] = []
+    for candidate in _candidates(model, usable, replace(request, n_ctx=n_ctx), speed):
+        (fitting if fits(candidate.memory) else refused).append(candidate)
+    if not fitting:
+        raise _does_not_fit(model, usable, request, refused)
+    chosen, why = _choose(fitting, request)
+    reasons = (*why, *_reasons(model, request, chosen, n_ctx, devices))
+    return Plan(
+        placement=chosen.placement,
+        memory=chosen.memory,
+        speed=chosen.speed,
+        fits="tight" if tight(chosen.memory) else "fits",
+        reasons=reasons,
+        alternatives=_alternatives(chosen, fitting, refused),
+    )
+
+
+def fits(memory: MemoryEstimate) -> bool:
+    """Whether every device keeps its reserve free."""
+    return all(d.total <= d.available * (1 - RESERVE_SHARE) for d in memory.devices)
+
+
+def tight(memory: MemoryEstimate) -> bool:
+    """Whether it fits with little room left."""
+    return any(d.total > d.available * TIGHT_SHARE for d in memory.devices)
+
+
+def default_context(model: PlanModel, devices: Sequence[Device], request: PlanRequest) -> int:
+    """The largest step up to 8192 tokens (16384 for reasoning models) that fits; the smallest step
+    if none does, so that the refusal can tell how much is missing."""
+    wanted = REASONING_CONTEXT if model.reasoning else DEFAULT_CONTEXT
+    limit = min(model.shape.context_length, wanted)
+    for n_ctx in [limit, *(step for step in CONTEXT_STEPS if step < limit)]:
+        if _any_fits(model, devices, replace(request, n_ctx=n_ctx)):
+            return n_ctx
+    return min(SMALLEST_CONTEXT, limit)
+
+
+def _any_fits(model: PlanModel, devices: Sequence[Device], request: PlanRequest) -> bool:
+    return any(fits(candidate.memory) for candidate in _candidates(model, devices, request, None))
+
+
+def _check(model: PlanModel, request: PlanRequest) -> None:
+    limit = model.shape.context_length
+    if request.n_ctx is not None and not 0 < request.n_ctx <= limit:
+        raise InvalidRequest(field="n_ctx", reason=f"must be between 1 and {limit}")
+    if request.kv_type is not None and request.kv_type not in get_args(KvCacheType):
+        raise InvalidRequest(field="kv_type", reason=f"one of {', '.join(get_args(KvCacheType))}")
+    if request.policy not in get_args(Policy):
+        raise InvalidRequest(field="policy", reason=f"one of {', '.join(get_args(Policy))}")
+    if request.sequences < 1:
+        raise InvalidRequest(field="sequences", reason="must be at least 1")
+    if request.n_threads is not None and request.n_threads < 1:
+        raise InvalidRequest(field="n_threads", reason="must be at least 1")
+
+
+def _usable(devices: Sequence[Device], request: PlanRequest) -> tuple[Device, ...]:
+    """The CPU and what may be used beside it."""
+    if request.device is not None:
+        wanted = next((d for d in devices if d.id == request.device), None)
+        if wanted is None:
+            known = [device.id for device in devices]
+            raise DeviceUnavailable(device=request.device, reason="unknown device", known=known)
+        if not wanted.usable:
+            raise DeviceUnavailable(device=wanted.id, reason=wanted.unavailable_reason)
+    usable = tuple(
+        device
+        for device in devices
+        if device.usable and (device.kind == "CPU" or request.device in (None, device.id))
+    )
+    if not any(device.kind == "CPU" for device in usable):
+        raise DeviceUnavailable(device="cpu", reason="not detected")
+    return usable
+
+
+def _engines(model: PlanModel, request: PlanRequest) -> list[EngineName]:
+    engines = [e for e in ENGINES if set(DESCRIPTORS[e].formats) & set(model.formats)]
+    if request.engine is not None:
+        if request.engine not in engines:
+            raise BackendUnavailable(
+                backend=request.engine, reason="cannot read the formats at hand: "
+                + ", ".join(model.formats),
+            )  # fmt: skip
+        return [request.engine]
+    if not engines:
+        raise BackendUnavailable(backend="any", reason=f"no engine reads {model.formats}")
+    return engines
+
+
+def _candidates(
+    model: PlanModel,
+    devices: Sequence[Device],
+    request: PlanRequest,
+    speed: SpeedPredictor | None,
+) -> Iterator[Candidate]:
+    """Every placement worth comparing, fitting or not; `request.n_ctx` is set."""
+    cpu = next(device for device in devices if device.kind == "CPU")
+    for engine in _engines(model, request):
+        base = _base(engine, cpu, request)
+        for label, placement in _placements(model, base, devices, request):
+            memory = estimate(model.shape, model.weights, placement, devices)
+            predicted = speed.predict(model, placement) if speed else None
+            yield Candidate(placement, _shared(memory, devices), predicted, label)
+
+
+def _base(engine: EngineName, cpu: Device, request: PlanRequest) -> Placement:
+    threads = request.n_threads or available_cores(cpu.cores or None, cpu.threads or None)
+    kv_type = request.kv_type or "f16"
+    return Placement(
+        engine=engine,
+        layers=(),
+        lm_head_device="cpu",
+        n_ctx=request.n_ctx or SMALLEST_CONTEXT,
+        n_ubatch=request.n_ubatch,
+        kv_type_k=kv_type,
+        kv_type_v=kv_type,
+        n_threads=threads,
+        n_threads_batch=threads,
+        sequences=request.sequences,
+    )
+
+
+def _placements(
+    model: PlanModel, base: Placement, devices: Sequence[Device], request: PlanRequest
+) -> Iterator[tuple[str, Placement]]:
+    """(label, placement) for the CPU alone and for each accelerator, whole and in part."""
+    last = model.shape.block_count - 1
+    only_cpu = request.device is not None and all(d.kind == "CPU" for d in devices)
+    if request.device is None or only_cpu:
+        yield "cpu", replace(base, layers=(LayerRange("cpu", 0, last),))
+    for device in devices:
+        if device.kind == "CPU" or device.kind not in DESCRIPTORS[base.engine].device_kinds:
+            continue
+        whole = (LayerRange(device.id, 0, last),)
+        if request.policy in ("auto", "full"):
+            yield "full", replace(base, layers=whole, lm_head_device=device.id)
+        if request.policy in ("auto", "split"):
+            yield "split", replace(base, layers=whole)
+        if base.engine == "llamacpp" and request.policy != "full":
+            partial = _partial(model, base, device, devices)
+            if partial is not None:
+                yield "partial", partial
+    if base.engine == "llamacpp" and request.device is None:
+        yield from _several(model, base, devices, request)
+
+
+def _partial(
+    model: PlanModel, base: Placement, device: Device, devices: Sequence[Device]
+) -> Placement | None:
+    """As many of the last blocks on `device` as fit; None when that is all of them or none."""
+    count = model.shape.block_count
+    for on_device in range(count - 1, 0, -1):
+        first = count - on_device
+        layers = (LayerRange("cpu", 0, first - 1), LayerRange(device.id, first, count - 1))
+        placement = replace(base, layers=layers)
+        memory = _shared(estimate(model.shape, model.weights, placement, devices), devices)
+        if all(d.total <= d.available * (1 - RESERVE_SHARE)
+               for d in memory.devices if d.device == device.id):  # fmt: skip
+            return placement if on_device < count else None
+    return None
+
+
+def _several(
+    model: PlanModel, base: Placement, devices: Sequence[Device], request: PlanRequest
+) -> Iterator[tuple[str, Placement]]:
+    """Blocks shared out over all GPUs (and RPC hosts) in proportion to their free memory."""
+    group = [device for device in devices if device.kind in ("GPU", "RPC")]
+    if len(group) < 2:
+        return
+    total = sum(device.memory_free for device in group) or 1
+    count, start = model.shape.block_count, 0
+    layers: list[LayerRange] = []
+    for index, device in enumerate(group):
+        share = round(count * device.memory_free / total)
+        end = count if index == len(group) - 1 else min(count, start + share)
+        if end > start:
+            layers.append(LayerRange(device.id, start, end - 1))
+        start = end
+    if request.policy in ("auto", "full"):
+        yield "full", replace(base, layers=tuple(layers), lm_head_device=layers[-1].device)
+    if request.policy in ("auto", "split"):
+        yield "split", replace(base, layers=tuple(layers))
+
+
+def _shared(memory: MemoryEstimate, devices: Sequence[Device]) -> MemoryEstimate:
+    """Integrated accelerators live in the host's memory: what they take is not free there."""
+    integrated = {device.id for device in devices if device.integrated and device.kind != "CPU"}
+    taken = sum(d.total for d in memory.devices if d.device in integrated)
+    if not taken:
+        return memory
+    return replace(
+        memory,
+        devices=tuple(
+            replace(d, available=max(0, d.available - taken)) if d.device == "cpu" else d
+            for d in memory.devices
+        ),
+    )
+
+
+def _choose(
+    fitting: Sequence[Candidate], request: PlanRequest
+) -> tuple[Candidate, tuple[Reason, ...]]:
+    """The fastest by prediction; without one, by the order the engines' measurements support."""
+    if all(candidate.decode_tps is not None for candidate in fitting) and len(fitting) > 1:
+        best = max(fitting, key=lambda candidate: candidate.decode_tps or 0.0)
+        return best, (Reason("fastest_predicted", {"decode_tps": best.decode_tps}),)
+    order = {"full": 0, "split": 1, "partial": 2, "cpu": 3}
+    best = min(fitting, key=lambda candidate: order[candidate.label])
+    if len(fitting) == 1:
+        return best, (Reason("only_one_fits", {"kind": best.label}),)
+    return best, (Reason("speed_unknown", {"kind": best.label}),)
+
+
+def _reasons(
+    model: PlanModel,
+    request: PlanRequest,
+    chosen: Candidate,
+    n_ctx: int,
+    devices: Sequence[Device],
+) -> Iterator[Reason]:
+    placement = chosen.placement
+    if request.n_ctx is None:
+        wanted = REASONING_CONTEXT if model.reasoning else DEFAULT_CONTEXT
+        if n_ctx == model.shape.context_length:
+            yield Reason("context_is_the_models", {"n_ctx": n_ctx})
+        elif n_ctx < wanted:
+            yield Reason("context_limited_by_memory", {"n_ctx": n_ctx, "wanted": wanted})
+        else:
+            code = "context_for_reasoning" if model.reasoning else "context_default"
+            yield Reason(code, {"n_ctx": n_ctx})
+    if request.n_threads is None:
+        yield Reason("threads_are_physical_cores", {"n_threads": placement.n_threads})
+    on_cpu = placement.lm_head_device == "cpu"
+    yield Reason("lm_head_on_cpu" if on_cpu else "lm_head_with_body",
+                 {"device": placement.lm_head_device, "policy": request.policy})  # fmt: skip
+    if chosen.label == "partial":
+        first = placement.layers[-1].first
+        facts = {"device": placement.layers[-1].device, "blocks": model.shape.block_count - first}
+        yield Reason("partial_offload", facts)
+    if not model.exact_weights:
+        yield Reason("weights_estimated", {"block_format": model.block_format})
+    for device in devices:
+        if not device.usable:
+            yield Reason("device_left_out", {"device": device.id, "why": device.unavailable_reason})
+
+
+def _alternatives(
+    chosen: Candidate, fitting: Sequence[Candidate], refused: Sequence[Candidate]
+) -> tuple[Alternative, ...]:
+    def entry(candidate: Candidate, reason: Reason) -> Alternative:
+        tps = candidate.speed.decode_tps if candidate.speed else None
+        return Alternative(candidate.placement, candidate.memory.total, tps, reason)
+
+    slower = [
+        entry(
+            c, Reason("slower" if c.decode_tps is not None else "not_preferred", {"kind": c.label})
+        )
+        for c in fitting
+        if c is not chosen
+    ]
+    too_big = [entry(c, Reason("does_not_fit", _shortage(c.memory))) for c in refused]
+    return (*slower, *too_big)
+
+
+def _shortage(memory: MemoryEstimate) -> dict[str, Any]:
+    """The device that lacks most."""
+    worst = max(memory.devices, key=lambda d: d.total - d.available * (1 - RESERVE_SHARE))
+    return {"device": worst.device, "needed": worst.total, "available": worst.available}
+
+
+def _does_not_fit(
+    model: PlanModel,
+    devices: Sequence[Device],
+    request: PlanRequest,
+    refused: Sequence[Candidate],
+) -> DoesNotFit:
+    least = min(refused, key=lambda candidate: candidate.memory.total)
+    return DoesNotFit(
+        **_shortage(least.memory), suggestion=nearest_fit(model, devices, request, least)
+    )
+
+
+def nearest_fit(
+    model: PlanModel, devices: Sequence[Device], request: PlanRequest, refused: Candidate
+) -> dict[str, Any] | None:
+    """The request closest to `request` that fits, as JSON; None when even the smallest does not.
+
+    Order of what is given up: 16-bit KV cache, then the policy (fewer blocks on the GPU), then
+    context, then context with an 8-bit and a 4-bit KV cache.
+    """
+    wanted = request.n_ctx or refused.placement.n_ctx
+    for changed in _smaller(request, wanted):
+        found = [c for c in _candidates(model, devices, changed, None) if fits(c.memory)]
+        if found:
+            best, _ = _choose(found, changed)
+            on_gpu = sum(r.last - r.first + 1 for r in best.placement.layers if r.device != "cpu")
+            return {
+                "n_ctx": changed.n_ctx,
+                "kv_type": best.placement.kv_type_k,
+                "policy": changed.policy,
+                "blocks_off_cpu": on_gpu,
+                "needed": best.memory.total,
+            }
+    return None
+
+
+def _smaller(request: PlanRequest, n_ctx: int) -> Iterator[PlanRequest]:
+    first = replace(request, n_ctx=n_ctx)
+    if request.kv_type in (None, "f16", "f32"):
+        yield replace(first, kv_type="q8_0")
+    if request.policy == "full":
+        yield replace(first, policy="auto")
+    kv_types: tuple[KvCacheType, ...] = ("f16", "q8_0", "q4_0")
+    for kv_type in kv_types:
+        for step in CONTEXT_STEPS:
+            if step < n_ctx:
+                yield replace(first, n_ctx=step, kv_type=kv_type, policy="auto")
