@@ -7,6 +7,7 @@ EngineError
 ├── BackendUnavailable        engine missing or refused: backend, reason
 ├── DeviceUnavailable         device id, reason
 ├── DoesNotFit                needed, available, device, suggestion
+├── OutOfMemory               device
 ├── ContextOverflow           n_tokens, n_ctx
 ├── InvalidRequest            field, reason
 └── WorkerError               the worker process: kind, facts
@@ -65,6 +66,10 @@ class DeviceUnavailable(EngineError):
 
 class DoesNotFit(EngineError):
     """facts: device, needed, available (bytes), suggestion (JSON of the nearest plan or None)."""
+
+
+class OutOfMemory(EngineError):
+    """facts: device. The engine said so; a process killed for memory is a WorkerDied."""
 
 
 class ContextOverflow(EngineError):

@@ -81,4 +81,6 @@ class GenerationStats:
     draft_tokens: int = 0
     accepted_tokens: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()  # codes worded by app.explain, e.g. "thinking_cut", "system_folded"
+    notices: tuple[str, ...] = ()  # codes worded by app.explain, e.g. "thinking_cut"
+    # Characters at the start of the answer that turned out to be reasoning (no opening tag).
+    unopened_reasoning: int = 0

@@ -1,0 +1,236 @@
+"""llama.cpp as a Backend, through the low-level binding.
+
+Knows how a Placement becomes model and context parameters, and how tokens are evaluated and drawn.
+The high-level wrapper is not used: it detokenizes the whole answer at every token and cannot be
+cancelled within a prompt. Knows no chat template and no process.
+"""
+
+import ctypes
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+
+from runtime.backend import LoadReport
+from runtime.backends import llama_native
+from runtime.backends.llama_sampling import SamplerChain
+from runtime.backends.llama_tokenizer import LlamaTokenizer
+from runtime.errors import CorruptFile, DeviceUnavailable, EngineError, ModelFileError
+from runtime.generation import SamplingParams
+from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
+from runtime.plan import Placement
+from runtime.threads import ThreadGovernor
+
+_KV_TYPES = {
+    "f32": native.GGML_TYPE_F32,
+    "f16": native.GGML_TYPE_F16,
+    "q8_0": native.GGML_TYPE_Q8_0,
+    "q4_0": native.GGML_TYPE_Q4_0,
+}
+# Rows of logits kept per evaluation. The engine's default is one per batch token, which costs
+# 4 bytes x vocabulary x 512: 311 MB at a vocabulary of 152,064.
+MAX_LOGIT_ROWS = 16
+_LM_HEAD, _TIED_LM_HEAD = r"^output\.weight$", r"^token_embd\.weight$"
+_ABORTED = 2
+
+
+class EvaluationFailed(EngineError):
+    """facts: code (llama_decode's return value), tokens, log (the engine's last error line)."""
+
+
+class LlamaBackend:
+    """One GGUF model in one llama.cpp context with one sequence."""
+
+    def __init__(self) -> None:
+        self._log = llama_native.NativeLog()
+        self._model: Any = None
+        self._context: Any = None
+        self._memory: Any = None
+        self._sampler: SamplerChain | None = None
+        self._abort = llama_native.AbortFlag()
+        self._placement: Placement | None = None
+        self._threads: ThreadGovernor | None = None
+        self._n_threads = 0
+        self._token = (ctypes.c_int32 * 1)()
+        self._position = 0
+        self.tokenizer: LlamaTokenizer
+
+    def load(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> LoadReport:
+        """Load weights and make the context. Raises CorruptFile, DeviceUnavailable, Cancelled."""
+        started = time.perf_counter()
+        native.llama_backend_init()
+        self._model = self._load_model(path, placement, on_progress, cancel)
+        vocab = native.llama_model_get_vocab(self._model)
+        self.tokenizer = LlamaTokenizer(self._model, vocab)
+        self._context = self._make_context(path, placement)
+        self._memory = native.llama_get_memory(self._context)
+        self._abort.attach(self._context)
+        self._placement = placement
+        self._n_threads = placement.n_threads
+        self._threads = ThreadGovernor(max(placement.n_threads, placement.n_threads_batch))
+        return LoadReport(
+            engine="llamacpp",
+            engine_version=version("llama-cpp-python"),
+            n_ctx=int(native.llama_n_ctx(self._context)),
+            load_seconds=time.perf_counter() - started,
+            buffers=self._log.buffers,
+        )
+
+    def _load_model(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> Any:
+        params, keep_alive = model_params(placement)
+
+        def advance(fraction: float, _user_data: object) -> bool:
+            on_progress(Progress("load", round(fraction * 1000), 1000, "fraction"))
+            return not cancel.cancelled
+
+        callback = native.llama_progress_callback(advance)
+        params.progress_callback = callback
+        model = native.llama_model_load_from_file(path.encode(), params)
+        del keep_alive
+        if not model:
+            cancel.raise_if_cancelled()
+            raise CorruptFile(path=path, detail=self._log.errors[-1:] or "refused", tensor="")
+        return model
+
+    def _make_context(self, path: str, placement: Placement) -> Any:
+        context = native.llama_init_from_model(self._model, context_params(placement))
+        if not context:
+            raise ModelFileError(
+                path=path, detail=" ".join(self._log.errors[-2:]) or "no context could be made"
+            )
+        return context
+
+    def unload(self) -> None:
+        if self._threads is not None:
+            self._threads.stop()
+        if self._sampler is not None:
+            self._sampler.free()
+        if self._context is not None:
+            native.llama_free(self._context)
+        if self._model is not None:
+            native.llama_model_free(self._model)
+        self._sampler = self._context = self._model = None
+
+    def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
+        if self._sampler is not None:
+            self._sampler.free()
+        self._sampler = SamplerChain(params, history)
+        self._abort.clear()
+
+    def truncate(self, n_tokens: int) -> int:
+        if native.llama_memory_seq_rm(self._memory, 0, n_tokens, -1):
+            self._position = n_tokens
+        else:  # recurrent state cannot be rewound
+            native.llama_memory_clear(self._memory, False)
+            self._position = 0
+        return self._position
+
+    def prefill(self, tokens: Sequence[int], on_progress: OnProgress, cancel: CancelToken) -> None:
+        assert self._placement is not None
+        step, total = self._placement.n_ubatch, len(tokens)
+        self._abort.clear()
+        cancel.on_cancel(self._abort.set)
+        for start in range(0, total, step):
+            cancel.raise_if_cancelled()
+            self._follow_load()
+            piece = tokens[start : start + step]
+            array = (ctypes.c_int32 * len(piece))(*piece)
+            self._evaluate(array, len(piece))
+            on_progress(Progress("prefill", min(start + step, total), total, "tokens"))
+
+    def sample(self) -> int:
+        assert self._sampler is not None
+        return self._sampler.sample(self._context)
+
+    def decode(self, token: int) -> None:
+        self._follow_load()
+        self._token[0] = token
+        self._evaluate(self._token, 1)
+
+    def _follow_load(self) -> None:
+        """Change the engine's thread count when the machine's load has changed."""
+        assert self._threads is not None
+        assert self._placement is not None
+        n_threads = self._threads.n_threads
+        if n_threads != self._n_threads:
+            self._n_threads = n_threads
+            native.llama_set_n_threads(
+                self._context,
+                min(n_threads, self._placement.n_threads),
+                min(n_threads, self._placement.n_threads_batch),
+            )
+
+    def _evaluate(self, tokens: Any, count: int) -> None:
+        batch = native.llama_batch_get_one(tokens, count)
+        code = native.llama_decode(self._context, batch)
+        if code == 0:
+            native.llama_synchronize(self._context)
+            self._position += count
+            return
+        if code == _ABORTED:
+            raise Cancelled
+        raise EvaluationFailed(code=code, tokens=count, log=" ".join(self._log.errors[-1:]))
+
+    def stage_seconds(self) -> dict[str, float]:
+        return {}
+
+
+def model_params(placement: Placement) -> tuple[Any, list[Any]]:
+    """llama_model_params of a placement, and the arrays that must outlive the load.
+
+    The LM head stays on the CPU by a tensor buffer override; `n_gpu_layers` cannot say so, because
+    it counts the output layer first. With tied embeddings the table itself is named.
+    """
+    params = native.llama_model_default_params()
+    known = {device.name.lower(): device.handle for device in llama_native.devices()}
+    used = [layer for layer in placement.layers if layer.device != "cpu"]
+    missing = [layer.device for layer in used if layer.device not in known]
+    if missing:
+        raise DeviceUnavailable(device=missing[0], reason="the engine does not list it")
+    blocks = [layer.last - layer.first + 1 for layer in used]
+    devices = llama_native.device_array([known[layer.device] for layer in used])
+    params.devices = ctypes.cast(devices, ctypes.c_void_p)
+    params.n_gpu_layers = sum(blocks) + 1 if used else 0
+    keep_alive: list[Any] = [devices]
+    if len(used) > 1:
+        shares = (ctypes.c_float * native.llama_max_devices())(*map(float, blocks))
+        params.tensor_split = shares
+        keep_alive.append(shares)
+    if used and placement.lm_head_device == "cpu":
+        cpu = llama_native.cpu_buffer_type()
+        override = llama_native.overrides({_LM_HEAD: cpu, _TIED_LM_HEAD: cpu})
+        params.tensor_buft_overrides = ctypes.cast(override, ctypes.c_void_p)
+        keep_alive.append(override)
+    return params, keep_alive
+
+
+def context_params(placement: Placement) -> Any:
+    """llama_context_params of a placement."""
+    params = native.llama_context_default_params()
+    params.n_ctx = placement.n_ctx
+    params.n_batch = placement.n_batch
+    params.n_ubatch = placement.n_ubatch
+    params.n_seq_max = placement.sequences
+    params.n_outputs_max = MAX_LOGIT_ROWS
+    params.n_threads = placement.n_threads
+    params.n_threads_batch = placement.n_threads_batch
+    params.type_k = _KV_TYPES[placement.kv_type_k]
+    params.type_v = _KV_TYPES[placement.kv_type_v]
+    params.flash_attn_type = (
+        native.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        if placement.flash_attention
+        else native.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    )
+    params.no_perf = True
+    return params
+
+
+def open_engine() -> LlamaBackend:
+    """A backend without a model."""
+    return LlamaBackend()

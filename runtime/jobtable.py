@@ -1,0 +1,31 @@
+"""The named jobs a child process can run, as data.
+
+A job is a function `(args: dict, on_progress) -> dict` of JSON values. It runs in a process of its
+own: a crash in native code or an endless parse costs the child. Nothing is imported until a child
+runs the job; cancelling a job ends its process, so jobs write to temporary names.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from runtime.errors import InvalidRequest
+from runtime.jobs import OnProgress
+
+Job = Callable[[dict[str, Any], OnProgress], dict[str, Any]]
+
+JOBS: dict[str, str] = {
+    "inspect": "runtime.modelfile:inspect_job",
+    "probe": "runtime.probe:probe_job",
+    "quantize_gguf": "runtime.convert:quantize_gguf_job",
+}
+
+
+def find_job(name: str) -> Job:
+    """Import and return a job's function. Raises InvalidRequest for an unknown name."""
+    target = JOBS.get(name)
+    if target is None:
+        raise InvalidRequest(field="job", reason=f"unknown job {name!r}")
+    module, _, function = target.partition(":")
+    job: Job = getattr(importlib.import_module(module), function)
+    return job

@@ -1,0 +1,162 @@
+"""The worker's language: commands and events, one JSON object a line.
+
+Knows how each is written and read; knows no process and no engine. `docs/protocol.md` shows an
+example of every line.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from runtime.backend import LoadReport
+from runtime.chat import ChatProfile
+from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
+from runtime.jobs import Progress
+from runtime.plan import Placement
+
+PROTOCOL_VERSION = 1
+
+
+class ProtocolError(ValueError):
+    """A line that is not of this protocol."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Load a model; answered by Progressed events, then Loaded or Failed."""
+
+    id: str
+    path: str
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Generate an answer; answered by Streamed events, then Finished, Stopped or Failed."""
+
+    id: str
+    request: GenerationRequest
+    profile: ChatProfile | None = None
+
+
+@dataclass(frozen=True)
+class CountTokens:
+    """Count the prompt tokens of messages with the loaded model; answered by Result."""
+
+    id: str
+    request: GenerationRequest
+    profile: ChatProfile | None = None
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Run one named job of `runtime.jobtable`; answered by Progressed, then Result or Failed."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop the command `id`; it answers Stopped, or Finished with what it has."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """End the process after the current command."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The first line a worker writes."""
+
+    protocol: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Progressed:
+    id: str
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Loaded:
+    id: str
+    report: LoadReport
+
+
+@dataclass(frozen=True)
+class Streamed:
+    id: str
+    chunks: tuple[TokenChunk, ...]
+    decode_tps: float | None = None  # so far, for the live display
+
+
+@dataclass(frozen=True)
+class Finished:
+    id: str
+    stats: GenerationStats
+
+
+@dataclass(frozen=True)
+class Result:
+    id: str
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The command ended because it was cancelled."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The command failed; `error` is {"type": .., "facts": ..} (see runtime.errors)."""
+
+    id: str
+    error: dict[str, Any] = field(default_factory=dict)
+
+
+Command = Load | Generate | CountTokens | RunJob | Cancel | Exit
+Event = Hello | Progressed | Loaded | Streamed | Finished | Result | Stopped | Failed
+
+_COMMANDS: dict[str, type[Command]] = {
+    cls.__name__: cls for cls in (Load, Generate, CountTokens, RunJob, Cancel, Exit)
+}
+_EVENTS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (Hello, Progressed, Loaded, Streamed, Finished, Result, Stopped, Failed)
+}
+
+
+def encode(value: Command | Event) -> bytes:
+    """One line, newline included."""
+    return msgspec.json.encode({"type": type(value).__name__, "data": value}) + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """Raises ProtocolError."""
+    return _decode(line, _COMMANDS)
+
+
+def decode_event(line: bytes) -> Event:
+    """Raises ProtocolError."""
+    return _decode(line, _EVENTS)
+
+
+_T = TypeVar("_T")
+
+
+def _decode(line: bytes, types: dict[str, type[_T]]) -> _T:
+    try:
+        message = msgspec.json.decode(line)
+        return msgspec.convert(message["data"], type=types[message["type"]])
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ProtocolError(f"{error}: {line[:200]!r}") from error

@@ -1,0 +1,80 @@
+"""Thread counts that follow the machine's load while a model runs.
+
+A decode step has a barrier after every operation, so one preempted thread makes all others wait:
+with as many threads as cores and one other busy process speed falls to a half, with two to a
+hundredth (measured; see docs/architecture.md). Using no more threads than cores are free is the
+cure, and only while the load lasts. Knows processor time; knows no engine.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psutil
+
+INTERVAL_SECONDS = 0.25
+# A core counts as free when at least this much of it is: sharing it costs more than it gives.
+FREE_SHARE = 0.75
+RISE_AFTER = 2  # windows that must agree before the count goes up; down is at once
+
+
+@dataclass(frozen=True)
+class CpuSample:
+    """Processor time so far, in core-seconds: the machine's idle time and this process's own."""
+
+    at: float
+    idle: float
+    own: float
+
+
+def read_sample() -> CpuSample:
+    """The current counters of this machine."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    return CpuSample(time.monotonic(), idle, time.process_time())
+
+
+def cores_for_us(before: CpuSample, after: CpuSample) -> float:
+    """Cores this process had or could have had between two samples: its own plus the idle ones."""
+    elapsed = after.at - before.at
+    return (after.idle - before.idle + after.own - before.own) / elapsed
+
+
+class ThreadGovernor:
+    """Watches the load from a thread of its own; `n_threads` is the count to use now."""
+
+    def __init__(
+        self, most: int, sample: Callable[[], CpuSample] = read_sample, *, watch: bool = True
+    ) -> None:
+        self.most = max(1, most)
+        self.n_threads = self.most
+        self._sample = sample
+        self._before = sample()
+        self._agreeing = 0
+        self._stopped = threading.Event()
+        if watch and self.most > 1:
+            threading.Thread(target=self._watch, name="threads", daemon=True).start()
+
+    def update(self) -> int:
+        """Take a sample and set the count for the coming window."""
+        after = self._sample()
+        available = cores_for_us(self._before, after)
+        self._before = after
+        wanted = min(self.most, max(1, int(available + 1 - FREE_SHARE)))
+        if wanted <= self.n_threads:
+            self._agreeing = 0
+            self.n_threads = wanted
+        else:
+            self._agreeing += 1
+            if self._agreeing >= RISE_AFTER:
+                self.n_threads = wanted
+                self._agreeing = 0
+        return self.n_threads
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(INTERVAL_SECONDS):
+            self.update()

@@ -1,0 +1,195 @@
+"""The worker process: reads commands, runs one at a time, writes events.
+
+Holds at most one loaded model. Knows the protocol and the order of start-up; engines come in
+through `runtime.backend`, jobs through `runtime.jobtable`. Run as `python -P -m runtime.worker`.
+"""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from quant.errors import QuantError
+from runtime.answering import Answerer
+from runtime.backend import Backend, open_backend
+from runtime.errors import EngineError, InvalidRequest, OutOfMemory
+from runtime.generation import TokenChunk
+from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.jobtable import find_job
+from runtime.protocol import (
+    PROTOCOL_VERSION,
+    Cancel,
+    Command,
+    CountTokens,
+    Event,
+    Exit,
+    Failed,
+    Finished,
+    Generate,
+    Hello,
+    Load,
+    Loaded,
+    Progressed,
+    ProtocolError,
+    Result,
+    RunJob,
+    Stopped,
+    Streamed,
+    decode_command,
+    encode,
+)
+
+ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",  # the onnxruntime wheels ship an uploader that is on by default
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def take_over_stdout() -> BinaryIO:
+    """Keep descriptor 1 for events and point 1 at 2, so that stray native prints reach the log."""
+    events = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return os.fdopen(events, "wb", buffering=0)
+
+
+class EventWriter:
+    """Writes events whole, from any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def write(self, event: Event) -> None:
+        with self._lock:
+            self._stream.write(encode(event))
+
+
+class CommandReader(threading.Thread):
+    """Reads commands; acts on Cancel at once and queues the rest. End of input ends the process:
+    no worker outlives its parent, even one that is stuck in native code."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(name="commands", daemon=True)
+        self._stream = stream
+        self._tokens: dict[str, CancelToken] = {}
+        self._lock = threading.Lock()
+        self.queue: queue.SimpleQueue[Command | ProtocolError] = queue.SimpleQueue()
+
+    def token(self, command_id: str) -> CancelToken:
+        """The cancel token of a command, whether it came first or its Cancel did."""
+        with self._lock:
+            return self._tokens.setdefault(command_id, CancelToken())
+
+    def forget(self, command_id: str) -> None:
+        with self._lock:
+            self._tokens.pop(command_id, None)
+
+    def run(self) -> None:
+        for line in self._stream:
+            try:
+                command = decode_command(line)
+            except ProtocolError as error:
+                self.queue.put(error)
+                continue
+            if isinstance(command, Cancel):
+                self.token(command.id).cancel()
+            else:
+                self.queue.put(command)
+        os._exit(0)
+
+
+class Worker:
+    """The main loop's state: the loaded backend and the answerer around it."""
+
+    def __init__(self, reader: CommandReader, writer: EventWriter) -> None:
+        self._reader = reader
+        self._write = writer.write
+        self._backend: Backend | None = None
+        self._answerer: Answerer | None = None
+
+    def serve(self) -> None:
+        """Run commands until Exit."""
+        handlers: dict[type, Callable[[Any, CancelToken], Event]] = {
+            Load: self._load,
+            Generate: self._generate,
+            CountTokens: self._count,
+            RunJob: self._run_job,
+        }
+        while True:
+            command = self._reader.queue.get()
+            if isinstance(command, ProtocolError):
+                raise command
+            if isinstance(command, Exit):
+                return
+            if isinstance(command, Cancel):
+                continue
+            cancel = self._reader.token(command.id)
+            self._write(self._outcome(handlers[type(command)], command, cancel))
+            self._reader.forget(command.id)
+
+    def _outcome(
+        self, handler: Callable[[Any, CancelToken], Event], command: Any, cancel: CancelToken
+    ) -> Event:
+        try:
+            return handler(command, cancel)
+        except Cancelled:
+            return Stopped(command.id)
+        except (EngineError, QuantError) as error:
+            return Failed(command.id, error.to_json())
+        except MemoryError:
+            return Failed(command.id, OutOfMemory(device="cpu").to_json())
+
+    def _progress(self, command_id: str) -> Callable[[Progress], None]:
+        return lambda progress: self._write(Progressed(command_id, progress))
+
+    def _load(self, command: Load, cancel: CancelToken) -> Event:
+        if self._backend is not None:
+            raise InvalidRequest(field="load", reason="this worker already holds a model")
+        backend = open_backend(command.placement.engine)
+        report = backend.load(command.path, command.placement, self._progress(command.id), cancel)
+        self._backend = backend
+        self._answerer = Answerer(backend, report.n_ctx)
+        return Loaded(command.id, report)
+
+    def _loaded(self) -> Answerer:
+        if self._answerer is None:
+            raise InvalidRequest(field="model", reason="no model is loaded")
+        return self._answerer
+
+    def _generate(self, command: Generate, cancel: CancelToken) -> Event:
+        def on_chunks(chunks: tuple[TokenChunk, ...], tps: float | None) -> None:
+            self._write(Streamed(command.id, chunks, tps))
+
+        stats = self._loaded().answer(
+            command.request, command.profile, on_chunks, self._progress(command.id), cancel
+        )
+        return Finished(command.id, stats)
+
+    def _count(self, command: CountTokens, _cancel: CancelToken) -> Event:
+        return Result(
+            command.id, {"tokens": self._loaded().count(command.request, command.profile)}
+        )
+
+    def _run_job(self, command: RunJob, _cancel: CancelToken) -> Event:
+        return Result(command.id, find_job(command.name)(command.args, self._progress(command.id)))
+
+
+def main() -> int:
+    """Entry of the worker process. Nothing imported above it loads an engine."""
+    os.environ.update(ENVIRONMENT)
+    writer = EventWriter(take_over_stdout())
+    reader = CommandReader(sys.stdin.buffer)
+    writer.write(Hello(PROTOCOL_VERSION, os.getpid()))
+    reader.start()
+    Worker(reader, writer).serve()
+    sys.stderr.flush()
+    os._exit(0)  # skip native destructors: some engines hang or crash in them
+
+
+if __name__ == "__main__":
+    sys.exit(main())
