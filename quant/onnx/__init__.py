@@ -1,0 +1,1 @@
+"""Decoder models to ONNX folders of three stages: embeddings, body and LM head."""

@@ -1,0 +1,175 @@
+"""The manifest of an exported folder: what is in it, and the size and SHA-256 of every file.
+
+Writes, reads and verifies; every fault found names the file. Knows no onnx and no engine.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from quant.errors import CorruptCheckpoint, UnsupportedFormat
+from quant.onnx.spec import DecoderSpec, RopeScaling
+
+MANIFEST = "stillroom.json"
+VERSION = 1
+_CHUNK = 1 << 20
+
+OnBytes = Callable[[int, int], None]  # done, total; may raise to cancel
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Size in bytes and SHA-256 (hex) of one file of the folder."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StaticBody:
+    """One fixed-shape body graph."""
+
+    file: str
+    rows: int
+    context: int
+
+
+@dataclass(frozen=True)
+class FolderManifest:
+    """Everything a runner must know of an exported folder. `rope_context` is how many positions
+    the rotary tables cover: no longer context can run. `model` describes the model the way
+    `runtime.modelfile.ModelInfo` does, for whoever lists models without running them."""
+
+    spec: DecoderSpec
+    recipe: str
+    block_size: int
+    symmetric: bool
+    rope_context: int
+    weights: str
+    embeddings: str
+    body: str
+    lm_head: str
+    static_bodies: tuple[StaticBody, ...]
+    bos_token_id: int | None
+    end_token_ids: tuple[int, ...]
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": "stillroom-onnx", "version": VERSION, **asdict(self)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the hashes of all files: the identity of the folder's content."""
+        lines = "".join(f"{name} {entry.sha256}\n" for name, entry in sorted(self.files.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def hash_file(path: Path) -> FileEntry:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(path.stat().st_size, digest)
+
+
+def write_manifest(folder: Path, manifest: FolderManifest) -> None:
+    """Write the manifest file into `folder`, durably and whole."""
+    partial = folder / f"{MANIFEST}.part"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(manifest.to_json(), file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, folder / MANIFEST)
+
+
+def is_exported_folder(folder: Path) -> bool:
+    """Whether `folder` holds a manifest of ours."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> FolderManifest:
+    """The manifest of `folder`. Raises CorruptCheckpoint or UnsupportedFormat naming the file."""
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CorruptCheckpoint(path=str(path), tensor=None, detail="the file is missing") from None
+    except (OSError, ValueError) as error:
+        raise CorruptCheckpoint(path=str(path), tensor=None, detail=str(error)) from error
+    if not isinstance(data, dict) or data.get("format") != "stillroom-onnx":
+        raise UnsupportedFormat(path=str(path), format=None, detail="not a Stillroom manifest")
+    if data.get("version") != VERSION:
+        raise UnsupportedFormat(
+            path=str(path), format=None, detail=f"manifest version {data.get('version')!r}"
+        )
+    try:
+        return _parse(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise CorruptCheckpoint(path=str(path), tensor=None, detail=detail) from error
+
+
+def _parse(data: dict[str, Any]) -> FolderManifest:
+    spec = dict(data["spec"])
+    scaling = dict(spec.pop("rope_scaling"))
+    scaling["factors"] = tuple(float(f) for f in scaling["factors"])
+    manifest = FolderManifest(
+        spec=DecoderSpec(rope_scaling=RopeScaling(**scaling), **spec),
+        recipe=str(data["recipe"]),
+        block_size=int(data["block_size"]),
+        symmetric=bool(data["symmetric"]),
+        rope_context=int(data["rope_context"]),
+        weights=str(data["weights"]),
+        embeddings=str(data["embeddings"]),
+        body=str(data["body"]),
+        lm_head=str(data["lm_head"]),
+        static_bodies=tuple(StaticBody(**entry) for entry in data["static_bodies"]),
+        bos_token_id=data["bos_token_id"],
+        end_token_ids=tuple(int(token) for token in data["end_token_ids"]),
+        files={
+            str(k): FileEntry(int(v["size"]), str(v["sha256"])) for k, v in data["files"].items()
+        },
+        model=dict(data["model"]),
+    )
+    for name in manifest.files:
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise ValueError(f"file name {name!r} leaves the folder")
+    needed = [manifest.weights, manifest.embeddings, manifest.body, manifest.lm_head]
+    for name in needed + [body.file for body in manifest.static_bodies]:
+        if name not in manifest.files:
+            raise ValueError(f"{name!r} is used but not listed")
+    return manifest
+
+
+def check_sizes(folder: Path, manifest: FolderManifest) -> None:
+    """Every listed file is there with its size. Raises CorruptCheckpoint naming the first fault."""
+    for name, entry in manifest.files.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+        except OSError:
+            detail = "the file is missing"
+            raise CorruptCheckpoint(path=str(path), tensor=None, detail=detail) from None
+        if size != entry.size:
+            detail = f"{size} bytes instead of {entry.size}"
+            raise CorruptCheckpoint(path=str(path), tensor=None, detail=detail)
+
+
+def verify(folder: Path, manifest: FolderManifest, on_bytes: OnBytes) -> None:
+    """Sizes, then SHA-256 of every listed file. Raises CorruptCheckpoint naming the first fault."""
+    check_sizes(folder, manifest)
+    total, done = sum(entry.size for entry in manifest.files.values()), 0
+    for name, entry in manifest.files.items():
+        digest = hashlib.sha256()
+        with (folder / name).open("rb", buffering=0) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                on_bytes(done, total)
+        if digest.hexdigest() != entry.sha256:
+            detail = "its SHA-256 is not the one written at export"
+            raise CorruptCheckpoint(path=str(folder / name), tensor=None, detail=detail)

@@ -1,0 +1,212 @@
+"""The tokenizer files of an exported folder: copied from a checkpoint, or rebuilt from GGUF metadata.
+
+Byte-level BPE only: that is what the supported models use. Knows the `tokenizer.json` layout of
+Hugging Face's tokenizers; runs no tokenizer.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quant.errors import CorruptCheckpoint, UnsupportedFormat
+
+CHAT_TEMPLATE = "chat_template.jinja"
+_COPIED = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    CHAT_TEMPLATE,
+)
+_CONTROL, _USER_DEFINED, _UNUSED = 3, 4, 5
+_END_OF_TURN = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<｜end▁of▁sentence｜>",
+)
+
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
+_REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# GGUF `tokenizer.ggml.pre` -> (regular expression of the split, "digits" or "gpt2"; normalizer)
+_PRE_TOKENIZERS: Mapping[str, tuple[str, str | None]] = {
+    "smollm": ("digits", None),
+    "gpt-2": ("gpt2", None),
+    "default": ("gpt2", None),
+    "qwen2": (rf"{_WORDS}|\p{{N}}|{_REST}", "NFC"),
+    "deepseek-r1-qwen": (rf"{_WORDS}|\p{{N}}|{_REST}", "NFC"),
+    "llama-bpe": (rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}", None),
+    "llama3": (rf"{_WORDS}|\p{{N}}{{1,3}}|{_REST}", None),
+}
+
+
+@dataclass(frozen=True)
+class TokenizerFacts:
+    """What a runner must know beside the files."""
+
+    bos_token_id: int | None
+    end_token_ids: tuple[int, ...]
+
+
+def copy_from_checkpoint(source: Path, target: Path, config: Mapping[str, Any]) -> TokenizerFacts:
+    """Copy a Hugging Face checkpoint's tokenizer files; facts from its configuration files."""
+    if not (source / "tokenizer.json").is_file():
+        raise UnsupportedFormat(path=str(source), format="tokenizer", detail="no tokenizer.json")
+    for name in _COPIED:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+    generation = _json_or_empty(source / "generation_config.json")
+    ends: list[int] = []
+    for value in (generation.get("eos_token_id"), config.get("eos_token_id")):
+        ends += value if isinstance(value, list) else [] if value is None else [value]
+    bos = generation.get("bos_token_id", config.get("bos_token_id"))
+    ends += _ends_named(_added_tokens(source / "tokenizer.json"))
+    return TokenizerFacts(bos, tuple(dict.fromkeys(int(token) for token in ends)))
+
+
+def read_chat_template(folder: Path) -> str | None:
+    """The chat template in a folder's tokenizer files, None where there is none.
+
+    A list of named templates yields the one called "default".
+    """
+    if (folder / CHAT_TEMPLATE).is_file():
+        return (folder / CHAT_TEMPLATE).read_text(encoding="utf-8")
+    template = _json_or_empty(folder / "tokenizer_config.json").get("chat_template")
+    if isinstance(template, list):
+        named = {str(entry.get("name")): entry.get("template") for entry in template}
+        template = named.get("default")
+    return template if isinstance(template, str) else None
+
+
+def _json_or_empty(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorruptCheckpoint(path=str(path), tensor=None, detail=str(error)) from error
+    return data if isinstance(data, dict) else {}
+
+
+def _added_tokens(path: Path) -> dict[str, int]:
+    added = _json_or_empty(path).get("added_tokens", [])
+    return {str(entry["content"]): int(entry["id"]) for entry in added}
+
+
+def _ends_named(tokens: Mapping[str, int]) -> list[int]:
+    return [tokens[name] for name in _END_OF_TURN if name in tokens]
+
+
+def rebuild_from_gguf(metadata: Mapping[str, Any], target: Path, *, path: str) -> TokenizerFacts:
+    """Write tokenizer.json, tokenizer_config.json and the chat template from GGUF metadata.
+
+    Raises UnsupportedFormat for a tokenizer that is not byte-level BPE or an unknown
+    pre-tokenizer: a wrong split would silently change every prompt.
+    """
+    model, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
+    if model != "gpt2":
+        raise UnsupportedFormat(path=path, format="tokenizer", detail=f"model {model!r}")
+    if pre not in _PRE_TOKENIZERS:
+        raise UnsupportedFormat(path=path, format="tokenizer", detail=f"pre-tokenizer {pre!r}")
+    tokens = [str(token) for token in metadata["tokenizer.ggml.tokens"]]
+    kinds = metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
+    added = {
+        token: (index, kind == _CONTROL)
+        for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
+        if kind in (_CONTROL, _USER_DEFINED)
+    }
+    vocab = {
+        token: index
+        for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
+        if kind != _UNUSED and token not in added
+    }
+    document = _tokenizer_json(str(pre), vocab, added, metadata.get("tokenizer.ggml.merges", []))
+    _dump(target / "tokenizer.json", document)
+    bos = metadata.get("tokenizer.ggml.bos_token_id")
+    eos = metadata.get("tokenizer.ggml.eos_token_id")
+    config: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "add_bos_token": False,
+        "add_eos_token": False,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": int(1e9),
+    }
+    for key, token in (("bos_token", bos), ("eos_token", eos)):
+        if token is not None:
+            config[key] = tokens[token]
+    template = metadata.get("tokenizer.chat_template")
+    if template:
+        config["chat_template"] = template
+        (target / CHAT_TEMPLATE).write_text(template, encoding="utf-8")
+    _dump(target / "tokenizer_config.json", config)
+    ends = [t for t in (eos, metadata.get("tokenizer.ggml.eot_token_id")) if t is not None]
+    ends += _ends_named({name: index for name, (index, control) in added.items() if control})
+    return TokenizerFacts(bos, tuple(dict.fromkeys(int(token) for token in ends)))
+
+
+def _tokenizer_json(
+    pre: str,
+    vocab: Mapping[str, int],
+    added: Mapping[str, tuple[int, bool]],
+    merges: list[str],
+) -> dict[str, Any]:
+    split, normalizer = _PRE_TOKENIZERS[pre]
+    first: dict[str, Any] | None = None
+    if split == "digits":
+        first = {"type": "Digits", "individual_digits": True}
+    elif split != "gpt2":
+        first = {
+            "type": "Split",
+            "pattern": {"Regex": split},
+            "behavior": "Isolated",
+            "invert": False,
+        }
+    own_regex = split in ("digits", "gpt2")
+    level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": own_regex,
+    }
+    sequence = {"type": "Sequence", "pretokenizers": [first, level]}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": index,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": control,
+            }
+            for token, (index, control) in added.items()
+        ],
+        "normalizer": {"type": normalizer} if normalizer else None,
+        "pre_tokenizer": level if first is None else sequence,
+        "post_processor": None,
+        "decoder": {**level, "add_prefix_space": True, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": pre in ("llama-bpe", "llama3"),
+            "vocab": dict(vocab) | {token: index for token, (index, _) in added.items()},
+            "merges": list(merges),
+        },
+    }
+
+
+def _dump(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
