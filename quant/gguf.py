@@ -244,10 +244,11 @@ _FILE_TYPES: Mapping[str, LlamaFileType] = {
 
 
 def _metadata(view: GgufView, steps: list[_Step]) -> dict[str, GgufValue]:
-    """The view's metadata with file type (that of most weights) and quantization version."""
+    """The view's metadata with file type (the format wanted for most weights; rows that fell back
+    do not count against it) and quantization version."""
     totals: dict[str, int] = {}
     for step in steps:
-        totals[step.slot.format] = totals.get(step.slot.format, 0) + step.slot.elements
+        totals[step.wanted] = totals.get(step.wanted, 0) + step.slot.elements
     most = max(totals, key=lambda name: totals[name]) if totals else "F32"
     metadata = dict(view.metadata)
     uint32 = int(GGUFValueType.UINT32)

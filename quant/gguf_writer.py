@@ -131,13 +131,19 @@ def write_gguf(
     return total
 
 
+def part_of(target: Path) -> Path:
+    """Where `target` is while it is being written: what a killed process leaves, and the next run
+    overwrites."""
+    return target.with_name(target.name + ".part")
+
+
 @contextmanager
 def whole_file(target: Path, size: int) -> Iterator[BinaryIO]:
     """A file that takes the name `target` only once it was written and synced without an error."""
     available = shutil.disk_usage(target.parent).free
     if size > available:
         raise NotEnoughDisk(path=str(target), needed=size, available=available)
-    part = target.with_name(target.name + ".part")
+    part = part_of(target)
     try:
         with part.open("wb") as file:
             yield file
