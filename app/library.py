@@ -99,11 +99,15 @@ def hash_file(
     return digest.hexdigest()
 
 
-def write_json_atomically(path: Path, data: Any) -> None:
-    """Replace `path` by `data` as JSON in one step; readers see the old or the new file."""
+def write_json_atomically(path: Path, data: Any, mode: int = 0o666) -> None:
+    """Replace `path` by `data` as JSON in one step; readers see the old or the new file.
+
+    mode: permissions of the new file, before the umask.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with temporary.open("w", encoding="utf-8") as stream:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(data, stream, indent=2, ensure_ascii=False)
             stream.flush()
             os.fsync(stream.fileno())
