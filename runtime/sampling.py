@@ -131,4 +131,5 @@ class Sampler:
 def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Natural log-probabilities along the last axis, float64, same shape."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return result

@@ -70,9 +70,9 @@ def quantize_rows(
     q, scales, zeros = quantize(cut, method, weight)
     error = cut - (q - zeros[:, None]) * scales[:, None]
     codes = q.astype(np.uint8)
-    packed = (codes[:, 0::2] | (codes[:, 1::2] << 4)).reshape(n, blocks, block // 2)
+    packed: ByteArray = codes[:, 0::2] | (codes[:, 1::2] << np.uint8(4))
     return PackedRows(
-        packed,
+        packed.reshape(n, blocks, block // 2),
         scales.reshape(n, blocks),
         None if symmetric else _pack_zeros(zeros.reshape(n, blocks)),
         float(np.einsum("ij,ij->", error, error, dtype=np.float64)),
@@ -86,11 +86,12 @@ def dequantize_rows(rows: PackedRows, k: int) -> FloatArray:
     q = np.empty((n, blocks, half * 2), np.float32)
     q[..., 0::2] = rows.packed & 15
     q[..., 1::2] = rows.packed >> 4
-    zeros: npt.NDArray[np.float32] | float = 8.0
+    zeros = np.full((1, 1, 1), 8, np.float32)
     if rows.zeros is not None:
         both = np.stack([rows.zeros & 15, rows.zeros >> 4], axis=-1).reshape(n, -1)
         zeros = both[:, :blocks, None].astype(np.float32)
-    return ((q - zeros) * rows.scales[..., None]).reshape(n, blocks * half * 2)[:, :k]
+    weights: FloatArray = (q - zeros) * rows.scales[..., None]
+    return weights.reshape(n, blocks * half * 2)[:, :k]
 
 
 def _block_importance(importance: FloatArray, n: int, blocks: int, block: int) -> FloatArray:
@@ -104,7 +105,8 @@ def _pack_zeros(zeros: FloatArray) -> ByteArray:
     n, blocks = zeros.shape
     even = np.zeros((n, blocks + blocks % 2), np.uint8)
     even[:, :blocks] = zeros.astype(np.uint8)
-    return even[:, 0::2] | (even[:, 1::2] << 4)
+    packed: ByteArray = even[:, 0::2] | (even[:, 1::2] << np.uint8(4))
+    return packed
 
 
 def _reciprocal(scales: FloatArray) -> FloatArray:
@@ -120,12 +122,11 @@ def _codes(cut: FloatArray, scales: FloatArray, zeros: FloatArray) -> FloatArray
     return np.clip(q, 0, 15, out=q)
 
 
-def _weighted_sum(
-    a: FloatArray, b: FloatArray, weight: FloatArray | None
-) -> npt.NDArray[np.float32]:
-    if weight is None:
-        return np.einsum("ij,ij->i", a, b)
-    return np.einsum("ij,ij,ij->i", a, b, weight)
+def _weighted_sum(a: FloatArray, b: FloatArray, weight: FloatArray | None) -> FloatArray:
+    sums: FloatArray = (
+        np.einsum("ij,ij->i", a, b) if weight is None else np.einsum("ij,ij,ij->i", a, b, weight)
+    )
+    return sums
 
 
 def _symmetric(

@@ -1,6 +1,6 @@
 """What the exporter must know of a decoder: its dimensions, normalisation and rotary positions.
 
-Reads Hugging Face `config.json` values and GGUF metadata into one value. Knows no file and no graph.
+Reads Hugging Face `config.json` values and GGUF metadata into one value. Knows no file, no graph.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _HF_MODEL_TYPES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """How rotary frequencies differ from theta alone. `factors` divide each frequency ([head/2])."""
+    """How rotary frequencies differ from theta alone. `factors` [head/2] divide each frequency."""
 
     kind: str = "default"  # default, linear, llama3, factors
     factor: float = 1.0
@@ -88,7 +88,7 @@ def rotary_caches(
 
 
 def spec_from_config(config: Mapping[str, Any], *, path: str, tied: bool) -> DecoderSpec:
-    """DecoderSpec of a Hugging Face `config.json`; raises UnsupportedFormat with what is unknown."""
+    """DecoderSpec of a Hugging Face `config.json`. Raises UnsupportedFormat."""
     model_type = str(config.get("model_type", ""))
     architecture = _HF_MODEL_TYPES.get(model_type)
     if architecture is None:
@@ -150,7 +150,7 @@ def spec_from_gguf(
     attention_bias: bool,
     rope_factors: tuple[float, ...] = (),
 ) -> DecoderSpec:
-    """DecoderSpec of GGUF metadata (key -> value); raises UnsupportedFormat with what is unknown."""
+    """DecoderSpec of GGUF metadata (key -> value). Raises UnsupportedFormat."""
     architecture = str(fields.get("general.architecture", ""))
     if architecture not in ARCHITECTURES:
         raise UnsupportedFormat(path=path, detail=f"architecture {architecture!r}")

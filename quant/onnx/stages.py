@@ -125,7 +125,7 @@ def body_graph(spec: DecoderSpec, weights: DecoderWeights, location: str) -> Gra
 
 
 def _lengths(graph: GraphBuilder, mask: str) -> tuple[str, str]:
-    """Cached positions minus one [batch] and total length [], int32, as GroupQueryAttention asks."""
+    """Total positions minus one [batch] and total [], int32, as GroupQueryAttention asks."""
     counted = graph.node("ReduceSum", [mask, graph.integers(1)], "mask.count", keepdims=0)
     minus_one = graph.node("Sub", [counted, graph.integers(1)], "mask.last")
     last = graph.node("Cast", [minus_one], "seqlens_k", to=6)

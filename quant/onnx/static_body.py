@@ -1,8 +1,8 @@
 """The transformer body with every shape fixed, in standard operators, as NPU compilers want it.
 
 One graph evaluates `rows` positions against a cache of `context` positions held by the host:
-attention is matrix products and a softmax, rotary positions and the mask come in as inputs, new keys
-and values go out for the host to store. No operator falls outside what QNN's and OpenVINO's
+attention is matrix products and a softmax, rotary positions and the mask come in as inputs, new
+keys and values go out for the host to store. No operator falls outside what QNN's and OpenVINO's
 execution providers take (GroupQueryAttention and SkipSimplifiedLayerNormalization do).
 """
 

@@ -98,7 +98,7 @@ class WeightFile:
 
     def write(self, array: npt.NDArray[Any]) -> None:
         """Write an array's bytes where the file ends, without alignment."""
-        self._write(memoryview(np.ascontiguousarray(array)).cast("B"))
+        self._write(np.ascontiguousarray(array).data.cast("B"))
 
     def finish(self) -> None:
         """Everything written so far is on the disk."""

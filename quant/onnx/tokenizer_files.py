@@ -1,4 +1,4 @@
-"""The tokenizer files of an exported folder: copied from a checkpoint, or rebuilt from GGUF metadata.
+"""Tokenizer files of an exported folder: copied from a checkpoint, or rebuilt from GGUF metadata.
 
 Byte-level BPE only: that is what the supported models use. Knows the `tokenizer.json` layout of
 Hugging Face's tokenizers; runs no tokenizer.

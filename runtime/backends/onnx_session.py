@@ -1,0 +1,181 @@
+"""Opens inference sessions: on the CPU, or strictly on one execution provider.
+
+A session asked of a provider either runs wholly there or fails with the reason: onnxruntime by
+itself would retry on the CPU and say nothing. Knows graphs as files; nothing of what they compute.
+"""
+
+import hashlib
+import importlib
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from runtime.backends.onnx_native import ort
+from runtime.errors import CorruptFile, DeviceUnavailable
+from runtime.providers import ProviderTarget
+
+# The whole graph on the provider, or no session at all.
+_STRICT = "session.disable_cpu_ep_fallback"
+_CONTEXT_GRAPH = "body.onnx"
+
+
+@dataclass(frozen=True)
+class CompiledCache:
+    """Where compiled bodies are kept: one folder per provider version, target and graph content."""
+
+    root: Path
+    content: str  # digest of the exported folder
+
+    def folder(self, target: ProviderTarget, graph: Path) -> Path:
+        """The folder for one graph; another provider version or changed weights give another."""
+        identity = "\n".join(
+            (
+                target.id,
+                version(target.distribution),
+                ort.__version__,
+                repr(sorted(target.options.items())),
+                self.content,
+                graph.name,
+            )
+        )
+        return self.root / f"{target.id}-{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
+
+
+def cpu_session(path: Path, threads: int) -> Any:
+    """A session on the CPU. Raises CorruptFile with the file's name."""
+    options = _options(threads)
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a class of its own per status code
+        raise CorruptFile(path=str(path), detail=str(error), tensor="") from error
+
+
+def provider_session(
+    path: Path, target: ProviderTarget, threads: int, cache: CompiledCache | None = None
+) -> Any:
+    """A session with every node on the target's provider; compiled once where a cache is given.
+
+    Raises DeviceUnavailable: reason "provider_not_installed", "provider_failed_to_load",
+    "no_such_device" or "compile_failed", with the provider's words as `detail`.
+    """
+    device = _ep_device(target)
+    if cache is None:
+        return _strict_session(path, target, device, threads, {})
+    folder = cache.folder(target, path)
+    if (folder / _CONTEXT_GRAPH).is_file():
+        try:
+            return _strict_session(folder / _CONTEXT_GRAPH, target, device, threads, {})
+        except DeviceUnavailable:
+            shutil.rmtree(folder, ignore_errors=True)  # written by a driver since replaced
+    return _compile(path, target, device, threads, folder)
+
+
+def _compile(path: Path, target: ProviderTarget, device: Any, threads: int, folder: Path) -> Any:
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    except OSError:  # a read-only model folder: compile at every load
+        return _strict_session(path, target, device, threads, {})
+    try:
+        settings = {
+            "ep.context_enable": "1",
+            "ep.context_file_path": str(partial / _CONTEXT_GRAPH),
+            "ep.context_embed_mode": "1",
+        }
+        session = _strict_session(path, target, device, threads, settings)
+        if (partial / _CONTEXT_GRAPH).is_file():
+            os.replace(partial, folder)
+        return session
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _options(threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Three sessions take turns: pools that spin while they wait would take each other's cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _strict_session(
+    path: Path, target: ProviderTarget, device: Any, threads: int, settings: dict[str, str]
+) -> Any:
+    options = _options(threads)
+    options.add_session_config_entry(_STRICT, "1")
+    for key, value in settings.items():
+        options.add_session_config_entry(key, value)
+    options.add_provider_for_devices([device], dict(target.options))
+    try:
+        session = ort.InferenceSession(str(path), options)
+    except Exception as error:  # see cpu_session
+        raise DeviceUnavailable(
+            device=target.id, reason="compile_failed", detail=str(error), path=str(path)
+        ) from error
+    session.disable_fallback()
+    if session.get_providers()[0] != target.provider:
+        raise DeviceUnavailable(
+            device=target.id,
+            reason="compile_failed",
+            detail=f"the session runs on {session.get_providers()}",
+            path=str(path),
+        )
+    return session
+
+
+def _ep_device(target: ProviderTarget) -> Any:
+    """The provider's device for the target, its library registered."""
+    _register(target)
+    for device in ort.get_ep_devices():
+        metadata = dict(device.ep_metadata)
+        if device.ep_name == target.provider and all(
+            metadata.get(key) == value for key, value in target.match.items()
+        ):
+            if target.hardware_vendor and device.device.type != ort.OrtHardwareDeviceType.NPU:
+                continue
+            return device
+    raise DeviceUnavailable(
+        device=target.id, reason="no_such_device", detail=f"{target.provider} lists no such device"
+    )
+
+
+def _register(target: ProviderTarget) -> None:
+    if any(device.ep_name == target.provider for device in ort.get_ep_devices()):
+        return
+    try:
+        plugin: Any = importlib.import_module(target.module)
+    except ImportError as error:
+        raise DeviceUnavailable(
+            device=target.id,
+            reason="provider_not_installed",
+            detail=str(error),
+            package=target.distribution,
+        ) from error
+    try:
+        ort.register_execution_provider_library(target.provider, library_path(target, plugin))
+    except Exception as error:  # see cpu_session
+        raise DeviceUnavailable(
+            device=target.id, reason="provider_failed_to_load", detail=str(error)
+        ) from error
+
+
+def library_path(target: ProviderTarget, plugin: Any) -> str:
+    """The provider's shared library: from its own package, or from Windows ML's catalog.
+
+    The catalog's calls follow its documentation; they could not be tried where this was written.
+    """
+    if target.module != "windowsml":
+        return str(plugin.get_library_path())
+    for provider in plugin.EpCatalog().find_all_providers():
+        if provider.name == target.provider:
+            provider.ensure_ready()
+            return str(provider.library_path)
+    raise DeviceUnavailable(
+        device=target.id, reason="no_such_device", detail="Windows ML lists no such provider"
+    )

@@ -1,0 +1,255 @@
+"""Execution providers as data, NPU hardware as files tell it, and the five facts of a preflight.
+
+Knows which package serves which device and what its settings are; imports no engine. Whether a
+provider loads, and whether it computes rightly, `runtime.backends.onnx_preflight` finds out in a
+child process.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from runtime.devices import Device, DeviceKind
+from runtime.errors import DeviceUnavailable
+
+FactName = Literal["hardware", "driver", "provider", "memory", "self_test"]
+FACT_NAMES: tuple[FactName, ...] = ("hardware", "driver", "provider", "memory", "self_test")
+
+
+@dataclass(frozen=True)
+class ProviderTarget:
+    """One way to run a body: a provider plug-in, the device it is to use and its settings.
+
+    `id` names it in placements. `match` picks the provider's device by its own metadata. A
+    `simulated` or CPU target needs no hardware. `extra` is the optional dependency that brings it.
+    """
+
+    id: str
+    kind: DeviceKind
+    library: str
+    provider: str
+    distribution: str
+    module: str
+    extra: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    match: Mapping[str, str] = field(default_factory=dict)
+    hardware_vendor: str = ""
+    simulated: bool = False
+
+
+def _openvino(kind: DeviceKind) -> ProviderTarget:
+    return ProviderTarget(
+        id=f"openvino-{kind.lower()}",
+        kind=kind,
+        library="OpenVINO",
+        provider="OpenVINOExecutionProvider",
+        distribution="onnxruntime-ep-openvino",
+        module="onnxruntime_ep_openvino",
+        extra="openvino",
+        match={"ov_device": kind},
+        hardware_vendor="intel" if kind == "NPU" else "",
+    )
+
+
+def _qnn(name: str, options: Mapping[str, str], *, simulated: bool) -> ProviderTarget:
+    return ProviderTarget(
+        id=name,
+        kind="NPU",
+        library="QNN",
+        provider="QNNExecutionProvider",
+        distribution="onnxruntime-qnn",
+        module="onnxruntime_qnn",
+        extra="qnn",
+        options={"backend_type": "htp", **options},
+        hardware_vendor="" if simulated else "qualcomm",
+        simulated=simulated,
+    )
+
+
+TARGETS: Mapping[str, ProviderTarget] = {
+    target.id: target
+    for target in (
+        _openvino("CPU"),
+        _openvino("GPU"),
+        _openvino("NPU"),
+        _qnn("qnn-htp", {}, simulated=False),
+        # The simulator must be told which chip to be: 73 / 60 is a Snapdragon X Elite.
+        _qnn("qnn-simulator", {"htp_arch": "73", "soc_model": "60"}, simulated=True),
+        ProviderTarget(
+            id="winml-npu",
+            kind="NPU",
+            library="WindowsML",
+            provider="VitisAIExecutionProvider",
+            distribution="windowsml",
+            module="windowsml",
+            extra="winml",
+            hardware_vendor="amd",
+        ),
+    )
+}
+_NPU_TARGETS = {"intel": "openvino-npu", "qualcomm": "qnn-htp", "amd": "winml-npu"}
+_PCI_VENDORS = {"0x8086": "intel", "0x1022": "amd", "0x17cb": "qualcomm"}
+_DRIVERS = {"intel": "intel_vpu", "amd": "amdxdna", "qualcomm": "fastrpc"}
+
+
+@dataclass(frozen=True)
+class NpuHardware:
+    """An NPU the operating system lists. `driver` is empty where none is bound; `node` is the
+    device file, `accessible` whether this user may read and write it."""
+
+    id: str
+    vendor: str
+    driver: str
+    node: str
+    accessible: bool
+
+
+def find_npus(root: Path = Path("/")) -> tuple[NpuHardware, ...]:
+    """NPUs of a Linux system from /sys/class/accel and Qualcomm's fastrpc device files."""
+    found: list[NpuHardware] = []
+    for entry in sorted((root / "sys/class/accel").glob("accel*")):
+        vendor = _PCI_VENDORS.get(_text(entry / "device/vendor"), "")
+        if vendor:
+            link = entry / "device/driver"
+            driver = os.path.basename(os.readlink(link)) if link.is_symlink() else ""
+            found.append(_hardware(len(found), vendor, driver, root / "dev/accel" / entry.name))
+    for node in sorted((root / "dev").glob("fastrpc-cdsp*"))[:1]:
+        found.append(_hardware(len(found), "qualcomm", "fastrpc", node))
+    return tuple(found)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _hardware(index: int, vendor: str, driver: str, node: Path) -> NpuHardware:
+    return NpuHardware(f"npu{index}", vendor, driver, str(node), os.access(node, os.R_OK | os.W_OK))
+
+
+def resolve_target(device: str, npus: tuple[NpuHardware, ...]) -> ProviderTarget:
+    """The target a placement's device id means: a target's own id, or "npu0" by its vendor.
+
+    Raises DeviceUnavailable for an id that means nothing here.
+    """
+    if device in TARGETS:
+        return TARGETS[device]
+    for npu in npus:
+        if npu.id == device:
+            return TARGETS[_NPU_TARGETS[npu.vendor]]
+    raise DeviceUnavailable(device=device, reason="no_such_device", known=sorted(TARGETS))
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact of a preflight. `ok` is None where an earlier fact made it pointless to look.
+
+    `code` and `facts` say what was found or is missing; `app.explain` words them.
+    """
+
+    name: FactName
+    ok: bool | None
+    code: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The five facts about one target, in order. `install` is the package to install where the
+    provider is what is missing."""
+
+    target: str
+    facts: tuple[Fact, ...]
+    install: str = ""
+
+    @property
+    def usable(self) -> bool:
+        return all(fact.ok for fact in self.facts)
+
+    @property
+    def missing(self) -> Fact | None:
+        """The first fact that is not so."""
+        return next((fact for fact in self.facts if not fact.ok), None)
+
+    def fact(self, name: FactName) -> Fact:
+        return next(fact for fact in self.facts if fact.name == name)
+
+
+def static_facts(
+    target: ProviderTarget, npus: tuple[NpuHardware, ...], host_memory: int
+) -> Preflight:
+    """Hardware, driver, provider package and memory cap, as far as files alone tell.
+
+    `self_test` is left unknown: only a child process can run it.
+    """
+    npu = next((npu for npu in npus if npu.vendor == target.hardware_vendor), None)
+    installed = _installed_version(target)
+    hardware, driver = _hardware_facts(target, npu)
+    provider = (
+        Fact("provider", True, "installed", {"version": installed})
+        if installed
+        else Fact("provider", False, "not_installed", {"package": target.distribution})
+    )
+    memory = Fact("memory", True, "shared_with_host", {"bytes": host_memory})
+    facts = (hardware, driver, provider, memory, Fact("self_test", None, "not_run"))
+    return Preflight(target.id, facts, "" if installed else target.extra)
+
+
+def _hardware_facts(target: ProviderTarget, npu: NpuHardware | None) -> tuple[Fact, Fact]:
+    if not target.hardware_vendor:
+        code = "simulated" if target.simulated else "found_by_provider"
+        return Fact("hardware", True, code), Fact("driver", True, "not_needed")
+    if npu is None:
+        missing = Fact("hardware", False, "not_present", {"vendor": target.hardware_vendor})
+        return missing, Fact("driver", None, "no_hardware")
+    hardware = Fact("hardware", True, "present", {"vendor": npu.vendor, "node": npu.node})
+    if not npu.driver:
+        wanted = _DRIVERS[npu.vendor]
+        return hardware, Fact("driver", False, "not_loaded", {"driver": wanted})
+    if not npu.accessible:
+        facts = {"driver": npu.driver, "node": npu.node}
+        return hardware, Fact("driver", False, "no_permission", facts)
+    return hardware, Fact("driver", True, "loaded", {"driver": npu.driver})
+
+
+def _installed_version(target: ProviderTarget) -> str:
+    if importlib.util.find_spec(target.module) is None:
+        return ""
+    try:
+        return importlib.metadata.version(target.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def npu_devices(
+    npus: tuple[NpuHardware, ...], host_memory: int, host_free: int
+) -> tuple[Device, ...]:
+    """NPUs as devices, each with the first missing fact as the reason it cannot be used.
+
+    An NPU whose only open fact is the self-test counts as unusable until the test has run.
+    """
+    devices = []
+    for npu in npus:
+        target = TARGETS[_NPU_TARGETS[npu.vendor]]
+        preflight = static_facts(target, (npu,), host_memory)
+        missing = preflight.missing
+        devices.append(
+            Device(
+                id=npu.id,
+                kind="NPU",
+                library=target.library,
+                name=f"{npu.vendor} NPU",
+                memory_total=host_memory,
+                memory_free=host_free,
+                integrated=True,
+                unavailable_reason=f"{missing.name}:{missing.code}" if missing else "",
+                facts={"target": target.id, "driver": npu.driver, "node": npu.node},
+            )
+        )
+    return tuple(devices)
