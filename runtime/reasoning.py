@@ -78,19 +78,20 @@ class ReasoningParser:
 
     Tags themselves and the blank lines around them are not part of either text. Inside reasoning
     the first closing tag that is not quoted ends it. An opening tag counts at the start of a text,
-    or alone on a line. `missing_opening` becomes True when a closing tag comes without an opening
-    one: the first `unopened_length` characters of the answer were reasoning (`split` moves them).
-    Text that may still turn out to be a tag is held back, never more than a line.
+    or alone on a line. `missing_opening` becomes True when an answer follows a closing tag that had
+    no opening one: the first `unopened_length` characters of the answer were reasoning (`split`
+    moves them). Text that may still turn out to be a tag is held back, never more than a line.
     """
 
     starts_inside: bool
     open_tag: str = OPEN_TAG
     close_tag: str = CLOSE_TAG
     inside: bool = field(init=False)
-    seen_reasoning: bool = field(init=False)
     missing_opening: bool = field(init=False, default=False)
     unopened_length: int = field(init=False, default=0)
     _answer_length: int = field(init=False, default=0, repr=False)
+    _stray_close: int = field(init=False, default=0, repr=False)
+    _reasoned: bool = field(init=False, default=False, repr=False)
     _pending: str = field(init=False, default="", repr=False)
     _space: str = field(init=False, default="", repr=False)
     _empty: bool = field(init=False, default=True, repr=False)
@@ -100,7 +101,6 @@ class ReasoningParser:
 
     def __post_init__(self) -> None:
         self.inside = self.starts_inside
-        self.seen_reasoning = self.starts_inside
         self._trim = self.starts_inside
 
     def feed(self, text: str) -> list[Piece]:
@@ -111,9 +111,9 @@ class ReasoningParser:
     def finish(self) -> list[Piece]:
         """The text is over: returns what was held back."""
         pieces = self._drain(final=True)
-        if self._space:
+        if self._space and not self._empty:
             pieces.append((self._space, self.inside))
-            self._space = ""
+        self._space = ""
         return _merged(pieces)
 
     def _drain(self, *, final: bool) -> list[Piece]:
@@ -235,34 +235,38 @@ class ReasoningParser:
         """Change sides at a real tag."""
         if tag == self.close_tag:
             if not self.inside:
-                self.missing_opening = True
-                self.unopened_length = self._answer_length
+                self._stray_close = self._answer_length
             self._space = ""
+        else:
+            self._space = "\n\n" if self._reasoned else ""
         self.inside = tag == self.open_tag
-        self.seen_reasoning = True
         self._empty = self._trim = True
         self._where = _Markdown()
 
     def _emit(self, text: str) -> None:
-        """Give out text, holding back trailing white space of reasoning, dropping leading one."""
+        """Give out text, holding back white space that a tag may still follow."""
         if self._trim:
             text = text.lstrip()
             if not text:
                 return
             self._trim = False
-        if text.strip():
-            self._empty = False
+        body = text.rstrip()
+        if not body and (self.inside or self._empty):
+            self._space += text
+            return
+        self._empty = False
+        text, self._space = self._space + text, ""
         if self.inside:
             body = text.rstrip()
-            if not body:
-                self._space += text
-                return
-            body_with_space = self._space + body
-            self._space = text[len(body) :]
-            self._out.append((body_with_space, True))
-        else:
-            self._answer_length += len(text)
-            self._out.append((text, False))
+            self._out.append((body, True))
+            self._space, self._reasoned = text[len(body) :], True
+            return
+        if self._stray_close and body:
+            # Only an answer after the tag makes what came before it reasoning.
+            self.missing_opening, self.unopened_length = True, self._stray_close
+            self._stray_close = 0
+        self._answer_length += len(text)
+        self._out.append((text, False))
 
 
 def _merged(pieces: list[Piece]) -> list[Piece]:
@@ -290,7 +294,8 @@ def split(
     pieces += parser.finish()
     reasoning = "".join(piece for piece, is_reasoning in pieces if is_reasoning)
     answer = "".join(piece for piece, is_reasoning in pieces if not is_reasoning)
-    if parser.missing_opening and answer[parser.unopened_length :].strip():
-        reasoning += answer[: parser.unopened_length].rstrip()
+    if parser.missing_opening:
+        unopened = answer[: parser.unopened_length].rstrip()
+        reasoning = f"{reasoning}\n\n{unopened}" if reasoning else unopened
         answer = answer[parser.unopened_length :]
     return Split(reasoning, answer, not parser.inside)
