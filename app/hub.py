@@ -6,7 +6,7 @@ not know the downloader, the library or any widget; sends nothing unless a metho
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -232,6 +232,11 @@ class Hub:
 
         return self._run(ask, cancel)
 
+    def source(self, file: RemoteFile, cancel: CancelToken | None = None) -> "HubSource":
+        """`file` as something to download; asks for its size first where the listing hid it."""
+        size = file.size if file.size is not None else self.file_size(file, cancel)
+        return HubSource(self, replace(file, size=size), size)
+
     # ---- inside ----
 
     def _key(self, *parts: str | None) -> str:
@@ -330,6 +335,30 @@ class Hub:
         """Do `work` on a thread of its own, so that a silent server cannot delay a cancel."""
         self._refuse_offline()
         return run_abandonable(work, cancel or CancelToken(), "hub")
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A file of the hub, as `app.download` wants it."""
+
+    hub: Hub
+    file: RemoteFile
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.file.path
+
+    @property
+    def sha256(self) -> str | None:
+        return self.file.sha256
+
+    @property
+    def git_sha1(self) -> str | None:
+        return self.file.blob_id
+
+    def open_range(self, start: int, stop: int) -> AbstractContextManager[RangeAnswer]:
+        return self.hub.open_range(self.file, start, stop)
 
 
 def _names(file: RemoteFile) -> dict[str, str | None]:

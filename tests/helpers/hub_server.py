@@ -53,6 +53,13 @@ class Fault:
     offsets_from: int = 0  # only for ranges that begin at or after this offset
 
 
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that go away are what is tested here."""
+
+
 @dataclass
 class HubFile:
     """A served file: bytes in memory, or a path (may be sparse) with its SHA-256 given."""
@@ -126,8 +133,7 @@ class HubServer:
 
     def __enter__(self) -> "HubServer":
         for origin in ("hub", "cdn"):
-            server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, origin))
-            server.daemon_threads = True
+            server = _QuietServer(("127.0.0.1", 0), _handler(self, origin))
             self._servers.append(server)
             threading.Thread(
                 target=server.serve_forever, args=(0.05,), name=f"hub-{origin}", daemon=True
