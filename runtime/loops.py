@@ -16,8 +16,8 @@ MAX_PERIOD = 2048
 MIN_REPEATED = 192  # tokens that must be repetition before it is called an exact loop
 MIN_ROUNDS = 3  # and rounds, beyond the first
 NEAR_WINDOW = 1024
-NEAR_SHARE = 0.92  # of the window whose n-grams were said before ...
-NEAR_COUNT = 3  # ... at least this often
+NEAR_SHARE = 0.8  # of the window whose n-grams were said before ...
+NEAR_COUNT = 5  # ... at least this often
 
 
 @dataclass(frozen=True)
