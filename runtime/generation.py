@@ -3,7 +3,7 @@
 Plain data that crosses the worker's pipe as JSON; knows no engine and no template.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -32,6 +32,10 @@ class SamplingParams:
     min_p: float = 0.0
     repeat_penalty: float = 1.0
     seed: int | None = None
+
+    def with_seed(self, seed: int) -> "SamplingParams":
+        """The same sampling, drawing from a known seed."""
+        return replace(self, seed=seed)
 
 
 @dataclass(frozen=True)

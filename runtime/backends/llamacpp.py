@@ -62,6 +62,7 @@ class LlamaBackend:
     ) -> LoadReport:
         """Load weights and make the context. Raises CorruptFile, DeviceUnavailable, Cancelled."""
         started = time.perf_counter()
+        self._threads = ThreadGovernor(max(placement.n_threads, placement.n_threads_batch))
         native.llama_backend_init()
         self._model = self._load_model(path, placement, on_progress, cancel)
         vocab = native.llama_model_get_vocab(self._model)
@@ -71,7 +72,7 @@ class LlamaBackend:
         self._abort.attach(self._context)
         self._placement = placement
         self._n_threads = placement.n_threads
-        self._threads = ThreadGovernor(max(placement.n_threads, placement.n_threads_batch))
+        self._threads.update()  # what the machine did while loading is the first thing known of it
         return LoadReport(
             engine="llamacpp",
             engine_version=version("llama-cpp-python"),

@@ -1,0 +1,58 @@
+"""The entry of every process of Stillroom: worker, command line or window.
+
+Decides before anything of Qt or of an engine is imported.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+NO_DISPLAY = (
+    "stillroom: there is no display for the window.\n"
+    "Use `stillroom chat MODEL` or `stillroom try` in the terminal; `stillroom --help` lists all."
+)
+
+
+def has_display(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
+    """Whether a window can be opened. An explicit Qt platform counts."""
+    if platform in ("win32", "darwin"):
+        return True
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return any(environment.get(name) for name in names)
+
+
+def main() -> int:
+    """Run the role the arguments ask for and return its exit code."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--worker"]:
+        from runtime.worker import main as worker
+
+        return worker()
+    if _wants_window(arguments):
+        return _window(arguments)
+    from app.cli import main as command_line
+
+    return command_line(arguments)
+
+
+def _wants_window(arguments: Sequence[str]) -> bool:
+    """No command, or only the options a window takes."""
+    return not arguments or arguments[0] in ("--home", "--screenshot")
+
+
+def _window(arguments: Sequence[str]) -> int:
+    if not has_display(os.environ):
+        print(NO_DISPLAY, file=sys.stderr)
+        return 1
+    from app.cli import open_session
+    from app.gui.application import run_window
+
+    options = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    home = Path(options["--home"]) if "--home" in options else None
+    picture = Path(options["--screenshot"]) if "--screenshot" in options else None
+    return run_window(open_session(home), screenshot=picture)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

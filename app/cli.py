@@ -1,0 +1,137 @@
+"""The command line: parses, opens a session, runs one command, words what went wrong.
+
+Exit codes: 0 done, 1 failed (one sentence and a hint on stderr), 2 wrong usage. With --json exactly
+one JSON document goes to stdout. Knows no engine and no widget.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from app import __version__
+from app.commands import chat, convert, machine, models
+from app.console import Console
+from app.errors import AppError
+from app.explain import explain
+from app.logs import start_logging, trim_log
+from app.paths import Paths
+from app.session import Session
+from app.settings import load as load_settings
+from quant.errors import QuantError
+from runtime.errors import EngineError
+from runtime.jobs import Cancelled
+from runtime.plan import EngineName, KvCacheType, Policy
+
+Command = Callable[[Session, argparse.Namespace, Console], None]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, also the source of its help texts."""
+    top = argparse.ArgumentParser(
+        prog="stillroom",
+        description="Run distilled language models on this machine. Without a command: the window.",
+    )
+    top.add_argument("--version", action="version", version=f"stillroom {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    common.add_argument("--home", type=Path, help="keep everything in this folder")
+    common.add_argument("--verbose", action="store_true", help="log to stderr too")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[common], help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    def add_model(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = add(name, run, text)
+        command.add_argument("model", metavar="MODEL", help="catalog id, installed name, or path")
+        return command
+
+    add("try", chat.try_it, "the whole path on the built-in starter model")
+    add("devices", machine.devices, "what this machine has, and what is usable")
+    search = add("search", models.search, "models with size, fit and predicted speed")
+    search.add_argument("text", nargs="*", metavar="TEXT", help="words in name or family")
+    add_model("inspect", models.inspect, "header facts, without the weights")
+    _placement_options(add_model("plan", models.plan, "where a model would go here"))
+    add_model("pull", models.pull, "download, verify, install")
+    add("list", models.list_models, "installed models")
+    add_model("remove", models.remove, "move an installed model to the trash")
+    add_model("verify", models.verify, "compare a model with its checksums")
+    quantize = add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
+    quantize.add_argument("--recipe", default="q4_0", help="named recipe (default: q4_0)")
+    quantize.add_argument("--output", metavar="NAME", help="name of the new model")
+    _chat_options(add_model("chat", chat.chat, "talk to a model"))
+    add("doctor", machine.doctor, "self-test of everything")
+    return top
+
+
+def _placement_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", metavar="D", help="device id, see `stillroom devices`")
+    command.add_argument("--policy", choices=get_args(Policy), default="auto")
+    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
+    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+
+
+def _chat_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--prompt", metavar="TEXT", help="answer this and end")
+    command.add_argument("--device", metavar="D")
+    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--max-tokens", type=int, metavar="N")
+    command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
+
+
+def open_session(home: Path | None, *, verbose: bool = False) -> Session:
+    """A session on the user's folders, with logging started."""
+    paths = Paths.under(home) if home else Paths.default()
+    start_logging(paths.log, verbose=verbose)
+    trim_log(paths.worker_log)
+    settings, problems = load_settings(paths.settings, os.environ)
+    for problem in problems:
+        print(explain(problem).sentence, file=sys.stderr)
+    return Session(paths, settings)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    args = parser().parse_args(arguments)
+    console = Console(as_json=args.json)
+    session = open_session(args.home, verbose=args.verbose)
+    try:
+        args.run(session, args, console)
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (AppError, EngineError, QuantError, Cancelled, OSError) as error:
+        return _failed(error, console)
+    except KeyboardInterrupt:
+        return _failed(Cancelled(), console)
+    finally:
+        session.close()
+    return 0
+
+
+def _failed(error: BaseException, console: Console) -> int:
+    words = explain(error)
+    console.say("stillroom: " + words.sentence)
+    if words.hint:
+        console.say(words.hint)
+    if console.as_json:
+        facts = getattr(error, "facts", {})
+        console.result(
+            {
+                "error": type(error).__name__,
+                "facts": msgspec.to_builtins(facts, enc_hook=str),
+                **dataclasses.asdict(words),
+            },
+            "",
+        )
+    return 1

@@ -1,0 +1,163 @@
+"""Commands that generate: chat, and try (the whole path on the starter model)."""
+
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from uuid import uuid4
+
+from app.catalog import starter
+from app.commands.models import error_text, plan_text
+from app.console import Console
+from app.explain import notice_text
+from app.session import Session
+from app.units import format_bytes, format_seconds, format_tps
+from runtime.errors import InvalidRequest, WorkerError
+from runtime.generation import GenerationRequest, GenerationStats, Message
+from runtime.jobs import Cancelled, CancelToken
+from runtime.protocol import Streamed
+
+TRY_PROMPT = "What is the capital of France? Answer in one sentence."
+TRY_SEED = 1
+TRY_TOKENS = 128
+
+
+@contextmanager
+def interrupt_cancels(token: CancelToken) -> Iterator[None]:
+    """Make Ctrl+C stop the answer instead of the program."""
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        token.cancel()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Writer:
+    """Streams chunks to the console, reasoning set apart."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._reasoning = False
+        self.answer: list[str] = []
+        self.thoughts: list[str] = []
+
+    def take(self, streamed: Streamed) -> None:
+        for chunk in streamed.chunks:
+            if chunk.text and chunk.is_reasoning != self._reasoning:
+                self._console.stream("[thinking] " if chunk.is_reasoning else "\n\n")
+                self._reasoning = chunk.is_reasoning
+            (self.thoughts if chunk.is_reasoning else self.answer).append(chunk.text)
+            self._console.stream(chunk.text)
+
+    def message(self) -> Message:
+        return Message("assistant", "".join(self.answer), "".join(self.thoughts))
+
+
+def stats_text(stats: GenerationStats) -> str:
+    """The measured numbers of one answer, on one line."""
+    cached = f" ({stats.cached_tokens} cached)" if stats.cached_tokens else ""
+    return (
+        f"prefill {format_tps(stats.prefill_tps)} over {stats.prompt_tokens} tokens{cached}, "
+        f"decode {format_tps(stats.decode_tps)} over {stats.generated_tokens} tokens, "
+        f"first token after {format_seconds(stats.time_to_first_token)}, "
+        f"peak memory {format_bytes(stats.peak_memory)}"
+    )
+
+
+def chat(session: Session, args: Namespace, console: Console) -> None:
+    """One answer to --prompt, or a conversation when there is none."""
+    name = session.find(args.model).name
+    plan = session.plan(name, device=args.device, engine=args.engine, n_ctx=args.context)
+    session.load(name, plan, console.progress, CancelToken())
+    console.end_progress()
+    _warn_demonstration(session, name, console)
+    if args.prompt is not None:
+        messages = (Message("user", args.prompt),)
+        reply, stats = _answer(session, args, name, messages, console)
+        console.say(stats_text(stats))
+        console.result({"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}, "")
+        return
+    if console.as_json:
+        raise InvalidRequest(field="--json", reason="needs --prompt")
+    _converse(session, args, name, console)
+
+
+def _warn_demonstration(session: Session, name: str, console: Console) -> None:
+    entry = session.find(name).entry
+    if entry is not None and entry.demonstration:
+        console.say(notice_text("demonstration"))
+
+
+def _converse(session: Session, args: Namespace, name: str, console: Console) -> None:
+    messages: list[Message] = []
+    console.say("Type a message; an empty line or Ctrl+D ends. Ctrl+C stops an answer.")
+    while True:
+        try:
+            text = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not text:
+            return
+        messages.append(Message("user", text))
+        try:
+            reply, stats = _answer(session, args, name, tuple(messages), console)
+        except (WorkerError, Cancelled) as error:
+            console.say(error_text(error))
+            messages.pop()
+            continue
+        messages.append(reply)
+        console.say(stats_text(stats))
+
+
+def _answer(
+    session: Session,
+    args: Namespace,
+    name: str,
+    messages: tuple[Message, ...],
+    console: Console,
+) -> tuple[Message, GenerationStats]:
+    sampling = session.sampling(name)
+    if args.seed is not None:
+        sampling = sampling.with_seed(args.seed)
+    request = GenerationRequest(uuid4().hex, messages, sampling, max_tokens=args.max_tokens)
+    writer, cancel = _Writer(console), CancelToken()
+    with interrupt_cancels(cancel):
+        stats = session.generate(request, writer.take, cancel, console.progress)
+    console.stream("\n")
+    for notice in stats.notices:
+        console.say(notice_text(notice))
+    return writer.message(), stats
+
+
+def try_it(session: Session, args: Namespace, console: Console) -> None:
+    """The whole path on the built-in starter: install, quantize, plan, load, answer, measure."""
+    entry = starter(session.catalog)
+    assert entry is not None
+    console.say(f"1. Installing {entry.name} ...")
+    model = session.install(entry.id, console.progress, CancelToken())
+    console.say(f"   {model.name}, {format_bytes(model.size)}, checked by SHA-256")
+    quantized = session.library.find(f"{model.name}-q4_0")
+    if quantized is None:
+        console.say("2. Quantizing to 4 bits, embeddings and LM head included ...")
+        quantized, report = session.quantize(model.name, "q4_0", console.progress, CancelToken())
+        by_role = report["bits_per_weight_by_role"].items()
+        roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
+        console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")
+    else:
+        console.say(f"2. Quantized before: {quantized.name}, {format_bytes(quantized.size)}")
+    plan = session.plan(quantized.name)
+    console.say("3. " + plan_text(quantized.name, plan))
+    report_ = session.load(quantized.name, plan, console.progress, CancelToken())
+    console.say(f"4. Loaded in {format_seconds(report_.load_seconds)}. Asking: {TRY_PROMPT}\n")
+    args.seed, args.max_tokens = TRY_SEED, TRY_TOKENS
+    reply, stats = _answer(session, args, quantized.name, (Message("user", TRY_PROMPT),), console)
+    console.say("\n5. " + stats_text(stats))
+    console.say(notice_text("demonstration"))
+    console.result({"answer": reply.content, "stats": stats, "plan": plan}, "")
+    sys.stdout.flush()

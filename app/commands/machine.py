@@ -1,0 +1,113 @@
+"""Commands about this machine: devices and doctor."""
+
+import importlib.metadata
+import platform
+import shutil
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+from app.catalog import starter
+from app.commands.models import error_text
+from app.console import Console, table
+from app.errors import AppError
+from app.explain import unavailable_text
+from app.session import Session
+from app.units import format_bytes
+from quant.errors import QuantError
+from runtime.devices import Device
+from runtime.errors import EngineError
+from runtime.generation import GenerationRequest, Message, SamplingParams
+from runtime.jobs import CancelToken, ignore_progress
+
+
+def devices(session: Session, _args: Namespace, console: Console) -> None:
+    """CPU, GPUs and NPUs: memory, and usable or the reason why not."""
+    found = session.devices(refresh=True)
+    rows = [
+        (
+            device.id,
+            device.kind,
+            device.library,
+            device.name,
+            f"{format_bytes(device.memory_free)} of {format_bytes(device.memory_total)} free",
+            "usable" if device.usable else unavailable_text(device.unavailable_reason),
+        )
+        for device in found
+    ]
+    headings = ("DEVICE", "KIND", "LIBRARY", "NAME", "MEMORY", "STATE")
+    console.result(found, table(headings, rows))
+
+
+def doctor(session: Session, _args: Namespace, console: Console) -> None:
+    """Self-test of everything, in words. Raises EngineError when the engine does not answer."""
+    checks: tuple[tuple[str, Callable[[Session], str]], ...] = (
+        ("system", _system),
+        ("packages", _packages),
+        ("folders", _folders),
+        ("catalog", lambda s: f"{len(s.catalog)} models"),
+        ("history", _history),
+        ("devices", _devices),
+        ("engine", _engine),
+    )
+    results: list[dict[str, Any]] = []
+    for name, check in checks:
+        try:
+            ok, text = True, check(session)
+        except (AppError, EngineError, QuantError, OSError) as error:
+            ok, text = False, error_text(error)
+        results.append({"check": name, "ok": ok, "detail": text})
+        if not console.as_json:
+            console.say(f"{'ok ' if ok else 'BAD'}  {name:<9} {text}")
+    bad = [result["check"] for result in results if not result["ok"]]
+    console.result(results, f"Not in order: {', '.join(bad)}." if bad else "Everything works.")
+    if bad:
+        raise SystemExit(1)
+
+
+def _system(_session: Session) -> str:
+    return f"{platform.platform()}, Python {platform.python_version()}"
+
+
+def _packages(_session: Session) -> str:
+    names = ("llama-cpp-python", "onnxruntime", "onnxruntime-genai", "PySide6-Essentials")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            found.append(f"{name} missing")
+    return ", ".join(found)
+
+
+def _folders(session: Session) -> str:
+    session.paths.data.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(session.paths.data).free
+    return f"{session.paths.data} ({format_bytes(free)} free)"
+
+
+def _history(session: Session) -> str:
+    return f"{len(session.store.conversations())} conversations, {len(session.store.runs())} runs"
+
+
+def _devices(session: Session) -> str:
+    def word(device: Device) -> str:
+        if device.usable:
+            return f"{device.id} ({device.name})"
+        return f"{device.id} not used: {unavailable_text(device.unavailable_reason)}"
+
+    return "; ".join(map(word, session.devices(refresh=True)))
+
+
+def _engine(session: Session) -> str:
+    """One token from the starter, if it is installed."""
+    entry = starter(session.catalog)
+    assert entry is not None
+    if session.library.find(entry.id) is None:
+        return "not tried: the starter is not installed (`stillroom try` installs it)"
+    report = session.load(entry.id, None, ignore_progress, CancelToken())
+    request = GenerationRequest(
+        "doctor", (Message("user", "Hello"),), SamplingParams(temperature=0), max_tokens=1
+    )
+    session.generate(request, lambda _: None)
+    return f"{report.engine} {report.engine_version} answered a token"

@@ -1,0 +1,164 @@
+"""Commands about models: search, inspect, plan, pull, list, remove, verify."""
+
+from argparse import Namespace
+from typing import Any
+
+from app.catalog import CatalogEntry
+from app.console import Console, table
+from app.errors import UnknownModel
+from app.explain import explain, reason_text
+from app.session import Session
+from app.units import format_bytes, format_count, format_interval
+from runtime.errors import EngineError
+from runtime.jobs import CancelToken
+from runtime.plan import Plan
+
+
+def search(session: Session, args: Namespace, console: Console) -> None:
+    """Catalog entries whose name, id or family has every word of TEXT, with their plan here."""
+    words = " ".join(args.text).lower().split()
+    found = [entry for entry in session.catalog if all(word in _haystack(entry) for word in words)]
+    values, rows = [], []
+    for entry in found:
+        value = _entry_value(session, entry)
+        values.append(value)
+        rows.append(
+            (
+                entry.id,
+                format_count(entry.parameters),
+                format_bytes(value["memory"]) if value["memory"] else "–",
+                value["fits"].replace("_", " "),
+                value["speed_text"],
+                entry.licence,
+            )
+        )
+    headings = ("MODEL", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "LICENCE")
+    console.result(values, table(headings, rows) or "Nothing in the catalog matches.")
+
+
+def _haystack(entry: CatalogEntry) -> str:
+    parts = (entry.id, entry.name, entry.teacher or "", entry.base_model or "", *entry.labels)
+    return " ".join(parts).lower()
+
+
+def _entry_value(session: Session, entry: CatalogEntry) -> dict[str, Any]:
+    value: dict[str, Any] = {"id": entry.id, "name": entry.name, "parameters": entry.parameters}
+    value.update(installed=session.library.find(entry.id) is not None, licence=entry.licence)
+    try:
+        plan = session.plan(entry.id)
+    except EngineError as error:
+        needed = error.facts.get("needed")
+        return {**value, "memory": needed, "fits": "does_not_fit", "speed": None, "speed_text": "–"}
+    speed = plan.speed.decode_tps if plan.speed else None
+    return {
+        **value,
+        "memory": plan.memory.total,
+        "fits": plan.fits,
+        "speed": speed,
+        "speed_text": format_interval(speed),
+    }
+
+
+def inspect(session: Session, args: Namespace, console: Console) -> None:
+    """Header facts of a model, without its weights."""
+    info = session.inspect(args.model)
+    shape = info.shape
+    lines = [
+        f"{info.name}  ({info.format}, {format_bytes(info.file_size)})",
+        f"architecture  {shape.architecture}, {shape.block_count} blocks, {shape.attention}",
+        f"widths        embedding {shape.embedding_length}, feed-forward"
+        f" {shape.feed_forward_length}, vocabulary {shape.vocab_size}",
+        f"heads         {shape.head_count}, {shape.head_count_kv} for keys and values",
+        f"context       {shape.context_length} tokens",
+        f"parameters    {format_count(info.parameters)}, {info.bits_per_weight:.2f} bits a weight",
+        f"weights       embeddings {format_bytes(info.weights.embedding)},"
+        f" blocks {format_bytes(sum(info.weights.blocks))}, LM head "
+        + ("tied" if shape.tied_embeddings else format_bytes(info.weights.lm_head)),
+        f"licence       {info.licence or 'not stated'}",
+    ]
+    console.result(info, "\n".join(lines))
+
+
+def plan(session: Session, args: Namespace, console: Console) -> None:
+    """Where a model would go here, the memory it takes and the speed expected."""
+    made = session.plan(
+        args.model,
+        policy=args.policy,
+        device=args.device,
+        n_ctx=args.context,
+        kv_type=args.kv_cache,
+        engine=args.engine,
+    )
+    console.result(made, plan_text(args.model, made))
+
+
+def plan_text(model: str, plan: Plan) -> str:
+    """A plan as a person reads it."""
+    placement = plan.placement
+    where = ", ".join(f"blocks {r.first}-{r.last} on {r.device}" for r in placement.layers)
+    lines = [
+        f"Plan for {model}: {plan.fits.replace('_', ' ')}",
+        f"  engine   {placement.engine}, {placement.n_threads} threads",
+        f"  where    embeddings on cpu, {where}, LM head on {placement.lm_head_device}",
+        f"  context  {placement.n_ctx} tokens, KV cache {placement.kv_type_k}",
+    ]
+    for part in plan.memory.devices:
+        lines.append(
+            f"  memory   {part.device}: {format_bytes(part.total)} of"
+            f" {format_bytes(part.available)} free (weights {format_bytes(part.weights)},"
+            f" KV cache {format_bytes(part.kv_cache)}, compute"
+            f" {format_bytes(part.compute_buffer)}, other {format_bytes(part.overhead)})"
+        )
+    speed = plan.speed
+    lines.append(f"  decode   {format_interval(speed.decode_tps if speed else None)}")
+    lines.append(f"  prefill  {format_interval(speed.prefill_tps if speed else None)}")
+    lines.extend(f"  why      {reason_text(reason)}" for reason in plan.reasons)
+    for other in plan.alternatives:
+        lines.append(
+            f"  instead  LM head on {other.placement.lm_head_device},"
+            f" {format_interval(other.decode_tps)}: {reason_text(other.reason)}"
+        )
+    return "\n".join(lines)
+
+
+def pull(session: Session, args: Namespace, console: Console) -> None:
+    """Download, verify and install a model."""
+    model = session.install(args.model, console.progress, CancelToken())
+    console.end_progress()
+    console.result(model, f"{model.name} is installed ({format_bytes(model.size)}).")
+
+
+def list_models(session: Session, _args: Namespace, console: Console) -> None:
+    """What is installed."""
+    models = session.installed()
+    rows = [
+        (m.name, m.format, format_bytes(m.size), m.recipe or "–", m.licence or "–", m.source)
+        for m in models
+    ]
+    headings = ("MODEL", "FORMAT", "SIZE", "RECIPE", "LICENCE", "SOURCE")
+    console.result(models, table(headings, rows) or "No model is installed yet.")
+
+
+def remove(session: Session, args: Namespace, console: Console) -> None:
+    """Move a model to the library's trash."""
+    installed = session.library.find(args.model)
+    if installed is None:
+        raise UnknownModel(args.model, [model.name for model in session.installed()])
+    trashed = session.library.remove(installed.name)
+    console.result(trashed, f"{trashed.name} was removed ({format_bytes(trashed.size)}).")
+
+
+def verify(session: Session, args: Namespace, console: Console) -> None:
+    """Compare a model's files with the checksums kept at installation."""
+    installed = session.library.find(args.model)
+    if installed is None:
+        raise UnknownModel(args.model, [model.name for model in session.installed()])
+    session.library.verify(installed, console.progress, CancelToken())
+    console.end_progress()
+    console.result({"name": installed.name, "sound": True}, f"{installed.name} is sound.")
+
+
+def error_text(error: BaseException) -> str:
+    """An error as the command line prints it: one sentence, then the hint."""
+    words = explain(error)
+    return f"{words.sentence}" + (f"\n{words.hint}" if words.hint else "")

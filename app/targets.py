@@ -1,0 +1,67 @@
+"""What the word MODEL on a command line means: a catalog id, an installed name, or a path.
+
+Knows the catalog, the library and the file system; inspects nothing.
+"""
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.catalog import CatalogEntry
+from app.errors import UnknownModel
+from app.library import InstalledModel, Library
+from runtime.errors import ModelFileError
+
+_QUANTIZED_FROM = "quantized from "
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model somebody named. `path` is None for a catalog entry that is not installed."""
+
+    name: str
+    path: Path | None
+    entry: CatalogEntry | None
+    installed: InstalledModel | None = None
+
+
+def resolve(name: str, catalog: Sequence[CatalogEntry], library: Library) -> Target:
+    """Find what `name` means: installed, then a file or folder, then the catalog.
+
+    Raises UnknownModel with the names that come close, ModelFileError for a path that is missing.
+    """
+    installed = library.find(name)
+    if installed is not None:
+        return Target(
+            installed.name, installed.path, entry_of(installed, catalog, library), installed
+        )
+    path = Path(name).expanduser()
+    if path.exists():
+        return Target(name, path, None)
+    entry = next((entry for entry in catalog if entry.id == name.lower()), None)
+    if entry is not None:
+        return Target(entry.id, None, entry)
+    if os.sep in name or path.suffix in (".gguf", ".safetensors", ".onnx"):
+        raise ModelFileError(path=name, detail="missing")
+    known = [entry.id for entry in catalog] + [model.name for model in library.installed()]
+    raise UnknownModel(name, difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4))
+
+
+def entry_of(
+    model: InstalledModel, catalog: Sequence[CatalogEntry], library: Library
+) -> CatalogEntry | None:
+    """The catalog entry an installed model came from, through the models it was quantized from."""
+    seen: set[str] = set()
+    current: InstalledModel | None = model
+    while current is not None and current.name not in seen:
+        seen.add(current.name)
+        for entry in catalog:
+            names = (entry.id, entry.repositories.official, entry.repositories.gguf)
+            if current.source in names:
+                return entry
+        if not current.source.startswith(_QUANTIZED_FROM):
+            return None
+        current = library.find(current.source.removeprefix(_QUANTIZED_FROM))
+    return None

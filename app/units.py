@@ -1,0 +1,51 @@
+"""Numbers as people read them: bytes, rates and times, always with their unit."""
+
+from runtime.plan import Interval
+
+_DECIMAL = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def format_bytes(count: float) -> str:
+    """Decimal units: 1 GB is 10^9 bytes. Three significant digits."""
+    value = float(count)
+    for unit in _DECIMAL:
+        if abs(value) < 1000 or unit == _DECIMAL[-1]:
+            break
+        value /= 1000
+    if unit == "bytes":
+        return f"{int(value)} bytes"
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Milliseconds below a second, then seconds, minutes, hours."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+
+
+def format_tps(tps: float | None) -> str:
+    """Tokens per second; a dash where nothing was measured."""
+    if tps is None:
+        return "– tok/s"
+    return f"{tps:.0f} tok/s" if tps >= 100 else f"{tps:.1f} tok/s"
+
+
+def format_interval(interval: Interval | None) -> str:
+    """A predicted range of tokens per second."""
+    if interval is None:
+        return "not predicted"
+    digits = 0 if interval.low >= 10 else 1
+    return f"{interval.low:.{digits}f}-{interval.high:.{digits}f} tok/s"
+
+
+def format_count(count: int) -> str:
+    """Parameters: 135 M, 7.6 B."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} B" if count < 1e11 else f"{count / 1e9:.0f} B"
+    return f"{count / 1e6:.0f} M"

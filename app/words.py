@@ -1,0 +1,231 @@
+"""The sentences `app.explain` fills in, by error class, exit kind, reason and notice code.
+
+Plain words, short, no blame. Data only.
+"""
+
+# class: (title, sentence, hint); facts in braces
+ERRORS: dict[str, tuple[str, str, str]] = {
+    # files and models
+    "CorruptFile": (
+        "Damaged model file",
+        "{file} is damaged or not a model: {detail}{at_tensor}.",
+        "Download or copy it again.",
+    ),
+    "CorruptCheckpoint": (
+        "Damaged checkpoint",
+        "{file} is damaged or not a checkpoint: {detail}{at_tensor}.",
+        "Download or copy it again.",
+    ),
+    "UnsupportedFormat": (
+        "Unsupported format",
+        "{file} is in a format that cannot be converted: {detail}.",
+        "Use a GGUF file or a safetensors folder.",
+    ),
+    "IncompatibleShape": (
+        "Unexpected tensor",
+        "Tensor {tensor} has the shape {shape}: {detail}.",
+        "The checkpoint may belong to another model.",
+    ),
+    "AlreadyQuantized": (
+        "Already quantized",
+        "{file} is quantized already ({format}).",
+        "Start from the full-precision weights.",
+    ),
+    "NonFiniteWeights": (
+        "Broken weights",
+        "Tensor {tensor} holds {count} values that are not finite numbers.",
+        "Download the checkpoint again.",
+    ),
+    "InvalidRecipe": ("Unusable recipe", "The recipe's {field} is not usable: {reason}.", ""),
+    "MissingTensor": ("Incomplete checkpoint", "{file} has no tensor {tensor}.", ""),
+    "NativeQuantizerFailed": ("Quantization failed", "The quantizer failed: {reason}.", ""),
+    "QuantError": ("Conversion failed", "The conversion failed.", ""),
+    # engines and devices
+    "BackendUnavailable": (
+        "Engine missing",
+        "The engine {backend} cannot be used: {reason}.",
+        "`stillroom doctor` says what is missing.",
+    ),
+    "DeviceUnavailable": (
+        "Device not usable",
+        "The device {device} cannot be used: {reason}.",
+        "`stillroom devices` lists what can be.",
+    ),
+    "ContextOverflow": (
+        "Conversation too long",
+        "The conversation has {n_tokens} tokens, and the context holds {n_ctx}.",
+        "Choose a larger context, or start a new chat.",
+    ),
+    "OutOfMemory": (
+        "Out of memory",
+        "The engine ran out of memory on {device}.",
+        "Choose a smaller context or a smaller model.",
+    ),
+    "InvalidRequest": ("Not possible", "{field}: {reason}.", ""),
+    "TemplateFailed": (
+        "Chat template failed",
+        "The model's chat template failed: {detail}.",
+        "The file may be damaged; try another build of the model.",
+    ),
+    "EvaluationFailed": (
+        "The engine failed",
+        "The engine could not evaluate {tokens} tokens (code {code}). {log}",
+        "Try again with a smaller context.",
+    ),
+    "ProtocolMismatch": (
+        "Versions do not match",
+        "The engine process speaks protocol {got}, this program {expected}.",
+        "Install Stillroom again.",
+    ),
+    "EngineError": ("The engine failed", "The engine reported an error.", ""),
+    # application
+    "CatalogError": (
+        "Bad catalog",
+        "The model catalog is not usable: entry “{entry}”, field “{field}”: {reason}.",
+        "Restore models.json.",
+    ),
+    "SettingsError": ("Bad setting", "The setting “{key}” is not usable ({reason}).", ""),
+    "StoreError": ("History not usable", "The history file failed: {reason}.", ""),
+    "AlreadyInstalled": ("Already installed", "A model named {name} is installed already.", ""),
+    "DamagedModel": (
+        "Damaged model",
+        "{name} is damaged: its files are not what was installed.",
+        "Remove it and get it again.",
+    ),
+    "ImportRefused": ("Cannot import", "{file} cannot be imported: {reason}.", ""),
+    "LibraryError": ("Models folder", "The models folder has a problem: {reason}.", ""),
+    # hub and downloads
+    "Offline": (
+        "Offline",
+        "The hub cannot be reached ({reason}).",
+        "Installed models work without a network.",
+    ),
+    "NotAHubAnswer": (
+        "Not the hub",
+        "Something else answered in the hub's place, perhaps a sign-in page.",
+        "Open a browser and sign in to the network.",
+    ),
+    "GatedModel": (
+        "Access needed",
+        "{repo} is gated: its owner grants access on request.",
+        "Ask for access at {url}, then enter your token.",
+    ),
+    "RepoNotFound": ("Not found", "The hub has no repository {repo}, or it is private.", ""),
+    "RevisionNotFound": ("Not found", "{repo} has no revision {revision}.", ""),
+    "RemoteFileNotFound": ("Not found", "{repo} has no file {path}.", ""),
+    "TokenRefused": ("Token refused", "The hub refused the token.", "Enter it again."),
+    "RateLimited": (
+        "Too many requests",
+        "The hub asks to wait {retry_after} seconds.",
+        "Try again then.",
+    ),
+    "HubUnavailable": ("Hub trouble", "The hub answered with status {status}.", "Try later."),
+    "UnsafeEndpoint": ("Unsafe address", "{endpoint} is not used: {reason}.", ""),
+    "BadRemoteHeader": ("Unreadable header", "{path} of {repo} is not usable: {reason}.", ""),
+    "HubError": ("Hub trouble", "The hub request failed.", "Try later."),
+    "ChecksumMismatch": (
+        "Wrong bytes",
+        "{file} does not match its checksum; it was not installed.",
+        "Try again; if it happens again, the source is damaged.",
+    ),
+    "NotEnoughDisk": (
+        "Disk full",
+        "{file} needs {needed}, and {available} are free.",
+        "Free some space and try again.",
+    ),
+    "Interrupted": (
+        "Interrupted",
+        "The download of {file} stopped: {reason}.",
+        "Start it again: it goes on where it stopped.",
+    ),
+    "ServerMisbehaved": (
+        "Server trouble",
+        "The server's answer was wrong: {reason}.",
+        "Try later.",
+    ),
+    "DownloadBusy": ("Already running", "{file} is being downloaded by another window.", ""),
+    "PackageUnavailable": (
+        "Package not available",
+        "The package {package} {version} could not be fetched.",
+        "Check the network, or the package index this machine is set up with.",
+    ),
+    "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
+    "AppError": ("Something went wrong", "The request failed.", ""),
+}
+
+_CHAT_SAFE = "Your conversation is safe; send again to go on."
+
+EXITS: dict[str, tuple[str, str, str]] = {
+    "crashed": (
+        "The engine crashed",
+        "The engine process crashed ({cause}).",
+        f"{_CHAT_SAFE} If it happens again, try another engine or a smaller context.",
+    ),
+    "illegal_instruction": (
+        "The engine does not match this processor",
+        "The engine used an instruction this processor does not have ({cause}).",
+        "Set Stillroom up again on this machine so that the engine is built for it.",
+    ),
+    "killed": (
+        "The engine was ended from outside",
+        "The system or another program ended the engine process ({cause}).",
+        f"If memory was short, choose a smaller model or context. {_CHAT_SAFE}",
+    ),
+    "out_of_memory": (
+        "Out of memory",
+        "The engine process ran out of memory ({cause}).",
+        "Choose a smaller context or a smaller model, or close other programs.",
+    ),
+    "stalled": (
+        "The engine stopped responding",
+        "The engine gave no sign of life for {seconds} seconds and was ended.",
+        f"{_CHAT_SAFE}",
+    ),
+    "lost_protocol": (
+        "The engine process was confused",
+        "The engine process wrote something that is no answer and was ended.",
+        f"{_CHAT_SAFE}",
+    ),
+    "clean": ("The engine was closed", "The engine process was closed.", f"{_CHAT_SAFE}"),
+    "cancelled": ("Stopped", "The engine process was stopped on request.", ""),
+    "start_failed": (
+        "The engine did not start",
+        "The engine process did not start: {reason}.",
+        "`stillroom doctor` says what is missing.",
+    ),
+}
+
+REASONS: dict[str, str] = {
+    "fastest_predicted": "The fastest of the placements that fit ({decode_tps} predicted).",
+    "only_one_fits": "The only placement that fits.",
+    "speed_unknown": "Nothing measured here yet: the usual order of placements decides.",
+    "context_is_the_models": "Context: {n_ctx} tokens, all the model was trained for.",
+    "context_limited_by_memory": "Context: {n_ctx} tokens, because {wanted} would not fit.",
+    "context_for_reasoning": "Context: {n_ctx} tokens, to leave room for reasoning.",
+    "context_default": "Context: {n_ctx} tokens, enough for most chats.",
+    "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
+    "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",
+    "lm_head_with_body": "The LM head is on {device} with the blocks.",
+    "partial_offload": "{blocks} blocks are on {device}: more would not fit.",
+    "weights_estimated": "Sizes are worked out for {block_format}: the file is not here yet.",
+    "device_left_out": "{device} is not used: {why}.",
+    "slower": "slower",
+    "not_preferred": "not preferred",
+    "does_not_fit": "does not fit: {needed} needed on {device}, {available} free",
+}
+
+UNAVAILABLE: dict[str, str] = {
+    "engine_lacks_gpu": "the installed engine was built without support for it",
+    "no_provider": "no execution provider for it is installed",
+}
+
+NOTICES: dict[str, str] = {
+    "system_folded": "The instructions were put into the first message: this model takes no"
+    " system prompt.",
+    "thinking_cut": "The thinking was cut: the token budget ended before the answer.",
+    "missing_opening_tag": "The model began to think without saying so.",
+    "loop_detected": "Stopped: the answer was repeating itself.",
+    "no_chat_template": "The file has no chat template; a plain one was used.",
+    "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
+    " `stillroom search` shows distilled models for real work.",
+}

@@ -1,0 +1,177 @@
+"""Finds what this machine has, in a short-lived child: a broken driver costs the child, not us.
+
+Knows /proc, /sys and what the installed engine lists. Every device found but not usable is kept,
+with a reason code that `app.explain` words.
+"""
+
+import platform
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from runtime.cores import available_cores
+from runtime.devices import Device, DeviceKind
+from runtime.jobs import OnProgress
+
+SYS = Path("/sys")
+CPUINFO = Path("/proc/cpuinfo")
+# What decides which kernels an engine can use.
+FEATURES = (
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni",
+    "avx512_bf16", "amx_tile", "amx_int8", "neon", "asimd", "asimddp", "i8mm", "sve",
+)  # fmt: skip
+_PCI_GPU_CLASS = "0x03"
+_VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x1022": "AMD"}
+_GGML_KINDS: dict[int, tuple[DeviceKind, bool]] = {1: ("GPU", False), 2: ("GPU", True)}
+_LIBRARIES = ("CUDA", "ROCm", "Vulkan", "Metal", "SYCL", "RPC")
+
+
+def cpu_device() -> Device:
+    """The processor and main memory. Works without any engine."""
+    memory = psutil.virtual_memory()
+    limit = memory_limit()
+    total = min(memory.total, limit) if limit else memory.total
+    return Device(
+        id="cpu",
+        kind="CPU",
+        library="CPU",
+        name=_cpu_name(),
+        memory_total=total,
+        memory_free=min(memory.available, total),
+        cores=available_cores(),
+        threads=psutil.cpu_count() or 1,
+        features=_cpu_features(),
+    )
+
+
+def memory_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes this process may use by its control group; None without a limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            value = (cgroup / name).read_text().strip()
+        except OSError:
+            continue
+        if value != "max" and int(value) < 1 << 60:
+            return int(value)
+    return None
+
+
+def _cpu_name() -> str:
+    for line in _lines(CPUINFO):
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cpu_features() -> tuple[str, ...]:
+    for line in _lines(CPUINFO):
+        if line.lower().startswith(("flags", "features")):
+            present = set(line.partition(":")[2].split())
+            return tuple(name for name in FEATURES if name in present)
+    return ()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def engine_devices() -> list[Device]:
+    """GPUs the installed llama.cpp lists. Imports the engine: child processes only."""
+    from runtime.backends import llama_native
+
+    found = []
+    for device in llama_native.devices():
+        if device.kind not in _GGML_KINDS:
+            continue
+        kind, integrated = _GGML_KINDS[device.kind]
+        library = next((n for n in _LIBRARIES if device.name.upper().startswith(n.upper())), "")
+        found.append(
+            Device(
+                id=device.name.lower(),
+                kind=kind,
+                library=library or device.name,
+                name=device.description,
+                memory_total=device.memory_total,
+                memory_free=device.memory_free,
+                integrated=integrated,
+            )
+        )
+    return found
+
+
+def hardware_gpus(sys_root: Path = SYS) -> list[Device]:
+    """Graphics hardware the system knows of, whether or not an engine can use it."""
+    found = []
+    for folder in sorted((sys_root / "bus" / "pci" / "devices").glob("*")):
+        vendor, pci_class = _attribute(folder / "vendor"), _attribute(folder / "class")
+        if not pci_class.startswith(_PCI_GPU_CLASS) or vendor not in _VENDORS:
+            continue
+        found.append(
+            Device(
+                id=f"gpu-{folder.name}",
+                kind="GPU",
+                library="none",
+                name=f"{_VENDORS[vendor]} {_attribute(folder / 'device')}",
+                memory_total=0,
+                memory_free=0,
+                unavailable_reason="engine_lacks_gpu",
+                facts={"vendor": _VENDORS[vendor], "driver": _driver(folder)},
+            )
+        )
+    return found
+
+
+def hardware_npus(sys_root: Path = SYS) -> list[Device]:
+    """NPUs by their kernel driver (Linux accel subsystem; Intel `intel_vpu`, AMD `amdxdna`)."""
+    found = []
+    for index, folder in enumerate(sorted((sys_root / "class" / "accel").glob("accel*"))):
+        vendor = _attribute(folder / "device" / "vendor")
+        found.append(
+            Device(
+                id=f"npu{index}",
+                kind="NPU",
+                library="none",
+                name=f"{_VENDORS.get(vendor, vendor)} NPU",
+                memory_total=0,
+                memory_free=0,
+                unavailable_reason="no_provider",
+                facts={
+                    "vendor": _VENDORS.get(vendor, vendor),
+                    "driver": _driver(folder / "device"),
+                },
+            )
+        )
+    return found
+
+
+def _attribute(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _driver(folder: Path) -> str:
+    try:
+        return (folder / "driver").resolve(strict=True).name
+    except OSError:
+        return ""
+
+
+def probe() -> list[Device]:
+    """All devices, the CPU last: first those an engine lists, then hardware none can use."""
+    usable = engine_devices()
+    vendors = " ".join(device.name for device in usable)
+    unused = [gpu for gpu in hardware_gpus() if not re.search(gpu.facts["vendor"], vendors)]
+    return [*usable, *unused, *hardware_npus(), cpu_device()]
+
+
+def probe_job(_args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
+    """Job "probe": {} -> {"devices": [Device as JSON]}."""
+    return {"devices": [asdict(device) for device in probe()]}
