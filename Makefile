@@ -1,0 +1,29 @@
+# make run   sets everything up and runs Stillroom: the window, or the same path in the terminal
+# make test  sets everything up and runs every check
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-all setup lint unit screenshots installers clean
+
+run:
+	@$(PYTHON) installers/bootstrap.py run
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+		exec $(BIN)/stillroom; else exec $(BIN)/stillroom try; fi
+
+setup:
+	@$(PYTHON) installers/bootstrap.py test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -m "not slow"
+
+test-all: lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
