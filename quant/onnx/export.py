@@ -176,6 +176,7 @@ class _Export:
     def run(self, target: Path) -> QuantReport:
         started = time.monotonic()
         self._on_tensor(0, self._total, "")
+        tokenizer = self._write_tokenizer()  # refusals that cost nothing come first
         with (
             ThreadPoolExecutor(max(1, self._options.threads)) as self._pool,
             WeightFile(self._folder / WEIGHTS) as self._file,
@@ -184,7 +185,6 @@ class _Export:
             self._file.finish()
             entry = FileEntry(self._file.size, self._file.sha256)
         bodies = self._write_graphs(weights)
-        tokenizer = self._write_tokenizer()
         manifest = self._manifest(bodies, tokenizer, entry)
         source = self._checkpoint.source
         return QuantReport(
