@@ -77,6 +77,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The engine process speaks protocol {got}, this program {expected}.",
         "Install Stillroom again.",
     ),
+    "InternalError": (
+        "Something went wrong",
+        "The engine process met a fault in the program: {detail}.",
+        "The log has the details (`stillroom doctor` says where).",
+    ),
     "EngineError": ("The engine failed", "The engine reported an error.", ""),
     # application
     "CatalogError": (

@@ -137,6 +137,13 @@ def read_header(data: bytes | mmap.mmap, file_size: int | None = None) -> GgufHe
     too short for the header itself, HeaderError for everything else.
     """
     cursor = _Cursor(data)
+    try:
+        return _read(cursor, file_size)
+    finally:
+        cursor.view.release()  # a memory map with a view on it cannot be closed
+
+
+def _read(cursor: _Cursor, file_size: int | None) -> GgufHeader:
     cursor.require(4)
     if bytes(cursor.view[:4]) != b"GGUF":
         raise HeaderError("the file does not begin with the GGUF magic")

@@ -10,6 +10,7 @@ EngineError
 ├── OutOfMemory               device
 ├── ContextOverflow           n_tokens, n_ctx
 ├── InvalidRequest            field, reason
+├── InternalError             detail: a fault of the program, its traceback is in the log
 └── WorkerError               the worker process: kind, facts
     ├── WorkerStartFailed
     ├── ProtocolMismatch
@@ -78,6 +79,10 @@ class ContextOverflow(EngineError):
 
 class InvalidRequest(EngineError):
     """facts: field, reason."""
+
+
+class InternalError(EngineError):
+    """facts: detail."""
 
 
 class WorkerError(EngineError):

@@ -8,13 +8,14 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from quant.errors import QuantError
 from runtime.answering import Answerer
 from runtime.backend import Backend, open_backend
-from runtime.errors import EngineError, InvalidRequest, OutOfMemory
+from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
 from runtime.generation import TokenChunk
 from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.jobtable import find_job
@@ -143,6 +144,9 @@ class Worker:
             return Failed(command.id, error.to_json())
         except MemoryError:
             return Failed(command.id, OutOfMemory(device="cpu").to_json())
+        except Exception as error:  # a fault of ours: the log has the traceback
+            traceback.print_exc()
+            return Failed(command.id, InternalError(detail=repr(error)).to_json())
 
     def _progress(self, command_id: str) -> Callable[[Progress], None]:
         return lambda progress: self._write(Progressed(command_id, progress))
