@@ -20,7 +20,7 @@ _REPORT_SECONDS = 0.1
 
 
 def anonymous_memory() -> int:
-    """Bytes of anonymous memory this process holds; 0 where the system does not tell (not Linux)."""
+    """Bytes of anonymous memory this process holds; 0 where the system does not tell."""
     try:
         with open("/proc/self/status", encoding="ascii") as status:
             for line in status:

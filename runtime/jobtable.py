@@ -18,6 +18,10 @@ JOBS: dict[str, str] = {
     "inspect": "runtime.modelfile:inspect_job",
     "probe": "runtime.probe:probe_job",
     "quantize_gguf": "runtime.convert:quantize_gguf_job",
+    "convert_safetensors": "runtime.convert:convert_safetensors_job",
+    "quality": "runtime.measure_quality:quality_job",
+    "schemes": "runtime.measure_quality:schemes_job",
+    "imatrix": "runtime.measure_quality:imatrix_job",
 }
 
 

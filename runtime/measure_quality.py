@@ -1,0 +1,163 @@
+"""The quality jobs: one model against its source, the 4-bit schemes side by side, and importance
+matrices.
+
+JSON in, JSON out, for a child process (see `runtime.jobtable`). Opens engines through
+`runtime.evaluation`; the figures are `quant.quality`'s.
+"""
+
+import importlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quant.gguf import open_view, quantize_view
+from quant.importance import write_importance
+from quant.quality import QualityReport, Windows, compare
+from quant.recipe import RECIPES
+from quant.schemes import SCHEMES, scheme_bits, scheme_view
+from quant.texts import CALIBRATION_TEXT, quality_texts, read_text
+from quant.weights import weight_errors
+from runtime.errors import InvalidRequest
+from runtime.evaluation import Evaluator, kind_of, open_evaluator
+from runtime.jobs import OnProgress, Progress
+
+_CONTEXT = 512
+
+
+def _path(args: dict[str, Any], key: str) -> Path:
+    value = args.get(key)
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(field=key, reason="a path is needed")
+    return Path(value)
+
+
+def _threads(args: dict[str, Any]) -> int:
+    return max(1, int(args.get("threads") or os.cpu_count() or 1))
+
+
+def _windows(args: dict[str, Any]) -> Windows:
+    context = int(args.get("context") or _CONTEXT)
+    skip = int(args.get("skip") or min(64, context // 4))
+    if not 0 < skip < context - 1:
+        raise InvalidRequest(field="skip", reason=f"must lie between 0 and {context - 1}")
+    return Windows(context, skip, bool(args.get("whole_only", False)))
+
+
+def _texts(args: dict[str, Any]) -> Mapping[str, str]:
+    """The texts to score: `texts` name -> file, or the bundled set."""
+    given = args.get("texts")
+    if not given:
+        return quality_texts()
+    return {name: Path(path).read_text(encoding="utf-8") for name, path in given.items()}
+
+
+@contextmanager
+def _opened(path: Path, threads: int, context: int) -> Iterator[Evaluator]:
+    evaluator = open_evaluator(path, threads, context)
+    try:
+        yield evaluator
+    finally:
+        evaluator.close()
+
+
+def _compared(
+    args: dict[str, Any], source: Path, target: Path, phase: str, on_progress: OnProgress
+) -> QualityReport:
+    windows, threads = _windows(args), _threads(args)
+    with (
+        _opened(source, threads, windows.context) as reference,
+        _opened(target, threads, windows.context) as candidate,
+    ):
+        return compare(
+            {name: reference.tokenize(text) for name, text in _texts(args).items()},
+            reference.logits,
+            candidate.logits,
+            windows=windows,
+            on_tokens=lambda done, total, name: on_progress(
+                Progress(phase, done, total, "tokens", name)
+            ),
+            names=(str(source), str(target)),
+        )
+
+
+def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    """One model against its source.
+
+    args: source, target (GGUF files or ONNX folders); texts: name -> file (default: the bundled
+    set); context, skip, whole_only, threads. Returns QualityReport.to_json(). Raises EngineError,
+    QuantError.
+    """
+    source, target = _path(args, "source"), _path(args, "target")
+    report = _compared(args, source, target, "score", on_progress)
+    if kind_of(source) == kind_of(target) == "gguf":
+        report = replace(report, error_by_role=weight_errors(open_view(source), open_view(target)))
+    return report.to_json()
+
+
+def schemes_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    """The same model at 4 bits per tensor, per channel and block-wise, against itself.
+
+    args: source (GGUF, or safetensors); schemes: names of quant.schemes.SCHEMES (default all);
+    folder: where the temporary full-precision files go; texts and windows as `quality_job`.
+    Returns {"source", "schemes": [{"scheme", "bits_per_weight", "report"}]}.
+    """
+    source = _path(args, "source")
+    names = list(args.get("schemes") or SCHEMES)
+    view, threads, full = open_view(source), _threads(args), RECIPES["f16"]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="schemes-", dir=args.get("folder")) as folder:
+        reference, candidate = Path(folder) / "reference.gguf", Path(folder) / "candidate.gguf"
+        quantize_view(
+            view, reference, RECIPES["f16"], _steps("reference", on_progress), None, threads
+        )
+        for name in names:
+            fake = scheme_view(view, name)
+            quantize_view(fake, candidate, full, _steps(name, on_progress), None, threads)
+            report = _compared(args, reference, candidate, name, on_progress)
+            errors = weight_errors(open_view(reference), open_view(candidate))
+            results.append(
+                {
+                    "scheme": name,
+                    "bits_per_weight": scheme_bits(view, name),
+                    "report": replace(report, error_by_role=errors).to_json(),
+                }
+            )
+    return {"source": str(source), "schemes": results}
+
+
+def _steps(phase: str, on_progress: OnProgress) -> Any:
+    return lambda done, total, name: on_progress(Progress(phase, done, total, "tensors", name))
+
+
+def imatrix_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    """The importance matrix of a GGUF model over a text.
+
+    args: source (GGUF file); target (the .gguf to write); text: a file (default: the bundled
+    calibration text); context, threads. Returns {"target", "tensors", "tokens"}.
+    """
+    source, target = _path(args, "source"), _path(args, "target")
+    given = args.get("text")
+    text = Path(given).read_text(encoding="utf-8") if given else read_text(CALIBRATION_TEXT)
+    context = int(args.get("context") or _CONTEXT)
+    module = importlib.import_module("runtime.backends.llama_evaluation")
+    evaluator, squares = module.open_input_squares(source, _threads(args), context)
+    try:
+        tokens = evaluator.tokenize(text)
+        for start in range(0, len(tokens), context):
+            on_progress(Progress("calibrate", start, len(tokens), "tokens"))
+            for _ in evaluator.logits(tokens[start : start + context], 0):
+                if squares.errors:
+                    raise squares.errors[0]
+        on_progress(Progress("calibrate", len(tokens), len(tokens), "tokens"))
+    finally:
+        evaluator.close()
+    sums = {name: value.astype(np.float32) for name, value in squares.sums.items()}
+    counts = {name: value.astype(np.float32) for name, value in squares.counts.items()}
+    write_importance(target, sums, counts, Path(given).name if given else CALIBRATION_TEXT, context)
+    return {"target": str(target), "tensors": len(sums), "tokens": len(tokens)}
