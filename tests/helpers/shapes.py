@@ -8,6 +8,7 @@ import lzma
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,20 +192,28 @@ def _write_vocabulary(
         writer.add_token_merges([])
 
 
+@cache
+def _tokenizer_fields() -> tuple[tuple[str, Any, tuple[Any, ...]], ...]:
+    """(key, value, types) of every tokenizer field of the real header; slow, hence kept."""
+    return tuple(
+        (key, field.contents(), tuple(field.types))
+        for key, field in header_reader(HEADER).fields.items()
+        if key.startswith("tokenizer.")
+    )
+
+
 def _copy_tokenizer(writer: gguf.GGUFWriter, vocab_size: int) -> None:
-    reader = header_reader(HEADER)
-    for key, field in reader.fields.items():
-        if not key.startswith("tokenizer."):
-            continue
-        value = field.contents()
+    for key, whole, types in _tokenizer_fields():
+        value = whole
+        if key.endswith("_token_id") and value >= vocab_size:
+            value = vocab_size - 1
         if key in ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type"):
             pad = 5 if key.endswith("token_type") else None  # 5: unused
             value = [
                 value[i] if i < len(value) else (pad if pad else f"<pad{i}>")
                 for i in range(vocab_size)
             ]
-        sub_type = field.types[1] if len(field.types) > 1 else None
-        writer.add_key_value(key, value, field.types[0], sub_type)
+        writer.add_key_value(key, value, types[0], types[1] if len(types) > 1 else None)
 
 
 class _HeaderReader(gguf.GGUFReader):

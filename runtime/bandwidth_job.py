@@ -1,0 +1,260 @@
+"""The profiling job: which kernels to time, at which working sets and thread counts, how long.
+
+Runs in a child process (it loads the engine). Knows the schedules and the test for other load;
+results are values of `runtime.bandwidth`.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import psutil
+
+from runtime.bandwidth import (
+    BandwidthProfile,
+    Curve,
+    CurvePoint,
+    DeviceProfile,
+    ProfileMode,
+    ThreadCosts,
+    last_level_cache,
+    machine_fingerprint,
+    spread_of,
+)
+from runtime.bandwidth_kernels import (
+    Ggml,
+    PlainRead,
+    Products,
+    attention_seconds,
+    copy_seconds,
+    quiet_engine,
+)
+from runtime.cores import available_cores
+from runtime.jobs import OnProgress, Progress
+
+MIB = 2**20
+BUSY_CORES = 0.15  # other processes' share of one core above which figures are not trusted
+REFERENCE_FORMAT = "Q4_0"
+GPU_FORMATS = ("Q4_0", "Q4_K", "Q8_0", "F16")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How much to measure. Sizes are working sets in MiB; seconds are per reading."""
+
+    plain_sizes: tuple[int, ...]
+    product_sizes: tuple[int, ...]
+    other_sizes: tuple[int, ...]
+    formats: tuple[str, ...]
+    seconds: float
+    repeats: int
+    attention_cells: int
+
+
+QUICK = Schedule(
+    plain_sizes=(4, 512),
+    product_sizes=(4, 32, 128, 512),
+    other_sizes=(32, 256),
+    formats=("Q8_0", "Q4_1"),
+    seconds=0.04,
+    repeats=5,
+    attention_cells=1024,
+)
+FULL = Schedule(
+    plain_sizes=(1, 4, 16, 64, 256, 1024),
+    product_sizes=(2, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024),
+    other_sizes=(8, 32, 64, 128, 256, 512),
+    formats=("Q4_1", "Q4_K", "Q6_K", "Q8_0", "F16"),
+    seconds=0.12,
+    repeats=9,
+    attention_cells=2048,
+)
+
+
+class OtherLoad:
+    """Cores that other processes kept busy since this was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), self._others()
+
+    @staticmethod
+    def _others() -> float:
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        return float(sum(times) - idle - guests - time.process_time())
+
+    def cores(self) -> float:
+        elapsed = time.perf_counter() - self._start[0]
+        return max(0.0, (self._others() - self._start[1]) / max(elapsed, 1e-9))
+
+
+def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    """Profile this machine: args `mode` ("quick" about 5 s, "full" under a minute), `devices`
+    (engine device names, default CPU alone). Returns the JSON of a BandwidthProfile."""
+    mode: ProfileMode = "full" if args.get("mode") == "full" else "quick"
+    schedule = FULL if mode == "full" else QUICK
+    names = list(args.get("devices", ["CPU"]))
+    quiet_engine()
+    load = OtherLoad()
+    time.sleep(0.3)  # what is busy before we begin is not ours
+    before = load.cores()
+    load = OtherLoad()
+    steps = _Steps(on_progress, _step_count(schedule, names))
+    devices, readings = [], [1.0]
+    for name in names:
+        profile, again = _profile_device(name, schedule, steps)
+        devices.append(profile)
+        readings = again or readings
+    busy = max(before, load.cores())
+    doubts = ["busy"] if busy > BUSY_CORES else []
+    spread = spread_of(readings)
+    if spread > 0.15:
+        doubts.append("unsteady")
+    return BandwidthProfile(
+        fingerprint=machine_fingerprint(f"llama-cpp-python {version('llama-cpp-python')}"),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        mode=mode,
+        spread=spread,
+        devices=tuple(devices),
+        doubts=tuple(doubts),
+        facts={"other_load_cores": busy, "last_level_cache": float(last_level_cache())},
+    ).to_json()
+
+
+class _Steps:
+    """Counts steps done and reports them."""
+
+    def __init__(self, on_progress: OnProgress, total: int) -> None:
+        self._on_progress, self._total, self._done = on_progress, total, 0
+
+    def next(self, detail: str) -> None:
+        self._done += 1
+        done = min(self._done, self._total)
+        self._on_progress(Progress("profile", done, self._total, "steps", detail))
+
+
+def thread_counts(cores: int) -> tuple[int, ...]:
+    """1, 2, 4 ... and all cores."""
+    powers = [1]
+    while powers[-1] * 2 < cores:
+        powers.append(powers[-1] * 2)
+    return tuple(dict.fromkeys((*powers, cores)))
+
+
+def _step_count(schedule: Schedule, names: Sequence[str]) -> int:
+    counts = len(thread_counts(available_cores()))
+    host = counts * (2 + len(schedule.formats)) + counts
+    return sum(host if name == "CPU" else len(GPU_FORMATS) + 1 for name in names)
+
+
+def _profile_device(
+    name: str, schedule: Schedule, steps: _Steps
+) -> tuple[DeviceProfile, list[float]]:
+    return _profile_cpu(schedule, steps) if name == "CPU" else _profile_gpu(name, schedule, steps)
+
+
+def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list[float]]:
+    ggml = Ggml("CPU")
+    counts = thread_counts(available_cores())
+    free = psutil.virtual_memory().available // 4
+    plain = []
+    for threads in counts:
+        plain.append(Curve(threads, _plain_points(schedule, threads, free)))
+        steps.next("plain read")
+    products: dict[str, tuple[Curve, ...]] = {}
+    flops: dict[int, dict[str, float]] = {threads: {} for threads in counts}
+    readings: list[float] = []
+    for block_format in (REFERENCE_FORMAT, *schedule.formats):
+        reference = block_format == REFERENCE_FORMAT
+        sizes = schedule.product_sizes if reference else schedule.other_sizes
+        kernel = _products(ggml, block_format, min(max(sizes) * MIB, free))
+        curves = []
+        for threads in counts:
+            ggml.set_threads(threads)
+            curves.append(Curve(threads, _product_points(kernel, sizes, schedule.seconds)))
+            flops[threads][block_format] = _prefill_flops(kernel, schedule.seconds)
+            steps.next(block_format)
+        if reference:
+            readings = [kernel.seconds(kernel.count, 1, 0.02) for _ in range(schedule.repeats)]
+        products[block_format] = tuple(curves)
+        kernel.close()
+    costs = [_thread_costs(ggml, threads, schedule, flops[threads], steps) for threads in counts]
+    ggml.close()
+    return DeviceProfile("cpu", tuple(plain), products, tuple(costs)), readings
+
+
+def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list[float]]:
+    ggml = Ggml(name)
+    products: dict[str, tuple[Curve, ...]] = {}
+    flops: dict[str, float] = {}
+    readings: list[float] = []
+    for block_format in GPU_FORMATS:
+        kernel = _products(ggml, block_format, 2048 * MIB, columns=4096, rows=4096)
+        points = _product_points(kernel, (16, 64, 256, 1024, 2048), schedule.seconds)
+        products[block_format] = (Curve(0, points),)
+        flops[block_format] = _prefill_flops(kernel, schedule.seconds)
+        if block_format == REFERENCE_FORMAT:
+            readings = [kernel.seconds(kernel.count, 1, 0.02) for _ in range(schedule.repeats)]
+        kernel.close()
+        steps.next(f"{name} {block_format}")
+    costs = _thread_costs(ggml, 0, schedule, flops, steps)
+    copy = 256 * MIB
+    profile = DeviceProfile(
+        name.lower(), (), products, (costs,), host_copy=copy / copy_seconds(ggml, copy)
+    )
+    ggml.close()
+    return profile, readings
+
+
+def _plain_points(schedule: Schedule, threads: int, limit: int) -> tuple[CurvePoint, ...]:
+    points = []
+    for size in schedule.plain_sizes:
+        nbytes = min(size * MIB, limit)
+        rate = PlainRead(nbytes, threads).bytes_per_second(schedule.seconds)
+        points.append(CurvePoint(nbytes, rate))
+    return tuple(points)
+
+
+def _products(
+    ggml: Ggml, block_format: str, nbytes: int, columns: int = 2048, rows: int = 2048
+) -> Products:
+    one = Products(ggml, block_format, 1, columns, rows)
+    count = max(1, nbytes // one.matrix_bytes)
+    one.close()
+    return Products(ggml, block_format, count, columns, rows)
+
+
+def _product_points(
+    kernel: Products, sizes: Sequence[int], seconds: float
+) -> tuple[CurvePoint, ...]:
+    points: dict[int, CurvePoint] = {}
+    for size in sizes:
+        matrices = max(1, min(kernel.count, round(size * MIB / kernel.matrix_bytes)))
+        nbytes = matrices * kernel.matrix_bytes
+        points[nbytes] = CurvePoint(nbytes, nbytes / kernel.seconds(matrices, 1, seconds))
+    return tuple(points[key] for key in sorted(points))
+
+
+def _prefill_flops(kernel: Products, seconds: float, batch: int = 512) -> float:
+    matrices = min(4, kernel.count)
+    operations = 2.0 * batch * kernel.matrix_values * matrices
+    return operations / kernel.seconds(matrices, batch, seconds)
+
+
+def _thread_costs(
+    ggml: Ggml, threads: int, schedule: Schedule, flops: dict[str, float], steps: _Steps
+) -> ThreadCosts:
+    ggml.set_threads(threads)
+    tiny = Products(ggml, "Q8_0", 400, 64, 64)
+    operation = tiny.seconds(400, 1, schedule.seconds) / 400
+    tiny.close()
+    cells, heads, length = schedule.attention_cells, 16, 128
+    per_step = cells * heads * 2 * length
+    decode = attention_seconds(ggml, cells, 1, heads, 4, length, schedule.seconds)
+    prefill = attention_seconds(ggml, cells, 512, heads, 4, length, 0.0)
+    steps.next("attention")
+    return ThreadCosts(threads, operation, decode / per_step, prefill / per_step / 512, flops)
