@@ -1,0 +1,232 @@
+"""Speculative decoding without a second opinion on what is right: guesses, and when they pay.
+
+A guess at the next tokens is evaluated together with the current one; the target model's own
+choices decide how much of it is kept, so the output is that of the target alone. This module makes
+guesses (from the text so far, or from a smaller model) and decides how long they may be. Knows
+token ids and one Backend interface; evaluates nothing on the target.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runtime.backend import Backend
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.plan import Reason
+
+MIN_MATCH = 3  # tokens that must agree before the text so far is taken for a precedent
+MAX_DRAFT = 15
+
+_GREEDY = SamplingParams(temperature=0.0, top_k=0, top_p=1.0)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A guess. `evidence` says how sure it is: matched tokens, or the drafter's own measure."""
+
+    tokens: tuple[int, ...]
+    evidence: int
+
+
+class Drafter(Protocol):
+    """Makes guesses about one growing text."""
+
+    def extend(self, tokens: Iterable[int]) -> None:
+        """The text went on with `tokens`."""
+        ...
+
+    def propose(self, limit: int) -> Draft | None:
+        """Up to `limit` tokens that may come next; None without an idea."""
+        ...
+
+
+class PromptLookup:
+    """Guesses that the text goes on as it did after the same words before.
+
+    The index maps each run of MIN_MATCH tokens to where it was last followed by something; adding
+    a token and finding a precedent cost the same at any length. A precedent that has proved right
+    is followed further rather than looked up again.
+    """
+
+    def __init__(self, tokens: Iterable[int] = ()) -> None:
+        self._text: list[int] = []
+        self._after: dict[tuple[int, ...], int] = {}
+        self._at = 0  # where the followed precedent goes on; 0: none
+        self._matched = 0
+        self.extend(tokens)
+
+    def extend(self, tokens: Iterable[int]) -> None:
+        text, after = self._text, self._after
+        for token in tokens:
+            place = len(text)
+            if self._at and text[self._at] == token:
+                self._at += 1
+                self._matched += 1
+            else:
+                self._at = self._matched = 0
+            if place >= MIN_MATCH:
+                after[tuple(text[place - MIN_MATCH : place])] = place
+            text.append(token)
+
+    def propose(self, limit: int) -> Draft | None:
+        text = self._text
+        if not self._at:
+            self._at = self._after.get(tuple(text[-MIN_MATCH:]), 0)
+            self._matched = self._agreement(self._at)
+        if not self._at or limit < 1:
+            return None
+        return Draft(tuple(text[self._at : self._at + limit]), self._matched)
+
+    def _agreement(self, place: int) -> int:
+        """How many tokens before `place` agree with the end of the text; 32 are compared."""
+        text, length = self._text, 0
+        end = len(text)
+        while length < min(32, place) and text[place - 1 - length] == text[end - 1 - length]:
+            length += 1
+        return length
+
+
+class DraftModel:
+    """Guesses with a smaller model of the same vocabulary, greedily."""
+
+    def __init__(self, backend: Backend, cancel: CancelToken) -> None:
+        self._backend = backend
+        self._cancel = cancel
+        self._text: list[int] = []
+        self._cached: list[int] = []
+        backend.set_sampling(_GREEDY, ())
+
+    def extend(self, tokens: Iterable[int]) -> None:
+        self._text.extend(tokens)
+
+    def propose(self, limit: int) -> Draft | None:
+        if limit < 1 or not self._text:
+            return None
+        self._catch_up()
+        tokens = [self._backend.sample()]
+        while len(tokens) < limit and not self._backend.tokenizer.is_end(tokens[-1]):
+            self._backend.decode(tokens[-1])
+            self._cached.append(tokens[-1])
+            tokens.append(self._backend.sample())
+        return Draft(tuple(tokens), 0)
+
+    def _catch_up(self) -> None:
+        """Evaluate what the drafter has not seen; its own wrong guesses are taken back."""
+        known = 0
+        for ours, theirs in zip(self._cached, self._text, strict=False):
+            if ours != theirs:
+                break
+            known += 1
+        known = self._backend.truncate(min(known, len(self._text) - 1))
+        self._backend.prefill(self._text[known:], ignore_progress, self._cancel)
+        self._cached = list(self._text)
+
+
+# Evidence is counted in steps of this many matched tokens; chance of the next guessed token being
+# right before anything was measured, for each step.
+_EVIDENCE_STEPS = (4, 6, 10, 18)
+_PRIOR = (0.35, 0.5, 0.65, 0.8, 0.9)
+_PRIOR_WEIGHT = 3.0
+_FORGET = 0.95  # of the counts, at every verified draft
+_GAIN = 1.08  # expected speed-up below which guessing is left alone
+_PROBE_EVERY = 96  # declined chances between two trials that keep the measure up to date
+_FIRST_SLOPE = 0.25  # cost of a guessed token in plain steps before it was measured
+
+
+@dataclass
+class DraftPolicy:
+    """How long a guess may be, from measured acceptance and measured step times.
+
+    A step with m guessed tokens costs `step + m * extra` seconds and yields 1 + a + a^2 + ... + a^m
+    tokens, where a is the share of guessed tokens that proved right with like evidence.
+    """
+
+    step: float = 0.0  # seconds of a plain step, smoothed
+    extra: float = 0.0  # seconds each guessed token adds, smoothed
+    drafted: int = 0
+    accepted: int = 0
+    _right: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
+    _wrong: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
+    _declined: int = 0
+
+    def observe_plain(self, seconds: float) -> None:
+        """A step without a guess took `seconds`."""
+        self.step = seconds if not self.step else self.step + 0.1 * (seconds - self.step)
+
+    def observe_draft(self, draft: Draft, accepted: int, seconds: float) -> None:
+        """A step with `draft` took `seconds`, and `accepted` of its tokens proved right."""
+        count = len(draft.tokens)
+        self.drafted += count
+        self.accepted += accepted
+        bucket = _bucket(draft.evidence)
+        self._right[bucket] = _FORGET * self._right[bucket] + accepted
+        self._wrong[bucket] = _FORGET * self._wrong[bucket] + (accepted < count)
+        if self.step:
+            extra = max(0.0, (seconds - self.step) / count)
+            self.extra = extra if not self.extra else self.extra + 0.2 * (extra - self.extra)
+
+    def acceptance(self, evidence: int) -> float:
+        """Chance that the next guessed token is right, with this evidence."""
+        bucket = _bucket(evidence)
+        right = self._right[bucket] + _PRIOR_WEIGHT * _PRIOR[bucket]
+        return right / (self._right[bucket] + self._wrong[bucket] + _PRIOR_WEIGHT)
+
+    def length(self, draft: Draft) -> int:
+        """How many of the guessed tokens to evaluate; 0 when guessing does not pay."""
+        if not self.step:
+            return 0  # a plain step has to be measured first
+        chance, relative = self.acceptance(draft.evidence), self._relative_extra()
+        best, best_gain, expected, power = 0, _GAIN, 1.0, 1.0
+        for count in range(1, min(len(draft.tokens), MAX_DRAFT) + 1):
+            power *= chance
+            expected += power
+            gain = expected / (1.0 + relative * count)
+            if gain > best_gain:
+                best, best_gain = count, gain
+        if best:
+            return best
+        self._declined += 1
+        if self._declined % _PROBE_EVERY:
+            return 0
+        return min(2, len(draft.tokens))
+
+    def _relative_extra(self) -> float:
+        return self.extra / self.step if self.extra else _FIRST_SLOPE
+
+
+def _bucket(evidence: int) -> int:
+    return sum(evidence >= bound for bound in _EVIDENCE_STEPS)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What must agree between a model and its drafter. `tokens` are texts by id."""
+
+    kind: str  # tokenizer model and pre-tokenizer, e.g. "gpt2/deepseek-r1-qwen"
+    size: int
+    bos: int
+    eos: int
+    tokens: Sequence[str] = ()
+
+
+def vocabulary_mismatch(target: Vocabulary, draft: Vocabulary) -> Reason | None:
+    """Why `draft` cannot guess for `target`; None when it can.
+
+    Ids must mean the same in both. A different size alone is refused: the ids that only one of
+    them has would be evaluated as garbage by the other.
+    """
+    for code, ours, theirs in (
+        ("draft_tokenizer_differs", target.kind, draft.kind),
+        ("draft_vocabulary_size_differs", target.size, draft.size),
+        ("draft_bos_differs", target.bos, draft.bos),
+        ("draft_eos_differs", target.eos, draft.eos),
+    ):
+        if ours != theirs:
+            return Reason(code, {"target": ours, "draft": theirs})
+    pairs = zip(target.tokens, draft.tokens, strict=False)
+    for token, (ours, theirs) in enumerate(pairs):
+        if ours != theirs:
+            facts = {"token": token, "target": ours, "draft": theirs}
+            return Reason("draft_token_differs", facts)
+    return None
