@@ -6,7 +6,7 @@ keys and values go out for the host to store. No operator falls outside what QNN
 execution providers take (GroupQueryAttention and SkipSimplifiedLayerNormalization do).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from quant.onnx.graph import GraphBuilder
 from quant.onnx.spec import DecoderSpec
 from quant.onnx.stages import matmul, rms_norm, silu_gate
 from quant.onnx.store import StoredTensor
-from quant.onnx.weights import BlockWeights, DecoderWeights
+from quant.onnx.weights import BlockWeights, DecoderWeights, StoredMatrix
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,21 @@ def _attention(
 ) -> str:
     name = f"block.{index}"
     q_rows, kv_rows = spec.q_rows, spec.kv_rows
-    q_matrix = block.qkv.rows(0, q_rows)
-    k_matrix = block.qkv.rows(q_rows, kv_rows)
-    v_matrix = block.qkv.rows(q_rows + kv_rows, kv_rows)
-    q = _heads(graph, spec, matmul(graph, x, q_matrix, f"{name}.q"), spec.head_count, shape.rows)
-    k = _heads(graph, spec, matmul(graph, x, k_matrix, f"{name}.k"), spec.head_count_kv, shape.rows)
-    v = _heads(graph, spec, matmul(graph, x, v_matrix, f"{name}.v"), spec.head_count_kv, shape.rows)
+    parts = (
+        ("q", 0, q_rows, spec.head_count),
+        ("k", q_rows, kv_rows, spec.head_count_kv),
+        ("v", q_rows + kv_rows, kv_rows, spec.head_count_kv),
+    )
+    q, k, v = (
+        _heads(
+            graph,
+            spec,
+            _biased(graph, x, block.qkv.rows(first, rows), f"{name}.{part}"),
+            heads,
+            shape.rows,
+        )
+        for part, first, rows, heads in parts
+    )
     if block.q_norm is not None and block.k_norm is not None:
         q = _norm(graph, spec, q, block.q_norm, f"{name}.q_norm")
         k = _norm(graph, spec, k, block.k_norm, f"{name}.k_norm")
@@ -111,6 +120,15 @@ def _attention(
         "Reshape", [mixed, graph.integers(1, shape.rows, q_rows)], f"{name}.mixed_flat"
     )
     return matmul(graph, flat, block.attention_output, f"{name}.o")
+
+
+def _biased(graph: GraphBuilder, x: str, matrix: StoredMatrix, name: str) -> str:
+    """x times the matrix, its bias added by a node of its own: QNN takes no bias input."""
+    product = matmul(graph, x, replace(matrix, bias=None), name)
+    if matrix.bias is None:
+        return product
+    bias = graph.weight(f"{name}.bias", matrix.bias)
+    return graph.node("Add", [product, bias], f"{name}.biased")
 
 
 def _heads(graph: GraphBuilder, spec: DecoderSpec, x: str, heads: int, rows: int) -> str:
