@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from runtime.backend import LoadReport
 from runtime.backends.onnx_bodies import Body, DynamicBody, StaticBody
-from runtime.backends.onnx_native import ort, run_options
+from runtime.backends.onnx_native import StageFailed, ort, run_options
+from runtime.backends.onnx_preflight import self_test
 from runtime.backends.onnx_session import CompiledCache, cpu_session, provider_session
 from runtime.backends.onnx_tokenizer import OnnxTokenizer
 from runtime.errors import (
@@ -34,10 +35,6 @@ FloatArray = npt.NDArray[np.float32]
 
 COMPILED = "compiled"  # sub-folder of a model's folder: what providers compiled of it
 _STEPS = ("embeddings", "lm_head", "body", "tokenizer")
-
-
-class EvaluationFailed(EngineError):
-    """facts: stage, device, detail. A stage raised, or its numbers were not finite."""
 
 
 class OnnxBackend:
@@ -112,6 +109,11 @@ class OnnxBackend:
             session = cpu_session(folder.path / manifest.body, threads)
             return DynamicBody(session, manifest.spec, self._n_ctx)
         target = resolve_target(device, find_npus())
+        tested = self_test(target)
+        if not tested.ok:
+            raise DeviceUnavailable(
+                device=device, reason="self_test_failed", detail=tested.code, **tested.facts
+            )
         wide, single = folder.static_pair(self._n_ctx)
         cache = CompiledCache(folder.path / COMPILED, manifest.digest)
         return StaticBody(
@@ -161,7 +163,7 @@ class OnnxBackend:
             end = min(start + self._chunk, total)
             try:
                 self._evaluate(tokens[start:end], run, want_logits=end == total)
-            except EvaluationFailed:
+            except StageFailed:
                 cancel.raise_if_cancelled()
                 raise
             on_progress(Progress("prefill", end, total, "tokens"))
@@ -172,7 +174,7 @@ class OnnxBackend:
         try:
             return self._sampler.draw(self._logits)
         except ValueError as error:
-            raise EvaluationFailed(
+            raise StageFailed(
                 stage="lm_head", device=self._devices["body"], detail=str(error)
             ) from error
 
@@ -208,7 +210,7 @@ class OnnxBackend:
         except EngineError:
             raise
         except Exception as error:  # onnxruntime raises a class of its own per status code
-            raise EvaluationFailed(
+            raise StageFailed(
                 stage=stage, device=self._devices[stage], detail=str(error)
             ) from error
         self._position += len(tokens)

@@ -48,7 +48,7 @@ class OnnxTokenizer:
         self.eos_text = next((names[end] for end in end_tokens if end in names), "")
         self.chat_template = read_chat_template(folder)
         # Some tokenizer files add BOS by themselves; what they add to nothing is no text.
-        self._added = [int(token) for token in self._native.encode("")]
+        self.added = [int(token) for token in self._native.encode("")]
         self._split = _special_pattern(self._special)
 
     def encode(self, text: str, *, parse_special: bool) -> list[int]:
@@ -68,8 +68,8 @@ class OnnxTokenizer:
             tokens = [int(token) for token in self._native.encode(text)]
         except RuntimeError as error:
             raise EngineError(reason="the tokenizer refused the text", length=len(text)) from error
-        added = len(self._added)
-        return tokens[added:] if added and tokens[:added] == self._added else tokens
+        added = len(self.added)
+        return tokens[added:] if added and tokens[:added] == self.added else tokens
 
     def piece(self, token: int) -> bytes:
         """The bytes of a token; none for control tokens and ids beyond the vocabulary."""

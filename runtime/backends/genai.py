@@ -1,0 +1,214 @@
+"""Stock onnxruntime-genai as a Backend, for monolithic folders people already have.
+
+Its template engine and its sampler are not used: templates are ours, and logits are drawn from by
+the same sampler as everywhere. Its calls hold the interpreter lock, so prompts go in slices short
+enough for a cancel to be seen between them. Knows no process.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.backend import LoadReport
+from runtime.backends.onnx_native import StageFailed, genai
+from runtime.backends.onnx_tokenizer import OnnxTokenizer
+from runtime.errors import (
+    ContextOverflow,
+    CorruptFile,
+    DeviceUnavailable,
+    InvalidRequest,
+    ModelFileError,
+)
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, OnProgress, Progress
+from runtime.plan import Placement
+from runtime.sampling import Sampler
+
+CONFIG = "genai_config.json"
+_SLICE_SECONDS = 0.08
+_FIRST_SLICE = 8
+_PROVIDERS = {"cpu": "", "cuda": "cuda", "dml": "dml", "webgpu": "webgpu"}
+
+
+class GenaiBackend:
+    """One genai model and one generator."""
+
+    def __init__(self) -> None:
+        self._native = genai()
+        self._model: Any = None
+        self._generator: Any = None
+        self._sampler = Sampler(SamplingParams())
+        self._position = 0
+        self._n_ctx = 0
+        self._slice = _FIRST_SLICE
+        self.tokenizer: OnnxTokenizer
+
+    def load(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> LoadReport:
+        """Load a folder with a genai_config.json.
+
+        Raises ModelFileError (CorruptFile where a file is to blame), DeviceUnavailable,
+        ContextOverflow, Cancelled.
+        """
+        started = time.perf_counter()
+        folder = Path(path)
+        config = read_config(folder)
+        limit = int(config["context_length"])
+        if placement.n_ctx > limit:
+            raise ContextOverflow(n_tokens=placement.n_ctx, n_ctx=limit)
+        cancel.raise_if_cancelled()
+        on_progress(Progress("load", 0, None, "steps"))
+        self._model = self._open_model(folder, config, placement)
+        cancel.raise_if_cancelled()
+        ends = end_tokens(config)
+        bos = config.get("bos_token_id")
+        self.tokenizer = OnnxTokenizer(folder, ends, bos, int(config["vocab_size"]))
+        self._n_ctx = placement.n_ctx
+        self._restart()
+        return LoadReport(
+            engine="genai",
+            engine_version=version("onnxruntime-genai"),
+            n_ctx=self._n_ctx,
+            load_seconds=time.perf_counter() - started,
+            buffers={_device(placement): {"weights": _weight_bytes(folder)}},
+        )
+
+    def _open_model(self, folder: Path, config: dict[str, Any], placement: Placement) -> Any:
+        device = _device(placement)
+        provider = _PROVIDERS.get(device.rstrip("0123456789"))
+        if provider is None:
+            raise DeviceUnavailable(device=device, reason="no_such_device")
+        threads = {"intra_op_num_threads": placement.n_threads}
+        overlay = {"model": {"decoder": {"session_options": threads}}}
+        try:
+            settings = self._native.Config(str(folder))
+            settings.overlay(json.dumps(overlay))
+            settings.clear_providers()
+            if provider:
+                settings.append_provider(provider)
+            return self._native.Model(settings)
+        except RuntimeError as error:
+            if provider:
+                raise DeviceUnavailable(
+                    device=device, reason="provider_failed_to_load", detail=str(error)
+                ) from error
+            raise ModelFileError(path=str(folder), detail=str(error)) from error
+
+    def unload(self) -> None:
+        self._generator = self._model = None
+
+    def _restart(self) -> None:
+        """An empty cache. A generator's length is fixed when it is made."""
+        params = self._native.GeneratorParams(self._model)
+        params.set_search_options(max_length=self._n_ctx, do_sample=False)
+        self._generator = self._native.Generator(self._model, params)
+        self._position = 0
+
+    def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
+        self._sampler = Sampler(params, history)
+
+    def truncate(self, n_tokens: int) -> int:
+        if n_tokens >= self._position:
+            return self._position
+        try:
+            if n_tokens == 0:
+                self._restart()
+            else:
+                self._generator.rewind_to(n_tokens)
+                self._position = n_tokens
+        except RuntimeError:  # a pipeline of stages cannot be rewound
+            self._restart()
+        return self._position
+
+    def prefill(self, tokens: Sequence[int], on_progress: OnProgress, cancel: CancelToken) -> None:
+        total, done = len(tokens), 0
+        self._check(tokens)
+        while done < total:
+            cancel.raise_if_cancelled()
+            piece = tokens[done : done + self._slice]
+            started = time.perf_counter()
+            self._append(piece)
+            seconds = time.perf_counter() - started
+            if len(piece) == self._slice:
+                self._slice = next_slice(self._slice, seconds)
+            done += len(piece)
+            on_progress(Progress("prefill", done, total, "tokens"))
+
+    def sample(self) -> int:
+        if self._position == 0:
+            raise InvalidRequest(field="sample", reason="nothing has been evaluated")
+        logits: npt.NDArray[np.float32] = np.asarray(self._generator.get_logits(), np.float32)
+        try:
+            return self._sampler.draw(logits.reshape(-1, logits.shape[-1])[-1])
+        except ValueError as error:
+            raise StageFailed(stage="lm_head", device="", detail=str(error)) from error
+
+    def decode(self, token: int) -> None:
+        self._check((token,))
+        self._append((token,))
+
+    def stage_seconds(self) -> dict[str, float]:
+        return {}
+
+    def _check(self, tokens: Sequence[int]) -> None:
+        if self._position + len(tokens) > self._n_ctx:
+            raise ContextOverflow(n_tokens=self._position + len(tokens), n_ctx=self._n_ctx)
+        for token in tokens:
+            if not 0 <= token < self.tokenizer.n_vocab:
+                raise InvalidRequest(field="token", reason=f"{token} is not in the vocabulary")
+
+    def _append(self, tokens: Sequence[int]) -> None:
+        try:
+            self._generator.append_tokens(np.asarray(tokens, np.int32))
+        except RuntimeError as error:
+            raise StageFailed(stage="model", device="", detail=str(error)) from error
+        self._position += len(tokens)
+
+
+def next_slice(size: int, seconds: float) -> int:
+    """Tokens of the next slice of a prompt, so that it takes about 80 ms; at most doubled."""
+    wanted = size * _SLICE_SECONDS / max(seconds, 1e-6)
+    return max(1, min(int(wanted), 2 * size, 512))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The "model" section of genai_config.json. Raises CorruptFile."""
+    path = folder / CONFIG
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        model: dict[str, Any] = data["model"]
+        int(model["context_length"]), int(model["vocab_size"])
+        end_tokens(model)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+    return model
+
+
+def end_tokens(config: dict[str, Any]) -> tuple[int, ...]:
+    """Token ids that end a turn."""
+    ends = config["eos_token_id"]
+    return tuple(int(end) for end in (ends if isinstance(ends, list) else [ends]))
+
+
+def _device(placement: Placement) -> str:
+    return placement.layers[0].device if placement.layers else "cpu"
+
+
+def _weight_bytes(folder: Path) -> int:
+    return sum(
+        path.stat().st_size
+        for path in folder.iterdir()
+        if path.is_file() and (".data" in path.name or path.suffix == ".onnx")
+    )
+
+
+def open_engine() -> GenaiBackend:
+    """A backend without a model."""
+    return GenaiBackend()
