@@ -200,10 +200,13 @@ def build_engine(lock: str) -> None:
 
 
 def compiler_flags() -> dict[str, str]:
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return {}
-    own = {name: os.environ.get(name, "") for name in ("CFLAGS", "CXXFLAGS")}
-    return {name: f"{value} {X86_FLAGS}".strip() for name, value in own.items()}
+    """Environment of the build, what the caller set included."""
+    own = {name: os.environ.get(name, "") for name in ("CMAKE_ARGS", "CFLAGS", "CXXFLAGS")}
+    # The library for pictures and sound, a third of the build, is not used.
+    flags = {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF"}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        flags.update(CFLAGS=X86_FLAGS, CXXFLAGS=X86_FLAGS)
+    return {name: f"{own[name]} {value}".strip() for name, value in flags.items()}
 
 
 def processor() -> str:
