@@ -1,6 +1,6 @@
 """SamplingParams as a llama.cpp sampler chain, run inside the engine.
 
-Knows the order of the filters; knows no model.
+Knows the order of the filters, and that a chain can run where the logits are; knows no model.
 """
 
 import ctypes
@@ -13,6 +13,8 @@ import llama_cpp.llama_cpp as native
 from runtime.generation import SamplingParams
 
 PENALTY_WINDOW = 64
+# Top-p alone sorts the whole vocabulary. No nucleus worth drawing from has more tokens than this.
+DEVICE_HEAD = 1024
 
 
 class SamplerChain:
@@ -21,35 +23,65 @@ class SamplerChain:
     This is the order llama.cpp's own tools use. Temperature 0 is greedy and skips every filter.
     """
 
-    def __init__(self, params: SamplingParams, history: Sequence[int]) -> None:
+    def __init__(
+        self,
+        params: SamplingParams,
+        history: Sequence[int],
+        n_vocab: int,
+        *,
+        on_device: bool = False,
+    ) -> None:
+        self.params = params
+        self._attached: Any = None
         chain_params = native.llama_sampler_chain_default_params()
         chain_params.no_perf = True
         self._chain: Any = native.llama_sampler_chain_init(chain_params)
-        for sampler in _samplers(params):
+        for sampler in _samplers(params, n_vocab, on_device=on_device):
             native.llama_sampler_chain_add(self._chain, sampler)
         if params.repeat_penalty != 1.0:
             for token in history[-PENALTY_WINDOW:]:
                 native.llama_sampler_accept(self._chain, token)
+
+    def attach(self, context: Any) -> None:
+        """Make the chain part of the context's graph: tokens are drawn on the output device.
+
+        Copying 150k logits to the host and sorting them there costs a fast GPU a quarter of its
+        speed. Samplers that the device cannot run follow on the host by themselves.
+        """
+        if native.llama_set_sampler(context, 0, self._chain):
+            self._attached = context
+
+    def serves(self, params: SamplingParams) -> bool:
+        """Whether a new generation may go on with this chain: same filters, no fixed seed and no
+        memory of tokens. Attaching another makes the engine build its graph anew."""
+        same = params == self.params and params.seed is None
+        return same and params.repeat_penalty == 1.0 and self._attached is not None
 
     def sample(self, context: Any) -> int:
         """Draw from the context's last logits, and remember the token for the penalties."""
         return int(native.llama_sampler_sample(self._chain, context, -1))
 
     def free(self) -> None:
+        if self._attached is not None:
+            native.llama_set_sampler(self._attached, 0, None)
+            self._attached = None
         native.llama_sampler_free(self._chain)
         self._chain = None
 
 
-def _samplers(params: SamplingParams) -> list[Any]:
+def _samplers(params: SamplingParams, n_vocab: int, *, on_device: bool) -> list[Any]:
     samplers: list[Any] = []
     if params.repeat_penalty != 1.0:
         samplers.append(
-            native.llama_sampler_init_penalties(PENALTY_WINDOW, params.repeat_penalty, 0.0, 0.0)
+            native.llama_sampler_init_penalties(
+                n_vocab, PENALTY_WINDOW, params.repeat_penalty, 0.0, 0.0
+            )
         )
     if params.temperature <= 0:
         return [*samplers, native.llama_sampler_init_greedy()]
-    if params.top_k > 0:
-        samplers.append(native.llama_sampler_init_top_k(params.top_k))
+    top_k = params.top_k or (DEVICE_HEAD if on_device and params.top_p < 1 else 0)
+    if top_k > 0:
+        samplers.append(native.llama_sampler_init_top_k(top_k))
     if params.top_p < 1:
         samplers.append(native.llama_sampler_init_top_p(params.top_p, 1))
     if params.min_p > 0:

@@ -8,9 +8,9 @@ cancelled within a prompt. Knows no chat template and no process.
 import ctypes
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
+import llama_cpp
 import llama_cpp.llama_cpp as native
 
 from runtime.backend import LoadReport
@@ -41,9 +41,13 @@ class EvaluationFailed(EngineError):
 
 
 class LlamaBackend:
-    """One GGUF model in one llama.cpp context with one sequence."""
+    """One GGUF model in one llama.cpp context with one sequence.
 
-    def __init__(self) -> None:
+    `device_sampling` draws tokens on the device of the LM head where that is not the CPU.
+    """
+
+    def __init__(self, *, device_sampling: bool = True) -> None:
+        self._device_sampling = device_sampling
         self._log = llama_native.NativeLog()
         self._model: Any = None
         self._context: Any = None
@@ -75,7 +79,7 @@ class LlamaBackend:
         self._threads.update()  # what the machine did while loading is the first thing known of it
         return LoadReport(
             engine="llamacpp",
-            engine_version=version("llama-cpp-python"),
+            engine_version=llama_cpp.__version__,
             n_ctx=int(native.llama_n_ctx(self._context)),
             load_seconds=time.perf_counter() - started,
             buffers=self._log.buffers,
@@ -119,10 +123,16 @@ class LlamaBackend:
         self._sampler = self._context = self._model = None
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
-        if self._sampler is not None:
-            self._sampler.free()
-        self._sampler = SamplerChain(params, history)
+        assert self._placement is not None
         self._abort.clear()
+        if self._sampler is not None:
+            if self._sampler.serves(params):
+                return
+            self._sampler.free()
+        on_device = self._device_sampling and self._placement.lm_head_device != "cpu"
+        self._sampler = SamplerChain(params, history, self.tokenizer.n_vocab, on_device=on_device)
+        if on_device:
+            self._sampler.attach(self._context)
 
     def truncate(self, n_tokens: int) -> int:
         if native.llama_memory_seq_rm(self._memory, 0, n_tokens, -1):
