@@ -1,0 +1,163 @@
+"""One message's text as a growing Markdown document, as tall as its content. Knows no message.
+
+Only the end of the text that may still change is written again while it grows, and never more
+often than its cost allows, so that a long answer costs no more per frame than a short one.
+"""
+
+import time
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor, QWheelEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
+
+from app.gui.document_writer import COPY_SCHEME, DocumentWriter, Look
+from app.gui.markdown import grow, parser
+from app.gui.mathematics import FormulaCache
+from app.gui.theme import TEXT_LARGE, Theme, ui_font
+from app.gui.words import tr
+
+_RENDER_SHARE = 0.12  # of one core, at most, goes into writing the open end again
+
+
+class AnswerView(QTextBrowser):
+    """Read-only Markdown. `append` for streams, `set_markdown` for settled text."""
+
+    link_clicked = Signal(str)
+
+    def __init__(self, theme: Theme, formulas: FormulaCache, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._formulas = formulas
+        self._markdown = parser()
+        self._text = ""
+        self._settled_chars = 0
+        self._settled_end = 0
+        self._settled_codes = 0
+        self._fresh_at_settled = True
+        self._next_render = 0.0
+        self._width = 0
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setOpenLinks(False)
+        self.setUndoRedoEnabled(False)
+        self.setTabChangesFocus(True)
+        self.setAccessibleName(tr("Message text"))
+        self.document().setDocumentMargin(0)
+        self.document().setDefaultFont(ui_font(theme, TEXT_LARGE))
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        self.anchorClicked.connect(self._clicked)
+        self._writer = self._new_writer()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._render)
+
+    @property
+    def markdown(self) -> str:
+        """The whole text as it was written."""
+        return self._text
+
+    def set_markdown(self, text: str) -> None:
+        """Show `text` and nothing else."""
+        self._text = ""
+        self._settled_chars = self._settled_end = self._settled_codes = 0
+        self._fresh_at_settled = True
+        self.document().clear()
+        self._writer = self._new_writer()
+        self._text = text
+        self._render()
+
+    def append(self, text: str) -> None:
+        """Add to the end; drawn now, or soon when drawing has become expensive."""
+        self._text += text
+        wait = self._next_render - time.perf_counter()
+        if wait <= 0:
+            self._render()
+        elif not self._later.isActive():
+            self._later.start(max(round(wait * 1000), 1))
+
+    def settle(self) -> None:
+        """Draw what `append` has put off."""
+        if self._later.isActive():
+            self._later.stop()
+            self._render()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Draw everything again in other colours."""
+        self._theme = theme
+        self.document().setDefaultFont(ui_font(theme, TEXT_LARGE))
+        self.set_markdown(self._text)
+
+    def code(self, index: int) -> str:
+        """The text of one code block."""
+        return self._writer.code_blocks[index]
+
+    def _new_writer(self) -> DocumentWriter:
+        look = Look(self._theme, self.devicePixelRatioF(), float(max(self.width() - 4, 0)))
+        return DocumentWriter(self.document(), look, self._formulas)
+
+    def _render(self) -> None:
+        started = time.perf_counter()
+        growth = grow(self._markdown, self._text[self._settled_chars :])
+        fresh = self._cut_open_end()
+        if growth.settled:
+            fresh = self._writer.write(growth.settled, fresh=fresh)
+            self._settled_chars += growth.settled_chars
+            self._settled_codes = len(self._writer.code_blocks)
+            self._fresh_at_settled = fresh
+            self._settled_end = self._end().position()
+        self._writer.write(growth.open, fresh=fresh)
+        cost = time.perf_counter() - started
+        self._next_render = time.perf_counter() + cost / _RENDER_SHARE
+
+    def _cut_open_end(self) -> bool:
+        """Take back what was written after the settled part; returns whether a block is free."""
+        del self._writer.code_blocks[self._settled_codes :]
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(self._settled_end)
+        cursor.movePosition(QTextCursor.MoveOperation.End, QTextCursor.MoveMode.KeepAnchor)
+        if cursor.hasSelection():
+            cursor.removeSelectedText()
+        return self._fresh_at_settled
+
+    def _end(self) -> QTextCursor:
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        return cursor
+
+    def _clicked(self, url: QUrl) -> None:
+        if url.scheme() == COPY_SCHEME:
+            QGuiApplication.clipboard().setText(self.code(int(url.path())))
+        else:
+            self.link_clicked.emit(url.toString())
+
+    def _fit(self) -> None:
+        height = round(self.document().size().height()) + 2
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, max(round(self.document().size().height()), 10))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, 10)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != self._width:
+            self._width = event.size().width()
+            self._fit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # the page scrolls, not the message
+
+    def loadResource(self, kind: int, name: QUrl | str) -> object:
+        """Never anything from outside the document."""
+        url = name.toString() if isinstance(name, QUrl) else name
+        return super().loadResource(kind, name) if url.startswith("formula:") else None
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._fit()

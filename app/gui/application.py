@@ -1,0 +1,77 @@
+"""The Qt application around the window: appearance, faults, screenshot mode, a clean end."""
+
+import logging
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from app.gui import icons, theme
+from app.gui.main_window import MainWindow
+from app.gui.words import tr
+from app.session import Session
+
+log = logging.getLogger(__name__)
+
+SCREENSHOT_QUIET_MILLISECONDS = 1500
+
+
+def run_window(session: Session, *, screenshot: Path | None = None) -> int:
+    """Open the window and return when it was closed; the session is closed with it.
+
+    screenshot: write a picture of the window there once it is filled, then end.
+    """
+    application = QApplication.instance() or QApplication(["stillroom"])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("Stillroom")
+    application.setDesktopFileName("stillroom")
+    application.setStyle("Fusion")
+    settings = session.settings
+    look = theme.choose(settings.theme, settings.text_scale, theme.system_is_dark(application))
+    theme.apply(application, look)
+    application.setWindowIcon(icons.icon("logo", look.accent, 64))
+    _watch_faults()
+    window = MainWindow(session, look)
+    window.show()
+    QTimer.singleShot(0, window.start)
+    if screenshot is not None:
+        _take_screenshot(window, screenshot)
+    code = application.exec()
+    session.close()
+    return code
+
+
+def _watch_faults() -> None:
+    """A fault in a slot is logged and told once; it does not end the program."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        log.critical("fault in the window", exc_info=(kind, error, trace))
+        if threading.current_thread() is threading.main_thread():
+            QMessageBox.critical(None, tr("Something went wrong"), f"{kind.__name__}: {error}")
+
+    sys.excepthook = tell
+
+
+def _take_screenshot(window: MainWindow, path: Path) -> None:
+    """Wait until nothing runs, then grab the window (from the screen where there is one)."""
+    timer = QTimer(window)
+    timer.setInterval(SCREENSHOT_QUIET_MILLISECONDS)
+
+    def grab() -> None:
+        if window.bridge.busy:
+            return
+        timer.stop()
+        screen = QGuiApplication.primaryScreen()
+        picture = screen.grabWindow(window.winId()) if screen else window.grab()
+        if picture.isNull():
+            picture = window.grab()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(str(path))
+        window.close()
+
+    timer.timeout.connect(grab)
+    timer.start()

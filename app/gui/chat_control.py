@@ -1,0 +1,344 @@
+"""What a conversation can be asked to do: send, stop, regenerate, edit, continue, switch branches.
+
+Knows the session and the store; tells the page through signals what to show. Knows no widget.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from app.gui.branches import Tree
+from app.gui.bridge import Bridge, Job
+from app.gui.chunks import ChunkBuffer, joined
+from app.gui.model_control import ModelControl
+from app.gui.recorder import AnswerRecorder
+from app.records import Attachment, Conversation, StoredMessage
+from app.session import Session
+from app.store import Store
+from runtime.attachments import TextFile, file_prompt
+from runtime.chat import conversation_title
+from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
+from runtime.jobs import CancelToken, OnProgress
+from runtime.protocol import Streamed
+
+FRAME_MILLISECONDS = 33
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What arrived since the last frame of a streaming answer."""
+
+    message_id: int
+    content: str
+    reasoning: str
+    tokens: int
+    decode_tps: float | None
+    seconds: float  # since the request
+
+
+@dataclass
+class _Stream:
+    message: StoredMessage
+    buffer: ChunkBuffer
+    job: Job
+    started: float
+    tokens: int = 0
+    first_token: float | None = None
+
+
+class ChatControl(QObject):
+    """One open conversation and at most one answer in the making, in any conversation."""
+
+    opened = Signal(object)  # Conversation | None
+    path_changed = Signal()
+    answer_started = Signal(object)  # StoredMessage
+    answer_progress = Signal(object)  # Progress of loading and prefill
+    answer_grew = Signal(object)  # Delta
+    answer_ended = Signal(object, object)  # StoredMessage, error or None
+    conversations_changed = Signal()
+    busy_changed = Signal(bool)
+
+    def __init__(
+        self, session: Session, bridge: Bridge, models: ModelControl, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._bridge = bridge
+        self.models = models
+        self.conversation: Conversation | None = None
+        self.tree = Tree(())
+        self._stream: _Stream | None = None
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(FRAME_MILLISECONDS)
+        self._timer.timeout.connect(self._frame)
+
+    @property
+    def store(self) -> Store:
+        return self._session.store
+
+    @property
+    def busy(self) -> bool:
+        return self._stream is not None
+
+    @property
+    def streaming_id(self) -> int | None:
+        return self._stream.message.id if self._stream else None
+
+    # -- conversations ---------------------------------------------------------------------------
+
+    def new(self) -> None:
+        """Show an empty conversation; it is stored with its first message."""
+        self.conversation = None
+        self.tree = Tree(())
+        self.opened.emit(None)
+
+    def open(self, conversation_id: int) -> None:
+        """Show a stored conversation."""
+        self.conversation = self.store.conversation(conversation_id)
+        self.tree = Tree(self.store.messages(conversation_id))
+        model = self.conversation.options.get("model")
+        if model and model != self.models.chosen:
+            if any(each.name == model for each in self.models.installed()):
+                self.models.choose(model)
+        self.opened.emit(self.conversation)
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """A setting of this conversation alone."""
+        return self.conversation.options.get(name, default) if self.conversation else default
+
+    def set_options(self, **changes: Any) -> None:
+        """Change settings of this conversation alone; None takes one back."""
+        if self.conversation is None:
+            self.conversation = self.store.add_conversation()
+            self.conversations_changed.emit()
+        options = {**self.conversation.options, **changes}
+        options = {name: value for name, value in options.items() if value is not None}
+        self.store.update_conversation(self.conversation.id, options=options)
+        self.conversation = replace(self.conversation, options=options)
+
+    def rename(self, conversation_id: int, title: str) -> None:
+        """Give a conversation a title that stays."""
+        self.store.update_conversation(conversation_id, title=title, title_set=True)
+        if self.conversation is not None and self.conversation.id == conversation_id:
+            self.conversation = self.store.conversation(conversation_id)
+            self.path_changed.emit()
+        self.conversations_changed.emit()
+
+    def delete(self, conversation_id: int) -> None:
+        """Hide a conversation until it is restored or purged."""
+        if self._stream is not None and self._stream.message.conversation_id == conversation_id:
+            self.stop()
+        self.store.delete_conversation(conversation_id)
+        if self.conversation is not None and self.conversation.id == conversation_id:
+            self.new()
+        self.conversations_changed.emit()
+
+    def restore(self, conversation_id: int) -> None:
+        """Undo `delete`."""
+        self.store.restore_conversation(conversation_id)
+        self.conversations_changed.emit()
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def send(self, text: str, attachments: tuple[Attachment, ...] = ()) -> None:
+        """Ask something at the end of the shown path."""
+        if self.busy or not (text.strip() or attachments):
+            return
+        parent = self.conversation.head_id if self.conversation else None
+        self._ask(text, attachments, parent)
+
+    def edit(self, message_id: int, text: str) -> None:
+        """Ask again in other words: a branch beside the message."""
+        if self.busy:
+            return
+        old = self.tree.get(message_id)
+        self._ask(text, old.attachments, old.parent_id)
+
+    def regenerate(self, message_id: int) -> None:
+        """Another answer beside this one."""
+        if self.busy:
+            return
+        self._answer(self.tree.get(message_id).parent_id)
+
+    def continue_answer(self, message_id: int) -> None:
+        """Go on with an answer that was cut."""
+        if self.busy:
+            return
+        self.store.reopen(message_id)
+        message = replace(self.tree.get(message_id), state="streaming")
+        self.tree.put(message)
+        self._start(message, continue_last=True)
+
+    def stop(self) -> None:
+        """Stop the answer in the making; what has come stays."""
+        if self._stream is not None:
+            self._stream.job.cancel()
+
+    def switch_branch(self, message_id: int, step: int) -> None:
+        """Show the branch before or after the one a message is on."""
+        siblings = self.tree.siblings(message_id)
+        index = siblings.index(message_id) + step
+        if self.conversation is None or not 0 <= index < len(siblings):
+            return
+        self._set_head(self.tree.leaf_below(siblings[index]))
+        self.path_changed.emit()
+
+    def delete_message(self, message_id: int) -> None:
+        """Remove a message and what follows it."""
+        if self.busy or self.conversation is None:
+            return
+        self.store.delete_message(message_id)
+        self.tree.remove(message_id)
+        self.conversation = self.store.conversation(self.conversation.id)
+        self.path_changed.emit()
+
+    def _ask(self, text: str, attachments: tuple[Attachment, ...], parent: int | None) -> None:
+        if self.conversation is None:
+            self.conversation = self.store.add_conversation()
+            self.tree = Tree(())
+        identity = self.conversation.id
+        question = self.store.add_message(
+            identity, "user", text.strip(), parent_id=parent, attachments=attachments
+        )
+        self.tree.put(question)
+        if not self.conversation.title_set and parent is None:
+            name = attachments[0].name if attachments and not text.strip() else ""
+            title = name or conversation_title([Message("user", text.strip())])
+            self.store.update_conversation(identity, title=title)
+        self._answer(question.id)
+
+    def _answer(self, parent: int | None) -> None:
+        assert self.conversation is not None
+        message = self.store.add_message(
+            self.conversation.id,
+            "assistant",
+            parent_id=parent,
+            state="streaming",
+            model=self.models.chosen,
+        )
+        self.tree.put(message)
+        self._start(message, continue_last=False)
+
+    def _start(self, message: StoredMessage, *, continue_last: bool) -> None:
+        options = {**self._options(), "model": self.models.chosen}
+        self.store.update_conversation(message.conversation_id, options=options)
+        self.conversation = self.store.conversation(message.conversation_id)
+        request = self._request(message, continue_last)
+        buffer = ChunkBuffer()
+        models, name, plan = self.models, self.models.chosen, self.models.plan
+        choices, session, store = models.choices, self._session, self.store
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> GenerationStats:
+            def receive(event: Streamed) -> None:
+                buffer.put(event.chunks, event.decode_tps)
+
+            with AnswerRecorder(store, message.id, buffer):
+                models.ensure_loaded(name, plan, choices, on_progress, cancel)
+                return session.generate(request, receive, cancel, on_progress)
+
+        job = self._bridge.run(work)
+        self._stream = _Stream(message, buffer, job, time.monotonic())
+        job.progressed.connect(self.answer_progress)
+        job.finished.connect(lambda stats: self._end(stats, None))
+        job.failed.connect(lambda error: self._end(None, error))
+        job.cancelled.connect(lambda: self._end(None, None))
+        models.loading.emit(True)
+        job.ended.connect(models.refresh_loaded)
+        self.busy_changed.emit(True)
+        self.path_changed.emit()
+        self.answer_started.emit(message)
+        self.conversations_changed.emit()
+        self._timer.start()
+
+    def _options(self) -> dict[str, Any]:
+        return dict(self.conversation.options) if self.conversation else {}
+
+    def _request(self, message: StoredMessage, continue_last: bool) -> GenerationRequest:
+        turns = self.tree.path(message.id if continue_last else message.parent_id)
+        messages = [prompt_message(turn.message) for turn in turns]
+        system = str(self.option("system") or "")
+        if system:
+            messages.insert(0, Message("system", system))
+        return GenerationRequest(
+            id=uuid.uuid4().hex,
+            messages=tuple(messages),
+            sampling=self.sampling(),
+            max_tokens=self.option("max_tokens"),
+            continue_last=continue_last,
+        )
+
+    def sampling(self) -> SamplingParams:
+        """What this conversation samples with: its own values over the model's recommended ones."""
+        recommended = self._session.sampling(self.models.chosen)
+        return replace(recommended, **dict(self.option("sampling") or {}))
+
+    def _set_head(self, head_id: int) -> None:
+        assert self.conversation is not None
+        self.store.update_conversation(self.conversation.id, head_id=head_id)
+        self.conversation = replace(self.conversation, head_id=head_id)
+
+    # -- the stream ------------------------------------------------------------------------------
+
+    def _frame(self) -> None:
+        stream = self._stream
+        if stream is None:
+            self._timer.stop()
+            return
+        chunks = stream.buffer.drain_to_show()
+        content, reasoning, tokens = joined(chunks)
+        stream.tokens += tokens
+        seconds = time.monotonic() - stream.started
+        if chunks and stream.first_token is None:
+            stream.first_token = seconds
+        self.answer_grew.emit(
+            Delta(
+                stream.message.id, content, reasoning, stream.tokens, stream.buffer.decode_tps,
+                seconds,
+            )
+        )  # fmt: skip
+
+    def _end(self, stats: GenerationStats | None, error: Exception | None) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        self._frame()
+        self._timer.stop()
+        self._stream = None
+        whole = stats is not None and stats.finish_reason in ("stop", "loop")
+        message = self.store.finish(
+            stream.message.id,
+            "finished" if whole else "cut",
+            stats_json(stats, self.models)
+            if stats
+            else {"seconds": time.monotonic() - stream.started},
+        )
+        if self.conversation is not None and message.conversation_id == self.conversation.id:
+            self.tree.put(message)
+        self.busy_changed.emit(False)
+        self.answer_ended.emit(message, error)
+        self.conversations_changed.emit()
+
+
+def prompt_message(message: StoredMessage) -> Message:
+    """A stored message as the model is to see it: attachments in the official file template."""
+    content = message.content
+    if message.attachments:
+        files = [TextFile(each.name, each.text) for each in message.attachments]
+        content = file_prompt(files, content)
+    return Message(message.role, content, message.reasoning)
+
+
+def stats_json(stats: GenerationStats, models: ModelControl) -> dict[str, Any]:
+    """The statistics a message keeps: what was measured, and what had been promised."""
+    kept: dict[str, Any] = dict(stats.__dict__)
+    kept["notices"] = list(stats.notices)
+    if models.plan is not None and models.plan.speed is not None:
+        kept["predicted_decode_tps"] = dict(models.plan.speed.decode_tps.__dict__)
+    if models.report is not None:
+        kept["engine"] = models.report.engine
+        kept["n_ctx"] = models.report.n_ctx
+    return kept

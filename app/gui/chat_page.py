@@ -1,0 +1,246 @@
+"""The chat: header with the model, transcript or a first step, composer. Wires control to views."""
+
+from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMenu,
+    QMessageBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.chat_control import ChatControl, Delta
+from app.gui.composer import Composer
+from app.gui.controls import ElidedLabel, IconButton, button, label, row
+from app.gui.message_view import MessageView
+from app.gui.start_view import StartView
+from app.gui.theme import READING_WIDTH, Theme
+from app.gui.transcript import Transcript
+from app.gui.words import tr
+from app.records import Conversation, StoredMessage
+from app.settings import Settings
+from runtime.jobs import Progress
+
+
+class ChatPage(QWidget):
+    """Shows what `ChatControl` says; every button calls one of its methods."""
+
+    attach_asked = Signal()
+    files_dropped = Signal(object)
+    models_asked = Signal()
+    inspector_asked = Signal()
+    announced = Signal(str)
+
+    def __init__(
+        self, control: ChatControl, settings: Settings, theme: Theme, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._control = control
+        self._theme = theme
+        self._editing: int | None = None
+        self.settings = settings
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.title = ElidedLabel(tr("New chat"), "heading")
+        self.model_button = button(tr("Choose a model"), "quiet", tr("Choose a model (Ctrl+L)"))
+        self.model_button.clicked.connect(self.choose_model)
+        self.panel_button = IconButton("panel", tr("Show or hide the side panel"), theme)
+        self.panel_button.clicked.connect(self.inspector_asked)
+        self.transcript = Transcript(theme)
+        self.transcript.show_thinking = settings.show_thinking
+        self.transcript.built.connect(self._connect)
+        self.start = StartView(theme)
+        self.composer = Composer(theme)
+        self.start.suggested.connect(self.composer.set_text)
+        self.composer.enter_sends = settings.enter_sends
+        self._notice = label("", "small")
+        self._notice.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.start)
+        self._stack.addWidget(self.transcript)
+        self._build()
+        self._wire()
+
+    def _build(self) -> None:
+        header = QFrame()
+        header.setObjectName("pageHeader")
+        inside = QHBoxLayout(header)
+        inside.setContentsMargins(24, 8, 12, 8)
+        inside.addWidget(self.title, 1)
+        inside.addWidget(self.model_button)
+        inside.addWidget(self.panel_button)
+        self._composer_holder = QWidget()
+        holder = row(1, spacing=0)
+        self.composer.setMaximumWidth(self._theme.px(READING_WIDTH) + 24)
+        holder.addWidget(self.composer, 100)
+        holder.addStretch(1)
+        holder.setContentsMargins(12, 0, 12, 0)
+        self._composer_holder.setLayout(holder)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 8)
+        layout.setSpacing(0)
+        layout.addWidget(header)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(self._composer_holder)
+        layout.addSpacing(4)
+        layout.addWidget(self._notice)
+
+    def _wire(self) -> None:
+        control, composer = self._control, self.composer
+        composer.sent.connect(self._sent)
+        composer.stop_asked.connect(control.stop)
+        composer.attach_asked.connect(self.attach_asked)
+        composer.files_dropped.connect(self.files_dropped)
+        composer.edit_last_asked.connect(self._edit_last)
+        composer.changed.connect(self._show_context)
+        control.opened.connect(self._opened)
+        control.path_changed.connect(self._show_path)
+        control.answer_progress.connect(self._progress)
+        control.answer_grew.connect(self._grew)
+        control.answer_ended.connect(self._ended)
+        control.busy_changed.connect(composer.set_busy)
+        control.models.chosen_changed.connect(self._model_chosen)
+        control.models.loaded_changed.connect(lambda _report: self._show_context())
+        control.models.plan_changed.connect(lambda _plan: self._show_context())
+
+    # -- what the control tells ------------------------------------------------------------------
+
+    def _opened(self, conversation: Conversation | None) -> None:
+        self._cancel_edit()
+        self.transcript.clear()
+        self._show_path()
+        self.composer.text.setFocus()
+
+    def _show_path(self) -> None:
+        conversation = self._control.conversation
+        self.title.setText((conversation.title if conversation else "") or tr("New chat"))
+        turns = self._control.tree.path(conversation.head_id if conversation else None)
+        self._stack.setCurrentWidget(self.transcript if turns else self.start)
+        self.transcript.show_path(turns)
+        self._show_context()
+
+    def _progress(self, progress: Progress) -> None:
+        view = self._streaming_view()
+        if view is not None:
+            view.show_progress(progress)
+
+    def _grew(self, delta: Delta) -> None:
+        view = self.transcript.view(delta.message_id)
+        if view is not None and (delta.content or delta.reasoning):
+            view.grow(delta)
+
+    def _ended(self, message: StoredMessage, error: Exception | None) -> None:
+        view = self.transcript.view(message.id)
+        if view is None:
+            return
+        view.answer.settle()
+        self._show_path()
+        if error is not None:
+            view.show_error(error)
+        self.announced.emit(tr("Answer finished") if error is None else tr("Answer ended early"))
+
+    def _model_chosen(self, name: str) -> None:
+        self.model_button.setText(f"{name}  ▾" if name else tr("Choose a model"))
+        self.start.set_model(name)
+
+    def _streaming_view(self) -> MessageView | None:
+        identity = self._control.streaming_id
+        return self.transcript.view(identity) if identity is not None else None
+
+    def _show_context(self) -> None:
+        """An estimate while typing: four characters to a token, measured counts where known."""
+        report, plan = self._control.models.report, self._control.models.plan
+        total = report.n_ctx if report else plan.placement.n_ctx if plan else 0
+        conversation = self._control.conversation
+        used = 0
+        for turn in self._control.tree.path(conversation.head_id if conversation else None):
+            stats = turn.message.stats
+            if "prompt_tokens" in stats:
+                answer = stats.get("generated_tokens", 0) - stats.get("reasoning_tokens", 0)
+                used = stats["prompt_tokens"] + answer
+            else:
+                used += len(turn.message.content) // 4
+        attached = sum(each.tokens for each in self.composer.attachments)
+        used += attached + len(self.composer.text.toPlainText()) // 4
+        self.composer.set_context(used, total)
+
+    # -- what the user asks ----------------------------------------------------------------------
+
+    def _sent(self, text: str, attachments: object) -> None:
+        if not self._control.models.chosen:
+            self.composer.set_text(text)
+            self.choose_model()
+            return
+        self.transcript.follow()
+        editing, self._editing = self._editing, None
+        self._notice.setText("")
+        if editing is not None:
+            self._control.edit(editing, text)
+        else:
+            self._control.send(text, attachments)  # type: ignore[arg-type]
+
+    def _connect(self, view: MessageView) -> None:
+        control = self._control
+        view.copy_asked.connect(self._copy)
+        view.edit_asked.connect(self._edit)
+        view.again_asked.connect(control.regenerate)
+        view.continue_asked.connect(control.continue_answer)
+        view.delete_asked.connect(control.delete_message)
+        view.branch_asked.connect(control.switch_branch)
+        view.link_clicked.connect(self._open_link)
+
+    def _copy(self, message_id: int) -> None:
+        QGuiApplication.clipboard().setText(self._control.tree.get(message_id).content)
+        self.announced.emit(tr("Copied"))
+
+    def _edit(self, message_id: int) -> None:
+        self._editing = message_id
+        self.composer.set_text(self._control.tree.get(message_id).content)
+        self._notice.setText(tr("Editing an earlier message; sending makes a new branch"))
+
+    def _edit_last(self) -> None:
+        for view in reversed(self.transcript.views()):
+            if view.message.role == "user":
+                self._edit(view.message.id)
+                return
+
+    def _cancel_edit(self) -> None:
+        self._editing = None
+        self._notice.setText("")
+
+    def choose_model(self) -> None:
+        """A menu of what is installed."""
+        menu = QMenu(self)
+        for model in self._control.models.installed():
+            action = menu.addAction(model.name)
+            action.setCheckable(True)
+            action.setChecked(model.name == self._control.models.chosen)
+            action.triggered.connect(
+                lambda _checked=False, name=model.name: self._control.models.choose(name)
+            )
+        if not menu.isEmpty():
+            menu.addSeparator()
+        menu.addAction(tr("Get more models …"), self.models_asked.emit)
+        corner = self.model_button.mapToGlobal(self.model_button.rect().bottomLeft())
+        menu.popup(corner)
+
+    def _open_link(self, address: str) -> None:
+        if self.settings.confirm_links:
+            question = tr("Open this address in the web browser?") + f"\n\n{address}"
+            buttons = QMessageBox.StandardButton
+            answer = QMessageBox.question(
+                self, tr("Open link"), question, buttons.Open | buttons.Cancel, buttons.Cancel
+            )
+            if answer != buttons.Open:
+                return
+        QDesktopServices.openUrl(QUrl(address))
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.transcript.set_theme(theme)
+        self.composer.set_theme(theme)
+        self.start.set_theme(theme)
+        self.panel_button.set_theme(theme)

@@ -1,0 +1,162 @@
+"""Small parts that several pages share: labels, icon buttons, separators, lines that shorten.
+
+Knows theme roles and nothing of models or messages.
+"""
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui import icons
+from app.gui.theme import SPACE_S, Theme, set_kind
+
+
+def label(text: str = "", kind: str = "", *, wrap: bool = False) -> QLabel:
+    """A label in one of the stylesheet's kinds, plain text only."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if kind:
+        made.setProperty("kind", kind)
+    return made
+
+
+def button(text: str, kind: str = "", tip: str = "") -> QPushButton:
+    """A push button with its accessible name and description set."""
+    made = QPushButton(text)
+    made.setCursor(Qt.CursorShape.PointingHandCursor)
+    made.setAutoDefault(False)
+    if kind:
+        made.setProperty("kind", kind)
+    if tip:
+        made.setToolTip(tip)
+        made.setAccessibleDescription(tip)
+    return made
+
+
+class IconButton(QToolButton):
+    """A button that shows an icon only; its name is spoken and shown as a tip."""
+
+    def __init__(
+        self, icon: str, name: str, theme: Theme, parent: QWidget | None = None, size: int = 18
+    ) -> None:
+        super().__init__(parent)
+        self._icon = icon
+        self._size = size
+        self.setProperty("kind", "icon")
+        self.setToolTip(name)
+        self.setAccessibleName(name)
+        self.setIconSize(QSize(size, size))
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.set_theme(theme)
+
+    def set_theme(self, theme: Theme, colour: str | None = None) -> None:
+        self.setIcon(icons.icon(self._icon, colour or theme.muted, self._size))
+
+    def set_icon(self, icon: str, theme: Theme, colour: str | None = None) -> None:
+        """Another picture on the same button."""
+        self._icon = icon
+        self.set_theme(theme, colour)
+
+
+class ElidedLabel(QLabel):
+    """One line that ends in … when there is no room; the whole text is the tip."""
+
+    def __init__(
+        self,
+        text: str = "",
+        kind: str = "",
+        mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
+    ) -> None:
+        super().__init__(text)
+        self._mode = mode
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        if kind:
+            self.setProperty("kind", kind)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignVCenter | self.alignment()), text)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(20, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setToolTip(text if len(text) > 30 else "")
+
+
+def separator(vertical: bool = False) -> QFrame:
+    """A hairline."""
+    line = QFrame()
+    line.setObjectName("separator")
+    if vertical:
+        line.setFixedWidth(1)
+    else:
+        line.setFixedHeight(1)
+    return line
+
+
+def row(*widgets: QWidget | int, spacing: int = SPACE_S) -> QHBoxLayout:
+    """Widgets side by side; a number is a stretch."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for widget in widgets:
+        if isinstance(widget, int):
+            layout.addStretch(widget)
+        else:
+            layout.addWidget(widget)
+    return layout
+
+
+def column(*widgets: QWidget | int, spacing: int = SPACE_S) -> QVBoxLayout:
+    """Widgets one below the other; a number is a stretch."""
+    layout = QVBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for widget in widgets:
+        if isinstance(widget, int):
+            layout.addStretch(widget)
+        else:
+            layout.addWidget(widget)
+    return layout
+
+
+class Problem(QFrame):
+    """A failure in words: title, sentence and hint, with an optional button to act on it."""
+
+    def __init__(
+        self, title: str, sentence: str, hint: str = "", action: QPushButton | None = None
+    ) -> None:
+        super().__init__()
+        self.setObjectName("problem")
+        self.setAccessibleName(title)
+        self.setAccessibleDescription(f"{sentence} {hint}")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 10, 12, 10)
+        layout.setSpacing(4)
+        layout.addWidget(label(title, "strong", wrap=True))
+        layout.addWidget(label(sentence, wrap=True))
+        if hint:
+            layout.addWidget(label(hint, "muted", wrap=True))
+        if action is not None:
+            layout.addLayout(row(action, 1))
+
+
+def restyle(widget: QWidget, kind: str) -> None:
+    """Change a widget's role when its meaning changes."""
+    if widget.property("kind") != kind:
+        set_kind(widget, kind)

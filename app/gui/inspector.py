@@ -1,0 +1,107 @@
+"""The side panel: the chosen model's plan and the conversation's sampling. Folds away."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from app.gui.chat_control import ChatControl
+from app.gui.controls import ElidedLabel, button, label, row
+from app.gui.plan_panel import PlanPanel
+from app.gui.sampling_panel import SamplingPanel
+from app.gui.theme import SPACE_L, SPACE_M, Theme
+from app.gui.words import tr
+from app.session import Session
+from runtime.backend import LoadReport
+
+
+class Inspector(QScrollArea):
+    """Follows the chosen model and the open conversation."""
+
+    def __init__(
+        self, session: Session, chat: ChatControl, theme: Theme, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._chat = chat
+        models = chat.models
+        self.setObjectName("inspector")
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName(tr("Side panel"))
+        self.name = ElidedLabel("", "heading", Qt.TextElideMode.ElideMiddle)
+        self.state = label("", "small", wrap=True)
+        self.load_button = button(tr("Load"), "", tr("Load the model into memory now"))
+        self.load_button.clicked.connect(self._load_or_unload)
+        self.plan = PlanPanel(models, theme)
+        self.sampling = SamplingPanel()
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(SPACE_L, SPACE_M, SPACE_L, SPACE_L)
+        layout.setSpacing(SPACE_M)
+        layout.addWidget(self.name)
+        layout.addLayout(row(self.state, 1, self.load_button))
+        layout.addWidget(label(tr("Plan"), "section"))
+        layout.addWidget(self.plan)
+        layout.addSpacing(SPACE_M)
+        layout.addWidget(label(tr("This conversation"), "section"))
+        layout.addWidget(self.sampling)
+        layout.addStretch(1)
+        self.setWidget(body)
+        models.chosen_changed.connect(self._chosen)
+        models.loaded_changed.connect(self._loaded)
+        models.loading.connect(self._loading)
+        models.plan_changed.connect(lambda _plan: self._loaded(models.report))
+        chat.opened.connect(lambda _conversation: self._show_sampling())
+        self.sampling.sampling_changed.connect(
+            lambda changed: chat.set_options(sampling=changed or None)
+        )
+        self.sampling.system_changed.connect(lambda text: chat.set_options(system=text or None))
+        self._chosen(models.chosen)
+
+    def _chosen(self, name: str) -> None:
+        self.name.setText(name or tr("No model"))
+        self.load_button.setEnabled(bool(name))
+        self._loaded(self._chat.models.report)
+        self._show_sampling()
+
+    def _show_sampling(self) -> None:
+        name = self._chat.models.chosen
+        if not name:
+            return
+        self.sampling.show_values(
+            self._session.sampling(name),
+            dict(self._chat.option("sampling") or {}),
+            str(self._chat.option("system") or ""),
+        )
+
+    def _loaded(self, report: LoadReport | None) -> None:
+        loaded = self._session.loaded
+        models = self._chat.models
+        here = report is not None and loaded is not None and loaded.target.name == models.chosen
+        if not here or report is None or loaded is None:
+            self.state.setText(tr("Not loaded; loads with the first message"))
+            self.load_button.setText(tr("Load"))
+            return
+        same = models.plan is None or models.plan.placement == loaded.plan.placement
+        self.load_button.setText(tr("Unload") if same else tr("Load again"))
+        seconds = f"{report.load_seconds:.1f} s"
+        text = tr("Loaded in {0} by {1} {2}", seconds, report.engine, report.engine_version)
+        self.state.setText(text if same else tr("The plan has changed since loading"))
+
+    def _loading(self, loading: bool) -> None:
+        self.load_button.setEnabled(not loading and bool(self._chat.models.chosen))
+        if loading:
+            self.state.setText(tr("Working …"))
+        else:
+            self._loaded(self._chat.models.report)
+
+    def _load_or_unload(self) -> None:
+        models, loaded = self._chat.models, self._session.loaded
+        same = loaded is not None and loaded.target.name == models.chosen
+        if same and (models.plan is None or models.plan.placement == loaded.plan.placement):  # type: ignore[union-attr]
+            models.unload()
+        else:
+            models.load()
+
+    def set_theme(self, theme: Theme) -> None:
+        self.plan.set_theme(theme)

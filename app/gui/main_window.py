@@ -1,0 +1,394 @@
+"""The one window: rail, list, page, side panel, status bar, menus. Owns the pages, has no logic."""
+
+import logging
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QInputDialog,
+    QLineEdit,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.explain import explain
+from app.gui import theme as themes
+from app.gui.bridge import Bridge
+from app.gui.chat_control import ChatControl, Delta
+from app.gui.chat_page import ChatPage
+from app.gui.conversation_list import ConversationList
+from app.gui.inspector import Inspector
+from app.gui.model_control import ModelControl
+from app.gui.models_control import ModelsControl
+from app.gui.models_list import ModelList
+from app.gui.models_page import ModelsPage, progress_words
+from app.gui.rail import Rail
+from app.gui.status_bar import StatusBar
+from app.gui.theme import Theme
+from app.gui.toast import Toast
+from app.gui.words import tr
+from app.library import InstalledModel, TrashedModel
+from app.records import Conversation, StoredMessage
+from app.session import Session
+from runtime.jobs import Progress
+
+log = logging.getLogger(__name__)
+
+CLOSE_MILLISECONDS = 8000
+INSPECTOR_FROM = 1100  # pixels of window width below which the side panel starts folded
+
+
+class MainWindow(QMainWindow):
+    """Wires controls to pages; everything that can take time goes through the bridge."""
+
+    def __init__(self, session: Session, theme: Theme) -> None:
+        super().__init__()
+        self.session = session
+        self.theme = theme
+        self.bridge = Bridge(self)
+        self.models = ModelControl(session, self.bridge, self)
+        self.chat = ChatControl(session, self.bridge, self.models, self)
+        self.library = ModelsControl(session, self.bridge, self)
+        self.setWindowTitle("Stillroom")
+        self.setMinimumSize(QSize(720, 480))
+        self.resize(1280, 800)
+        self._build()
+        self._wire()
+        self._menus()
+        self.show_page("chat")
+        self._conversations_dirty = QTimer(self)
+        self._conversations_dirty.setSingleShot(True)
+        self._conversations_dirty.setInterval(0)
+        self._conversations_dirty.timeout.connect(self.refresh_conversations)
+
+    # -- building --------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        theme, settings = self.theme, self.session.settings
+        self.rail = Rail(theme)
+        self.conversation_list = ConversationList(theme)
+        self.model_list = ModelList(theme)
+        self.chat_page = ChatPage(self.chat, settings, theme)
+        self.models_page = ModelsPage(self.library, theme)
+        self.inspector = Inspector(self.session, self.chat, theme)
+        self.status = StatusBar(theme)
+        self.sidebar = QStackedWidget()
+        self.sidebar.setObjectName("sidebar")
+        self.sidebar.addWidget(self.conversation_list)
+        self.sidebar.addWidget(self.model_list)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.chat_page)
+        self.pages.addWidget(self.models_page)
+        self._inspector_wanted = settings.show_inspector
+        central = QWidget()
+        body = QHBoxLayout()
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(0)
+        for each in (self.rail, self.sidebar):
+            body.addWidget(each)
+        body.addWidget(self.pages, 1)
+        body.addWidget(self.inspector)
+        outer = QVBoxLayout(central)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addLayout(body, 1)
+        outer.addWidget(self.status)
+        self.setCentralWidget(central)
+        self.toast = Toast(central)
+        self._set_widths()
+
+    def _set_widths(self) -> None:
+        narrow = self.width() < INSPECTOR_FROM
+        self.sidebar.setFixedWidth(self.theme.px(216 if narrow else 256))
+        self.inspector.setFixedWidth(self.theme.px(288))
+        on_chat = self.pages.currentWidget() is self.chat_page
+        self.inspector.setVisible(self._inspector_wanted and on_chat and not narrow)
+
+    def _wire(self) -> None:
+        self.rail.page_chosen.connect(self.show_page)
+        self._wire_conversations()
+        self._wire_models()
+        chat, status = self.chat, self.status
+        chat.conversations_changed.connect(lambda: self._conversations_dirty.start())
+        chat.opened.connect(self._conversation_opened)
+        chat.answer_progress.connect(self._answer_progress)
+        chat.answer_grew.connect(self._answer_grew)
+        chat.answer_ended.connect(self._answer_ended)
+        self.models.chosen_changed.connect(status.show_model)
+        self.models.plan_changed.connect(status.show_plan)
+        self.models.loaded_changed.connect(status.show_loaded)
+        status.why_asked.connect(self.show_plan)
+        self.chat_page.models_asked.connect(lambda: self.show_page("models"))
+        self.chat_page.inspector_asked.connect(self.toggle_inspector)
+        self.chat_page.announced.connect(self._announce)
+
+    def _wire_conversations(self) -> None:
+        listed = self.conversation_list
+        listed.opened.connect(self.chat.open)
+        listed.hit_opened.connect(self._open_hit)
+        listed.new_asked.connect(self.new_chat)
+        listed.search_changed.connect(lambda _text: self.refresh_conversations())
+        listed.rename_asked.connect(self._rename)
+        listed.pin_asked.connect(self._pin)
+        listed.folder_asked.connect(self._move)
+        listed.delete_asked.connect(self._delete)
+
+    def _wire_models(self) -> None:
+        library, start = self.library, self.chat_page.start
+        library.items_changed.connect(lambda: self.model_list.show_items(library.items))
+        library.items_changed.connect(self._recommend)
+        library.work_changed.connect(self._library_work)
+        library.work_ended.connect(self._library_ended)
+        library.removed.connect(self._model_removed)
+        self.model_list.selected.connect(self.models_page.show_item)
+        self.models_page.chat_asked.connect(self._chat_with)
+        start.get_starter_asked.connect(self._get_starter)
+        start.browse_asked.connect(lambda: self.show_page("models"))
+        start.banner_asked.connect(self._show_model)
+
+    def _menus(self) -> None:
+        self.actions_by_name: dict[str, QAction] = {}
+        bar = self.menuBar()
+        chat = bar.addMenu(tr("&Chat"))
+        self._action(chat, tr("New chat"), "Ctrl+N", self.new_chat)
+        self._action(chat, tr("Choose model"), "Ctrl+L", self.chat_page.choose_model)
+        self._action(chat, tr("Stop answer"), "Ctrl+.", self.chat.stop)
+        chat.addSeparator()
+        self._action(chat, tr("Quit"), "Ctrl+Q", self.close)
+        view = bar.addMenu(tr("&View"))
+        self._action(view, tr("Show chat"), "Ctrl+1", lambda: self.show_page("chat"))
+        self._action(view, tr("Show models"), "Ctrl+2", lambda: self.show_page("models"))
+        self._action(view, tr("Side panel"), "Ctrl+I", self.toggle_inspector)
+        self._action(view, tr("Next pane"), "F6", lambda: self.next_pane(1))
+        self._action(view, tr("Previous pane"), "Shift+F6", lambda: self.next_pane(-1))
+        find = bar.addMenu(tr("&Search"))
+        self._action(find, tr("Search everything said"), "Ctrl+Shift+F", self.search_all)
+
+    def _action(self, menu: QWidget, text: str, shortcut: str, do: Callable[[], object]) -> QAction:
+        action = QAction(text, self)
+        if shortcut:
+            action.setShortcut(QKeySequence(shortcut))
+        action.triggered.connect(lambda _checked=False: do())
+        menu.addAction(action)
+        self.actions_by_name[text] = action
+        return action
+
+    # -- start -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Fill the window; called once it is shown."""
+        self.refresh_conversations()
+        self.library.items_changed.connect(self._choose_first)
+        self.library.refresh()
+        devices = self.bridge.call(self.session.devices)
+        devices.finished.connect(self.inspector.plan.set_devices)
+        self.bridge.call(self.session.store.backup_if_older)
+        self.chat_page.composer.text.setFocus()
+
+    def _choose_first(self) -> None:
+        """The model of last time, else the first installed one."""
+        installed = [item for item in self.library.items if item.installed is not None]
+        names = [item.key for item in installed]
+        if self.models.chosen in names:
+            return
+        last = self.session.settings.last_model
+        chosen = last if last in names else names[0] if names else ""
+        self.models.choose(chosen)
+
+    # -- pages -----------------------------------------------------------------------------------
+
+    def show_page(self, name: str) -> None:
+        """Show "chat" or "models", with its list beside it."""
+        index = {"chat": 0, "models": 1}.get(name, 0)
+        self.pages.setCurrentIndex(index)
+        self.sidebar.setCurrentIndex(index)
+        self.rail.set_page(name)
+        self._set_widths()
+        if name == "models" and not self.models_page.key and self.library.items:
+            self.model_list.select(self.library.items[0].key)
+
+    def toggle_inspector(self) -> None:
+        """Fold or unfold the side panel."""
+        visible = self.inspector.isVisible()
+        self._inspector_wanted = not visible
+        self.inspector.setVisible(not visible)
+
+    def show_plan(self) -> None:
+        """Unfold the side panel at the plan."""
+        self.show_page("chat")
+        self._inspector_wanted = True
+        self.inspector.setVisible(True)
+        self.inspector.verticalScrollBar().setValue(0)
+        self.inspector.plan.picture.setFocus()
+
+    def next_pane(self, step: int) -> None:
+        """Move the focus to the next part of the window."""
+        panes: list[QWidget] = [
+            self.rail.buttons["chat"],
+            self.conversation_list.view,
+            self.model_list.view,
+            self.models_page,
+            self.chat_page.transcript,
+            self.chat_page.composer.text,
+            self.inspector.plan.picture,
+            self.status.why,
+        ]
+        panes = [pane for pane in panes if pane.isVisible()]
+        focused = QApplication.focusWidget()
+        here = next(
+            (i for i, p in enumerate(panes) if focused is not None
+             and (p is focused or p.isAncestorOf(focused))), -1,
+        )  # fmt: skip
+        panes[(here + step) % len(panes)].setFocus(Qt.FocusReason.TabFocusReason)
+
+    def search_all(self) -> None:
+        """Put the cursor into the search over everything said."""
+        self.show_page("chat")
+        self.conversation_list.search.setFocus()
+        self.conversation_list.search.selectAll()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Change the colours and sizes of everything."""
+        self.theme = theme
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            themes.apply(application, theme)
+        for each in (
+            self.rail, self.conversation_list, self.model_list, self.chat_page, self.models_page,
+            self.inspector, self.status,
+        ):  # fmt: skip
+            each.set_theme(theme)
+        self._set_widths()
+
+    # -- conversations ---------------------------------------------------------------------------
+
+    def new_chat(self) -> None:
+        self.show_page("chat")
+        self.conversation_list.set_current(None)
+        self.chat.new()
+
+    def refresh_conversations(self) -> None:
+        """Fill the list from the store: all conversations, or what was searched for."""
+        text = self.conversation_list.search.text().strip()
+        if text:
+            self.conversation_list.show_hits(self.session.store.search(text))
+        else:
+            self.conversation_list.show_conversations(self.session.store.conversations())
+        current = self.chat.conversation
+        self.conversation_list.set_current(current.id if current else None)
+
+    def _conversation_opened(self, conversation: Conversation | None) -> None:
+        self.conversation_list.set_current(conversation.id if conversation else None)
+
+    def _open_hit(self, conversation_id: int, message_id: int) -> None:
+        self.chat.open(conversation_id)
+        self.chat_page.transcript.scroll_to(message_id)
+
+    def _rename(self, conversation_id: int) -> None:
+        old = self.session.store.conversation(conversation_id).title
+        title, accepted = QInputDialog.getText(
+            self, tr("Rename"), tr("Title"), QLineEdit.EchoMode.Normal, old
+        )
+        if accepted and title.strip():
+            self.chat.rename(conversation_id, title.strip())
+
+    def _move(self, conversation_id: int) -> None:
+        store = self.session.store
+        folders = sorted({each.folder for each in store.conversations() if each.folder})
+        folder, accepted = QInputDialog.getItem(
+            self, tr("Move to folder"), tr("Folder (empty for none)"), ["", *folders], 0, True
+        )
+        if accepted:
+            store.update_conversation(conversation_id, folder=folder.strip())
+            self.refresh_conversations()
+
+    def _pin(self, conversation_id: int, pinned: bool) -> None:
+        self.session.store.update_conversation(conversation_id, pinned=pinned)
+        self.refresh_conversations()
+
+    def _delete(self, conversation_id: int) -> None:
+        self.chat.delete(conversation_id)
+        self.toast.show_text(
+            tr("Conversation deleted"), tr("Undo"), lambda: self.chat.restore(conversation_id)
+        )
+
+    # -- models ----------------------------------------------------------------------------------
+
+    def _get_starter(self) -> None:
+        for item in self.library.items:
+            if item.entry is not None and item.entry.source is not None:
+                self.library.install(item.key)
+                return
+
+    def _library_work(self, key: str) -> None:
+        work = self.library.work.get(key)
+        self.chat_page.start.show_work(work.progress if work else None, work is not None)
+        text = f"{key}: {progress_words(work.progress)}" if work and work.progress else ""
+        self.status.show_work(text)
+
+    def _library_ended(self, key: str, result: object, error: Exception | None) -> None:
+        if error is not None:
+            wording = explain(error)
+            self.toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
+        elif result is not None:
+            model = result[0] if isinstance(result, tuple) else result
+            if isinstance(model, InstalledModel):
+                self.toast.show_text(
+                    tr("{0} is ready", model.name), tr("Chat"),
+                    lambda: self._chat_with(model.name),
+                )  # fmt: skip
+
+    def _model_removed(self, trashed: TrashedModel) -> None:
+        self.toast.show_text(
+            tr("{0} removed", trashed.name), tr("Undo"), lambda: self.library.restore(trashed)
+        )
+
+    def _chat_with(self, name: str) -> None:
+        self.models.choose(name)
+        self.new_chat()
+
+    def _show_model(self, key: str) -> None:
+        self.show_page("models")
+        self.model_list.select(key)
+
+    def _recommend(self) -> None:
+        self.chat_page.start.recommend(self.library.items)
+
+    # -- the answer in the making ----------------------------------------------------------------
+
+    def _answer_progress(self, progress: Progress) -> None:
+        self.status.show_work(progress_words(progress))
+
+    def _answer_grew(self, delta: Delta) -> None:
+        if delta.content or delta.reasoning:
+            self.status.show_work("")
+            self.status.show_live(delta.decode_tps)
+
+    def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
+        self.status.show_work("")
+        self.status.show_stats(message.stats)
+
+    def _announce(self, text: str) -> None:
+        """Short news: seen in the status bar, spoken politely by screen readers."""
+        self.status.announce(text)
+
+    # -- closing ---------------------------------------------------------------------------------
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """End the answer and the worker before the window goes."""
+        self.hide()
+        self.bridge.cancel_all()
+        if not self.bridge.close(CLOSE_MILLISECONDS):
+            log.warning("some work did not end in time")
+        event.accept()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        old = event.oldSize().width()
+        if (old < INSPECTOR_FROM) != (event.size().width() < INSPECTOR_FROM) or old < 0:
+            self._set_widths()

@@ -1,0 +1,119 @@
+r"""Markdown as answers write it: CommonMark with tables, strikethrough and LaTeX mathematics.
+
+Knows markdown-it-py and which part of a growing text can no longer change. Knows no Qt. Raw HTML is
+never interpreted and images are never fetched. Mathematics is \( \), \[ \], $ $, $$ $$ and
+\begin{...} environments.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+from mdit_py_plugins.amsmath import amsmath_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A growing text, parsed: `settled` tokens will stay as they are, `open` ones may change.
+
+    `settled_chars` counts the characters of the text that `settled` covers.
+    """
+
+    settled: tuple[Token, ...]
+    open: tuple[Token, ...]
+    settled_chars: int
+
+
+def parser() -> MarkdownIt:
+    """The one configuration in use."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    markdown.disable(["html_block", "html_inline"])
+    markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    markdown.use(amsmath_plugin)
+    markdown.block.ruler.before(
+        "fence", "math_brackets", _block_rule, {"alt": ["paragraph", "reference", "blockquote"]}
+    )
+    markdown.inline.ruler.before("escape", "math_brackets", _inline_rule)
+    return markdown
+
+
+def grow(markdown: MarkdownIt, text: str) -> Growth:
+    """Parse `text`, the part of an answer after what is settled already.
+
+    The last top-level block stays open, because more text may still change it. Of a list only the
+    last item does: each item can be read on its own.
+    """
+    tokens = markdown.parse(text)
+    starts = _starts(tokens)
+    if not starts:
+        return Growth((), tuple(tokens), 0)
+    index, line = starts[-1]
+    offset = _offset(text, line)
+    if index == 0 or offset == 0:
+        return Growth((), tuple(tokens), 0)
+    return Growth(tuple(tokens[:index]), tuple(markdown.parse(text[offset:])), offset)
+
+
+def _starts(tokens: Sequence[Token]) -> list[tuple[int, int]]:
+    """(index, line) where a top-level block, or an item of a top-level list, begins."""
+    found = []
+    for index, token in enumerate(tokens):
+        if token.map is None or token.nesting < 0:
+            continue
+        in_list = token.level == 1 and token.type == "list_item_open"
+        is_list = token.type in ("bullet_list_open", "ordered_list_open")
+        if in_list or (token.level == 0 and not is_list):
+            found.append((index, token.map[0]))
+    return found
+
+
+def _offset(text: str, line: int) -> int:
+    offset = 0
+    for _ in range(line):
+        offset = text.find("\n", offset) + 1
+    return offset
+
+
+def _inline_rule(state: StateInline, silent: bool) -> bool:
+    r"""\( ... \) and \[ ... \] within a line of text."""
+    opening = state.src[state.pos : state.pos + 2]
+    if opening not in (r"\(", r"\["):
+        return False
+    closing = r"\)" if opening == r"\(" else r"\]"
+    end = state.src.find(closing, state.pos + 2)
+    if end < 0:
+        return False
+    if not silent:
+        kind = "math_inline" if opening == r"\(" else "math_inline_double"
+        token = state.push(kind, "math", 0)
+        token.content = state.src[state.pos + 2 : end].strip()
+    state.pos = end + 2
+    return True
+
+
+def _block_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    r"""\[ ... \] that begins a line and ends one."""
+    if state.is_code_block(start):
+        return False
+    begin = state.bMarks[start] + state.tShift[start]
+    if not state.src.startswith(r"\[", begin):
+        return False
+    for line in range(start, end):
+        if line > start and state.isEmpty(line):
+            return False
+        stop = state.eMarks[line]
+        if state.src[begin:stop].rstrip().endswith(r"\]"):
+            break
+    else:
+        return False
+    if not silent:
+        state.line = line + 1
+        token = state.push("math_block", "math", 0)
+        token.block = True
+        token.content = state.src[begin:stop].strip()[2:-2].strip()
+        token.map = [start, line + 1]
+    return True

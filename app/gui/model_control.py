@@ -1,0 +1,156 @@
+"""Which model is chosen, how it is planned, and whether it is loaded. Knows no widget."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.gui.bridge import Bridge, Job
+from app.library import InstalledModel
+from app.session import Session
+from runtime.backend import LoadReport
+from runtime.jobs import CancelToken, OnProgress
+from runtime.plan import EngineName, KvCacheType, Plan, Policy
+
+
+@dataclass(frozen=True)
+class PlanChoices:
+    """What the user fixed for the next plan; None leaves it to the planner."""
+
+    policy: Policy = "auto"
+    device: str | None = None
+    n_ctx: int | None = None
+    kv_type: KvCacheType | None = None
+    engine: EngineName | None = None
+
+
+class ModelControl(QObject):
+    """The chosen model. Every change of choice re-plans at once, away from the window's thread."""
+
+    chosen_changed = Signal(str)
+    plan_changed = Signal(object)  # Plan | None
+    planning = Signal()
+    problem = Signal(object)  # the error
+    loading = Signal(bool)
+    loaded_changed = Signal(object)  # LoadReport | None
+    installed_changed = Signal()
+
+    def __init__(self, session: Session, bridge: Bridge, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._bridge = bridge
+        self.chosen = ""
+        self.choices = _from_settings(session)
+        self.plan: Plan | None = None
+        self.report: LoadReport | None = None
+        self._plan_number = 0
+
+    def installed(self) -> list[InstalledModel]:
+        """The installed models (reads one small file each)."""
+        return self._session.installed()
+
+    def choose(self, name: str, *, plan: bool = True) -> None:
+        """Make `name` the model of the window and plan it."""
+        if name == self.chosen:
+            return
+        self.chosen = name
+        self.plan = None
+        self.chosen_changed.emit(name)
+        self.plan_changed.emit(None)
+        if plan and name:
+            self.replan()
+
+    def set_choices(self, **changes: Any) -> None:
+        """Change what is fixed for the plan."""
+        self.choices = replace(self.choices, **changes)
+        self.replan()
+
+    def replan(self) -> None:
+        """Plan again; an answer that comes after a newer question is dropped."""
+        if not self.chosen:
+            return
+        self._plan_number += 1
+        number, name, choices = self._plan_number, self.chosen, self.choices
+        self.planning.emit()
+        job = self._bridge.call(self.plan_work(name, choices))
+        job.finished.connect(lambda plan: self._planned(number, plan))
+        job.failed.connect(lambda error: self._plan_failed(number, error))
+
+    def plan_work(self, name: str, choices: PlanChoices) -> Callable[[], Plan]:
+        """The planning call for any thread."""
+        return lambda: self._session.plan(
+            name,
+            policy=choices.policy,
+            device=choices.device,
+            n_ctx=choices.n_ctx,
+            kv_type=choices.kv_type,
+            engine=choices.engine,
+        )
+
+    def load(self) -> Job:
+        """Load the chosen model now."""
+        name, plan, choices = self.chosen, self.plan, self.choices
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> LoadReport | None:
+            return self.ensure_loaded(name, plan, choices, on_progress, cancel)
+
+        job = self._bridge.run(work)
+        self.watch_load(job)
+        return job
+
+    def ensure_loaded(
+        self,
+        name: str,
+        plan: Plan | None,
+        choices: PlanChoices,
+        on_progress: OnProgress,
+        cancel: CancelToken,
+    ) -> LoadReport | None:
+        """Load unless this very model and plan are loaded. Blocks: for working threads."""
+        loaded = self._session.loaded
+        if loaded is not None and loaded.target.name == name:
+            if plan is None or loaded.plan.placement == plan.placement:
+                return loaded.report
+        plan = plan or self.plan_work(name, choices)()
+        return self._session.load(name, plan, on_progress, cancel)
+
+    def watch_load(self, job: Job) -> None:
+        """Announce the start and end of a job that may load the model."""
+        self.loading.emit(True)
+        job.failed.connect(self.problem)
+        job.ended.connect(self.refresh_loaded)
+
+    def refresh_loaded(self) -> None:
+        """Tell what the session has loaded now."""
+        loaded = self._session.loaded
+        self.report = loaded.report if loaded else None
+        self.loading.emit(False)
+        self.loaded_changed.emit(self.report)
+
+    def unload(self) -> Job:
+        """Give the memory back."""
+        job = self._bridge.call(self._session.unload)
+        job.ended.connect(self.refresh_loaded)
+        return job
+
+    def _planned(self, number: int, plan: Plan) -> None:
+        if number == self._plan_number:
+            self.plan = plan
+            self.plan_changed.emit(plan)
+
+    def _plan_failed(self, number: int, error: Exception) -> None:
+        if number == self._plan_number:
+            self.plan = None
+            self.plan_changed.emit(None)
+            self.problem.emit(error)
+
+
+def _from_settings(session: Session) -> PlanChoices:
+    settings = session.settings
+    return PlanChoices(
+        policy=settings.policy,  # type: ignore[arg-type]
+        n_ctx=settings.context or None,
+        kv_type=None if settings.kv_cache == "auto" else settings.kv_cache,  # type: ignore[arg-type]
+        engine=None if settings.engine == "auto" else settings.engine,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,168 @@
+"""A plan drawn: one bar per device to the scale of its memory, its parts as labelled segments."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QToolTip, QWidget
+
+from app.gui import words
+from app.gui.theme import TEXT_SMALL, Theme, ui_font
+from app.gui.words import tr
+from runtime.plan import Plan
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One part of a bar; `amount` in bytes, `colour` an index into the theme's segment colours."""
+
+    device: str
+    name: str
+    amount: int
+    colour: int
+
+
+def segments(plan: Plan) -> list[Segment]:
+    """The parts of every device, in the order they are drawn."""
+    parts: list[Segment] = []
+    for device in plan.memory.devices:
+        blocks = sum(
+            layer.last - layer.first + 1
+            for layer in plan.placement.layers
+            if layer.device == device.device
+        )
+        held = [tr("{0} blocks", blocks)] if blocks else []
+        if plan.placement.lm_head_device == device.device:
+            held.append(tr("LM head"))
+        if device.device == "cpu":
+            held.insert(0, tr("embeddings"))
+        name = ", ".join(held) or tr("weights")
+        named = [
+            (name, device.weights, 0),
+            (tr("KV cache"), device.kv_cache, 1),
+            (tr("compute buffers"), device.compute_buffer, 2),
+            (tr("program"), device.overhead, 3),
+        ]
+        parts += [Segment(device.device, n, b, c) for n, b, c in named if b]
+    return parts
+
+
+class PlacementPicture(QWidget):
+    """Arrow keys move over the parts; each is read out with its bytes."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.theme = theme
+        self._plan: Plan | None = None
+        self._parts: list[Segment] = []
+        self._rects: list[QRectF] = []
+        self._current = -1
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setAccessibleName(tr("Where the model goes"))
+
+    def show_plan(self, plan: Plan | None) -> None:
+        self._plan = plan
+        self._parts = segments(plan) if plan else []
+        self._current = -1
+        described = [f"{p.device}: {p.name} {words.size(p.amount)}" for p in self._parts]
+        self.setAccessibleDescription("; ".join(described))
+        self.updateGeometry()
+        self.update()
+
+    def describe(self, index: int) -> str:
+        """One part in words."""
+        part = self._parts[index]
+        return f"{part.device} · {part.name} · {words.size(part.amount)}"
+
+    def sizeHint(self) -> QSize:
+        devices = len(self._plan.memory.devices) if self._plan else 1
+        lines = sum(1 for _ in self._parts)
+        return QSize(240, self.theme.px(devices * 46 + lines * 20 + 4))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._plan is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        font = ui_font(self.theme)
+        font.setPixelSize(self.theme.px(TEXT_SMALL))
+        painter.setFont(font)
+        self._rects = []
+        y = 0.0
+        largest = max(max(d.available, d.total) for d in self._plan.memory.devices)
+        for device in self._plan.memory.devices:
+            y = self._paint_device(
+                painter, device.device, device.total, device.available, largest, y
+            )
+        if self.hasFocus() and self._current < 0:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(self.theme.focus), 2))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 4, 4)
+
+    def _paint_device(
+        self, painter: QPainter, device: str, total: int, available: int, largest: int, y: float
+    ) -> float:
+        theme, line = self.theme, float(self.theme.px(20))
+        painter.setPen(QColor(theme.text))
+        text = f"{device.upper()} · " + tr(
+            "{0} of {1} free", words.size(total), words.size(available)
+        )
+        area = QRectF(0, y, self.width(), line)
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter, text)
+        y += line + 2
+        scale = (self.width() - 2) / max(largest, 1)
+        bar = QRectF(1, y, max(available, total) * scale, theme.px(14))
+        painter.setPen(QPen(QColor(theme.strong_border), 1))
+        painter.setBrush(QColor(theme.selected))
+        painter.drawRect(bar)
+        x = bar.x()
+        parts = [(i, p) for i, p in enumerate(self._parts) if p.device == device]
+        painter.setPen(Qt.PenStyle.NoPen)
+        for _index, part in parts:
+            width = max(part.amount * scale, 2.0)
+            painter.setBrush(QColor(theme.segments[part.colour]))
+            painter.drawRect(QRectF(x, y + 1, width, bar.height() - 1))
+            x += width
+        y += bar.height() + 6
+        for index, part in parts:
+            rect = QRectF(0, y, self.width(), line)
+            self._rects.append(rect)
+            if index == self._current:
+                painter.setPen(QPen(QColor(theme.focus), 1))
+                painter.setBrush(QColor(theme.hover))
+                painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 3, 3)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.segments[part.colour]))
+            painter.drawRect(QRectF(5, y + line / 2 - 4, 8, 8))
+            painter.setPen(QColor(theme.muted))
+            inner = rect.adjusted(20, 0, -4, 0)
+            size = words.size(part.amount)
+            room = round(inner.width()) - painter.fontMetrics().horizontalAdvance(size) - 8
+            name = painter.fontMetrics().elidedText(part.name, Qt.TextElideMode.ElideRight, room)
+            painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, name)
+            right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+            painter.drawText(inner, right, size)
+            y += line
+        return y + 8
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
+        if not step or not self._parts:
+            super().keyPressEvent(event)
+            return
+        self._current = min(max(self._current + step, 0), len(self._parts) - 1)
+        self.setAccessibleName(self.describe(self._current))
+        self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        for index, rect in enumerate(self._rects):
+            if rect.contains(event.position()):
+                QToolTip.showText(event.globalPosition().toPoint(), self.describe(index), self)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        self.update()

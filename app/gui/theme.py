@@ -1,0 +1,402 @@
+"""Design tokens, and the palette and stylesheet made from them. The only file with colours in it.
+
+Knows no page: widgets ask for a role through the `kind` property or their object name.
+"""
+
+from dataclasses import dataclass
+from string import Template
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtWidgets import QApplication, QWidget
+
+SPACE_XS, SPACE_S, SPACE_M, SPACE_L, SPACE_XL = 4, 8, 12, 16, 24
+RADIUS = 6
+TEXT_SMALL, TEXT_BODY, TEXT_LARGE, TEXT_TITLE = 12, 13, 15, 20
+READING_WIDTH = 620  # pixels of about 75 characters of TEXT_LARGE at 100 %
+
+_UI_FAMILIES = (
+    "Inter",
+    "Segoe UI",
+    "SF Pro Text",
+    "Cantarell",
+    "Noto Sans",
+    "Ubuntu",
+    "DejaVu Sans",
+)
+_CJK_FAMILIES = ("Noto Sans CJK SC", "Microsoft YaHei UI", "PingFang SC", "Source Han Sans SC")
+_MONO_FAMILIES = (
+    "JetBrains Mono",
+    "Cascadia Mono",
+    "SF Mono",
+    "Menlo",
+    "Consolas",
+    "DejaVu Sans Mono",
+)
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One set of colours (as #rrggbb) and the user's text scale in percent."""
+
+    name: str
+    window: str
+    surface: str
+    raised: str
+    rail: str
+    border: str
+    strong_border: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    accent_soft: str
+    hover: str
+    selected: str
+    good: str
+    warning: str
+    bad: str
+    bad_soft: str
+    code: str
+    inline_code: str
+    focus: str
+    segments: tuple[str, ...]
+    scale: int = 100
+
+    @property
+    def dark(self) -> bool:
+        return self.name == "dark"
+
+    def px(self, size: int) -> int:
+        """A text size in pixels after the user's scale."""
+        return max(round(size * self.scale / 100), 1)
+
+
+LIGHT = Theme(
+    name="light",
+    window="#f6f5f2",
+    surface="#fdfcfa",
+    raised="#ffffff",
+    rail="#ecebe6",
+    border="#dddbd4",
+    strong_border="#8d8a82",
+    text="#1d1c1a",
+    muted="#5c5a54",
+    accent="#9c4a17",
+    on_accent="#ffffff",
+    accent_soft="#f5e6da",
+    hover="#e9e7e1",
+    selected="#e2ded5",
+    good="#1f6b3a",
+    warning="#855000",
+    bad="#b3261e",
+    bad_soft="#fbe9e7",
+    code="#f1efea",
+    inline_code="#7a3a10",
+    focus="#9c4a17",
+    segments=("#9c4a17", "#3f6d8e", "#6b7f3a", "#8a6a9c", "#a98b2d"),
+)
+DARK = Theme(
+    name="dark",
+    window="#18191b",
+    surface="#1d1f21",
+    raised="#26282b",
+    rail="#131415",
+    border="#34373b",
+    strong_border="#7b8087",
+    text="#e9e8e5",
+    muted="#a9acb1",
+    accent="#e9a06a",
+    on_accent="#1f1108",
+    accent_soft="#3a2a1e",
+    hover="#2a2d30",
+    selected="#33373b",
+    good="#7cc495",
+    warning="#e5b45c",
+    bad="#f2938a",
+    bad_soft="#3d2322",
+    code="#141517",
+    inline_code="#f0bd93",
+    focus="#e9a06a",
+    segments=("#d98a52", "#6fa3c7", "#a3bb6a", "#b798c9", "#d6bb5c"),
+)
+
+
+def choose(setting: str, scale: int, system_dark: bool) -> Theme:
+    """The theme for a setting of "system", "light" or "dark"."""
+    dark = system_dark if setting == "system" else setting == "dark"
+    base = DARK if dark else LIGHT
+    return Theme(**{**base.__dict__, "scale": scale})
+
+
+def system_is_dark(application: QApplication) -> bool:
+    """Whether the desktop asks for a dark appearance."""
+    return application.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+
+def ui_font(theme: Theme, size: int = TEXT_BODY) -> QFont:
+    """The interface font, with families for Chinese behind the first one the machine has."""
+    available = set(QFontDatabase.families())
+    families = [f for f in _UI_FAMILIES if f in available][:2]
+    families += [f for f in _CJK_FAMILIES if f in available]
+    font = QFont()
+    if families:
+        font.setFamilies(families)
+    font.setPixelSize(theme.px(size))
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def mono_font(theme: Theme) -> QFont:
+    """The code font."""
+    available = set(QFontDatabase.families())
+    families = [f for f in _MONO_FAMILIES if f in available][:2]
+    families += [f for f in _CJK_FAMILIES if f in available]
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    if families:
+        font.setFamilies(families)
+    font.setPixelSize(theme.px(TEXT_BODY))
+    return font
+
+
+def apply(application: QApplication, theme: Theme) -> None:
+    """Give the whole application this theme."""
+    application.setFont(ui_font(theme))
+    application.setPalette(palette(theme))
+    application.setStyleSheet(stylesheet(theme))
+
+
+def palette(theme: Theme) -> QPalette:
+    """Qt's palette for what the stylesheet does not reach (native dialogs, text documents)."""
+    result = QPalette()
+    roles = {
+        QPalette.ColorRole.Window: theme.window,
+        QPalette.ColorRole.WindowText: theme.text,
+        QPalette.ColorRole.Base: theme.surface,
+        QPalette.ColorRole.AlternateBase: theme.window,
+        QPalette.ColorRole.Text: theme.text,
+        QPalette.ColorRole.Button: theme.raised,
+        QPalette.ColorRole.ButtonText: theme.text,
+        QPalette.ColorRole.ToolTipBase: theme.raised,
+        QPalette.ColorRole.ToolTipText: theme.text,
+        QPalette.ColorRole.PlaceholderText: theme.muted,
+        QPalette.ColorRole.Highlight: theme.accent,
+        QPalette.ColorRole.HighlightedText: theme.on_accent,
+        QPalette.ColorRole.Link: theme.accent,
+        QPalette.ColorRole.LinkVisited: theme.accent,
+        QPalette.ColorRole.Accent: theme.accent,
+    }
+    for role, colour in roles.items():
+        result.setColor(role, QColor(colour))
+    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
+        result.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.strong_border))
+    return result
+
+
+def set_kind(widget: QWidget, kind: str) -> None:
+    """Give a widget a role the stylesheet knows, and restyle it."""
+    widget.setProperty("kind", kind)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def contrast(first: str, second: str) -> float:
+    """WCAG contrast ratio of two colours, 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def stylesheet(theme: Theme) -> str:
+    """The application's one stylesheet."""
+    values = {name: value for name, value in theme.__dict__.items() if isinstance(value, str)}
+    values |= {
+        "small": f"{theme.px(TEXT_SMALL)}px",
+        "body": f"{theme.px(TEXT_BODY)}px",
+        "large": f"{theme.px(TEXT_LARGE)}px",
+        "title": f"{theme.px(TEXT_TITLE)}px",
+        "radius": f"{RADIUS}px",
+    }
+    return Template(_STYLESHEET).substitute(values)
+
+
+_STYLESHEET = """
+QWidget { color: $text; font-size: $body; }
+QMainWindow, QDialog { background: $window; }
+QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 4px 6px; }
+
+#rail { background: $rail; border: none; border-right: 1px solid $border; }
+#sidebar { background: $window; border: none; border-right: 1px solid $border; }
+#page { background: $surface; }
+#inspector { background: $window; border: none; border-left: 1px solid $border; }
+#statusBar { background: $rail; border: none; border-top: 1px solid $border; }
+#statusBar QLabel, #statusBar QPushButton { font-size: $small; color: $muted; }
+#pageHeader { background: $surface; border: none; border-bottom: 1px solid $border; }
+
+QLabel { background: transparent; }
+QLabel[kind="title"] { font-size: $title; font-weight: 600; }
+QLabel[kind="heading"] { font-size: $large; font-weight: 600; }
+QLabel[kind="strong"] { font-weight: 600; }
+QLabel[kind="muted"] { color: $muted; }
+QLabel[kind="small"] { color: $muted; font-size: $small; }
+QLabel[kind="section"] { color: $muted; font-size: $small; font-weight: 600; }
+QLabel[kind="value"] { font-weight: 600; }
+QLabel[kind="good"] { color: $good; font-size: $small; font-weight: 600; }
+QLabel[kind="warning"] { color: $warning; font-size: $small; font-weight: 600; }
+QLabel[kind="bad"] { color: $bad; font-size: $small; font-weight: 600; }
+
+QPushButton, QToolButton {
+  background: $raised; border: 1px solid $border; border-radius: $radius; padding: 5px 12px;
+}
+QPushButton:hover, QToolButton:hover { background: $hover; }
+QPushButton:pressed, QToolButton:pressed { background: $selected; }
+QPushButton:disabled, QToolButton:disabled { color: $strong_border; }
+QPushButton:focus, QToolButton:focus { border: 2px solid $focus; padding: 4px 11px; }
+QPushButton[kind="primary"] {
+  background: $accent; color: $on_accent; border: 1px solid $accent; font-weight: 600;
+}
+QPushButton[kind="primary"]:focus { border: 2px solid $text; }
+QPushButton[kind="primary"]:disabled {
+  background: $selected; color: $muted; border-color: $border;
+}
+QPushButton[kind="danger"] { color: $bad; }
+QPushButton[kind="quiet"], QToolButton[kind="quiet"] {
+  background: transparent; border: 1px solid transparent; padding: 4px 8px;
+}
+QPushButton[kind="quiet"]:hover, QToolButton[kind="quiet"]:hover { background: $hover; }
+QPushButton[kind="quiet"]:focus, QToolButton[kind="quiet"]:focus {
+  border: 2px solid $focus; padding: 3px 7px;
+}
+QPushButton[kind="quiet"]:checked, QToolButton[kind="quiet"]:checked { background: $selected; }
+QPushButton[kind="icon"], QToolButton[kind="icon"] {
+  background: transparent; border: 1px solid transparent; padding: 4px;
+}
+QPushButton[kind="icon"]:hover, QToolButton[kind="icon"]:hover { background: $hover; }
+QPushButton[kind="icon"]:focus, QToolButton[kind="icon"]:focus {
+  border: 2px solid $focus; padding: 3px;
+}
+QToolButton[kind="send"] {
+  background: $accent; border: 1px solid $accent; border-radius: 15px; padding: 5px;
+}
+QToolButton[kind="send"]:hover { background: $text; }
+QToolButton[kind="send"]:disabled { background: $selected; border-color: $border; }
+QToolButton[kind="send"]:focus { border: 2px solid $text; padding: 4px; }
+QPushButton[kind="link"] {
+  background: transparent; border: 1px solid transparent; color: $accent; padding: 2px 4px;
+  text-align: left;
+}
+QPushButton[kind="link"]:hover { text-decoration: underline; }
+QPushButton[kind="link"]:focus { border: 2px solid $focus; padding: 1px 3px; }
+QPushButton[kind="status"] {
+  background: transparent; border: 1px solid transparent; padding: 1px 6px;
+}
+QPushButton[kind="status"]:hover { background: $hover; }
+QPushButton[kind="status"]:focus { border: 2px solid $focus; padding: 0px 5px; }
+QPushButton[kind="suggestion"] {
+  background: $raised; border: 1px solid $border; padding: 10px 14px; text-align: left;
+}
+QPushButton[kind="suggestion"]:hover { border-color: $accent; background: $accent_soft; }
+QPushButton::menu-indicator, QToolButton::menu-indicator { image: none; width: 0; }
+
+#rail QToolButton {
+  background: transparent; border: 1px solid transparent; border-radius: $radius;
+  color: $muted; font-size: $small; padding: 6px 2px;
+}
+#rail QToolButton:hover { background: $hover; color: $text; }
+#rail QToolButton:checked { background: $selected; color: $text; font-weight: 600; }
+#rail QToolButton:focus { border: 2px solid $focus; padding: 5px 1px; }
+
+QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {
+  background: $raised; border: 1px solid $border; border-radius: $radius; padding: 5px 8px;
+  selection-background-color: $accent; selection-color: $on_accent;
+}
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {
+  border: 2px solid $focus; padding: 4px 7px;
+}
+QAbstractSpinBox QLineEdit { background: transparent; border: none; padding: 0; }
+QComboBox::drop-down { border: none; width: 20px; }
+QComboBox QAbstractItemView {
+  background: $raised; border: 1px solid $border; outline: none;
+  selection-background-color: $selected; selection-color: $text;
+}
+QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button,
+QDoubleSpinBox::down-button { width: 0; border: none; }
+QCheckBox:focus, QRadioButton:focus { color: $accent; text-decoration: underline; }
+
+QListView, QTreeView, QTableView {
+  background: transparent; border: none; outline: none; alternate-background-color: $window;
+  gridline-color: $border;
+}
+QListView::item { border-radius: $radius; padding: 0; }
+QListView:focus { border: none; }
+QTableView { background: $surface; border: 1px solid $border; border-radius: $radius; }
+QTableView::item { padding: 4px 8px; }
+QTableView::item:selected { background: $selected; color: $text; }
+QTableView:focus { border: 2px solid $focus; }
+QHeaderView::section {
+  background: $window; color: $muted; border: none; border-bottom: 1px solid $border;
+  padding: 5px 8px; font-size: $small; font-weight: 600;
+}
+
+QTextEdit, QPlainTextEdit, QTextBrowser {
+  background: transparent; border: none;
+  selection-background-color: $accent; selection-color: $on_accent;
+}
+QPlainTextEdit[kind="field"] {
+  background: $raised; border: 1px solid $border; border-radius: $radius; padding: 4px;
+}
+QPlainTextEdit[kind="field"]:focus { border: 2px solid $focus; padding: 3px; }
+QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; border: none; }
+
+#composer { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
+#composer[kind="focused"] { border: 2px solid $focus; }
+#userBubble { background: $accent_soft; border-radius: 10px; }
+#card { background: $raised; border: 1px solid $border; border-radius: 8px; }
+#banner { background: $accent_soft; border: 1px solid $border; border-radius: 8px; }
+#problem { background: $bad_soft; border: 1px solid $bad; border-radius: 8px; }
+#thinking { background: $window; border: 1px solid $border; border-radius: 8px; }
+#chip { background: $window; border: 1px solid $border; border-radius: 10px; }
+#toast { background: $text; border-radius: 8px; }
+#toast QLabel { color: $window; }
+#toast QPushButton { color: $window; background: transparent; border: 1px solid $muted; }
+#toast QPushButton:focus { border: 2px solid $window; }
+#palette { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
+#separator { background: $border; border: none; }
+
+QProgressBar {
+  background: $selected; border: none; border-radius: 3px; min-height: 6px; max-height: 6px;
+}
+QProgressBar::chunk { background: $accent; border-radius: 3px; }
+
+QScrollBar:vertical { background: transparent; width: 12px; margin: 0; }
+QScrollBar:horizontal { background: transparent; height: 12px; margin: 0; }
+QScrollBar::handle { background: $strong_border; border-radius: 3px; margin: 3px; }
+QScrollBar::handle:vertical { min-height: 32px; }
+QScrollBar::handle:horizontal { min-width: 32px; }
+QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; border: none; }
+QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
+
+QMenuBar { background: $rail; border-bottom: 1px solid $border; }
+QMenuBar::item { padding: 4px 10px; background: transparent; }
+QMenuBar::item:selected { background: $selected; border-radius: 4px; }
+QMenu { background: $raised; border: 1px solid $border; padding: 4px; }
+QMenu::item { padding: 5px 24px 5px 20px; border-radius: 4px; }
+QMenu::item:selected { background: $selected; }
+QMenu::item:disabled { color: $strong_border; }
+QMenu::separator { height: 1px; background: $border; margin: 4px 8px; }
+
+QTabBar::tab {
+  background: transparent; color: $muted; padding: 6px 12px; border: none;
+  border-bottom: 2px solid transparent;
+}
+QTabBar::tab:selected { color: $text; border-bottom: 2px solid $accent; font-weight: 600; }
+QTabBar::tab:focus { text-decoration: underline; }
+QTabWidget::pane { border: none; }
+QSplitter::handle { background: $border; }
+QSplitter::handle:horizontal { width: 1px; }
+"""

@@ -1,0 +1,72 @@
+"""Numbers as people read them, and the door to translation. Knows units; knows no widget."""
+
+from PySide6.QtCore import QCoreApplication
+
+from runtime.plan import Interval
+
+GB = 10**9
+
+
+def tr(text: str, *values: object) -> str:
+    """`text` in the window's language, with {0}, {1} ... filled in."""
+    translated = QCoreApplication.translate("Stillroom", text)
+    return translated.format(*values) if values else translated
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units: 985 MB, 1.32 GB."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            digits = (
+                0 if unit in ("B", "kB", "MB") or value >= 99.95 else 1 if value >= 9.995 else 2
+            )
+            return f"{value:.{digits}f} {unit}"
+        value /= 1000
+    raise AssertionError(count)
+
+
+def seconds(value: float) -> str:
+    """A duration: 0.42 s, 8.1 s, 3 min 20 s, 1 h 4 min."""
+    if value < 0.9995:
+        return f"{value:.2f} s"
+    if value < 9.95:
+        return f"{value:.1f} s"
+    if value < 59.5:
+        return f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def rate(tps: float | None) -> str:
+    """Tokens per second: 14.2 tok/s."""
+    if tps is None:
+        return "– tok/s"
+    return f"{tps:.0f} tok/s" if tps >= 99.95 else f"{tps:.1f} tok/s"
+
+
+def span(interval: Interval) -> str:
+    """A predicted range without unit: 13–16."""
+    digits = 0 if interval.high >= 9.95 else 1
+    low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
+    return low if low == high else f"{low}–{high}"
+
+
+def count(number: int) -> str:
+    """A whole number with thin spaces: 12 345."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def parameters(number: int) -> str:
+    """A parameter count: 135 M, 7.6 B, 671 B."""
+    if number >= 10**9:
+        value = number / 10**9
+        return f"{value:.0f} B" if value >= 99.5 else f"{value:.1f} B"
+    return f"{number / 10**6:.0f} M"
+
+
+def tokens(number: int) -> str:
+    """A context length or token count: 512, 4096, 32 K, 131 K (K = 1000) when it is large."""
+    return count(number) if number < 10_000 else f"{number / 1000:.0f} K"
