@@ -236,12 +236,21 @@ class Session:
                 raise InvalidRequest(field="model", reason="no model is loaded")
             if self._worker is None or not self._worker.alive:
                 on_progress(Progress("restart", 0, None, "steps"))
-                self.load(loaded.target.name, loaded.plan, on_progress, cancel)
+                self._restart(loaded, on_progress, cancel)
             worker = self._worker
             assert worker is not None
             stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
             self.store.add_run(_run_record(loaded, stats))
             return stats
+
+    def _restart(
+        self, loaded: LoadedModel, on_progress: OnProgress, cancel: CancelToken | None
+    ) -> None:
+        try:
+            self.load(loaded.target.name, loaded.plan, on_progress, cancel)
+        except BaseException:
+            self._loaded = loaded  # the next prompt tries again
+            raise
 
     def count_tokens(self, request: GenerationRequest) -> int:
         """Prompt tokens of a request with the loaded model. Raises InvalidRequest without one."""

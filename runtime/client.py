@@ -205,8 +205,9 @@ class Worker:
             self._ended_by_us = "clean"
         with contextlib.suppress(OSError, ValueError):
             self._send(Exit())
-            stdin = self._process.stdin
-            assert stdin is not None
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(OSError):  # what was not written can no longer be
             stdin.close()
         for step in (self._process.terminate, self._process.kill):
             try:
@@ -272,6 +273,8 @@ class Worker:
             raise WorkerStartFailed(
                 command=command, reason="no answer", stderr_tail=self._tail_text()
             ) from None
+        if isinstance(first, _Died) and first.exit.kind == "lost_protocol":
+            raise ProtocolMismatch(expected=PROTOCOL_VERSION, got=None)
         if isinstance(first, _Died):
             raise WorkerStartFailed(
                 command=command,
@@ -313,7 +316,10 @@ class Worker:
             boxes = list(self._boxes.values())
         for box in (self._hello, *boxes):
             box.put(died)
-        for pipe in (self._process.stdout, self._process.stderr):
+        pipes = [self._process.stdout]
+        if not self._stderr.is_alive():  # else a child of the worker still holds the other end
+            pipes.append(self._process.stderr)
+        for pipe in pipes:
             if pipe is not None:
                 pipe.close()
 

@@ -158,5 +158,5 @@ def _decode(line: bytes, types: dict[str, type[_T]]) -> _T:
     try:
         message = msgspec.json.decode(line)
         return msgspec.convert(message["data"], type=types[message["type"]])
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ProtocolError(f"{error}: {line[:200]!r}") from error

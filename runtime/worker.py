@@ -190,9 +190,14 @@ def main() -> int:
     reader = CommandReader(sys.stdin.buffer)
     writer.write(Hello(PROTOCOL_VERSION, os.getpid()))
     reader.start()
-    Worker(reader, writer).serve()
+    code = 0
+    try:
+        Worker(reader, writer).serve()
+    except BaseException:  # a parent that is no parent of ours, or is gone
+        traceback.print_exc()
+        code = 1
     sys.stderr.flush()
-    os._exit(0)  # skip native destructors: some engines hang or crash in them
+    os._exit(code)  # skip native destructors: some engines hang or crash in them
 
 
 if __name__ == "__main__":
