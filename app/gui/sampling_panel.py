@@ -51,6 +51,7 @@ class SamplingPanel(QWidget):
             caption = label(box.accessibleName(), "muted")
             caption.setBuddy(box)
             form.addRow(caption, box)
+            box.lineEdit().setTextMargins(6, 0, 0, 0)
             box.valueChanged.connect(self._edited)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -1,0 +1,73 @@
+"""The program itself on a real X server: it opens, is filled, is photographed and ends."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QImage
+
+from app.session import Session
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "build" / "screenshots"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("xvfb-run") is None, reason="xvfb-run is not installed"
+)
+
+PROBE = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QTimer
+import app.gui.application as application
+from app.cli import open_session
+session = open_session(Path(sys.argv[1]))
+picture = Path(sys.argv[2])
+code = application.run_window(session, screenshot=picture)
+loaded = {"llama_cpp", "onnxruntime", "onnxruntime_genai"} & set(sys.modules)
+print("ENGINES", sorted(loaded))
+sys.exit(code)
+"""
+
+
+def under_x(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"}
+    environment |= {"QT_QPA_PLATFORM": "xcb", "STILLROOM_HOME": str(home)}
+    return subprocess.run(
+        ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24", *command],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def colours(picture: Path) -> int:
+    """How many different colours a grid of points has: a blank window has one or two."""
+    image = QImage(str(picture))
+    assert not image.isNull()
+    assert (image.width(), image.height()) == (1280, 800)
+    return len({image.pixel(x, y) for x in range(0, 1280, 5) for y in range(0, 800, 5)})
+
+
+def test_the_program_opens_its_window(session: Session, stillroom_home: Path) -> None:
+    picture = PICTURES / "start.png"
+    picture.unlink(missing_ok=True)
+    ended = under_x(stillroom_home, sys.executable, "-P", "-m", "app", "--screenshot", str(picture))
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert colours(picture) > 20
+
+
+def test_no_engine_is_imported_in_the_window_process(
+    session: Session, stillroom_home: Path, tmp_path: Path
+) -> None:
+    ended = under_x(
+        stillroom_home, sys.executable, "-P", "-c", PROBE, str(stillroom_home),
+        str(tmp_path / "x.png"),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    assert "ENGINES []" in ended.stdout
