@@ -7,6 +7,7 @@ URLs or repositories (a Source does) and does not know what the files are for.
 import hashlib
 import random
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -30,8 +31,10 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_pr
 RESERVE = 256 << 20  # bytes that a download leaves free
 _TICK = 0.05  # seconds between two looks at cancel, errors and progress
 _REPORT = 0.1  # seconds between two progress values
-_SYNC = 5.0  # seconds between two flushes to the disk
+_SYNC = 5.0  # seconds between two flushes to the disk, at most
+_SYNC_BYTES = 128 << 20  # new bytes after which one is due: the last flush must not be long
 _HASH_STEP = 1 << 20
+_PROBE = 0.2  # seconds of transfer after which a connection's speed is known
 _TEMPORARY = (Offline, HubUnavailable, RateLimited, NotAHubAnswer, ServerMisbehaved)
 
 
@@ -84,12 +87,17 @@ class Downloaded:
 
 @dataclass(frozen=True)
 class Limits:
-    """What downloads share: how many connections, and how fast."""
+    """What downloads share: how many connections, and how fast.
+
+    A file gets its other connections when the first one has shown that the server knows ranges and
+    brings less than `parallel_below` bytes per second: beyond that they only cost.
+    """
 
     connections: int = 4
     rate: RateLimit = field(default_factory=RateLimit)
     reserve: int = RESERVE
     unit: int = UNIT
+    parallel_below: int = 150_000_000
 
 
 def download(
@@ -231,6 +239,7 @@ class _Transfer:
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
         self._syncing: threading.Thread | None = None
+        self._synced = part.received
         self._waiting = ""
         self._hashed = 0
         self._wake = threading.Event()
@@ -265,14 +274,15 @@ class _Transfer:
             if done:
                 return
             ticks += 1
-            if ticks % round(_SYNC / _TICK) == 0:
-                self._sync()
+            if ticks % round(_SYNC / _TICK) == 0 or received - self._synced > _SYNC_BYTES:
+                self._sync(received)
             self._wake.wait(_TICK)
             self._wake.clear()
 
-    def _sync(self) -> None:
-        if self._part.complete or (self._syncing is not None and self._syncing.is_alive()):
+    def _sync(self, received: int) -> None:
+        if self._syncing is not None and self._syncing.is_alive():
             return
+        self._synced = received
         self._syncing = threading.Thread(target=self._part.sync, name="download-sync", daemon=True)
         self._syncing.start()
 
@@ -351,8 +361,6 @@ class _Transfer:
                 self._answers.add(answer)
             try:
                 self._stop.raise_if_cancelled()
-                if answer.ranged:
-                    self._widen()
                 self._receive(answer, stop if answer.ranged else self._part.size)
             finally:
                 with self._lock:
@@ -363,6 +371,7 @@ class _Transfer:
 
     def _receive(self, answer: Answer, stop: int) -> None:
         offset = answer.start
+        started = time.monotonic()
         for chunk in answer.chunks():
             self._stop.raise_if_cancelled()
             self._limits.rate.take(len(chunk), self._stop)
@@ -371,13 +380,17 @@ class _Transfer:
             offset += len(chunk)
             if offset >= stop:
                 return
+            if answer.ranged and len(self._threads) == 1:
+                self._widen(offset - answer.start, time.monotonic() - started)
 
-    def _widen(self) -> None:
-        """The server knows ranges: open the other connections, if there is work for them."""
+    def _widen(self, count: int, seconds: float) -> None:
+        """Open the other connections if this one is slow and there is work for them."""
+        if seconds < _PROBE or count > seconds * self._limits.parallel_below:
+            return
         with self._lock:
             units = sum(start < stop for start, stop in map(self._part.missing, self._units()))
             more = min(self._limits.connections, units) - len(self._threads)
-        for _ in range(more if len(self._threads) == 1 else 0):
+        for _ in range(more):
             self._start_connection()
 
     def _units(self) -> range:

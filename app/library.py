@@ -25,7 +25,8 @@ from app.errors import AlreadyInstalled, DamagedModel, LibraryError
 from app.locks import FileLock
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 
-ModelFormat = Literal["gguf", "onnx", "genai"]
+# "safetensors" is a checkpoint to quantize from: no engine here runs it.
+ModelFormat = Literal["gguf", "onnx", "genai", "safetensors"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _RESERVED = frozenset(

@@ -249,6 +249,18 @@ def part_received(target: Path) -> int:
     return sum(written for written, _ in _RECORD.iter_unpack(raw[:whole]))
 
 
+def part_allocated(target: Path) -> int:
+    """Bytes of disk that an unfinished download of `target` has taken already."""
+    try:
+        descriptor = os.open(target.with_name(target.name + ".part"), os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        return _allocated(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def discard_part(target: Path) -> None:
     """Remove what an unfinished download of `target` left."""
     for suffix in (".part", ".part.state", ".part.lock"):

@@ -1,0 +1,163 @@
+"""Download a 5 GB sparse file over loopback with our downloader and with curl, alternately.
+
+Prints MB/s of each, our peak memory, and the longest gap between two ticks of a 60 Hz timer on the
+main thread while the download runs (what a window would feel). Run: python benchmarks/download.py
+"""
+
+import argparse
+import hashlib
+import json
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+for folder in (ROOT, ROOT / "tests" / "helpers"):
+    sys.path.insert(0, str(folder))
+
+from hub_server import HubFile, HubRepo, HubServer  # noqa: E402
+
+REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"
+NAME = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
+
+CLIENT = """
+import json, resource, sys, threading, time
+from pathlib import Path
+from app.download import Limits, download
+from app.hub import Hub
+endpoint, folder, repo, connections = sys.argv[1:]
+hub = Hub(Path(folder) / "cache", endpoint)
+file = next(f for f in hub.details(repo).files if f.path.endswith(".gguf"))
+gaps, result, stop = [], {}, threading.Event()
+def work():
+    started = time.perf_counter()
+    done = download(hub.source(file), Path(folder) / "ours.gguf",
+                    limits=Limits(connections=int(connections)))
+    result.update(seconds=time.perf_counter() - started, sha256=done.sha256)
+    stop.set()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+thread = threading.Thread(target=work)
+thread.start()
+last = time.perf_counter()
+while not stop.is_set():
+    time.sleep(1 / 60)
+    now = time.perf_counter()
+    gaps.append((now - last) * 1000)
+    last = now
+thread.join()
+gaps.sort()
+result.update(peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, before=before * 1024,
+              gap_max=gaps[-1], gap_p99=gaps[int(len(gaps) * 0.99)], ticks=len(gaps))
+print(json.dumps(result))
+"""
+
+
+def _serve(path: Path, digest: str) -> None:
+    """Child: the hub, until stdin closes."""
+    with HubServer({REPO: HubRepo({NAME: HubFile(path, digest)}, tags=["gguf"])}) as hub:
+        print(hub.endpoint, flush=True)
+        sys.stdin.read()
+
+
+def _ours(endpoint: str, folder: Path, connections: int) -> dict[str, float]:
+    command = [sys.executable, "-c", CLIENT, endpoint, str(folder), REPO, str(connections)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (folder / "ours.gguf").unlink()
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def _curl(endpoint: str, folder: Path, hashing: bool) -> float:
+    url = f"{endpoint}/{REPO}/resolve/main/{NAME}"
+    target = folder / "curl.gguf"
+    started = time.perf_counter()
+    if hashing:
+        command = f"curl -sL '{url}' | tee '{target}' | sha256sum >/dev/null"
+        subprocess.run(["sh", "-c", command], check=True)
+    else:
+        subprocess.run(["curl", "-sL", "-o", str(target), url], check=True)
+    seconds = time.perf_counter() - started
+    target.unlink()
+    return seconds
+
+
+def _digest_of_zeros(size: int) -> str:
+    digest, block = hashlib.sha256(), bytes(1 << 20)
+    for _ in range(size >> 20):
+        digest.update(block)
+    digest.update(bytes(size & ((1 << 20) - 1)))
+    return digest.hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=5_000_000_000, help="bytes")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--serve", nargs=2, metavar=("PATH", "SHA256"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        _serve(Path(options.serve[0]), options.serve[1])
+        return
+    folder = Path(tempfile.mkdtemp(prefix="download-benchmark-"))
+    try:
+        _measure(folder, options.size, options.repeat, options.connections)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _measure(folder: Path, size: int, repeat: int, connections: int) -> None:
+    served = folder / "served.gguf"
+    with served.open("wb") as stream:
+        stream.truncate(size)
+    digest = _digest_of_zeros(size)
+    command = [sys.executable, __file__, "--serve", str(served), digest]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    endpoint = server.stdout.readline().strip()
+    ours, plain, hashed = [], [], []
+    try:
+        for _ in range(repeat):
+            ours.append(_ours(endpoint, folder, connections))
+            plain.append(_curl(endpoint, folder, hashing=False))
+            hashed.append(_curl(endpoint, folder, hashing=True))
+    finally:
+        server.communicate()
+    _report(size, connections, digest, ours, plain, hashed)
+
+
+def _report(
+    size: int,
+    connections: int,
+    digest: str,
+    ours: list[dict[str, float]],
+    plain: list[float],
+    hashed: list[float],
+) -> None:
+    def rate(seconds: list[float]) -> float:
+        return size / statistics.median(seconds) / 1e6
+
+    mine = [run["seconds"] for run in ours]
+    right = all(run["sha256"] == digest for run in ours)
+    print(
+        f"{size / 1e9:.1f} GB sparse file, {len(ours)} alternating runs, {connections} connections"
+    )
+    print(f"{platform.machine()}, Python {platform.python_version()}")
+    print(f"ours, SHA-256 checked, synced to disk  {rate(mine):7.0f} MB/s  right: {right}")
+    print(f"curl, written to a file                {rate(plain):7.0f} MB/s")
+    print(f"curl | tee file | sha256sum            {rate(hashed):7.0f} MB/s")
+    print(f"ours / curl with hashing               {rate(mine) / rate(hashed):7.2f}")
+    print(f"ours / curl without hashing            {rate(mine) / rate(plain):7.2f}")
+    print(f"peak memory                            {max(r['peak'] for r in ours) / 1e6:7.0f} MB")
+    print(f"memory before the download             {max(r['before'] for r in ours) / 1e6:7.0f} MB")
+    print(f"60 Hz timer: longest gap               {max(r['gap_max'] for r in ours):7.1f} ms")
+    print(f"60 Hz timer: p99 gap                   {max(r['gap_p99'] for r in ours):7.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
