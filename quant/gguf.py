@@ -157,7 +157,7 @@ class _Run:
         index, step = self._steps[slot.name]
         pending: deque[Future[tuple[U8, float, float]]] = deque()
         squares = reference = 0.0
-        for start, stop in _slabs(step.tensor):
+        for start, stop in step.tensor.slabs(_SLAB):
             self._on_tensor(index, len(self._steps), slot.name)
             pending.append(self._pool.submit(self._encode, step, start, stop))
             if len(pending) > self._threads:
@@ -188,15 +188,6 @@ class _Run:
 
 def _square_sum(values: F32) -> float:
     return float(np.einsum("ij,ij->", values, values, dtype=np.float64))
-
-
-def _slabs(tensor: ViewTensor) -> Iterator[tuple[int, int]]:
-    """Row ranges of about _SLAB weights that never cross from one expert's matrix to the next."""
-    matrix = tensor.shape[-2] if len(tensor.shape) > 1 else 1
-    step = max(1, _SLAB // max(tensor.row_length, 1))
-    for first in range(0, tensor.row_count, matrix):
-        for start in range(first, first + matrix, step):
-            yield start, min(start + step, first + matrix)
 
 
 def _refuse_non_finite(name: str, rows: F32, target: str) -> None:

@@ -110,10 +110,9 @@ def _rounding(tensor: ViewTensor, group: int) -> Callable[[int, int], F32]:
 
 def _extreme(tensor: ViewTensor) -> float:
     """The signed weight of largest magnitude of a whole tensor."""
-    step = max(1, _CHUNK // tensor.row_length)
     extreme = 0.0
-    for start in range(0, tensor.row_count, step):
-        rows = tensor.rows(start, min(start + step, tensor.row_count))
+    for start, stop in tensor.slabs(_CHUNK):
+        rows = tensor.rows(start, stop)
         low, high = float(rows.min()), float(rows.max())
         peak = high if high >= -low else low
         extreme = peak if abs(peak) > abs(extreme) else extreme

@@ -5,7 +5,7 @@ checkpoint is given one by `quant.safetensors_view`. Knows no recipe.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,8 @@ U8 = npt.NDArray[np.uint8]
 @dataclass(frozen=True)
 class ViewTensor:
     """One tensor to come. `rows(start, stop)` gives float32 rows counted through all leading
-    dimensions; `raw(start, stop)` the stored bytes of rows that may be copied as they are, None
-    where the stored bytes are not those of `format`."""
+    dimensions, never across two matrices of the last two; `raw(start, stop)` the stored bytes of
+    rows that may be copied as they are, None where the stored bytes are not those of `format`."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,6 +42,14 @@ class ViewTensor:
     @property
     def elements(self) -> int:
         return math.prod(self.shape)
+
+    def slabs(self, weights: int) -> Iterator[tuple[int, int]]:
+        """Row ranges of about `weights` weights that never cross from one matrix to the next."""
+        matrix = self.shape[-2] if len(self.shape) > 1 else 1
+        step = max(1, weights // max(self.row_length, 1))
+        for first in range(0, self.row_count, matrix):
+            for start in range(first, first + matrix, step):
+                yield start, min(start + step, first + matrix)
 
 
 @dataclass(frozen=True)
