@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from runtime.backend import Backend
 from runtime.chat import ChatProfile, PreparedPrompt, detect_profile, prepare
 from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import CancelToken, OnProgress
+from runtime.kvstate import SavedState, SavingBackend, StateFolder
 from runtime.reasoning import Piece, ReasoningParser
 from runtime.stopping import StopMatcher
 
@@ -56,6 +58,33 @@ class Answerer:
         )
         stream.finish()
         return _stats(request.id, outcome, stream, self._backend.stage_seconds())
+
+    def save_state(self, folder: StateFolder, name: str, key: str) -> SavedState | None:
+        """Keep the cache on disk; None when there is none or the engine or the disk refused."""
+        backend, cached = self._backend, self._loop.cached
+
+        def write(path: Path) -> int:
+            assert isinstance(backend, SavingBackend)
+            if not backend.save_state(path, cached):
+                raise OSError("the engine could not write its state")
+            return len(cached)
+
+        if not cached or not isinstance(backend, SavingBackend):
+            return None
+        return folder.save(name, key, write)
+
+    def restore_state(self, folder: StateFolder, name: str, key: str) -> int:
+        """Replace the cache by one kept on disk; returns its tokens, 0 when none can be used."""
+        backend, loop = self._backend, self._loop
+
+        def read(path: Path) -> int:
+            assert isinstance(backend, SavingBackend)
+            loop.cached = backend.load_state(path)
+            return len(loop.cached)
+
+        if not isinstance(backend, SavingBackend):
+            return 0
+        return folder.load(name, key, read)
 
     def _prepare(self, request: GenerationRequest, profile: ChatProfile | None) -> PreparedPrompt:
         return prepare(

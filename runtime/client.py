@@ -46,8 +46,10 @@ from runtime.protocol import (
     Loaded,
     Progressed,
     ProtocolError,
+    RestoreState,
     Result,
     RunJob,
+    SaveState,
     Stopped,
     Streamed,
     decode_event,
@@ -175,6 +177,19 @@ class Worker:
         )
         assert isinstance(event, Result)
         return int(event.value["tokens"])
+
+    def save_state(self, folder: Path, name: str, key: str, limit: int) -> dict[str, Any]:
+        """Keep the cache as `name`: {"tokens", "bytes"}, zeros when nothing was kept."""
+        return self._result(SaveState(uuid4().hex, str(folder), name, key, limit))
+
+    def restore_state(self, folder: Path, name: str, key: str) -> int:
+        """Replace the cache by the one kept as `name`; its tokens, 0 when none fits."""
+        return int(self._result(RestoreState(uuid4().hex, str(folder), name, key))["tokens"])
+
+    def _result(self, command: SaveState | RestoreState) -> dict[str, Any]:
+        event = self._ask(command, ignore_progress, None, None, GENERATE_STALL_SECONDS)
+        assert isinstance(event, Result)
+        return event.value
 
     def run_job(
         self,

@@ -50,6 +50,28 @@ class CountTokens:
 
 
 @dataclass(frozen=True)
+class SaveState:
+    """Keep the loaded model's cache in `folder`; answered by Result {"tokens", "bytes"}, zeros when
+    nothing was kept. `limit`: bytes of all states in the folder. See `runtime.kvstate`."""
+
+    id: str
+    folder: str
+    name: str
+    key: str
+    limit: int
+
+
+@dataclass(frozen=True)
+class RestoreState:
+    """Replace the cache by one kept before; answered by Result {"tokens"}, 0 when none fits."""
+
+    id: str
+    folder: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
 class RunJob:
     """Run one named job of `runtime.jobtable`; answered by Progressed, then Result or Failed."""
 
@@ -124,11 +146,12 @@ class Failed:
     error: dict[str, Any] = field(default_factory=dict)
 
 
-Command = Load | Generate | CountTokens | RunJob | Cancel | Exit
+Command = Load | Generate | CountTokens | SaveState | RestoreState | RunJob | Cancel | Exit
 Event = Hello | Progressed | Loaded | Streamed | Finished | Result | Stopped | Failed
 
 _COMMANDS: dict[str, type[Command]] = {
-    cls.__name__: cls for cls in (Load, Generate, CountTokens, RunJob, Cancel, Exit)
+    cls.__name__: cls
+    for cls in (Load, Generate, CountTokens, SaveState, RestoreState, RunJob, Cancel, Exit)
 }
 _EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls

@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from quant.errors import QuantError
@@ -19,6 +20,7 @@ from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemo
 from runtime.generation import TokenChunk
 from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.jobtable import find_job
+from runtime.kvstate import StateFolder
 from runtime.protocol import (
     PROTOCOL_VERSION,
     Cancel,
@@ -34,8 +36,10 @@ from runtime.protocol import (
     Loaded,
     Progressed,
     ProtocolError,
+    RestoreState,
     Result,
     RunJob,
+    SaveState,
     Stopped,
     Streamed,
     decode_command,
@@ -119,6 +123,8 @@ class Worker:
             Load: self._load,
             Generate: self._generate,
             CountTokens: self._count,
+            SaveState: self._save_state,
+            RestoreState: self._restore_state,
             RunJob: self._run_job,
         }
         while True:
@@ -178,6 +184,17 @@ class Worker:
         return Result(
             command.id, {"tokens": self._loaded().count(command.request, command.profile)}
         )
+
+    def _save_state(self, command: SaveState, _cancel: CancelToken) -> Event:
+        folder = StateFolder(Path(command.folder), command.limit)
+        state = self._loaded().save_state(folder, command.name, command.key)
+        kept = (state.tokens, state.bytes) if state else (0, 0)
+        return Result(command.id, {"tokens": kept[0], "bytes": kept[1]})
+
+    def _restore_state(self, command: RestoreState, _cancel: CancelToken) -> Event:
+        folder = StateFolder(Path(command.folder), 0)
+        tokens = self._loaded().restore_state(folder, command.name, command.key)
+        return Result(command.id, {"tokens": tokens})
 
     def _run_job(self, command: RunJob, _cancel: CancelToken) -> Event:
         return Result(command.id, find_job(command.name)(command.args, self._progress(command.id)))
