@@ -105,7 +105,7 @@ def search_q4_1(rows: F32, importance: F32 | None = None) -> U8:
 
 def _sliced(search: Callable[[F32, F32], U8], rows: F32, importance: F32 | None, width: int) -> U8:
     blocks = as_blocks(rows)
-    weights = _weights(rows, importance)
+    weights = error_weights(rows, importance)
     out = np.empty((len(blocks), width), dtype=np.uint8)
     for start in range(0, len(blocks), _SLICE):
         piece = slice(start, start + _SLICE)
@@ -113,7 +113,7 @@ def _sliced(search: Callable[[F32, F32], U8], rows: F32, importance: F32 | None,
     return out.reshape(len(rows), -1)
 
 
-def _weights(rows: F32, importance: F32 | None) -> F32:
+def error_weights(rows: F32, importance: F32 | None) -> F32:
     """What an error counts, [blocks, 32].
 
     With an importance matrix (mean square of each input): that, times sqrt(mean square + w^2), for
