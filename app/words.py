@@ -61,7 +61,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The engine ran out of memory on {device}.",
         "Choose a smaller context or a smaller model.",
     ),
-    "InvalidRequest": ("Not possible", "{field}: {reason}.", ""),
+    "InvalidRequest": ("Not possible", "The {field} cannot be used: {reason}.", ""),
     "TemplateFailed": (
         "Chat template failed",
         "The model's chat template failed: {detail}.",
@@ -158,6 +158,13 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "AppError": ("Something went wrong", "The request failed.", ""),
 }
 
+FIELDS: dict[str, str] = {
+    "n_ctx": "context",
+    "kv_type": "KV cache type",
+    "n_threads": "number of threads",
+    "sequences": "number of sequences",
+}
+
 _CHAT_SAFE = "Your conversation is safe; send again to go on."
 
 EXITS: dict[str, tuple[str, str, str]] = {
@@ -219,6 +226,11 @@ REASONS: dict[str, str] = {
     "does_not_fit": "does not fit: {needed} needed on {device}, {available} free",
 }
 
+DOUBTS: dict[str, str] = {
+    "busy": "Other programs were busy while it was measured; close them and measure again.",
+    "unsteady": "The readings differ a lot from one another; measure again when it is quiet.",
+}
+
 UNAVAILABLE: dict[str, str] = {
     "engine_lacks_gpu": "the installed engine was built without support for it",
     "no_provider": "no execution provider for it is installed",
@@ -233,4 +245,11 @@ NOTICES: dict[str, str] = {
     "no_chat_template": "The file has no chat template; a plain one was used.",
     "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
     " `stillroom search` shows distilled models for real work.",
+}
+
+VERDICTS: dict[str, str] = {
+    "faithful": "Faithful: next to nothing was lost.",
+    "close": "Close: small losses, hard to notice.",
+    "noticeable": "Noticeable: answers differ, mostly in detail.",
+    "damaged": "Damaged: the model lost too much; choose another recipe.",
 }

@@ -16,11 +16,15 @@ Job = Callable[[dict[str, Any], OnProgress], dict[str, Any]]
 
 JOBS: dict[str, str] = {
     "inspect": "runtime.modelfile:inspect_job",
+    "inspect_prefix": "runtime.headers:prefix_job",
+    "inspect_checkpoint": "runtime.headers:checkpoint_job",
     "probe": "runtime.probe:probe_job",
     "quantize_gguf": "runtime.convert:quantize_gguf_job",
     "convert_safetensors": "runtime.convert:convert_safetensors_job",
     "quality": "runtime.measure_quality:quality_job",
     "schemes": "runtime.measure_quality:schemes_job",
+    "profile": "runtime.bandwidth_job:profile_job",
+    "export_onnx": "runtime.convert_onnx:export_job",
     "imatrix": "runtime.measure_quality:imatrix_job",
 }
 

@@ -14,7 +14,7 @@ from app.console import Console
 from app.explain import notice_text
 from app.session import Session
 from app.units import format_bytes, format_seconds, format_tps
-from runtime.errors import InvalidRequest, WorkerError
+from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message
 from runtime.jobs import Cancelled, CancelToken
 from runtime.protocol import Streamed
@@ -107,7 +107,7 @@ def _converse(session: Session, args: Namespace, name: str, console: Console) ->
         messages.append(Message("user", text))
         try:
             reply, stats = _answer(session, args, name, tuple(messages), console)
-        except (WorkerError, Cancelled) as error:
+        except (EngineError, Cancelled) as error:
             console.say(error_text(error))
             messages.pop()
             continue
@@ -151,6 +151,10 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
         console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")
     else:
         console.say(f"2. Quantized before: {quantized.name}, {format_bytes(quantized.size)}")
+    if session.learning.load().profile is None:
+        console.say("   Measuring this machine's memory bandwidth (about 5 s) ...")
+        session.profile(on_progress=console.progress, cancel=CancelToken())
+        console.end_progress()
     plan = session.plan(quantized.name)
     console.say("3. " + plan_text(quantized.name, plan))
     report_ = session.load(quantized.name, plan, console.progress, CancelToken())

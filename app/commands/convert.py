@@ -1,4 +1,4 @@
-"""Commands that change weights: quantize."""
+"""Commands that change weights and measure what it cost: quantize, quality."""
 
 from argparse import Namespace
 from typing import Any
@@ -6,13 +6,18 @@ from typing import Any
 from app.console import Console, table
 from app.session import Session
 from app.units import format_bytes, format_seconds
+from app.words import VERDICTS
+from runtime.errors import InvalidRequest
 from runtime.jobs import CancelToken
+
+DEFAULT_RECIPES = {"gguf": "q4_0", "onnx": "onnx-q4-b32-search"}
 
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role and install the result."""
+    recipe = args.recipe or DEFAULT_RECIPES[args.to]
     model, report = session.quantize(
-        args.model, args.recipe, console.progress, CancelToken(), name=args.output
+        args.model, recipe, console.progress, CancelToken(), name=args.output
     )
     console.end_progress()
     console.result({"model": model, "report": report}, report_text(model.name, model.size, report))
@@ -30,3 +35,56 @@ def report_text(name: str, size: int, report: dict[str, Any]) -> str:
         f" in {format_seconds(report['seconds'])}.\n"
         + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR"), rows)
     )
+
+
+def quality(session: Session, args: Namespace, console: Console) -> None:
+    """What quantization cost: perplexity, KL divergence, same top token."""
+    if args.schemes:
+        result = session.schemes(args.model, console.progress, CancelToken())
+        console.end_progress()
+        rows = [
+            (entry["scheme"], f"{entry['bits_per_weight']:.2f}", *_figures(entry["report"]))
+            for entry in result["schemes"]
+        ]
+        headings = ("SCHEME", "BITS", "PERPLEXITY", "MEAN KL", "99 % KL", "SAME TOP")
+        console.result(result, table(headings, rows))
+        return
+    if args.against is None:
+        raise InvalidRequest(field="--against", reason="name the model it was made from")
+    report = session.quality(args.model, args.against, console.progress, CancelToken())
+    console.end_progress()
+    console.result(report, quality_text(report))
+
+
+def quality_text(report: dict[str, Any]) -> str:
+    """A QualityReport (as JSON) as a person reads it."""
+    names = ("perplexity", "mean KL", "99 % KL", "same top token")
+    lines = [f"{VERDICTS.get(report['verdict'], report['verdict'])}"]
+    lines.extend(
+        f"  {name:<15} {figure}" for name, figure in zip(names, _figures(report), strict=True)
+    )
+    source = report["source_perplexity"]["value"]
+    lines.append(f"  {'source':<15} perplexity {source:.2f}, over {report['tokens']} tokens")
+    lines.extend(
+        f"  {role:<15} relative error {100 * error:.1f} %"
+        for role, error in report["error_by_role"].items()
+    )
+    return "\n".join(lines)
+
+
+def _figures(report: dict[str, Any]) -> tuple[str, ...]:
+    """Perplexity, mean and 99th-percentile KL, same-top share, with their intervals."""
+    return (
+        _estimate(report["perplexity"], ".2f"),
+        _estimate(report["kl_mean"], ".4f"),
+        _estimate(report["kl_p99"], ".3f"),
+        _estimate(report["same_top"], ".1%"),
+    )
+
+
+def _estimate(estimate: dict[str, float], form: str) -> str:
+    low, high = estimate.get("low"), estimate.get("high")
+    value = format(estimate["value"], form)
+    if low is None or high is None:
+        return value
+    return f"{value} ({format(low, form)} to {format(high, form)})"

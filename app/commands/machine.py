@@ -12,13 +12,18 @@ from app.commands.models import error_text
 from app.console import Console, table
 from app.errors import AppError
 from app.explain import unavailable_text
+from app.learning import history
 from app.session import Session
 from app.units import format_bytes
+from app.words import DOUBTS
 from quant.errors import QuantError
+from runtime.bandwidth import BandwidthProfile
 from runtime.devices import Device
 from runtime.errors import EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
+
+_WORKING_SETS = (4_000_000, 64_000_000, 1_000_000_000, 4_000_000_000)  # bytes
 
 
 def devices(session: Session, _args: Namespace, console: Console) -> None:
@@ -37,6 +42,41 @@ def devices(session: Session, _args: Namespace, console: Console) -> None:
     ]
     headings = ("DEVICE", "KIND", "LIBRARY", "NAME", "MEMORY", "STATE")
     console.result(found, table(headings, rows))
+
+
+def profile(session: Session, args: Namespace, console: Console) -> None:
+    """The RAM-bandwidth profiler, or with --history how predictions have fared."""
+    if args.history:
+        record = history(session.store.runs(1000))
+        text = "No finished run had a prediction yet."
+        if record is not None:
+            text = (
+                f"{record.runs} runs: median error {100 * record.median_error:.0f} %,"
+                f" {100 * record.coverage:.0f} % inside the predicted range"
+            )
+        console.result(record, text)
+        return
+    measured = session.profile(full=args.full, on_progress=console.progress, cancel=CancelToken())
+    console.end_progress()
+    console.result(measured, profile_text(measured))
+
+
+def profile_text(profile: BandwidthProfile) -> str:
+    """A bandwidth profile as a person reads it."""
+    lines = []
+    for device in profile.devices:
+        kernels = {"plain read": device.plain, **device.products}
+        rows = [
+            (kernel, str(curve.threads), *(f"{curve.at(size) / 1e9:.1f}" for size in _WORKING_SETS))
+            for kernel, curves in kernels.items()
+            for curve in curves
+        ]
+        sizes = tuple(format_bytes(size) for size in _WORKING_SETS)
+        lines.append(f"{device.device}: GB/s read, by working set")
+        lines.append(table(("KERNEL", "THREADS", *sizes), rows))
+    lines.append(f"spread between readings {100 * profile.spread:.0f} %")
+    lines.extend(DOUBTS.get(doubt, doubt) for doubt in profile.doubts)
+    return "\n".join(lines)
 
 
 def doctor(session: Session, _args: Namespace, console: Console) -> None:

@@ -33,7 +33,26 @@ def search(session: Session, args: Namespace, console: Console) -> None:
             )
         )
     headings = ("MODEL", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "LICENCE")
-    console.result(values, table(headings, rows) or "Nothing in the catalog matches.")
+    text = table(headings, rows) or "Nothing in the catalog matches."
+    if not args.hub:
+        console.result(values, text)
+        return
+    page = session.acquisition.search(" ".join(args.text), CancelToken())
+    hits = [
+        (
+            hit.repo,
+            format_count(hit.parameters) if hit.parameters else "–",
+            str(hit.downloads or 0),
+            ", ".join(hit.quantizations[:6]),
+            "gated" if hit.gated else hit.licence or "–",
+        )
+        for hit in page.hits
+    ]
+    found_text = table(("HUB", "PARAMETERS", "DOWNLOADS", "VARIANTS", "LICENCE"), hits)
+    console.result(
+        {"catalog": values, "hub": page},
+        f"{text}\n\n{found_text or 'Nothing on the hub matches.'}",
+    )
 
 
 def _haystack(entry: CatalogEntry) -> str:

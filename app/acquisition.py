@@ -1,0 +1,104 @@
+"""Getting models: the hub, its download queue and the library, joined by the user's settings.
+
+Knows which file of a catalog entry's repository to take. Words nothing; downloads with
+`app.fetch`, talks to the hub with `app.hub`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from app.catalog import CatalogEntry
+from app.download import Limits
+from app.errors import RemoteFileNotFound
+from app.fetch import ModelRequest, fetch_model, request_for
+from app.hub import Hub
+from app.hub_values import RepoDetails, SearchPage, SearchQuery, Variant, variants
+from app.library import InstalledModel, Library
+from app.paths import Paths
+from app.queue import DownloadQueue, OnChange
+from app.settings import Settings
+from app.token_store import TokenStore, system_keyring
+from runtime.client import run_job
+from runtime.jobs import CancelToken, OnProgress, ignore_progress
+
+# Of a repository's ready-made GGUF files, the ones closest to our own 4-bit recipe, best first.
+PREFERRED = ("Q4_0", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q4_1")
+
+
+class Acquisition:
+    """Searching and downloading for one user."""
+
+    def __init__(self, paths: Paths, settings: Settings, library: Library) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._library = library
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The hub at the user's address, with the user's token."""
+        offline = self._settings.offline
+        anonymous = Hub(self._paths.hub, self._settings.hub_endpoint or None, offline=offline)
+        token = self.tokens.get(anonymous.endpoint)
+        return (
+            Hub(self._paths.hub, anonymous.endpoint, token, offline=offline) if token else anonymous
+        )
+
+    @property
+    def tokens(self) -> TokenStore:
+        """Access tokens by address: in the system keyring, else in a file only the user reads."""
+        return TokenStore(self._paths.config / "tokens.json", system_keyring())
+
+    def search(self, text: str, cancel: CancelToken | None = None) -> SearchPage:
+        """One page of GGUF repositories. Raises HubError, Cancelled."""
+        return self.hub.search(SearchQuery(text), cancel=cancel)
+
+    def request(self, entry: CatalogEntry, cancel: CancelToken | None = None) -> ModelRequest:
+        """What to download for a catalog entry: the preferred variant of its GGUF repository.
+
+        Raises HubError, RemoteFileNotFound.
+        """
+        repo = entry.repositories.gguf or entry.repositories.official
+        if repo is None:
+            raise RemoteFileNotFound(repo=entry.id, path="*.gguf")
+        details = self.hub.details(repo, cancel=cancel)
+        return request_for(
+            preferred_variant(details), name=entry.id, source=entry.id, licence=entry.licence
+        )
+
+    def fetch(
+        self,
+        request: ModelRequest,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+        limits: Limits | None = None,
+    ) -> InstalledModel:
+        """Download, verify, look at the header in a child process, install."""
+        return fetch_model(
+            request, self.hub, self._library, on_progress, cancel, limits=limits, check=check_header
+        )
+
+    def queue(self, on_change: OnChange = lambda _: None) -> DownloadQueue:
+        """The download queue; only one process may start it."""
+        return DownloadQueue(
+            self._paths.data / "downloads.json", self._library, self.fetch, on_change
+        )
+
+
+def preferred_variant(details: RepoDetails) -> Variant:
+    """The GGUF variant nearest to our 4-bit recipe; the smallest where none is named so.
+
+    Raises RemoteFileNotFound when the repository has no GGUF file.
+    """
+    found = [variant for variant in variants(details.files) if variant.format == "gguf"]
+    if not found:
+        raise RemoteFileNotFound(repo=details.repo, path="*.gguf")
+    for label in PREFERRED:
+        for variant in found:
+            if variant.label.upper() == label:
+                return variant
+    return min(found, key=lambda variant: variant.size or 1 << 62)
+
+
+def check_header(path: Path) -> None:
+    """Raise what is wrong with a downloaded file before it is offered."""
+    run_job("inspect", {"path": str(path), "brief": True}, stall_seconds=60)

@@ -1,0 +1,120 @@
+"""What this machine has taught: its bandwidth profile, and the runs that calibrate predictions.
+
+Keeps two JSON files and turns them into a SpeedModel. Measures nothing and predicts nothing itself.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.library import write_json_atomically
+from runtime.bandwidth import BandwidthProfile, machine_fingerprint
+from runtime.calibration import Observation, TrackRecord, fit, track_record
+from runtime.generation import GenerationStats
+from runtime.plan import Plan, PlanModel
+from runtime.speed import SpeedModel
+
+KEPT = 400
+MIN_DECODED = 16  # fewer tokens time the clock, not the machine
+MIN_PREFILLED = 32
+# Runs with other programs on the cores teach the wrong machine.
+CALM_NOTICES = frozenset({"busy_machine"})
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """The profile of this machine, None before the first profiling, and its observations."""
+
+    profile: BandwidthProfile | None
+    observations: tuple[Observation, ...]
+
+    @property
+    def speed(self) -> SpeedModel | None:
+        """A predictor, once the machine was profiled."""
+        return SpeedModel(self.profile, fit(self.observations)) if self.profile else None
+
+
+class Learning:
+    """The two files. Damaged or foreign ones count as absent: they can be measured again."""
+
+    def __init__(self, folder: Path, fingerprint: Callable[[], dict[str, str]]) -> None:
+        self._profile = folder / "profile.json"
+        self._observations = folder / "observations.json"
+        self._fingerprint = fingerprint
+
+    def load(self) -> Learnt:
+        """What is known of this very machine."""
+        profile = self._load_profile()
+        if profile is None:
+            return Learnt(None, ())
+        return Learnt(profile, self._load_observations())
+
+    def keep_profile(self, profile: BandwidthProfile) -> None:
+        """Store a profile; one that does not trust itself never replaces one that does."""
+        known = self._load_profile()
+        if known is not None and known.trusted and not profile.trusted:
+            return
+        self._profile.parent.mkdir(parents=True, exist_ok=True)
+        write_json_atomically(self._profile, profile.to_json())
+
+    def learn(self, model: PlanModel, plan: Plan, stats: GenerationStats) -> None:
+        """Keep what a finished generation teaches about this machine."""
+        learnt = self.load()
+        speed = learnt.speed
+        if speed is None or not speed.knows(plan.placement) or CALM_NOTICES & set(stats.notices):
+            return
+        new = list(observations_of(speed, model, plan, stats))
+        if new:
+            kept = [*learnt.observations, *new][-KEPT:]
+            self._observations.parent.mkdir(parents=True, exist_ok=True)
+            write_json_atomically(self._observations, msgspec.to_builtins(kept))
+
+    def _load_profile(self) -> BandwidthProfile | None:
+        try:
+            profile = BandwidthProfile.from_json(json.loads(self._profile.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        here = self._fingerprint()
+        same = all(profile.fingerprint.get(key) == here[key] for key in here if key != "engine")
+        return profile if same else None
+
+    def _load_observations(self) -> tuple[Observation, ...]:
+        try:
+            data: Any = json.loads(self._observations.read_bytes())
+            return msgspec.convert(data, type=tuple[Observation, ...])
+        except (OSError, ValueError, msgspec.ValidationError):
+            return ()
+
+
+def observations_of(
+    speed: SpeedModel, model: PlanModel, plan: Plan, stats: GenerationStats
+) -> tuple[Observation, ...]:
+    """The decode and the prefill of a run, where they were long enough to mean something."""
+    found: list[Observation] = []
+    if stats.decode_tps and stats.generated_tokens >= MIN_DECODED and not stats.accepted_tokens:
+        depth = stats.prompt_tokens + stats.generated_tokens / 2
+        found.append(speed.decode_observation(model, plan.placement, depth, stats.decode_tps))
+    evaluated = stats.prompt_tokens - stats.cached_tokens
+    if evaluated >= MIN_PREFILLED and stats.cached_tokens == 0:
+        found.append(
+            speed.prefill_observation(model, plan.placement, evaluated, stats.prefill_seconds)
+        )
+    return tuple(found)
+
+
+def default_learning(folder: Path) -> Learning:
+    """Learning of the machine this process runs on."""
+    return Learning(folder, machine_fingerprint)
+
+
+def history(runs: Any) -> TrackRecord | None:
+    """How the stored runs' decode predictions fared; `runs` are RunRecords."""
+    return track_record(
+        (run.predicted_decode_tps, run.measured_decode_tps)
+        for run in runs
+        if run.predicted_decode_tps is not None and run.measured_decode_tps
+    )
