@@ -7,6 +7,7 @@ one JSON document goes to stdout. Knows no engine and no widget.
 import argparse
 import dataclasses
 import logging
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ from quant.errors import QuantError
 from runtime.errors import EngineError
 from runtime.jobs import Cancelled
 from runtime.plan import EngineName, KvCacheType, Policy
+
+logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +128,9 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(error, console)
     except KeyboardInterrupt:
         return _failed(Cancelled(), console)
+    except Exception as error:  # a fault of ours: the log has the traceback
+        logger.exception("command %s failed", args.command)
+        return _failed(error, console)
     except Exception as error:  # a fault of ours: the log has the traceback
         logger.exception("command %s failed", args.command)
         return _failed(error, console)
