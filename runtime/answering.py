@@ -12,6 +12,7 @@ from pathlib import Path
 from runtime.backend import Backend
 from runtime.chat import ChatProfile, PreparedPrompt, detect_profile, prepare
 from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
+from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import CancelToken, OnProgress
 from runtime.kvstate import SavedState, SavingBackend, StateFolder
@@ -49,7 +50,12 @@ class Answerer:
         on_progress: OnProgress,
         cancel: CancelToken,
     ) -> GenerationStats:
-        """Generate one answer. Raises ContextOverflow, TemplateFailed, Cancelled (in prefill)."""
+        """Generate one answer.
+
+        Raises InvalidRequest, ContextOverflow, TemplateFailed, Cancelled (in prefill).
+        """
+        if request.max_tokens is not None and request.max_tokens < 1:
+            raise InvalidRequest(field="max_tokens", reason="must be at least 1")
         prompt = self._prepare(request, profile)
         stream = _Stream(request, profile or self._detected, prompt, on_chunks)
         limits = LoopLimits(self._n_ctx, request.max_tokens)

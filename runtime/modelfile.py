@@ -62,10 +62,10 @@ def inspect(path: Path) -> ModelInfo:
     if path.is_dir():
         return _inspect_folder(path)
     size = path.stat().st_size
+    if size == 0:  # and devices and pipes, which opening would wait for
+        raise CorruptFile(path=str(path), detail="the file is empty", tensor="")
     try:
         with path.open("rb") as file:
-            if size == 0:
-                raise CorruptFile(path=str(path), detail="the file is empty", tensor="")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 header = read_header(data, size)
     except HeaderTruncated as error:
@@ -107,10 +107,11 @@ def gguf_info(header: GgufHeader, path: str, file_size: int) -> ModelInfo:
     )
     try:
         shape = _shape(keys, architecture, tensors)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise UnsupportedModel(
             path=path, detail=f"header key {error} is missing or wrong"
         ) from error
+    _check_shape(shape, len(tensors), path)
     return ModelInfo(
         path=path,
         format="gguf",
@@ -139,6 +140,8 @@ def _shape(keys: dict[str, Any], arch: str, tensors: tuple[TensorInfo, ...]) -> 
         return int(value)
 
     heads = number("attention.head_count")
+    if heads < 1:
+        raise ValueError(f"attention.head_count ({heads})")
     width = number("embedding_length")
     vocab = keys.get("tokenizer.ggml.tokens")
     return ModelShape(
@@ -165,6 +168,24 @@ def _shape(keys: dict[str, Any], arch: str, tensors: tuple[TensorInfo, ...]) -> 
         leading_dense_block_count=number("leading_dense_block_count", 0),
         sliding_window=number("attention.sliding_window", 0),
     )
+
+
+def _check_shape(shape: ModelShape, n_tensors: int, path: str) -> None:
+    """Refuse numbers no model has, before memory is sized by them."""
+    counts = {
+        "block_count": shape.block_count,
+        "embedding_length": shape.embedding_length,
+        "attention.head_count": shape.head_count,
+        "attention.head_count_kv": shape.head_count_kv,
+        "context_length": shape.context_length,
+        "vocab_size": shape.vocab_size,
+    }
+    for key, value in counts.items():
+        if value < 1:
+            raise CorruptFile(path=path, detail=f"its {key} is {value}", tensor="")
+    if shape.block_count > n_tensors:
+        detail = f"it names {shape.block_count} blocks and has {n_tensors} tensors"
+        raise CorruptFile(path=path, detail=detail, tensor="")
 
 
 def _head_length(number: Callable[[str, int], int], which: str, default: int) -> int:

@@ -144,7 +144,9 @@ class LlamaBackend:
 
     def prefill(self, tokens: Sequence[int], on_progress: OnProgress, cancel: CancelToken) -> None:
         assert self._placement is not None
-        step, total = self._placement.n_ubatch, len(tokens)
+        # The engine cuts its batch to a context shorter than that, and aborts on larger ones.
+        n_batch = int(native.llama_n_batch(self._context))
+        step, total = min(self._placement.n_ubatch, n_batch), len(tokens)
         self._abort.clear()
         cancel.on_cancel(self._abort.set)
         for start in range(0, total, step):
