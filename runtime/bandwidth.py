@@ -70,14 +70,21 @@ class Curve:
 class ThreadCosts:
     """What one thread count costs: seconds per graph operation, per multiply-add of attention.
 
-    `prefill_flops` maps a weight format to multiply and add operations per second at batch 512.
+    Attention is kept by head length ("64", "128"): some builds of the engine have no vector code for
+    short heads. `prefill_flops` maps a weight format to multiply and add operations per second at
+    batch 512.
     """
 
     threads: int
     operation_seconds: float
-    attention_decode_seconds: float
-    attention_prefill_seconds: float
+    attention_decode: dict[str, float]
+    attention_prefill: dict[str, float]
     prefill_flops: dict[str, float]
+
+    def attention_seconds(self, length: int, *, prefill: bool = False) -> float:
+        """Seconds per multiply-add with heads of `length` values: those of the nearest measured."""
+        measured = self.attention_prefill if prefill else self.attention_decode
+        return measured[min(measured, key=lambda name: abs(int(name) - length))]
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,8 @@ class DeviceProfile:
         return ThreadCosts(
             threads,
             at({c.threads: c.operation_seconds for c in self.costs}),
-            1 / at({c.threads: 1 / c.attention_decode_seconds for c in self.costs}),
-            1 / at({c.threads: 1 / c.attention_prefill_seconds for c in self.costs}),
+            _by_name([(c.threads, c.attention_decode) for c in self.costs], threads),
+            _by_name([(c.threads, c.attention_prefill) for c in self.costs], threads),
             {name: at({c.threads: c.prefill_flops[name] for c in self.costs}) for name in formats},
         )
 
@@ -174,6 +181,14 @@ def between_threads(values: Mapping[int, float], threads: int) -> float:
             share = (threads - low) / (high - low)
             return values[low] + share * (values[high] - values[low])
     return values[known[-1]]
+
+
+def _by_name(entries: Sequence[tuple[int, Mapping[str, float]]], threads: int) -> dict[str, float]:
+    """Seconds by name between thread counts: rates, not seconds, grow evenly with threads."""
+    return {
+        name: 1 / between_threads({count: 1 / costs[name] for count, costs in entries}, threads)
+        for name in entries[0][1]
+    }
 
 
 def base_format(block_format: str) -> str:

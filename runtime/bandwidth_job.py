@@ -38,6 +38,7 @@ from runtime.jobs import OnProgress, Progress
 MIB = 2**20
 BUSY_CORES = 0.15  # other processes' share of one core above which figures are not trusted
 REFERENCE_FORMAT = "Q4_0"
+HEAD_LENGTHS = (64, 128)
 GPU_FORMATS = ("Q4_0", "Q4_K", "Q8_0", "F16")
 
 
@@ -252,9 +253,13 @@ def _thread_costs(
     tiny = Products(ggml, "Q8_0", 400, 64, 64)
     operation = tiny.seconds(400, 1, schedule.seconds) / 400
     tiny.close()
-    cells, heads, length = schedule.attention_cells, 16, 128
-    per_step = cells * heads * 2 * length
-    decode = attention_seconds(ggml, cells, 1, heads, 4, length, schedule.seconds)
-    prefill = attention_seconds(ggml, cells, 512, heads, 4, length, 0.0)
+    cells, heads = schedule.attention_cells, 16
+    decode, prefill = {}, {}
+    for length in HEAD_LENGTHS:
+        products = cells * heads * 2 * length
+        one = attention_seconds(ggml, cells, 1, heads, 4, length, schedule.seconds)
+        many = attention_seconds(ggml, cells, 512, heads, 4, length, 0.0)
+        decode[str(length)] = one / products
+        prefill[str(length)] = many / products / 512
     steps.next("attention")
-    return ThreadCosts(threads, operation, decode / per_step, prefill / per_step / 512, flops)
+    return ThreadCosts(threads, operation, decode, prefill, flops)

@@ -357,4 +357,7 @@ def random_blocks(block_format: str, values: int) -> np.ndarray[Any, np.dtype[np
     if block_format == "F32":
         return rng.standard_normal(values, dtype=np.float32).view(np.uint8)
     # Any byte below 0x3c keeps every half-precision scale finite and small, wherever it lies.
-    return rng.integers(0, 0x3C, values // per_block * nbytes, dtype=np.uint8)
+    blocks: np.ndarray[Any, np.dtype[np.uint8]] = rng.integers(
+        0, 0x3C, values // per_block * nbytes, dtype=np.uint8
+    )
+    return blocks

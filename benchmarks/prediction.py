@@ -1,0 +1,388 @@
+"""Predicted against measured: decode, prefill and memory over many model shapes on this machine.
+
+    python benchmarks/prediction.py measure --work DIR [--threads 1,2] [--seconds 600] [--gpu cuda0]
+    python benchmarks/prediction.py evaluate --work DIR [--output FILE]
+
+`measure` profiles the machine, writes shape-exact models (random weights) and times each run in a
+process of its own, keeping only steps made while other processes were quiet. It can be stopped and
+started again. `evaluate` predicts every run twice: from the bandwidth profile alone, and with
+coefficients learnt from the calibration models only, and prints errors and interval coverage.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import shapes
+
+from runtime.bandwidth import BandwidthProfile
+from runtime.calibration import UNCALIBRATED, Calibration, fit, track_record
+from runtime.devices import Device
+from runtime.memory import estimate
+from runtime.plan import Interval, LayerRange, Placement, PlanModel
+from runtime.shape import ModelShape, weight_bytes
+from runtime.speed import SpeedModel
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model of the benchmark: a real shape in one format; some teach, the others are held out."""
+
+    name: str
+    shape: ModelShape
+    block_format: str
+    roles: tuple[tuple[str, str], ...] = ()
+    teaches: bool = False
+
+    @property
+    def model(self) -> PlanModel:
+        formats = {"default": self.block_format, **dict(self.roles)}
+        weights = weight_bytes(self.shape, formats)
+        return PlanModel(self.shape, weights, block_format=self.block_format)
+
+    def file(self, folder: Path) -> Path:
+        path = folder / f"{self.name}-{self.block_format}.gguf"
+        if not path.exists():
+            partial = path.with_suffix(".part")
+            shapes.write_shape_gguf(
+                partial,
+                self.shape,
+                self.block_format,
+                role_formats=dict(self.roles),
+                vocab_tokens="qwen2",
+            )
+            partial.rename(path)
+        return path
+
+
+SUBJECTS = (
+    Subject("starter", shapes.SMOLLM2_135M, "Q4_1", (("embedding", "Q8_0"),), teaches=True),
+    Subject("r1-1.5b", shapes.R1_QWEN_1_5B, "Q4_0", teaches=True),
+    Subject("smollm2-360m", shapes.SMOLLM2_360M, "Q4_0"),
+    Subject("smollm2-360m", shapes.SMOLLM2_360M, "Q8_0"),
+    Subject("qwen2-0.5b", shapes.QWEN2_0_5B, "Q4_0"),
+    Subject("qwen2-0.5b", shapes.QWEN2_0_5B, "Q8_0"),
+    Subject("llama-1b", shapes.LLAMA_1B, "Q4_0"),
+    Subject("llama-1b", shapes.LLAMA_1B, "Q4_K"),
+    Subject("r1-1.5b", shapes.R1_QWEN_1_5B, "Q4_K"),
+    Subject("r1-1.5b", shapes.R1_QWEN_1_5B, "Q8_0"),
+    Subject("qwen2-3b", shapes.QWEN2_3B, "Q4_0"),
+    Subject("qwen2-3b", shapes.QWEN2_3B, "Q4_K"),
+    Subject("r1-7b", shapes.R1_QWEN_7B, "Q4_0"),
+    Subject("r1-7b", shapes.R1_QWEN_7B, "Q4_K"),
+)
+GPU_SUBJECTS = (
+    SUBJECTS[0],
+    SUBJECTS[1],
+    Subject("r1-7b", shapes.R1_QWEN_7B, "Q4_0"),
+    Subject("r1-14b", shapes.R1_QWEN_14B, "Q4_0"),
+)
+
+
+def cpu_placements(subject: Subject, threads: list[int]) -> Iterator[tuple[Placement, int]]:
+    """(placement, prompt tokens) of the runs of one model."""
+    last = subject.shape.block_count - 1
+    for count in threads:
+        yield (
+            Placement(
+                engine="llamacpp",
+                layers=(LayerRange("cpu", 0, last),),
+                lm_head_device="cpu",
+                n_ctx=5120,
+                n_threads=count,
+                n_threads_batch=count,
+            ),
+            512 if subject.shape.embedding_length < 2048 else 256,
+        )
+
+
+def gpu_placements(subject: Subject, device: str, threads: int) -> Iterator[tuple[Placement, int]]:
+    """Everything on the GPU, and with the LM head on the CPU."""
+    last = subject.shape.block_count - 1
+    for head in (device, "cpu"):
+        yield (
+            Placement(
+                engine="llamacpp",
+                layers=(LayerRange(device, 0, last),),
+                lm_head_device=head,
+                n_ctx=17408,
+                n_threads=threads,
+                n_threads_batch=threads,
+            ),
+            512,
+        )
+
+
+def depths_for(speed: SpeedModel, model: PlanModel, placement: Placement, prompt: int) -> list[int]:
+    """The prompt's own depth and the deepest one whose prefill is predicted to take 20 s."""
+    deeper = [16384, 4096, 2048, 1024]
+    for depth in deeper:
+        affordable = speed.time_to_first_token(model, placement, depth).median < 20
+        if depth + 512 < placement.n_ctx and affordable:
+            return [prompt, depth]
+    return [prompt]
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Profile, then run what has not been run yet, until the time is up."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + arguments.seconds
+    profile = load_profile(arguments)
+    print("profile", profile.mode, profile.doubts or "trusted", f"spread {profile.spread:.1%}")
+    speed = SpeedModel(profile)
+    results = arguments.work / "runs.jsonl"
+    done = {run["key"] for run in read_runs(results)}
+    threads = [int(count) for count in arguments.threads.split(",")]
+    for subject in GPU_SUBJECTS if arguments.gpu else SUBJECTS:
+        if arguments.gpu:
+            placements = list(gpu_placements(subject, arguments.gpu, threads[-1]))
+        else:
+            placements = list(cpu_placements(subject, threads))
+        for placement, prompt in placements:
+            head = placement.lm_head_device
+            key = f"{subject.name} {subject.block_format} {placement.n_threads} {head}"
+            if key in done or time.monotonic() > deadline:
+                continue
+            spec = {
+                "path": str(subject.file(arguments.work)),
+                "placement": asdict(placement),
+                "prompt": prompt,
+                "depths": depths_for(speed, subject.model, placement, prompt),
+                "quiet_cores": arguments.quiet_cores,
+                "decode": 48 if subject.shape.embedding_length < 3000 else 24,
+            }
+            spec["placement"]["layers"] = [
+                [part.device, part.first, part.last] for part in placement.layers
+            ]
+            run = run_one(spec)
+            print(key, summary(run), flush=True)
+            if run is not None:
+                with results.open("a") as file:
+                    file.write(json.dumps({"key": key, "spec": spec, "run": run}) + "\n")
+
+
+def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
+    """The stored profile, measured first (in a child process) when there is none."""
+    path = arguments.work / "profile.json"
+    if not path.exists():
+        devices = ["CPU", *([arguments.gpu.upper()] if arguments.gpu else [])]
+        code = (
+            "import json,sys;from runtime.bandwidth_job import profile_job;"
+            "from runtime.jobs import ignore_progress;"
+            f"print(json.dumps(profile_job({{'mode':'full','devices':{devices}}},ignore_progress)))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+        )
+        path.write_text(done.stdout.splitlines()[-1])
+    return BandwidthProfile.from_json(json.loads(path.read_text()))
+
+
+def run_one(spec: dict[str, Any]) -> dict[str, Any] | None:
+    """One measured run in its own process; None when it failed."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "measured_run.py"), json.dumps(spec)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        print(done.stderr[-600:], file=sys.stderr)
+        return None
+    run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return run
+
+
+def summary(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "failed"
+    decode = ", ".join(
+        f"{entry['decode_tps']:.2f} tok/s at {entry['depth']:.0f}"
+        if entry["decode_tps"]
+        else f"disturbed at {entry['depth']:.0f}"
+        for entry in run["decode"]
+    )
+    first = run["prefill_seconds"]
+    prefill = f"{run['prompt'] / first:.0f} tok/s" if first else "disturbed"
+    return f"prefill {prefill}; decode {decode}; peak {run['peak_memory'] / 1e6:.0f} MB"
+
+
+def read_runs(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure measured and predicted. `teaches` figures are not counted."""
+
+    what: str
+    kind: str
+    measured: float
+    predicted: Interval
+    teaches: bool
+
+
+def figures(
+    runs: list[dict[str, Any]], profile: BandwidthProfile, calibration: Calibration
+) -> list[Figure]:
+    """Every figure of every run with its prediction."""
+    speed = SpeedModel(profile, calibration)
+    found = []
+    for run in runs:
+        subject, placement = subject_of(run), placement_of(run)
+        model, measured = subject.model, run["run"]
+        seconds = measured["prefill_seconds"]
+        if seconds:
+            predicted = speed.time_to_first_token(model, placement, measured["prompt"])
+            figure = Figure(run["key"], "first token", seconds, predicted, subject.teaches)
+            found.append(figure)
+        for entry in measured["decode"]:
+            if entry["decode_tps"] and entry["clean_steps"] >= 8:
+                predicted = speed.decode_tps(model, placement, entry["depth"])
+                what = f"{run['key']} at {entry['depth']:.0f}"
+                tps = entry["decode_tps"]
+                found.append(Figure(what, "decode", tps, predicted, subject.teaches))
+    return found
+
+
+def learn(runs: list[dict[str, Any]], profile: BandwidthProfile) -> Calibration:
+    """Coefficients from the teaching models' runs alone."""
+    speed = SpeedModel(profile)
+    observations = []
+    for run in runs:
+        subject, placement = subject_of(run), placement_of(run)
+        if not subject.teaches:
+            continue
+        measured, model = run["run"], subject.model
+        if measured["prefill_seconds"]:
+            observations.append(
+                speed.prefill_observation(
+                    model, placement, measured["prompt"], measured["prefill_seconds"]
+                )
+            )
+        for entry in measured["decode"]:
+            if entry["decode_tps"] and entry["clean_steps"] >= 8:
+                observations.append(
+                    speed.decode_observation(model, placement, entry["depth"], entry["decode_tps"])
+                )
+    return fit(observations)
+
+
+def subject_of(run: dict[str, Any]) -> Subject:
+    name, block_format = run["key"].split()[:2]
+    every = (*SUBJECTS, *GPU_SUBJECTS)
+    return next(s for s in every if s.name == name and s.block_format == block_format)
+
+
+def placement_of(run: dict[str, Any]) -> Placement:
+    fields = dict(run["spec"]["placement"])
+    fields["layers"] = tuple(LayerRange(*layer) for layer in fields["layers"])
+    return Placement(**fields)
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Print (and write) the tables of errors and coverage."""
+    runs = read_runs(arguments.work / "runs.jsonl")
+    profile = load_profile(arguments)
+    lines = [
+        "Predicted against measured (benchmarks/prediction.py)",
+        f"machine: {profile.fingerprint}",
+        f"profile: {profile.measured_at}, {profile.mode}, spread {profile.spread:.1%}, "
+        + ("trusted" if profile.trusted else f"not trusted: {', '.join(profile.doubts)}"),
+        f"runs: {len(runs)}",
+    ]
+    for title, calibration in (
+        ("bandwidth profile only, no calibration run", UNCALIBRATED),
+        ("calibrated on the teaching models only", learn(runs, profile)),
+    ):
+        lines += ["", f"== {title} =="]
+        found = figures(runs, profile, calibration)
+        lines += [line for kind in ("decode", "first token") for line in table(found, kind)]
+    lines += ["", "== memory =="]
+    lines += memory_lines(runs)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if arguments.output:
+        arguments.output.write_text(text)
+
+
+def table(found: list[Figure], kind: str) -> list[str]:
+    """The figures of one kind, then their median error and coverage (held-out models only)."""
+    unit = "tok/s" if kind == "decode" else "s"
+    lines = [f"{kind:<44}{'measured':>9} {'predicted':>10}  80 % interval   error"]
+    chosen = [figure for figure in found if figure.kind == kind]
+    for figure in chosen:
+        predicted = figure.predicted
+        inside = predicted.low <= figure.measured <= predicted.high
+        lines.append(
+            f"{figure.what + (' *' if figure.teaches else ''):<44}{figure.measured:>9.2f} "
+            f"{predicted.median:>10.2f}  {predicted.low:.2f}-{predicted.high:.2f} {unit} "
+            f"{predicted.median / figure.measured - 1:+7.1%}{'' if inside else '  outside'}"
+        )
+    held = [figure for figure in chosen if not figure.teaches]
+    record = track_record((figure.predicted, figure.measured) for figure in held)
+    if record is None:
+        return [*lines, "no held-out figures"]
+    width = median(f.predicted.high / f.predicted.median - 1 for f in held)
+    summary_line = (
+        f"held out: {record.runs} figures, median error {record.median_error:.1%}, "
+        f"coverage {record.coverage:.0%}, median width +{width:.0%} (* = taught, not counted)"
+    )
+    return [*lines, summary_line]
+
+
+def memory_lines(runs: list[dict[str, Any]]) -> list[str]:
+    """Predicted peak memory of the process against its resident set at its highest."""
+    lines, good = [], 0
+    for run in runs:
+        subject, placement = subject_of(run), placement_of(run)
+        cpu = Device("cpu", "CPU", "CPU", "", 2**40, 2**40)
+        others = {part.device for part in placement.layers} - {"cpu"}
+        gpus = [Device(name, "GPU", "CUDA", "", 2**40, 2**40) for name in others]
+        weights = subject.model.weights
+        memory = estimate(subject.shape, weights, placement, [cpu, *gpus])
+        predicted, measured = memory.devices[0].total, run["run"]["peak_memory"]
+        off = predicted - measured
+        within = abs(off) <= max(0.05 * measured, 200e6)
+        good += within
+        lines.append(
+            f"{run['key']:<44}{measured / 1e6:>9.0f} {predicted / 1e6:>10.0f} MB "
+            f"{off / 1e6:+.0f} MB{'' if within else '  outside'}"
+        )
+    return [*lines, f"within 5 % or 200 MB: {good} of {len(runs)}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=("measure", "evaluate"))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--gpu", default="")
+    parser.add_argument(
+        "--quiet-cores",
+        type=float,
+        default=0.08,
+        help="other processes' load (cores) up to which a step counts; raise it where the system "
+        "shows a whole host's load in a container",
+    )
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    (measure if arguments.step == "measure" else evaluate)(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""Tokens per second before the first run, from a shape, a placement and a bandwidth profile.
+
+    decode step = weights read / rate at that working set + operations x cost of one
+                  + attention over the cached tokens + sampling + transfers between devices
+    prefill     = multiply-adds / measured rate + attention
+
+Each term is multiplied by its calibration coefficient and the sum carries an 80 % interval. Works
+from a catalog entry alone (weight bytes from the shape). Knows no engine and runs nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+from runtime.bandwidth import BandwidthProfile, DeviceProfile
+from runtime.calibration import UNCALIBRATED, Calibration, Observation
+from runtime.memory import padded_context
+from runtime.plan import Interval, Placement, PlanModel, SpeedEstimate
+from runtime.shape import (
+    ModelShape,
+    active_parameter_count,
+    kv_bytes_per_token,
+    outer_tensors,
+    parameter_count,
+)
+
+DEPTHS = (0, 4096, 16384, 32768)
+TYPICAL_PROMPT = 256
+TYPICAL_REASONING_ANSWER = 3000  # tokens an R1 distill thinks and answers with on a maths question
+SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
+TRANSFER_SECONDS = 30e-6  # per change of device within a step, with its synchronisation
+OPERATIONS_PER_BLOCK = 24  # graph operations of a dense block with flash attention
+KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.1, "q8_0": 1.0, "q4_0": 1.1}
+
+
+@dataclass(frozen=True)
+class SpeedModel:
+    """Predicts placements on one machine from its profile and what was learnt there.
+
+    A placement that uses a device without measurements has no prediction.
+    """
+
+    profile: BandwidthProfile
+    calibration: Calibration = UNCALIBRATED
+
+    def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate | None:
+        """Prefill of a 512-token prompt, decode at depth 0 and at each of DEPTHS in the context."""
+        if not self.knows(placement):
+            return None
+        depths = [depth for depth in DEPTHS if depth < placement.n_ctx]
+        decode = {depth: self.decode_tps(model, placement, depth) for depth in depths}
+        prompt = min(512, placement.n_ctx)
+        learnt = self.calibration.observations(placement.engine) > 0
+        return SpeedEstimate(
+            prefill_tps=_rate(self._prefill(model, placement, prompt), prompt),
+            decode_tps=decode[0],
+            decode_at_depth=decode,
+            basis="calibrated" if learnt else "bandwidth",
+        )
+
+    def knows(self, placement: Placement) -> bool:
+        """Whether every device of the placement was measured."""
+        used = {"cpu", placement.lm_head_device, *(part.device for part in placement.layers)}
+        return all(self.profile.device(device) is not None for device in used)
+
+    def decode_tps(self, model: PlanModel, placement: Placement, depth: int = 0) -> Interval:
+        """Tokens per second with `depth` tokens in the cache. Raises ValueError for an unmeasured
+        device."""
+        terms = self.decode_terms(model, placement, depth)
+        return _rate(self.calibration.seconds(placement.engine, terms), 1)
+
+    def time_to_first_token(
+        self, model: PlanModel, placement: Placement, prompt_tokens: int
+    ) -> Interval:
+        """Seconds from a prompt without cached tokens to its first new token."""
+        return self._prefill(model, placement, prompt_tokens)
+
+    def answer_seconds(
+        self,
+        model: PlanModel,
+        placement: Placement,
+        answer_tokens: int = TYPICAL_REASONING_ANSWER,
+        prompt_tokens: int = TYPICAL_PROMPT,
+    ) -> Interval:
+        """Seconds for a whole answer: prefill, then every token at its own depth."""
+        first = self._prefill(model, placement, prompt_tokens)
+        middle = prompt_tokens + answer_tokens // 2
+        step = self.calibration.seconds(
+            placement.engine, self.decode_terms(model, placement, middle)
+        )
+        return Interval(
+            first.low + answer_tokens * step.low,
+            first.median + answer_tokens * step.median,
+            first.high + answer_tokens * step.high,
+        )
+
+    def _prefill(self, model: PlanModel, placement: Placement, tokens: int) -> Interval:
+        terms = self.prefill_terms(model, placement, tokens)
+        return self.calibration.seconds(placement.engine, terms)
+
+    def decode_terms(
+        self, model: PlanModel, placement: Placement, depth: float
+    ) -> dict[str, float]:
+        """Seconds of each part of one decode step, before calibration."""
+        shape, terms = model.shape, _Terms()
+        blocks = _blocks(placement)
+        for device, indices in blocks.items():
+            profile, threads = self._device(device), _threads(device, placement)
+            weights = sum(model.weights.blocks_active[index] for index in indices)
+            head = model.weights.lm_head_read if device == placement.lm_head_device else 0
+            cache = kv_bytes_per_token(shape, placement.kv_type_k, placement.kv_type_v)
+            working_set = weights + head + cache * depth * len(indices) / shape.block_count
+            name = model.block_format
+            rate = profile.read_rate(name, working_set, threads)
+            terms.add("weights", device, weights / rate, profile.measured_format(name))
+            cost = profile.cost(threads)
+            terms.add(
+                "operations", device, len(indices) * _operations(shape) * cost.operation_seconds
+            )
+            attention = (
+                len(indices) * _attention_products(shape, depth) * KV_TYPE_COST[placement.kv_type_k]
+            )
+            terms.add("attention", device, attention * cost.attention_seconds(shape.key_length))
+        self._add_head(terms, model, placement, blocks)
+        changes = len(blocks) + (placement.lm_head_device not in blocks) - 1
+        if any(device != "cpu" for device in (*blocks, placement.lm_head_device)):
+            terms.add("transfer", "cpu", (changes + 1) * TRANSFER_SECONDS)
+        terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)
+        return terms.seconds
+
+    def _add_head(
+        self,
+        terms: "_Terms",
+        model: PlanModel,
+        placement: Placement,
+        blocks: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        device, nbytes = placement.lm_head_device, model.weights.lm_head_read
+        profile = self._device(device)
+        name = head_format(model.shape, nbytes) or model.block_format
+        beside = sum(model.weights.blocks_active[index] for index in blocks.get(device, ()))
+        rate = profile.read_rate(name, nbytes + beside, _threads(device, placement))
+        terms.add("weights", device, nbytes / rate, profile.measured_format(name))
+
+    def prefill_terms(
+        self, model: PlanModel, placement: Placement, tokens: int, depth: int = 0
+    ) -> dict[str, float]:
+        """Seconds of each part of evaluating `tokens` after `depth` cached ones, and of drawing the
+        first new token, before calibration."""
+        shape, terms = model.shape, _Terms()
+        per_block = _block_parameters(shape) / shape.block_count
+        blocks = _blocks(placement)
+        for device, indices in blocks.items():
+            profile, threads = self._device(device), _threads(device, placement, prefill=True)
+            operations = 2.0 * per_block * len(indices) * tokens
+            name = model.block_format
+            rate = profile.prefill_rate(name, threads)
+            terms.add("prefill", device, operations / rate, profile.measured_format(name))
+            cost = profile.cost(threads)
+            attention = tokens * len(indices) * _attention_products(shape, depth + tokens / 2)
+            each = cost.attention_seconds(shape.key_length, prefill=True)
+            terms.add("prefill_attention", device, attention * each)
+            batches = -(-tokens // placement.n_ubatch)
+            # However short the prompt, every micro-batch reads the weights once.
+            read = sum(model.weights.blocks_active[index] for index in indices)
+            floor = read / profile.read_rate(name, read, threads) * batches
+            key = terms.key("prefill", device, profile.measured_format(name))
+            terms.seconds[key] = max(terms.seconds[key], floor)
+        self._add_head(terms, model, placement, blocks)
+        terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)
+        return terms.seconds
+
+    def decode_observation(
+        self, model: PlanModel, placement: Placement, depth: float, decode_tps: float
+    ) -> Observation:
+        """What a finished generation teaches: `depth` is the mean number of cached tokens."""
+        terms = self.decode_terms(model, placement, depth)
+        return Observation(placement.engine, terms, 1 / decode_tps)
+
+    def prefill_observation(
+        self, model: PlanModel, placement: Placement, tokens: int, seconds: float
+    ) -> Observation:
+        """What a finished prefill of `tokens` uncached tokens teaches."""
+        terms = self.prefill_terms(model, placement, tokens)
+        return Observation(placement.engine, terms, seconds)
+
+    def _device(self, device: str) -> DeviceProfile:
+        profile = self.profile.device(device)
+        if profile is None:
+            raise ValueError(f"{device} was not measured")
+        return profile
+
+
+class _Terms:
+    """Seconds by term, adding up what falls on the same one."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @staticmethod
+    def key(kind: str, device: str, variant: str = "") -> str:
+        return f"{kind}:{variant}@{device}" if variant else f"{kind}@{device}"
+
+    def add(self, kind: str, device: str, seconds: float, variant: str = "") -> None:
+        key = self.key(kind, device, variant)
+        self.seconds[key] = self.seconds.get(key, 0.0) + seconds
+
+
+def head_format(shape: ModelShape, nbytes: int) -> str | None:
+    """The format whose size the LM head's bytes match within 1 %; None when none does."""
+    values = shape.vocab_size * shape.embedding_length
+    for kind in ("Q4_0", "Q4_1", "Q6_K", "Q8_0", "F16", "Q5_K", "F32"):
+        block, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+        if abs(nbytes / (values / block * size) - 1) < 0.01:
+            return kind
+    return None
+
+
+def _rate(seconds: Interval, tokens: int) -> Interval:
+    return Interval(tokens / seconds.high, tokens / seconds.median, tokens / seconds.low)
+
+
+def _threads(device: str, placement: Placement, *, prefill: bool = False) -> int:
+    if device != "cpu":
+        return 0
+    return placement.n_threads_batch if prefill else placement.n_threads
+
+
+def _blocks(placement: Placement) -> dict[str, tuple[int, ...]]:
+    blocks: dict[str, tuple[int, ...]] = {}
+    for part in placement.layers:
+        known = blocks.get(part.device, ())
+        blocks[part.device] = (*known, *range(part.first, part.last + 1))
+    return blocks
+
+
+def _operations(shape: ModelShape) -> int:
+    count = OPERATIONS_PER_BLOCK
+    count += 3 * shape.attention_bias + 2 * shape.qk_norm
+    count += 12 * (shape.attention == "MLA") + 12 * bool(shape.expert_count)
+    return count
+
+
+def _attention_products(shape: ModelShape, depth: float) -> float:
+    """Multiply-adds of one block's attention of one token over `depth` cached ones."""
+    cells = padded_context(max(1, round(depth))) if depth < 512 else depth
+    if shape.attention == "MLA":
+        length = 2 * shape.kv_lora_rank + shape.rope_dimension_count
+    else:
+        length = shape.key_length + shape.value_length
+    if shape.sliding_window:
+        cells = min(cells, shape.sliding_window)
+    return cells * shape.head_count * length
+
+
+def _block_parameters(shape: ModelShape) -> float:
+    """Parameters of all blocks that one token passes through."""
+    head = shape.embedding_length * shape.vocab_size
+    if shape.expert_count:
+        return active_parameter_count(shape) - head
+    return parameter_count(shape) - sum(t.parameters for t in outer_tensors(shape))
