@@ -13,10 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.backend import LoadReport
-from runtime.backends.onnx_bodies import Body, DynamicBody, StaticBody
+from runtime.backends.onnx_bodies import (
+    Body,
+    DynamicBody,
+    StaticBody,
+    dynamic_inputs,
+    static_inputs,
+)
 from runtime.backends.onnx_native import StageFailed, ort, run_options
 from runtime.backends.onnx_preflight import self_test
-from runtime.backends.onnx_session import CompiledCache, cpu_session, provider_session
+from runtime.backends.onnx_session import (
+    CompiledCache,
+    cpu_session,
+    expect_inputs,
+    provider_session,
+)
 from runtime.backends.onnx_tokenizer import OnnxTokenizer
 from runtime.errors import (
     ContextOverflow,
@@ -106,7 +117,9 @@ class OnnxBackend:
     def _open_body(self, folder: OnnxFolder, threads: int) -> Body:
         manifest, device = folder.manifest, self._devices["body"]
         if device == "cpu":
-            session = cpu_session(folder.path / manifest.body, threads)
+            path = folder.path / manifest.body
+            session = cpu_session(path, threads)
+            expect_inputs(session, dynamic_inputs(manifest.spec), path)
             return DynamicBody(session, manifest.spec, self._n_ctx)
         target = resolve_target(device, find_npus())
         tested = self_test(target)
@@ -116,13 +129,14 @@ class OnnxBackend:
             )
         wide, single = folder.static_pair(self._n_ctx)
         cache = CompiledCache(folder.path / COMPILED, manifest.digest)
-        return StaticBody(
-            provider_session(folder.path / wide.file, target, threads, cache),
-            provider_session(folder.path / single.file, target, threads, cache),
-            manifest.spec,
-            rows=wide.rows,
-            context=wide.context,
-        )
+        sessions = []
+        for body in (wide, single):
+            path = folder.path / body.file
+            sessions.append(provider_session(path, target, threads, cache))
+            inputs = static_inputs(manifest.spec, body.rows, body.context)
+            expect_inputs(sessions[-1], inputs, path)
+        prefill, decode = sessions
+        return StaticBody(prefill, decode, manifest.spec, rows=wide.rows, context=wide.context)
 
     def _buffers(self, folder: OnnxFolder) -> dict[str, dict[str, int]]:
         assert self._body is not None

@@ -14,7 +14,34 @@ from runtime.backends.onnx_native import ort
 
 FloatArray = npt.NDArray[np.float32]
 
+_PARTS = ("key", "value")
 _MASKED = np.float32(-1e4)  # within half precision, which NPUs compute in
+
+
+Dims = tuple[int | None, ...]
+
+
+def dynamic_inputs(spec: DecoderSpec) -> dict[str, Dims]:
+    """Inputs of the CPU body with their dimensions, None where they are free."""
+    cache = (None, spec.head_count_kv, None, spec.head_length)
+    return {
+        "inputs_embeds": (None, None, spec.embedding_length),
+        "attention_mask": (None, None),
+        **{f"past_key_values.{i}.{p}": cache for i in range(spec.block_count) for p in _PARTS},
+    }
+
+
+def static_inputs(spec: DecoderSpec, rows: int, context: int) -> dict[str, Dims]:
+    """Inputs of a fixed-shape body."""
+    cache = (1, spec.head_count_kv, context, spec.head_length)
+    group = spec.head_count // spec.head_count_kv
+    return {
+        "inputs_embeds": (1, rows, spec.embedding_length),
+        "mask": (1, 1, group * rows, context + rows),
+        "cos": (1, 1, rows, spec.head_length),
+        "sin": (1, 1, rows, spec.head_length),
+        **{f"past.{i}.{part}": cache for i in range(spec.block_count) for part in "kv"},
+    }
 
 
 class Body(Protocol):
@@ -44,7 +71,7 @@ class DynamicBody:
         self._mask = np.ones((1, n_ctx), np.int64)
         self._binding.bind_output("hidden_states")  # the first output bound is the first returned
         for index, value in enumerate(self._values):
-            name = f"{index // 2}.{'value' if index % 2 else 'key'}"
+            name = f"{index // 2}.{_PARTS[index % 2]}"
             self._binding.bind_ortvalue_input(f"past_key_values.{name}", value)
             self._binding.bind_ortvalue_output(f"present.{name}", value)
 

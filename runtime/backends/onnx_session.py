@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -51,6 +52,23 @@ def cpu_session(path: Path, threads: int) -> Any:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a class of its own per status code
         raise CorruptFile(path=str(path), detail=str(error), tensor="") from error
+
+
+def expect_inputs(session: Any, expected: Mapping[str, Sequence[int | None]], path: Path) -> None:
+    """Check a graph's inputs against the manifest: names, and dimensions where both are fixed.
+
+    Raises CorruptFile naming the graph's file.
+    """
+    found = {item.name: tuple(item.shape) for item in session.get_inputs()}
+    for name in sorted(set(found) | set(expected)):
+        wanted, got = tuple(expected.get(name, ())), found.get(name, ())
+        same = len(wanted) == len(got) and all(
+            not (isinstance(a, int) and isinstance(b, int)) or a == b
+            for a, b in zip(wanted, got, strict=True)
+        )
+        if not same:
+            detail = f"input {name} is {list(got)}, the manifest says {list(wanted)}"
+            raise CorruptFile(path=str(path), detail=detail, tensor=name)
 
 
 def provider_session(

@@ -42,6 +42,7 @@ class OnnxTokenizer:
         self._special = _special_tokens(document)
         self._pieces = _pieces(document, self._special)
         self._ends = frozenset(end_tokens)
+        self._null = [token for token, piece in self._pieces.items() if piece == b"\0"][:1]
         self.n_vocab = n_vocab
         names = {index: text for text, index in self._special.items()}
         self.bos_text = names.get(bos, "") if bos is not None else ""
@@ -64,6 +65,14 @@ class OnnxTokenizer:
         return tokens
 
     def _encode(self, text: str) -> list[int]:
+        """Encode, NUL characters apart: the native call ends a text at the first one."""
+        tokens: list[int] = []
+        for place, part in enumerate(text.split("\0")):
+            tokens += self._null if place else ()
+            tokens += self._native_tokens(part) if part else ()
+        return tokens
+
+    def _native_tokens(self, text: str) -> list[int]:
         try:
             tokens = [int(token) for token in self._native.encode(text)]
         except RuntimeError as error:

@@ -1,0 +1,434 @@
+"""The three-session runner: right numbers, rewinding, cancelling, refusing what is damaged."""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime_genai
+import pytest
+import tiny_checkpoints
+from onnx_models import GREEDY, TINY_CONTEXT, export_tiny, greedy, placement
+from tiny_checkpoints import PROMPT
+
+from quant.onnx.blocks import dequantize_rows, quantize_rows
+from quant.onnx.export import ExportOptions, export_onnx
+from quant.onnx.manifest import MANIFEST, hash_file
+from quant.recipe import recipe_named
+from quant.sources import open_source
+from runtime.backends.genai import GenaiBackend, next_slice
+from runtime.backends.onnx import OnnxBackend
+from runtime.backends.onnx_evaluation import open_evaluator
+from runtime.errors import (
+    ContextOverflow,
+    CorruptFile,
+    DeviceUnavailable,
+    InvalidRequest,
+    ModelFileError,
+)
+from runtime.generation import SamplingParams
+from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
+
+GOLDEN = json.loads(
+    (Path(__file__).parents[1] / "data" / "onnx" / "golden.json").read_text(encoding="utf-8")
+)["logits"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Exports each tiny model once."""
+    root = tmp_path_factory.mktemp("onnx")
+    made: dict[tuple[str, str], Path] = {}
+
+    def model(kind: str, recipe: str = "onnx-q4-b32") -> Path:
+        if (kind, recipe) not in made:
+            made[kind, recipe] = export_tiny(root, kind, recipe)
+        return made[kind, recipe]
+
+    return model
+
+
+def load(folder: Path, **options: object) -> OnnxBackend:
+    backend = OnnxBackend()
+    backend.load(str(folder), placement(**options), ignore_progress, CancelToken())  # type: ignore[arg-type]
+    return backend
+
+
+def cosine(left: np.ndarray, right: np.ndarray) -> float:
+    return float(left @ right / np.linalg.norm(left) / np.linalg.norm(right))
+
+
+def prompt_logits(folder: Path) -> np.ndarray:
+    evaluator = open_evaluator(folder, 1, TINY_CONTEXT)
+    (block,) = evaluator.logits(PROMPT, len(PROMPT) - 1)
+    return block[-1]
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(GOLDEN))
+def test_logits_equal_the_reference_implementation_s(
+    models: Callable[..., Path], kind: str
+) -> None:
+    """The tiny weights lose nothing in 4 bits, so only int8 activations stand between the two."""
+    logits, wanted = prompt_logits(models(kind)), np.array(GOLDEN[kind], np.float32)
+    assert cosine(logits, wanted) > 0.9999
+    assert int(logits.argmax()) == int(wanted.argmax())
+
+
+@pytest.mark.parametrize("recipe", ["onnx-q4-b64", "onnx-q4-b128", "onnx-q4-b32-asym"])
+def test_other_blocks_padding_and_zero_points_compute_the_same_model(
+    models: Callable[..., Path], recipe: str
+) -> None:
+    """These weights are exact in symmetric blocks of 32 only: the others round them a little."""
+    smallest = 0.999 if recipe.endswith("asym") else 0.95
+    assert cosine(prompt_logits(models("qwen2", recipe)), np.array(GOLDEN["qwen2"])) > smallest
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+def test_tokens_equal_stock_genai_s(models: Callable[..., Path], kind: str) -> None:
+    folder = models(kind)
+    native = onnxruntime_genai.Model(str(folder))
+    params = onnxruntime_genai.GeneratorParams(native)
+    params.set_search_options(max_length=TINY_CONTEXT, do_sample=False)
+    generator = onnxruntime_genai.Generator(native, params)
+    generator.append_tokens(np.array(PROMPT, np.int32))
+    wanted = []
+    for _ in range(30):
+        generator.generate_next_token()
+        wanted.append(int(generator.get_next_tokens()[0]))
+        if wanted[-1] == tiny_checkpoints.END_OF_TURN:
+            break
+    assert greedy(load(folder), PROMPT, len(wanted)) == wanted
+
+
+@pytest.mark.parametrize("block", [32, 64, 128])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_blocks_decode_bit_for_bit_as_onnxruntime_decodes_them(
+    tmp_path: Path, block: int, symmetric: bool
+) -> None:
+    """The embedding stage of an exported table returns exactly the dequantized rows."""
+    tensors = tiny_checkpoints.tensors_of("llama")
+    table = np.random.default_rng(5).standard_normal((tiny_checkpoints.VOCAB, 64))
+    tensors["model.embed_tokens.weight"] = table.astype(np.float32)
+    source = tiny_checkpoints.write_checkpoint(tmp_path / "hf", "llama")
+    tiny_checkpoints.write_safetensors(source / "model.safetensors", tensors)
+    recipe = recipe_named(f"onnx-q4-b{block}{'' if symmetric else '-asym'}")
+    export_onnx(open_source(source), tmp_path / "m", recipe, lambda *_: None, ExportOptions())
+    backend = load(tmp_path / "m")
+    ids = np.arange(tiny_checkpoints.VOCAB, dtype=np.int64)[None]
+    (got,) = backend._embeddings.run(None, {"input_ids": ids})
+    packed = quantize_rows(table.astype(np.float32), block, symmetric=symmetric, method="round")
+    np.testing.assert_array_equal(got[0], dequantize_rows(packed, 64))
+
+
+# -- the cache ------------------------------------------------------------------------------------
+
+
+def test_a_rewound_cache_gives_the_same_tokens(models: Callable[..., Path]) -> None:
+    backend = load(models("qwen3"))
+    wanted = greedy(backend, PROMPT, 8)
+    backend.prefill([1, 2, 3], ignore_progress, CancelToken())
+    assert backend.truncate(5) == 5
+    backend.set_sampling(GREEDY, PROMPT)
+    backend.prefill(PROMPT[5:], ignore_progress, CancelToken())
+    got = []
+    for _ in range(8):
+        got.append(backend.sample())
+        backend.decode(got[-1])
+    assert got == wanted
+    assert backend.truncate(10_000) == len(PROMPT) + 8
+
+
+def test_slices_of_a_prompt_give_the_same_tokens(models: Callable[..., Path]) -> None:
+    seen: list[Progress] = []
+    backend = load(models("llama"), n_ubatch=5)
+    backend.set_sampling(GREEDY, PROMPT)
+    backend.prefill(PROMPT, seen.append, CancelToken())
+    first = backend.sample()
+    assert [progress.done for progress in seen] == [5, 10, 12]
+    assert first == greedy(load(models("llama")), PROMPT, 1)[0]
+
+
+def test_stage_seconds_cover_a_generation(models: Callable[..., Path]) -> None:
+    backend = load(models("llama"))
+    started = time.perf_counter()
+    greedy(backend, PROMPT, 5)
+    elapsed, seconds = time.perf_counter() - started, backend.stage_seconds()
+    assert set(seconds) == {"embeddings", "body", "lm_head"}
+    assert all(value > 0 for value in seconds.values())
+    assert sum(seconds.values()) <= elapsed
+    backend.set_sampling(GREEDY, ())
+    assert sum(backend.stage_seconds().values()) == 0
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", [-1, tiny_checkpoints.VOCAB, 10**9])
+def test_token_ids_outside_the_vocabulary_are_refused(
+    models: Callable[..., Path], token: int
+) -> None:
+    for backend in (load(models("llama")), load_genai(models("llama"))):
+        with pytest.raises(InvalidRequest):
+            backend.prefill([5, token], ignore_progress, CancelToken())
+        with pytest.raises(InvalidRequest):
+            backend.decode(token)
+
+
+def test_more_tokens_than_the_context_are_refused(models: Callable[..., Path]) -> None:
+    backend = load(models("llama"), n_ctx=8)
+    with pytest.raises(ContextOverflow):
+        backend.prefill(PROMPT, ignore_progress, CancelToken())
+    with pytest.raises(ContextOverflow):
+        load(models("llama"), n_ctx=100_000)
+
+
+@pytest.mark.parametrize("name", ["weights.data", "body.onnx", "lm_head.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "short", "garbage"])
+def test_a_damaged_file_is_refused_by_name(
+    models: Callable[..., Path], tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(models("llama"), folder)
+    path = folder / name
+    data = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        middle = len(data) // 2
+        garbage = data[:middle] + bytes(64) + b"\xff" * 64 + data[middle + 128 :]
+        path.write_bytes({"empty": b"", "short": data[:-7], "garbage": garbage}[damage])
+    with pytest.raises(CorruptFile) as caught:
+        load(folder)
+    assert caught.value.facts["path"] == str(path)
+
+
+def _edited(folder: Path, copy: Path, name: str, edit: Callable[[dict], None]) -> Path:
+    shutil.copytree(folder, copy)
+    data = json.loads((copy / name).read_text())
+    edit(data)
+    (copy / name).write_text(json.dumps(data))
+    return copy
+
+
+def test_a_wrong_layer_count_is_refused(models: Callable[..., Path], tmp_path: Path) -> None:
+    """Stock genai takes it silently; here the file is not the one that was written."""
+
+    def edit(data: dict) -> None:
+        data["model"]["decoder"]["num_hidden_layers"] = 1
+
+    folder = _edited(models("llama"), tmp_path / "copy", "genai_config.json", edit)
+    with pytest.raises(CorruptFile) as caught:
+        load(folder)
+    assert caught.value.facts["path"] == str(folder / "genai_config.json")
+
+
+@pytest.mark.parametrize("field", ["block_count", "head_count_kv", "head_length"])
+def test_a_manifest_that_lies_about_the_model_is_refused(
+    models: Callable[..., Path], tmp_path: Path, field: str
+) -> None:
+    def edit(data: dict) -> None:
+        data["spec"][field] += 1
+
+    folder = _edited(models("llama"), tmp_path / "copy", MANIFEST, edit)
+    with pytest.raises(CorruptFile) as caught:
+        load(folder)
+    assert caught.value.facts["path"] == str(folder / "body.onnx")
+
+
+def test_a_graph_onnxruntime_refuses_is_named(models: Callable[..., Path], tmp_path: Path) -> None:
+    """Even with a manifest that vouches for it."""
+    folder = tmp_path / "copy"
+    shutil.copytree(models("llama"), folder)
+    (folder / "lm_head.onnx").write_bytes(b"not a graph")
+    data = json.loads((folder / MANIFEST).read_text())
+    entry = hash_file(folder / "lm_head.onnx")
+    data["files"]["lm_head.onnx"] = {"size": entry.size, "sha256": entry.sha256}
+    (folder / MANIFEST).write_text(json.dumps(data))
+    with pytest.raises(CorruptFile) as caught:
+        load(folder)
+    assert caught.value.facts["path"] == str(folder / "lm_head.onnx")
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorruptFile) as caught:
+        load(tmp_path)
+    assert caught.value.facts["path"] == str(tmp_path / MANIFEST)
+
+
+def test_an_unknown_device_is_refused_not_replaced(models: Callable[..., Path]) -> None:
+    for device in ("npu7", "openvino-npu", "qnn-htp"):
+        with pytest.raises(DeviceUnavailable):
+            load(models("llama"), device=device)
+
+
+# -- cancelling -----------------------------------------------------------------------------------
+
+
+def test_a_cancelled_load_stops(models: Callable[..., Path]) -> None:
+    cancel = CancelToken()
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        OnnxBackend().load(str(models("llama")), placement(), ignore_progress, cancel)
+
+
+@pytest.fixture(scope="module")
+def starter_onnx(starter_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("starter") / "onnx"
+    export_onnx(
+        open_source(starter_gguf),
+        folder,
+        recipe_named("onnx-q4-b32"),
+        lambda *_: None,
+        ExportOptions(static_shapes=()),
+    )
+    return folder
+
+
+def test_a_prompt_is_cancelled_within_200_ms(starter_onnx: Path) -> None:
+    """One slice of 2000 tokens takes seconds; the cancel comes in the middle of it."""
+    backend = load(starter_onnx, n_ctx=4096, n_ubatch=2000)
+    cancel, cancelled_at = CancelToken(), [0.0]
+
+    def stop() -> None:
+        cancelled_at[0] = time.perf_counter()
+        cancel.cancel()
+
+    timer = threading.Timer(0.4, stop)
+    timer.start()
+    with pytest.raises(Cancelled):
+        backend.prefill([100] * 2000, ignore_progress, cancel)
+    waited = time.perf_counter() - cancelled_at[0]
+    timer.join()
+    assert waited < 0.2
+    assert backend.truncate(0) == 0
+    prompt = backend.tokenizer.encode("Hello", parse_special=False)
+    assert len(greedy(backend, prompt, 3)) == 3  # and it still works
+
+
+def test_the_starter_answers_and_splits_without_a_difference(starter_onnx: Path) -> None:
+    """Split in three sessions here, run by genai there: the same tokens, and a sensible answer."""
+    backend = load(starter_onnx, n_ctx=256)
+    question = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
+    prompt = backend.tokenizer.encode(question, parse_special=True)
+    tokens = greedy(backend, prompt, 12)
+    text = b"".join(map(backend.tokenizer.piece, tokens)).decode("utf-8", "replace")
+    assert "Paris" in text
+    other = GenaiBackend()
+    other.load(
+        str(starter_onnx), placement(engine="genai", n_ctx=256), ignore_progress, CancelToken()
+    )
+    other._slice = len(prompt)
+    assert greedy(other, prompt, 12) == tokens
+
+
+# -- stock genai as a backend ---------------------------------------------------------------------
+
+
+def load_genai(folder: Path) -> GenaiBackend:
+    backend = GenaiBackend()
+    backend.load(str(folder), placement(engine="genai"), ignore_progress, CancelToken())
+    return backend
+
+
+def test_genai_generates_the_same_tokens(models: Callable[..., Path]) -> None:
+    assert greedy(load_genai(models("qwen2")), PROMPT, 8) == greedy(
+        load(models("qwen2")), PROMPT, 8
+    )
+
+
+def test_genai_says_how_much_of_its_cache_remains(models: Callable[..., Path]) -> None:
+    """A pipeline cannot be rewound: all is evaluated again, and the caller knows."""
+    backend = load_genai(models("llama"))
+    wanted = greedy(backend, PROMPT, 4)
+    kept = backend.truncate(6)
+    assert kept in (0, 6)
+    backend.set_sampling(GREEDY, PROMPT)
+    backend.prefill(PROMPT[kept:], ignore_progress, CancelToken())
+    assert backend.sample() == wanted[0]
+
+
+def test_genai_names_a_damaged_configuration(models: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(models("llama"), folder)
+    (folder / "genai_config.json").write_text("{")
+    with pytest.raises(CorruptFile):
+        load_genai(folder)
+    shutil.copy(models("llama") / "genai_config.json", folder)
+    (folder / "body.onnx").unlink()
+    with pytest.raises(ModelFileError):
+        load_genai(folder)
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "wanted"),
+    [(8, 0.001, 16), (64, 0.16, 32), (512, 0.01, 512), (1, 5.0, 1)],
+)
+def test_slices_of_a_prompt_stay_short(size: int, seconds: float, wanted: int) -> None:
+    assert next_slice(size, seconds) == wanted
+
+
+# -- the tokenizer --------------------------------------------------------------------------------
+
+HARD = (
+    "Hello, world!",
+    "  two  spaces\n\n\tand a tab ",
+    "数学 1234567.89 — naïve café",
+    "🙂👩‍👩‍👧‍👦 emoji",
+    "def f(x):\n    return x**2  # 平方\n",
+    "I'll we've they'd",
+    "\x00\x07 control",
+)
+
+
+@pytest.mark.parametrize("text", HARD)
+def test_pieces_are_the_bytes_of_the_text(starter_onnx: Path, text: str) -> None:
+    tokenizer = load(starter_onnx, n_ctx=32).tokenizer
+    tokens = tokenizer.encode(text, parse_special=True)
+    assert b"".join(map(tokenizer.piece, tokens)) == text.encode()
+
+
+def test_tokens_equal_llama_cpp_s(starter_onnx: Path, starter_gguf: Path) -> None:
+    import llama_cpp
+
+    reference = llama_cpp.Llama(str(starter_gguf), vocab_only=True, verbose=False)
+    tokenizer = load(starter_onnx, n_ctx=32).tokenizer
+    for text in HARD[:-1]:
+        wanted = reference.tokenize(text.encode(), add_bos=False, special=True)
+        assert tokenizer.encode(text, parse_special=True) == wanted, text
+
+
+def test_special_tokens_in_a_text_are_text(starter_onnx: Path) -> None:
+    tokenizer = load(starter_onnx, n_ctx=32).tokenizer
+    text = "a<|im_end|>b"
+    plain = tokenizer.encode(text, parse_special=False)
+    assert not any(tokenizer.is_end(token) for token in plain)
+    assert b"".join(map(tokenizer.piece, plain)) == text.encode()
+    assert any(map(tokenizer.is_end, tokenizer.encode(text, parse_special=True)))
+
+
+def test_the_tokenizer_knows_its_template_and_ends(models: Callable[..., Path]) -> None:
+    tokenizer = load(models("llama")).tokenizer
+    assert tokenizer.chat_template == tiny_checkpoints.TEMPLATE
+    assert tokenizer.is_end(tiny_checkpoints.END_OF_TURN)
+    assert tokenizer.eos_text == "<|im_end|>"
+    assert tokenizer.piece(tiny_checkpoints.END_OF_TURN) == b""
+    assert tokenizer.piece(259) == b"<think>"
+
+
+def test_sampling_uses_its_seed(models: Callable[..., Path]) -> None:
+    backend = load(models("llama"))
+
+    def drawn(seed: int) -> list[int]:
+        backend.truncate(0)
+        backend.set_sampling(SamplingParams(temperature=5.0, top_k=0, top_p=1, seed=seed), ())
+        backend.prefill(PROMPT, ignore_progress, CancelToken())
+        return [backend.sample() for _ in range(8)]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)

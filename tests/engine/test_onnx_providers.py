@@ -1,0 +1,258 @@
+"""Bodies on execution providers: wholly there, compiled once, self-tested, never quietly the CPU.
+
+OpenVINO's CPU device and the Qualcomm HTP simulator stand in for NPUs this machine lacks; the tests
+of a provider whose optional package is missing are skipped, and say so.
+"""
+
+import importlib.util
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx_models import TINY_CONTEXT, export_tiny, greedy, placement
+from tiny_checkpoints import PROMPT
+
+from quant.onnx.export import ExportOptions, export_onnx
+from quant.recipe import recipe_named
+from quant.sources import open_source
+from runtime.backends import onnx as onnx_backend
+from runtime.backends.onnx import COMPILED, OnnxBackend
+from runtime.backends.onnx_preflight import preflight, preflight_job, self_test
+from runtime.backends.onnx_session import CompiledCache, cpu_session, provider_session
+from runtime.errors import ContextOverflow, DeviceUnavailable, UnsupportedModel
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.onnx_folder import open_folder
+from runtime.providers import TARGETS, Fact, ProviderTarget
+
+
+def provider(name: str) -> Any:
+    """A target as a parameter, skipped with the reason where its package is missing."""
+    target = TARGETS[name]
+    absent = importlib.util.find_spec(target.module) is None
+    reason = f"{target.distribution} is not installed (extra {target.extra!r})"
+    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason), id=name)
+
+
+HERE = [provider("openvino-cpu"), provider("qnn-simulator")]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    root = tmp_path_factory.mktemp("providers")
+    made: dict[str, Path] = {}
+
+    def model(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = export_tiny(root, kind)
+        return made[kind]
+
+    return model
+
+
+def load(folder: Path, device: str, **options: int) -> OnnxBackend:
+    backend = OnnxBackend()
+    backend.load(str(folder), placement(device, **options), ignore_progress, CancelToken())
+    return backend
+
+
+@pytest.mark.parametrize("device", HERE)
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
+def test_tokens_equal_the_cpu_body_s(models: Callable[[str], Path], device: str, kind: str) -> None:
+    """Every node on the provider (fallback is disabled), prefill in padded slices, then decode."""
+    folder = models(kind)
+    wanted = greedy(load(folder, "cpu"), PROMPT, 6)
+    assert greedy(load(folder, device), PROMPT, 6) == wanted
+
+
+@pytest.mark.parametrize("device", HERE)
+def test_a_rewound_fixed_shape_body_gives_the_same_tokens(
+    models: Callable[[str], Path], device: str
+) -> None:
+    backend = load(models("llama"), device)
+    wanted = greedy(backend, PROMPT, 4)
+    backend.truncate(3)
+    backend.prefill(PROMPT[3:], ignore_progress, CancelToken())
+    assert backend.sample() == wanted[0]
+
+
+@pytest.mark.parametrize("device", HERE)
+def test_a_body_is_compiled_once(
+    models: Callable[[str], Path], device: str, tmp_path: Path
+) -> None:
+    folder = open_folder(models("llama"))
+    target, graph = TARGETS[device], folder.path / folder.static_pair(TINY_CONTEXT)[1].file
+    cache = CompiledCache(tmp_path, folder.manifest.digest)
+    provider_session(graph, target, 1, cache)
+    (compiled,) = tmp_path.iterdir()
+    written = {path.name: path.stat().st_mtime_ns for path in compiled.iterdir()}
+    assert "body.onnx" in written
+    session = provider_session(graph, target, 1, cache)
+    assert session.get_providers()[0] == target.provider
+    assert {path.name: path.stat().st_mtime_ns for path in compiled.iterdir()} == written
+
+
+@pytest.mark.parametrize("device", HERE)
+def test_a_damaged_compiled_body_is_compiled_again(
+    models: Callable[[str], Path], device: str, tmp_path: Path
+) -> None:
+    folder = open_folder(models("llama"))
+    target, graph = TARGETS[device], folder.path / folder.static_pair(TINY_CONTEXT)[1].file
+    cache = CompiledCache(tmp_path, folder.manifest.digest)
+    provider_session(graph, target, 1, cache)
+    (compiled,) = tmp_path.iterdir()
+    (compiled / "body.onnx").write_bytes(b"damaged")
+    provider_session(graph, target, 1, cache)
+    assert (compiled / "body.onnx").stat().st_size > 1000
+
+
+def test_other_weights_or_settings_have_another_cache(tmp_path: Path) -> None:
+    target = TARGETS["openvino-cpu"]
+    if importlib.util.find_spec(target.module) is None:
+        pytest.skip(f"{target.distribution} is not installed")
+    graph = Path("body.onnx")
+    one = CompiledCache(tmp_path, "a").folder(target, graph)
+    assert one != CompiledCache(tmp_path, "b").folder(target, graph)
+    assert one != CompiledCache(tmp_path, "a").folder(replace(target, options={"x": "1"}), graph)
+    assert one != CompiledCache(tmp_path, "a").folder(target, Path("other.onnx"))
+
+
+@pytest.mark.parametrize("device", HERE)
+def test_five_facts_about_a_working_provider(device: str) -> None:
+    facts = preflight(TARGETS[device])
+    assert facts.usable
+    assert facts.fact("self_test").code == "passed"
+    assert facts.fact("self_test").facts["cosine"] > 0.999
+
+
+def test_hardware_that_is_not_there_is_reported_not_tried() -> None:
+    result = preflight_job({"devices": ["qnn-htp"]}, ignore_progress)
+    facts = {fact["name"]: fact for fact in result["preflights"][0]["facts"]}
+    assert facts["hardware"]["ok"] is False
+    assert facts["self_test"]["ok"] is None
+
+
+class _Wrong:
+    """A session whose numbers are off, as a broken compiler's are."""
+
+    def __init__(self, session: Any, change: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._session, self._change = session, change
+
+    def run(self, names: list[str], feeds: dict[str, Any], options: Any) -> list[np.ndarray]:
+        hidden, *rest = self._session.run(names, feeds, options)
+        return [self._change(hidden), *rest]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda hidden: hidden[..., ::-1].copy(), "wrong_numbers"),
+        (lambda hidden: hidden * np.float32(np.nan), "not_finite"),
+        (lambda hidden: hidden * 0, "wrong_numbers"),
+    ],
+)
+def test_wrong_numbers_fail_the_self_test(
+    change: Callable[[np.ndarray], np.ndarray], code: str
+) -> None:
+    def open_session(path: Path, _target: ProviderTarget) -> Any:
+        return _Wrong(cpu_session(path, 1), change)
+
+    fact = self_test(TARGETS["qnn-simulator"], open_session)
+    assert (fact.ok, fact.code) == (False, code)
+
+
+def test_right_numbers_pass_the_self_test() -> None:
+    fact = self_test(TARGETS["qnn-simulator"], lambda path, _target: cpu_session(path, 1))
+    assert fact.ok
+    assert fact.facts["cosine"] == pytest.approx(1.0)
+
+
+def test_a_provider_without_its_package_says_so(models: Callable[[str], Path]) -> None:
+    absent = replace(
+        TARGETS["openvino-cpu"], provider="AbsentExecutionProvider", module="no_such_module"
+    )
+    folder = open_folder(models("llama"))
+    graph = folder.path / folder.static_pair(TINY_CONTEXT)[1].file
+    with pytest.raises(DeviceUnavailable) as caught:
+        provider_session(graph, absent, 1)
+    assert caught.value.facts["reason"] == "provider_not_installed"
+    facts = preflight(absent)
+    assert (facts.missing and facts.missing.code) == "not_installed"
+    assert facts.install == "openvino"
+
+
+@pytest.mark.parametrize("device", HERE)
+def test_a_provider_whose_library_does_not_load_says_so(
+    device: str, models: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its package is there, its library is no library."""
+    broken = tmp_path / "libbroken.so"
+    broken.write_bytes(b"\x7fELF but not really")
+    monkeypatch.setattr("runtime.backends.onnx_session.library_path", lambda *_: str(broken))
+    target = replace(TARGETS[device], provider="BrokenExecutionProvider")
+    folder = open_folder(models("llama"))
+    with pytest.raises(DeviceUnavailable) as caught:
+        provider_session(folder.path / folder.static_pair(TINY_CONTEXT)[1].file, target, 1)
+    assert caught.value.facts["reason"] == "provider_failed_to_load"
+    missing = preflight(target).missing
+    assert missing is not None
+    assert (missing.name, missing.code) == ("provider", "provider_failed_to_load")
+
+
+@pytest.mark.parametrize("device", [provider("qnn-simulator")])
+def test_a_graph_the_provider_does_not_take_whole_is_refused(
+    device: str, models: Callable[[str], Path]
+) -> None:
+    """The dynamic body's attention runs on no NPU; the CPU must not step in."""
+    folder = models("llama")
+    with pytest.raises(DeviceUnavailable) as caught:
+        provider_session(folder / "body.onnx", TARGETS[device], 1)
+    assert caught.value.facts["reason"] == "compile_failed"
+
+
+@pytest.mark.parametrize("device", HERE)
+def test_loading_stops_where_the_self_test_fails(
+    device: str, models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = Fact("self_test", False, "wrong_numbers", {"cosine": 0.1})
+    monkeypatch.setattr(onnx_backend, "self_test", lambda _target: failed)
+    with pytest.raises(DeviceUnavailable) as caught:
+        load(models("llama"), device)
+    assert caught.value.facts["reason"] == "self_test_failed"
+    assert caught.value.facts["detail"] == "wrong_numbers"
+
+
+@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+def test_a_context_longer_than_compiled_is_refused(
+    device: str, models: Callable[[str], Path]
+) -> None:
+    with pytest.raises(ContextOverflow) as caught:
+        load(models("llama"), device, n_ctx=TINY_CONTEXT + 1)
+    assert caught.value.facts == {"n_tokens": TINY_CONTEXT + 1, "n_ctx": TINY_CONTEXT}
+
+
+@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+def test_a_folder_without_fixed_shapes_says_so(device: str, tmp_path: Path) -> None:
+    export_tiny(tmp_path, "llama")
+    source, target = open_source(tmp_path / "llama-hf"), tmp_path / "dynamic"
+    options = ExportOptions(static_shapes=())
+    export_onnx(source, target, recipe_named("onnx-q4-b32"), lambda *_: None, options)
+    with pytest.raises(UnsupportedModel):
+        load(target, device)
+
+
+@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+def test_the_second_load_takes_the_compiled_body(
+    device: str, models: Callable[[str], Path]
+) -> None:
+    folder = models("llama3")
+    load(folder, device)
+    compiled = sorted((folder / COMPILED).iterdir())
+    assert len(compiled) == 2
+    started = time.perf_counter()
+    load(folder, device)
+    assert sorted((folder / COMPILED).iterdir()) == compiled
+    assert time.perf_counter() - started < 30

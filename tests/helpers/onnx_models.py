@@ -1,0 +1,58 @@
+"""Exported tiny models for engine tests, and short ways to run a backend."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tiny_checkpoints
+
+from quant.onnx.export import ExportOptions, export_onnx
+from quant.onnx.static_body import StaticShape
+from quant.recipe import recipe_named
+from quant.sources import open_source
+from runtime.backend import Backend
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.plan import LayerRange, Placement
+
+TINY_CONTEXT = 64
+GREEDY = SamplingParams(temperature=0)
+
+
+def export_tiny(folder: Path, kind: str, recipe: str = "onnx-q4-b32") -> Path:
+    """Export the tiny checkpoint `kind` under `folder`; returns the ONNX folder."""
+    source = tiny_checkpoints.write_checkpoint(folder / f"{kind}-hf", kind)
+    shapes = (StaticShape(4, TINY_CONTEXT), StaticShape(1, TINY_CONTEXT))
+    target = folder / f"{kind}-{recipe}"
+    export_onnx(
+        open_source(source),
+        target,
+        recipe_named(recipe),
+        lambda _done, _total, _name: None,
+        ExportOptions(static_shapes=shapes, threads=1),
+    )
+    return target
+
+
+def placement(
+    device: str = "cpu", *, engine: str = "onnx", n_ctx: int = TINY_CONTEXT, n_ubatch: int = 512
+) -> Placement:
+    """The body on `device`, everything else on the CPU, one thread."""
+    return Placement(
+        engine=engine,  # type: ignore[arg-type]
+        layers=(LayerRange(device, 0, 0),),
+        lm_head_device="cpu",
+        n_ctx=n_ctx,
+        n_ubatch=n_ubatch,
+    )
+
+
+def greedy(backend: Backend, prompt: Sequence[int], count: int) -> list[int]:
+    """`count` greedy tokens after `prompt`, from an empty cache."""
+    backend.truncate(0)
+    backend.set_sampling(GREEDY, prompt)
+    backend.prefill(prompt, ignore_progress, CancelToken())
+    tokens = []
+    for _ in range(count):
+        tokens.append(backend.sample())
+        backend.decode(tokens[-1])
+    return tokens

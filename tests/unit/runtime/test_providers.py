@@ -1,0 +1,106 @@
+"""NPU hardware read from files, and the facts of a preflight that need no engine."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import DeviceUnavailable
+from runtime.providers import (
+    FACT_NAMES,
+    TARGETS,
+    ProviderTarget,
+    find_npus,
+    npu_devices,
+    resolve_target,
+    static_facts,
+)
+
+MEMORY = 16_000_000_000
+ABSENT = ProviderTarget(
+    id="absent",
+    kind="NPU",
+    library="OpenVINO",
+    provider="NoExecutionProvider",
+    distribution="no-such-distribution",
+    module="no_such_module",
+    extra="openvino",
+    hardware_vendor="intel",
+)
+
+
+def _system(root: Path, vendor: str, driver: str | None, *, node: bool = True) -> Path:
+    device = root / "sys/class/accel/accel0/device"
+    device.mkdir(parents=True)
+    (device / "vendor").write_text(f"{vendor}\n")
+    if driver:
+        target = root / "sys/bus/pci/drivers" / driver
+        target.mkdir(parents=True)
+        (device / "driver").symlink_to(target)
+    if node:
+        (root / "dev/accel").mkdir(parents=True)
+        (root / "dev/accel/accel0").write_text("")
+    return root
+
+
+def test_an_intel_npu_with_its_driver(tmp_path: Path) -> None:
+    (npu,) = find_npus(_system(tmp_path, "0x8086", "intel_vpu"))
+    assert (npu.id, npu.vendor, npu.driver, npu.accessible) == ("npu0", "intel", "intel_vpu", True)
+    assert resolve_target("npu0", (npu,)).id == "openvino-npu"
+
+
+def test_an_amd_npu_goes_through_windows_ml(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x1022", "amdxdna"))
+    assert resolve_target("npu0", npus).id == "winml-npu"
+
+
+def test_a_qualcomm_npu_by_its_device_file(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/fastrpc-cdsp").write_text("")
+    (npu,) = find_npus(tmp_path)
+    assert (npu.vendor, npu.driver) == ("qualcomm", "fastrpc")
+    assert resolve_target(npu.id, (npu,)).id == "qnn-htp"
+
+
+def test_a_machine_without_any(tmp_path: Path) -> None:
+    assert find_npus(tmp_path) == ()
+    with pytest.raises(DeviceUnavailable) as caught:
+        resolve_target("npu0", ())
+    assert caught.value.facts["reason"] == "no_such_device"
+
+
+def test_no_hardware_is_the_first_missing_fact() -> None:
+    preflight = static_facts(TARGETS["openvino-npu"], (), MEMORY)
+    assert [fact.name for fact in preflight.facts] == list(FACT_NAMES)
+    assert preflight.missing is not None
+    assert (preflight.missing.name, preflight.missing.code) == ("hardware", "not_present")
+    assert preflight.fact("driver").ok is None
+    assert not preflight.usable
+
+
+def test_a_missing_driver_is_named(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x8086", None))
+    driver = static_facts(TARGETS["openvino-npu"], npus, MEMORY).fact("driver")
+    assert (driver.ok, driver.code, driver.facts["driver"]) == (False, "not_loaded", "intel_vpu")
+
+
+def test_a_device_file_without_permission_is_named(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x8086", "intel_vpu", node=False))
+    driver = static_facts(TARGETS["openvino-npu"], npus, MEMORY).fact("driver")
+    assert (driver.ok, driver.code) == (False, "no_permission")
+    assert driver.facts["node"].endswith("dev/accel/accel0")
+
+
+def test_a_missing_package_says_what_to_install(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x8086", "intel_vpu"))
+    preflight = static_facts(ABSENT, npus, MEMORY)
+    assert preflight.missing is not None
+    assert preflight.missing.name == "provider"
+    assert preflight.missing.facts == {"package": "no-such-distribution"}
+    assert preflight.install == "openvino"
+
+
+def test_an_npu_is_not_usable_before_its_self_test(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x8086", None))
+    (device,) = npu_devices(npus, MEMORY, MEMORY // 2)
+    assert device.kind == "NPU"
+    assert device.unavailable_reason == "driver:not_loaded"
