@@ -6,6 +6,7 @@ Knows which file of a catalog entry's repository to take. Words nothing; downloa
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from app.catalog import CatalogEntry
 from app.download import Limits
@@ -16,11 +17,14 @@ from app.hub_values import RepoDetails, SearchPage, SearchQuery, Variant, varian
 from app.library import InstalledModel, Library
 from app.paths import Paths
 from app.queue import DownloadQueue, OnChange
+from app.remote_header import inspect_remote
 from app.settings import Settings
 from app.token_store import TokenStore, system_keyring
 from runtime.client import run_job
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
+from runtime.modelfile import ModelInfo
 
+HUB_PREFIX = "hub:"
 # Of a repository's ready-made GGUF files, the ones closest to our own 4-bit recipe, best first.
 PREFERRED = ("Q4_0", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q4_1")
 
@@ -65,6 +69,25 @@ class Acquisition:
             preferred_variant(details), name=entry.id, source=entry.id, licence=entry.licence
         )
 
+    def variant(self, name: str, cancel: CancelToken | None = None) -> Variant:
+        """The variant that hub:OWNER/REPO/FILE means, or the preferred one of hub:OWNER/REPO.
+
+        Raises HubError, RemoteFileNotFound.
+        """
+        owner, _, rest = name.removeprefix(HUB_PREFIX).partition("/")
+        repo, _, path = rest.partition("/")
+        details = self.hub.details(f"{owner}/{repo}", cancel=cancel)
+        if not path:
+            return preferred_variant(details)
+        for variant in variants(details.files):
+            if any(file.path == path for file in variant.files):
+                return variant
+        raise RemoteFileNotFound(repo=details.repo, path=path)
+
+    def look(self, name: str, cancel: CancelToken | None = None) -> ModelInfo:
+        """Header facts of a model on the hub, for a few megabytes. Raises HubError, CorruptFile."""
+        return inspect_remote(self.hub, self.variant(name, cancel), _run_job, cancel).info
+
     def fetch(
         self,
         request: ModelRequest,
@@ -97,6 +120,10 @@ def preferred_variant(details: RepoDetails) -> Variant:
             if variant.label.upper() == label:
                 return variant
     return min(found, key=lambda variant: variant.size or 1 << 62)
+
+
+def _run_job(name: str, arguments: dict[str, Any], cancel: CancelToken) -> dict[str, Any]:
+    return run_job(name, arguments, cancel=cancel, stall_seconds=60)
 
 
 def check_header(path: Path) -> None:

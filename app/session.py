@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
-from app.acquisition import Acquisition
+from app.acquisition import HUB_PREFIX, Acquisition
 from app.catalog import CatalogEntry, load_catalog
 from app.errors import AlreadyInstalled, UnknownModel
+from app.fetch import request_for
 from app.learning import Learning, default_learning
 from app.library import InstalledModel, Library, safe_name
 from app.paths import Paths, bundled_folder
@@ -42,7 +43,6 @@ from runtime.shape import weight_bytes
 
 DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
 DEVICES_FRESH_SECONDS = 5.0
-ENGINES_FOR = {"gguf": ("gguf",), "onnx": ("onnx",), "genai": ("genai",)}
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,20 @@ class Session:
 
     # -- the pipeline ------------------------------------------------------------------------
 
+    def pull(
+        self,
+        name: str,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> InstalledModel:
+        """Install a catalog entry, or a model named hub:OWNER/REPO[/FILE]."""
+        if not name.startswith(HUB_PREFIX):
+            return self.install(name, on_progress, cancel)
+        acquisition = self.acquisition
+        return acquisition.fetch(
+            request_for(acquisition.variant(name, cancel)), on_progress, cancel
+        )
+
     def install(
         self,
         entry_id: str,
@@ -156,10 +170,13 @@ class Session:
         )
 
     def inspect(self, model: str) -> ModelInfo:
-        """Header facts of a model on this machine, parsed in a child process.
+        """Header facts of a model on this machine, or of hub:OWNER/REPO[/FILE] without its weights.
 
-        Raises ModelFileError, CorruptFile, UnsupportedModel, UnknownModel.
+        Parsed in a child process. Raises ModelFileError, CorruptFile, UnsupportedModel,
+        UnknownModel, HubError.
         """
+        if model.startswith(HUB_PREFIX):
+            return self.acquisition.look(model)
         return self._inspect(self._local(self.find(model)))
 
     def plan(
@@ -186,6 +203,8 @@ class Session:
 
     def plan_model(self, model: str) -> PlanModel:
         """What the planner must know of a model: its header's facts, or the catalog's."""
+        if model.startswith(HUB_PREFIX):
+            return _plan_model(self.inspect(model), None)
         target = self.find(model)
         if target.path is None:
             assert target.entry is not None
@@ -196,14 +215,7 @@ class Session:
                 reasoning=target.entry.chat.kind == "reasoning",
                 exact_weights=False,
             )
-        info = self._inspect(target.path)
-        return PlanModel(
-            shape=info.shape,
-            weights=info.weights,
-            formats=ENGINES_FOR[info.format],
-            block_format=_main_format(info),
-            reasoning=self._profile(target, info).kind == "reasoning",
-        )
+        return _plan_model(self._inspect(target.path), target.entry)
 
     def load(
         self,
@@ -412,8 +424,16 @@ class Session:
             self._inspected[key] = msgspec.convert(result, type=ModelInfo)
         return self._inspected[key]
 
-    def _profile(self, target: Target, info: ModelInfo) -> ChatProfile:
-        return target.entry.chat if target.entry else detect_profile(info.chat_template)
+
+def _plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
+    profile = entry.chat if entry else detect_profile(info.chat_template)
+    return PlanModel(
+        shape=info.shape,
+        weights=info.weights,
+        formats=(info.format,),
+        block_format=_main_format(info),
+        reasoning=profile.kind == "reasoning",
+    )
 
 
 def _main_format(info: ModelInfo) -> str:

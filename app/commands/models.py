@@ -142,7 +142,7 @@ def plan_text(model: str, plan: Plan) -> str:
 
 def pull(session: Session, args: Namespace, console: Console) -> None:
     """Download, verify and install a model."""
-    model = session.install(args.model, console.progress, CancelToken())
+    model = session.pull(args.model, console.progress, CancelToken())
     console.end_progress()
     console.result(model, f"{model.name} is installed ({format_bytes(model.size)}).")
 
