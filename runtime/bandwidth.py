@@ -70,9 +70,9 @@ class Curve:
 class ThreadCosts:
     """What one thread count costs: seconds per graph operation, per multiply-add of attention.
 
-    Attention is kept by head length ("64", "128"): some builds of the engine have no vector code for
-    short heads. `prefill_flops` maps a weight format to multiply and add operations per second at
-    batch 512.
+    Attention is kept by head length ("64", "128"): builds for processors with half-precision
+    arithmetic have vector code for multiples of 128 only, and are eight times slower at the rest.
+    `prefill_flops` maps a weight format to multiply and add operations per second at batch 512.
     """
 
     threads: int
@@ -82,9 +82,11 @@ class ThreadCosts:
     prefill_flops: dict[str, float]
 
     def attention_seconds(self, length: int, *, prefill: bool = False) -> float:
-        """Seconds per multiply-add with heads of `length` values: those of the nearest measured."""
+        """Seconds per multiply-add with heads of `length` values: whole multiples of 128 at the
+        one rate, what is left over at the other."""
         measured = self.attention_prefill if prefill else self.attention_decode
-        return measured[min(measured, key=lambda name: abs(int(name) - length))]
+        rest = length % 128
+        return ((length - rest) * measured["128"] + rest * measured["64"]) / length
 
 
 @dataclass(frozen=True)
