@@ -19,7 +19,7 @@ from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
 from runtime.jobs import OnProgress
 from runtime.shape import ModelShape, WeightBytes
 
-ModelFormat = Literal["gguf", "onnx", "genai"]
+ModelFormat = Literal["gguf", "onnx", "genai", "safetensors"]
 _BLOCK = re.compile(r"^blk\.(\d+)\.")
 
 
