@@ -353,8 +353,10 @@ def memory_lines(runs: list[dict[str, Any]]) -> list[str]:
         others = {part.device for part in placement.layers} - {"cpu"}
         gpus = [Device(name, "GPU", "CUDA", "", 2**40, 2**40) for name in others]
         weights = subject.model.weights
-        memory = estimate(subject.shape, weights, placement, [cpu, *gpus])
-        predicted, measured = memory.devices[0].total, run["run"]["peak_memory"]
+        memory = estimate(
+            subject.shape, weights, placement, [cpu, *gpus], block_format=subject.block_format
+        )
+        predicted, measured = memory.devices[0].resident, run["run"]["peak_memory"]
         off = predicted - measured
         within = abs(off) <= max(0.05 * measured, 200e6)
         good += within

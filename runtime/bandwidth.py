@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import psutil
 
+from runtime.shape import base_format
+
 ProfileMode = Literal["quick", "full"]
 
 # Formats that were not measured take the curve of the nearest relative, as the engine unpacks them.
@@ -191,15 +193,6 @@ def _by_name(entries: Sequence[tuple[int, Mapping[str, float]]], threads: int) -
         name: 1 / between_threads({count: 1 / costs[name] for count, costs in entries}, threads)
         for name in entries[0][1]
     }
-
-
-def base_format(block_format: str) -> str:
-    """The block format in a file type's name: "q4_k_m" -> "Q4_K"."""
-    name = block_format.upper()
-    for ending in ("_XXS", "_XS", "_S", "_M", "_L"):
-        if name.startswith(("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")) and name.endswith(ending):
-            return name.removesuffix(ending)
-    return name
 
 
 def machine_fingerprint(engine: str = "") -> dict[str, str]:

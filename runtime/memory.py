@@ -5,13 +5,24 @@ Knows no file and no engine: exact figures come from the engine itself (allocati
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from runtime.devices import Device
-from runtime.plan import DeviceMemory, MemoryEstimate, Placement
-from runtime.shape import ModelShape, WeightBytes, kv_values_per_token, row_bytes
+from runtime.plan import DeviceMemory, KvCacheType, LayerRange, MemoryEstimate, Placement
+from runtime.shape import (
+    ModelShape,
+    WeightBytes,
+    base_format,
+    head_format,
+    kv_values_per_token,
+    row_bytes,
+)
 
 KV_PADDING = 256  # cells; the engine rounds each sequence's context up to this
-HOST_OVERHEAD = 150_000_000  # interpreter, engine libraries, tokenizer, graph structures
+HOST_OVERHEAD = 75_000_000  # interpreter, engine libraries, graph structures
+TOKENIZER_BYTES = 300  # per vocabulary entry: texts, scores, merges and their tables
+# Formats the engine copies into another order for its processor kernels (x86 with AVX2 and ARM).
+REPACKED = frozenset({"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"})
 GPU_OVERHEAD = 350_000_000  # driver context and its libraries' workspaces
 
 
@@ -106,8 +117,13 @@ def estimate(
     devices: Sequence[Device],
     *,
     n_outputs: int | None = None,
+    block_format: str = "",
 ) -> MemoryEstimate:
-    """Memory per device of `placement`; devices it does not use are left out, the host never is."""
+    """Memory per device of `placement`; devices it does not use are left out, the host never is.
+
+    With `block_format`, what the engine repacks for the processor is counted as it loads it: a
+    mapped file beside the repacked copy.
+    """
     outputs = placement.sequences if n_outputs is None else n_outputs
     blocks = _blocks_per_device(placement)
     used = {"cpu", placement.lm_head_device, *blocks}
@@ -135,12 +151,30 @@ def estimate(
                     blocks=len(blocks.get(device, ())),
                 ),
                 compute_buffer=_compute_on(device, shape, placement, blocks, compute, outputs),
-                overhead=HOST_OVERHEAD if device == "cpu" else GPU_OVERHEAD,
+                overhead=_overhead(device, shape, weights, placement),
                 available=free[device],
+                mapped=_mapped(weights, blocks, block_format) if device == "cpu" else 0,
             )
             for device in order
         )
     )
+
+
+def _overhead(device: str, shape: ModelShape, weights: WeightBytes, placement: Placement) -> int:
+    if device != "cpu":
+        return GPU_OVERHEAD
+    total = HOST_OVERHEAD + TOKENIZER_BYTES * shape.vocab_size
+    tied_on_host = not weights.lm_head and placement.lm_head_device == "cpu"
+    if tied_on_host and head_format(shape, weights.embedding) in REPACKED:
+        total += weights.embedding  # rows are looked up in one copy, products use the repacked one
+    return total
+
+
+def _mapped(weights: WeightBytes, blocks: dict[str, list[int]], block_format: str) -> int:
+    """Bytes of the file that stay mapped although the processor uses a repacked copy."""
+    if base_format(block_format) not in REPACKED or not blocks.get("cpu"):
+        return 0
+    return sum(weights.blocks[index] for index in blocks["cpu"]) + weights.lm_head
 
 
 def _blocks_per_device(placement: Placement) -> dict[str, list[int]]:
@@ -176,3 +210,53 @@ def _compute_on(
     # Embedding rows cross the host once per micro-batch; a lone LM head needs its own logits.
     head = 4 * outputs * shape.vocab_size if device == placement.lm_head_device else 0
     return 4 * placement.n_ubatch * shape.embedding_length + head + logits
+
+
+@dataclass(frozen=True)
+class MemoryCell:
+    """Peak bytes on the host for one batch of sequences at one context and KV-cache type."""
+
+    batch: int
+    n_ctx: int
+    kv_type: KvCacheType
+    kv_cache: int
+    total: int
+
+
+def memory_table(
+    shape: ModelShape,
+    weights: WeightBytes,
+    batches: Sequence[int] = (1, 2, 4, 8, 16),
+    contexts: Sequence[int] = (1024, 2048, 4096, 8192, 16384, 32768),
+    kv_types: Sequence[KvCacheType] = ("f16", "q8_0"),
+) -> tuple[MemoryCell, ...]:
+    """Peak memory over batch x context x KV type, each cell what a plan on the CPU would promise.
+
+    The layout of the tables in the DeepSeek LLM paper (appendix: 7B with MHA, 67B with GQA).
+    Contexts beyond the model's own are left out.
+    """
+    cells = []
+    for kv_type in kv_types:
+        for batch in batches:
+            for n_ctx in contexts:
+                if n_ctx > shape.context_length:
+                    continue
+                memory = estimate(shape, weights, _on_cpu(shape, n_ctx, kv_type, batch), (_HOST,))
+                host = memory.devices[0]
+                cells.append(MemoryCell(batch, n_ctx, kv_type, host.kv_cache, host.total))
+    return tuple(cells)
+
+
+_HOST = Device("cpu", "CPU", "CPU", "host", 0, 0)
+
+
+def _on_cpu(shape: ModelShape, n_ctx: int, kv_type: KvCacheType, sequences: int) -> Placement:
+    return Placement(
+        engine="llamacpp",
+        layers=(LayerRange("cpu", 0, shape.block_count - 1),),
+        lm_head_device="cpu",
+        n_ctx=n_ctx,
+        kv_type_k=kv_type,
+        kv_type_v=kv_type,
+        sequences=sequences,
+    )

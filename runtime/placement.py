@@ -169,7 +169,7 @@ def _candidates(
     for engine in _engines(model, request):
         base = _base(engine, cpu, request)
         for label, placement in _placements(model, base, devices, request):
-            memory = estimate(model.shape, model.weights, placement, devices)
+            memory = _estimate(model, placement, devices)
             predicted = speed.predict(model, placement) if speed else None
             yield Candidate(placement, _shared(memory, devices), predicted, label)
 
@@ -224,7 +224,7 @@ def _partial(
         first = count - on_device
         layers = (LayerRange("cpu", 0, first - 1), LayerRange(device.id, first, count - 1))
         placement = replace(base, layers=layers)
-        memory = _shared(estimate(model.shape, model.weights, placement, devices), devices)
+        memory = _shared(_estimate(model, placement, devices), devices)
         if all(d.total <= d.available * (1 - RESERVE_SHARE)
                for d in memory.devices if d.device == device.id):  # fmt: skip
             return placement if on_device < count else None
@@ -251,6 +251,10 @@ def _several(
         yield "full", replace(base, layers=tuple(layers), lm_head_device=layers[-1].device)
     if request.policy in ("auto", "split"):
         yield "split", replace(base, layers=tuple(layers))
+
+
+def _estimate(model: PlanModel, placement: Placement, devices: Sequence[Device]) -> MemoryEstimate:
+    return estimate(model.shape, model.weights, placement, devices, block_format=model.block_format)
 
 
 def _shared(memory: MemoryEstimate, devices: Sequence[Device]) -> MemoryEstimate:

@@ -59,7 +59,12 @@ class Placement:
 
 @dataclass(frozen=True)
 class DeviceMemory:
-    """Bytes a plan takes on one device."""
+    """Bytes a plan takes on one device.
+
+    `mapped` bytes are pages of the model file that stay resident beside a repacked copy: they show
+    in the process's resident set, but the system takes them back when memory is short, so they do
+    not decide whether a plan fits.
+    """
 
     device: str
     weights: int
@@ -67,10 +72,16 @@ class DeviceMemory:
     compute_buffer: int
     overhead: int = 0  # process, runtime libraries, tokenizer: host memory only
     available: int = 0  # free on the device when planned
+    mapped: int = 0
 
     @property
     def total(self) -> int:
         return self.weights + self.kv_cache + self.compute_buffer + self.overhead
+
+    @property
+    def resident(self) -> int:
+        """What the system shows at the peak."""
+        return self.total + self.mapped
 
 
 @dataclass(frozen=True)

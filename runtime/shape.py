@@ -205,6 +205,24 @@ def weight_bytes(shape: ModelShape, formats: str | Mapping[str, str]) -> WeightB
     )
 
 
+def head_format(shape: ModelShape, nbytes: int) -> str | None:
+    """The ggml format whose size an LM head of `nbytes` matches within 1 %; None when none does."""
+    values = shape.vocab_size * shape.embedding_length
+    for name in ("Q4_0", "Q4_1", "Q6_K", "Q8_0", "F16", "Q5_K", "F32"):
+        if abs(nbytes / row_bytes(values, name) - 1) < 0.01:
+            return name
+    return None
+
+
+def base_format(block_format: str) -> str:
+    """The block format in a file type's name: "q4_k_m" -> "Q4_K"."""
+    name = block_format.upper()
+    for ending in ("_XXS", "_XS", "_S", "_M", "_L"):
+        if name.startswith(("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")) and name.endswith(ending):
+            return name.removesuffix(ending)
+    return name
+
+
 def spread_weight_bytes(shape: ModelShape, total: int) -> WeightBytes:
     """Bytes per role when only a file's size is known: shared out by parameter count."""
     exact = weight_bytes(shape, "Q8_0")

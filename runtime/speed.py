@@ -11,8 +11,6 @@ from a catalog entry alone (weight bytes from the shape). Knows no engine and ru
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
-
 from runtime.bandwidth import BandwidthProfile, DeviceProfile
 from runtime.calibration import UNCALIBRATED, Calibration, Observation
 from runtime.memory import padded_context
@@ -20,6 +18,7 @@ from runtime.plan import Interval, Placement, PlanModel, SpeedEstimate
 from runtime.shape import (
     ModelShape,
     active_parameter_count,
+    head_format,
     kv_bytes_per_token,
     outer_tensors,
     parameter_count,
@@ -205,16 +204,6 @@ class _Terms:
     def add(self, kind: str, device: str, seconds: float, variant: str = "") -> None:
         key = self.key(kind, device, variant)
         self.seconds[key] = self.seconds.get(key, 0.0) + seconds
-
-
-def head_format(shape: ModelShape, nbytes: int) -> str | None:
-    """The format whose size the LM head's bytes match within 1 %; None when none does."""
-    values = shape.vocab_size * shape.embedding_length
-    for kind in ("Q4_0", "Q4_1", "Q6_K", "Q8_0", "F16", "Q5_K", "F32"):
-        block, size = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
-        if abs(nbytes / (values / block * size) - 1) < 0.01:
-            return kind
-    return None
 
 
 def _rate(seconds: Interval, tokens: int) -> Interval:
