@@ -114,18 +114,22 @@ def _sliced(search: Callable[[F32, F32], U8], rows: F32, importance: F32 | None,
 
 
 def error_weights(rows: F32, importance: F32 | None) -> F32:
-    """What an error counts, [blocks, 32].
+    """What an error counts, [blocks, 32]: sqrt(mean square + w^2), for large weights carry more of
+    the output, times the mean square of the column's input where an importance matrix tells it.
 
-    With an importance matrix (mean square of each input): that, times sqrt(mean square + w^2), for
-    large weights carry more of the output; llama.cpp weighs alike. Without: 1.
+    Measured on the starter: without the factor for size the search lowers the weights' error and
+    raises the model's divergence; with it both fall.
     """
-    if importance is None:
-        return np.broadcast_to(np.float32(1), (rows.size // BLOCK, BLOCK))
     mean = np.mean(rows * rows, axis=1, keepdims=True, dtype=np.float32)
-    weights: F32 = importance.astype(np.float32) * np.sqrt(mean + rows * rows)
+    weights: F32 = np.sqrt(mean + rows * rows)
+    if importance is not None:
+        weights *= importance.astype(np.float32)
     # A column never seen active still counts a little, or its weights would become arbitrary.
     weights += np.float32(1e-6) * weights.mean() + np.float32(1e-30)
-    return weights.reshape(-1, BLOCK)
+    weights = weights.reshape(-1, BLOCK)
+    # Only the ratios within a block matter; near 1 no sum of squares underflows.
+    relative: F32 = weights / weights.max(axis=1, keepdims=True)
+    return relative
 
 
 def _dot(a: F32, b: F32) -> F32:

@@ -22,7 +22,15 @@ QWEN2_SPLIT = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 LLAMA3_SPLIT = QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
-KINDS = ("llama3", "deepseek_llm", "qwen2", "qwen3", "deepseek_v2", "deepseek_v3")
+KINDS = (
+    "llama3",
+    "deepseek_llm",
+    "qwen2",
+    "qwen3",
+    "deepseek_v2",
+    "deepseek_v2_lite",
+    "deepseek_v3",
+)
 # What llama.cpp calls the pre-tokenizer of each kind's tokenizer.json.
 PRE_TOKENIZERS = {
     "llama3": "llama-bpe",
@@ -30,6 +38,7 @@ PRE_TOKENIZERS = {
     "qwen2": "deepseek-r1-qwen",
     "qwen3": "qwen2",
     "deepseek_v2": "deepseek-llm",
+    "deepseek_v2_lite": "deepseek-llm",
     "deepseek_v3": "deepseek-v3",
 }
 
@@ -69,6 +78,18 @@ _YARN = {
     "mscale": 0.707,
     "mscale_all_dim": 0.707,
 }
+_V2 = {
+    **_MLA,
+    "architectures": ["DeepseekV2ForCausalLM"],
+    "model_type": "deepseek_v2",
+    "q_lora_rank": 48,
+    "scoring_func": "softmax",
+    "n_group": 1,
+    "topk_group": 1,
+    "routed_scaling_factor": 1.0,
+    "norm_topk_prob": False,
+    "rope_scaling": _YARN,
+}
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "llama3": {
         "architectures": ["LlamaForCausalLM"],
@@ -104,18 +125,9 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
         "rope_theta": 1000000.0,
         "tie_word_embeddings": True,
     },
-    "deepseek_v2": {
-        **_MLA,
-        "architectures": ["DeepseekV2ForCausalLM"],
-        "model_type": "deepseek_v2",
-        "q_lora_rank": None,
-        "scoring_func": "softmax",
-        "n_group": 1,
-        "topk_group": 1,
-        "routed_scaling_factor": 1.0,
-        "norm_topk_prob": False,
-        "rope_scaling": _YARN,
-    },
+    "deepseek_v2": _V2,
+    # The engine knows a V2-Lite, which has no query compression, by its 27 blocks.
+    "deepseek_v2_lite": {**_V2, "q_lora_rank": None, "num_hidden_layers": 27},
     "deepseek_v3": {
         **_MLA,
         "architectures": ["DeepseekV3ForCausalLM"],

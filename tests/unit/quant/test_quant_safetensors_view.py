@@ -28,6 +28,8 @@ RECIPES = {
 
 
 def same(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, list) and len(ours) > 20:
+        return bool(hashlib.sha256(json.dumps(ours).encode()).hexdigest() == theirs)
     if isinstance(ours, float) or isinstance(theirs, float):
         return math.isclose(ours, theirs, rel_tol=1e-7)
     return bool(ours == theirs)

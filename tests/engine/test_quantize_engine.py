@@ -1,0 +1,194 @@
+"""Conversion against the real engine: same bytes, models that load, inputs really seen."""
+
+import ctypes
+import math
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+import numpy as np
+import pytest
+from checkpoints import KINDS, write_checkpoint
+
+from quant.gguf import open_view, quantize_gguf
+from quant.importance import read_importance
+from quant.recipe import QuantRecipe, recipe_named, uniform
+from quant.sources import open_gguf, open_source
+from runtime.backends.llama_evaluation import LlamaEvaluator, open_input_squares
+from runtime.evaluation import open_evaluator
+from runtime.jobs import Progress, ignore_progress
+from runtime.jobtable import find_job
+
+TEXT = "hello there, in the other land " * 40
+FTYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 7}
+TYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 8}
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Qwen2 at float16."""
+    folder = tmp_path_factory.mktemp("full")
+    target = folder / "full.gguf"
+    quantize_gguf(write_checkpoint("qwen2", folder / "m"), target, recipe_named("f16"))
+    return target
+
+
+def quantize_with_llama(source: Path, target: Path, name: str) -> None:
+    params = llama.llama_model_quantize_default_params()
+    params.ftype, params.pure, params.nthread = FTYPES[name], True, 1
+    params.token_embedding_type = params.output_tensor_type = TYPES[name]
+    status = llama.llama_model_quantize(
+        str(source).encode(), str(target).encode(), ctypes.byref(params)
+    )
+    assert status == 0
+
+
+@pytest.mark.parametrize("name", list(FTYPES))
+def test_tensors_equal_llama_quantize_to_the_byte(name: str, full: Path, tmp_path: Path) -> None:
+    quantize_with_llama(full, tmp_path / "theirs.gguf", name)
+    quantize_gguf(full, tmp_path / "ours.gguf", recipe_named(name))
+    ours, theirs = open_gguf(tmp_path / "ours.gguf"), open_gguf(tmp_path / "theirs.gguf")
+    assert set(ours.tensors) == set(theirs.tensors)
+    for tensor in ours:
+        assert tensor.format == theirs[tensor.name].format
+        assert tensor.raw.tobytes() == theirs[tensor.name].raw.tobytes(), tensor.name
+    assert dict(ours.metadata) == dict(theirs.metadata)
+
+
+@pytest.mark.parametrize("recipe", ["f16", "q4_0", "q4_0-search"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_architecture_loads_and_scores(kind: str, recipe: str, tmp_path: Path) -> None:
+    target = tmp_path / "q.gguf"
+    quantize_gguf(write_checkpoint(kind, tmp_path / "m"), target, recipe_named(recipe))
+    evaluator = open_evaluator(target, threads=1, context=128)
+    try:
+        tokens = evaluator.tokenize(TEXT)[:100]
+        blocks = list(evaluator.logits(tokens, 20))
+    finally:
+        evaluator.close()
+    logits = np.concatenate(blocks)
+    assert logits.shape == (80, 300)
+    assert np.isfinite(logits).all()
+    assert logits.std() > 0.01
+
+
+def test_scoring_twice_gives_the_same_logits(full: Path) -> None:
+    evaluator = LlamaEvaluator(full, 1, 128)
+    try:
+        tokens = evaluator.tokenize(TEXT)[:90]
+        first = np.concatenate(list(evaluator.logits(tokens, 0)))
+        second = np.concatenate(list(evaluator.logits(tokens, 70)))
+    finally:
+        evaluator.close()
+    assert np.array_equal(first[70:], second)
+
+
+def test_collected_inputs_are_the_normalised_embeddings(tmp_path: Path) -> None:
+    """The first block's query input is the normalised embedding times a weight: worked out here."""
+    folder = write_checkpoint("qwen2", tmp_path / "m")
+    quantize_gguf(folder, tmp_path / "f32.gguf", QuantRecipe("f32", uniform("F32")))
+    evaluator, squares = open_input_squares(tmp_path / "f32.gguf", 1, 128)
+    try:
+        tokens = evaluator.tokenize(TEXT)[:100]
+        for _ in evaluator.logits(tokens, 0):
+            pass
+    finally:
+        evaluator.close()
+    assert squares.errors == []
+    source = open_source(folder)
+    embedded = source["model.embed_tokens.weight"].values()[tokens].astype(np.float64)
+    norm = source["model.layers.0.input_layernorm.weight"].values().astype(np.float64)
+    scale = np.sqrt((embedded**2).mean(axis=1, keepdims=True) + 1e-6)
+    expected = ((embedded / scale * norm) ** 2).sum(axis=0)
+    found = squares.sums["blk.0.attn_q.weight"][0]
+    assert squares.counts["blk.0.attn_q.weight"].tolist() == [100.0]
+    assert np.allclose(found, expected, rtol=1e-3)
+    assert "output.weight" in squares.sums
+
+
+def test_imatrix_job_covers_every_expert_it_reached(tmp_path: Path) -> None:
+    model, target = tmp_path / "m.gguf", tmp_path / "i.gguf"
+    quantize_gguf(write_checkpoint("deepseek_v2", tmp_path / "m"), model, recipe_named("f16"))
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    phases: list[Progress] = []
+    result = find_job("imatrix")(
+        {"source": str(model), "target": str(target), "text": str(text), "threads": 1},
+        phases.append,
+    )
+    assert result["tokens"] > 500
+    assert [p.done for p in phases] == sorted(p.done for p in phases)
+    found = read_importance(target)
+    names = {t.name for t in open_view(model).tensors}
+    assert set(found) <= names
+    assert found["blk.1.ffn_up_exps.weight"].shape == (4, 64)
+    assert found["blk.1.ffn_down_shexp.weight"].shape == (64,)
+    weighed = quantize_gguf(
+        model, tmp_path / "q.gguf", recipe_named("q4_0-search"), importance=found
+    )
+    assert weighed.importance
+
+
+def quality(source: Path, target: Path, text: Path) -> dict[str, object]:
+    return find_job("quality")(
+        {
+            "source": str(source),
+            "target": str(target),
+            "texts": {"text": str(text)},
+            "context": 128,
+            "threads": 1,
+        },
+        ignore_progress,
+    )
+
+
+def test_quality_job_tells_a_copy_from_a_quantization(full: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    quantize_gguf(full, tmp_path / "q.gguf", recipe_named("q4_0"))
+    copy, lossy = quality(full, full, text), quality(full, tmp_path / "q.gguf", text)
+    assert copy["kl_mean"]["value"] == 0  # type: ignore[index]
+    assert copy["verdict"] == "faithful"
+    assert lossy["kl_mean"]["value"] > 1e-6  # type: ignore[index]
+    errors = lossy["error_by_role"]
+    assert isinstance(errors, dict)
+    assert 0.05 < errors["attention"] < 0.15
+    assert math.isclose(copy["perplexity"]["value"], lossy["source_perplexity"]["value"])  # type: ignore[index]
+
+
+def test_schemes_job_ranks_blocks_above_tensors(full: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    result = find_job("schemes")(
+        {
+            "source": str(full),
+            "folder": str(tmp_path),
+            "schemes": ["per-tensor", "block-32"],
+            "texts": {"text": str(text)},
+            "context": 128,
+            "threads": 1,
+        },
+        ignore_progress,
+    )
+    tensor, block = (
+        entry["report"]["error_by_role"]["feed_forward"] for entry in result["schemes"]
+    )
+    assert tensor > 1.5 * block
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+@pytest.mark.slow
+def test_starter_at_q4_0_still_answers(starter_gguf: Path, tmp_path: Path) -> None:
+    """Best recipe at the same size loses less than llama.cpp's own, and both stay readable."""
+    full, plain, best = (tmp_path / f"{name}.gguf" for name in ("full", "plain", "best"))
+    quantize_gguf(starter_gguf, full, recipe_named("f16"))
+    quantize_gguf(full, plain, recipe_named("q4_0"))
+    matrix = tmp_path / "i.gguf"
+    find_job("imatrix")({"source": str(full), "target": str(matrix), "threads": 1}, ignore_progress)
+    quantize_gguf(full, best, recipe_named("q4_0-search"), importance=read_importance(matrix))
+    assert best.stat().st_size == plain.stat().st_size
+    text = tmp_path / "text.txt"
+    text.write_text(
+        (Path(__file__).parents[2] / "quant" / "data" / "english.txt").read_text()[:2500]
+    )
+    losses = [quality(full, path, text)["kl_mean"]["value"] for path in (plain, best)]  # type: ignore[index]
+    assert losses[1] < losses[0]
