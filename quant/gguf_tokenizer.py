@@ -134,8 +134,7 @@ def _steps(description: Any) -> Iterator[tuple[str, str]]:
         for inner in description.get("pretokenizers") or ():
             yield from _steps(inner)
         return
-    pattern = description.get("pattern") or {}
-    yield (
-        str(description.get("type")),
-        str(pattern.get("Regex", pattern.get("String", ""))) if isinstance(pattern, dict) else "",
-    )
+    pattern = description.get("pattern")
+    text = str(pattern.get("Regex", "")) if isinstance(pattern, dict) else ""
+    # Some files hold line ends as such, others as escapes; they mean the same.
+    yield str(description.get("type")), text.replace("\r", r"\r").replace("\n", r"\n")

@@ -2,6 +2,9 @@
 
 import ctypes
 import math
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
@@ -13,6 +16,7 @@ from quant.gguf import open_view, quantize_gguf
 from quant.importance import read_importance
 from quant.recipe import QuantRecipe, recipe_named, uniform
 from quant.sources import open_gguf, open_source
+from quant.texts import quality_texts
 from runtime.backends.llama_evaluation import LlamaEvaluator, open_input_squares
 from runtime.evaluation import open_evaluator
 from runtime.jobs import Progress, ignore_progress
@@ -192,3 +196,45 @@ def test_starter_at_q4_0_still_answers(starter_gguf: Path, tmp_path: Path) -> No
     )
     losses = [quality(full, path, text)["kl_mean"]["value"] for path in (plain, best)]  # type: ignore[index]
     assert losses[1] < losses[0]
+
+
+TOOLS = os.environ.get("STILLROOM_LLAMA_TOOLS", "")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TOOLS, reason="STILLROOM_LLAMA_TOOLS names no folder with llama-perplexity")
+def test_figures_agree_with_llama_perplexity(starter_gguf: Path, tmp_path: Path) -> None:
+    """Same text, windows and skip: KL, its 99th percentile, perplexity and top share within 1 %."""
+    full, lossy, base = (tmp_path / name for name in ("full.gguf", "lossy.gguf", "base.kld"))
+    quantize_gguf(starter_gguf, full, recipe_named("f16"))
+    quantize_gguf(full, lossy, recipe_named("q4_0"))
+    text = tmp_path / "text.txt"
+    text.write_text("".join(quality_texts().values()))
+    tool = [str(Path(TOOLS) / "llama-perplexity"), "-c", "512", "-b", "512", "-t", "1"]
+    tool += ["--kl-divergence-base", str(base)]
+    subprocess.run([*tool, "-m", str(full), "-f", str(text)], check=True, capture_output=True)
+    done = subprocess.run(
+        [*tool, "-m", str(lossy), "--kl-divergence"], check=True, capture_output=True, text=True
+    )
+
+    def figure(label: str) -> float:
+        found = re.search(re.escape(label) + r"\s*:\s*([\d.]+)", done.stdout + done.stderr)
+        assert found is not None, label
+        return float(found[1])
+
+    ours = find_job("quality")(
+        {
+            "source": str(full),
+            "target": str(lossy),
+            "texts": {"text": str(text)},
+            "context": 512,
+            "skip": 256,
+            "whole_only": True,
+            "threads": 1,
+        },
+        ignore_progress,
+    )
+    assert ours["kl_mean"]["value"] == pytest.approx(figure("Mean    KLD"), rel=0.01)
+    assert ours["kl_p99"]["value"] == pytest.approx(figure("99.0%   KLD"), rel=0.01)
+    assert ours["perplexity"]["value"] == pytest.approx(figure("Mean PPL(Q)"), rel=0.01)
+    assert 100 * ours["same_top"]["value"] == pytest.approx(figure("Same top p"), rel=0.01)

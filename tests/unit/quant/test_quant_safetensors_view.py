@@ -77,6 +77,16 @@ def test_pre_tokenizers_are_recognised(tmp_path: Path) -> None:
         assert view.metadata["tokenizer.ggml.pre"].value == name
 
 
+def test_line_ends_in_a_pattern_may_be_escaped_or_not(tmp_path: Path) -> None:
+    folder = write_checkpoint("deepseek_llm", tmp_path / "m")
+    data = json.loads((folder / "tokenizer.json").read_text())
+    first = data["pre_tokenizer"]["pretokenizers"][0]
+    assert first["pattern"]["Regex"] == r"[\r\n]"
+    first["pattern"]["Regex"] = "[\r\n]"
+    (folder / "tokenizer.json").write_text(json.dumps(data))
+    assert open_view(folder).metadata["tokenizer.ggml.pre"].value == "deepseek-llm"
+
+
 def edit(path: Path, **changes: Any) -> None:
     data = json.loads(path.read_text())
     for key, value in changes.items():
