@@ -41,6 +41,7 @@ class Console:
     def stream(self, text: str) -> None:
         """Part of a text that arrives in pieces; nothing in JSON form."""
         if not self.as_json:
+            self.end_progress()
             self._out.write(text)
             self._out.flush()
 
@@ -63,6 +64,7 @@ class Console:
     def end_progress(self) -> None:
         if self._line:
             self._err.write("\r" + " " * len(self._line) + "\r")
+            self._err.flush()
             self._line = ""
 
 

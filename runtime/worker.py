@@ -4,6 +4,7 @@ Holds at most one loaded model. Knows the protocol and the order of start-up; en
 through `runtime.backend`, jobs through `runtime.jobtable`. Run as `python -P -m runtime.worker`.
 """
 
+import logging
 import os
 import queue
 import sys
@@ -46,6 +47,7 @@ from runtime.protocol import (
     encode,
 )
 
+LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",  # the onnxruntime wheels ship an uploader that is on by default
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -203,6 +205,7 @@ class Worker:
 def main() -> int:
     """Entry of the worker process. Nothing imported above it loads an engine."""
     os.environ.update(ENVIRONMENT)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     writer = EventWriter(take_over_stdout())
     reader = CommandReader(sys.stdin.buffer)
     writer.write(Hello(PROTOCOL_VERSION, os.getpid()))
