@@ -86,18 +86,36 @@ def _compared(
         )
 
 
+@contextmanager
+def _runnable(path: Path, args: dict[str, Any], on_progress: OnProgress) -> Iterator[Path]:
+    """The path itself, or, of safetensors, a temporary bf16 GGUF that an engine can run."""
+    if path.suffix != ".safetensors" and not any(path.glob("*.safetensors")):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="quality-", dir=args.get("folder")) as folder:
+        full = Path(folder) / "source.gguf"
+        steps = _steps("convert", on_progress)
+        quantize_view(open_view(path), full, RECIPES["bf16"], steps, None, _threads(args))
+        yield full
+
+
 def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """One model against its source.
 
-    args: source, target (GGUF files or ONNX folders); texts: name -> file (default: the bundled
-    set); context, skip, whole_only, threads. Returns QualityReport.to_json(). Raises EngineError,
-    QuantError.
+    args: source, target (GGUF files, ONNX folders or safetensors); texts: name -> file (default:
+    the bundled set); context, skip, whole_only, threads; folder: where a temporary GGUF of a
+    safetensors checkpoint goes. Returns QualityReport.to_json(). Raises EngineError, QuantError.
     """
-    source, target = _path(args, "source"), _path(args, "target")
-    report = _compared(args, source, target, "score", on_progress)
-    if kind_of(source) == kind_of(target) == "gguf":
-        report = replace(report, error_by_role=weight_errors(open_view(source), open_view(target)))
-    return report.to_json()
+    given = _path(args, "source"), _path(args, "target")
+    with (
+        _runnable(given[0], args, on_progress) as source,
+        _runnable(given[1], args, on_progress) as target,
+    ):
+        report = _compared(args, source, target, "score", on_progress)
+        if kind_of(source) == kind_of(target) == "gguf":
+            errors = weight_errors(open_view(source), open_view(target))
+            report = replace(report, error_by_role=errors)
+    return replace(report, source=str(given[0]), target=str(given[1])).to_json()
 
 
 def schemes_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:

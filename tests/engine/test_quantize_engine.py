@@ -159,6 +159,16 @@ def test_quality_job_tells_a_copy_from_a_quantization(full: Path, tmp_path: Path
     assert math.isclose(copy["perplexity"]["value"], lossy["source_perplexity"]["value"])  # type: ignore[index]
 
 
+def test_quality_job_takes_the_official_safetensors_as_source(tmp_path: Path) -> None:
+    folder = write_checkpoint("qwen3", tmp_path / "m")
+    quantize_gguf(folder, tmp_path / "full.gguf", recipe_named("bf16"))
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    report = quality(folder, tmp_path / "full.gguf", text)
+    assert report["source"] == str(folder)
+    assert report["kl_mean"]["value"] == 0  # type: ignore[index]
+
+
 def test_schemes_job_ranks_blocks_above_tensors(full: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(TEXT)
