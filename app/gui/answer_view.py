@@ -152,11 +152,6 @@ class AnswerView(QTextBrowser):
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # the page scrolls, not the message
 
-    def loadResource(self, kind: int, name: QUrl | str) -> object:
-        """Never anything from outside the document."""
-        url = name.toString() if isinstance(name, QUrl) else name
-        return super().loadResource(kind, name) if url.startswith("formula:") else None
-
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:

@@ -24,7 +24,7 @@ from runtime.generation import GenerationRequest, GenerationStats, Message, Samp
 from runtime.jobs import CancelToken, OnProgress
 from runtime.protocol import Streamed
 
-FRAME_MILLISECONDS = 33
+FRAME_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
 
 
 @dataclass(frozen=True)

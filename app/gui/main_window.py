@@ -23,6 +23,7 @@ from app.gui.chat_control import ChatControl, Delta
 from app.gui.chat_page import ChatPage
 from app.gui.conversation_list import ConversationList
 from app.gui.inspector import Inspector
+from app.gui.mathematics import warm_up
 from app.gui.model_control import ModelControl
 from app.gui.models_control import ModelsControl
 from app.gui.models_list import ModelList
@@ -187,8 +188,14 @@ class MainWindow(QMainWindow):
         self.library.refresh()
         devices = self.bridge.call(self.session.devices)
         devices.finished.connect(self.inspector.plan.set_devices)
-        self.bridge.call(self.session.store.backup_if_older)
+        self.bridge.call(self._upkeep)
         self.chat_page.composer.text.setFocus()
+
+    def _upkeep(self) -> None:
+        """What can wait until the window is up; runs in a thread."""
+        self.session.store.backup_if_older()
+        self.session.store.purge()
+        warm_up()
 
     def _choose_first(self) -> None:
         """The model of last time, else the first installed one."""

@@ -1,8 +1,10 @@
 """LaTeX formulas as pictures, drawn offline by ziamath. Knows fonts, sizes and baselines only."""
 
 import logging
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QImage, QPainter
@@ -44,13 +46,11 @@ class FormulaCache:
 
 
 def _draw(source: str, inline: bool, size: float, colour: str, ratio: float) -> Formula | None:
-    import ziamath  # takes 0.3 s: only paid by a window that shows mathematics
-
     if len(source) > MAX_SOURCE or not source.strip():
         return None
-    ziamath.config.svg2 = False  # plain paths: Qt's renderer has no <symbol> before 6.7
+    renderer_library = _renderer_library()
     try:
-        drawn = ziamath.Latex(source, size=size, color=colour, inline=inline, margin=1)
+        drawn = renderer_library.Latex(source, size=size, color=colour, inline=inline, margin=1)
         svg = drawn.svg().encode()
         below = -float(drawn.getyofst())
     except Exception as error:  # the parser raises whatever it stumbles over
@@ -71,6 +71,20 @@ def _draw(source: str, inline: bool, size: float, colour: str, ratio: float) -> 
     image.setDevicePixelRatio(ratio)
     descent = max(box.bottom(), below)
     return Formula(image, box.width(), box.height() - descent, descent)
+
+
+def warm_up() -> None:
+    """Load the renderer, so that the first formula of an answer does not stop the window."""
+    _renderer_library()
+
+
+def _renderer_library() -> Any:
+    """ziamath, imported late: it takes 0.3 s, only paid by a window that shows mathematics."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it reads its fonts in an old way
+        import ziamath
+    ziamath.config.svg2 = False  # plain paths: Qt's renderer has no <symbol> before 6.7
+    return ziamath
 
 
 def on_axis(formula: Formula, x_height: float) -> Formula:
