@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -44,9 +45,9 @@ print(json.dumps(find_job(sys.argv[1])(json.loads(sys.argv[2]), ignore_progress)
 """
 
 
-def run_job(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """One job in a process of its own, as the product runs it."""
-    command = [sys.executable, "-c", _JOB, name, json.dumps(arguments)]
+def run_job(wrap: list[str], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One job in a process of its own, as the product runs it, behind the command `wrap`."""
+    command = [*wrap, sys.executable, "-c", _JOB, name, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"{name} {arguments}: {done.stderr[-2000:]}")
@@ -64,19 +65,21 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def measure_starter(source: Path, folder: Path, threads: int) -> list[dict[str, Any]]:
+def measure_starter(
+    source: Path, folder: Path, threads: int, wrap: list[str]
+) -> list[dict[str, Any]]:
     full, matrix = folder / "full.gguf", folder / "imatrix.gguf"
-    run_job("quantize_gguf", {"source": str(source), "target": str(full), "recipe": "f16"})
-    run_job("imatrix", {"source": str(full), "target": str(matrix), "threads": threads})
+    run_job(wrap, "quantize_gguf", {"source": str(source), "target": str(full), "recipe": "f16"})
+    run_job(wrap, "imatrix", {"source": str(full), "target": str(matrix), "threads": threads})
     rows = []
     for recipe, weighted in STARTER_RECIPES:
         target = folder / "candidate.gguf"
         arguments = {"source": str(full), "target": str(target), "recipe": recipe}
         if weighted:
             arguments["imatrix"] = str(matrix)
-        row = summary(run_job("quantize_gguf", arguments))
+        row = summary(run_job(wrap, "quantize_gguf", arguments))
         quality = run_job(
-            "quality", {"source": str(full), "target": str(target), "threads": threads}
+            wrap, "quality", {"source": str(full), "target": str(target), "threads": threads}
         )
         for key in ("kl_mean", "kl_p99", "same_top", "source_perplexity", "perplexity", "verdict"):
             row[key] = quality[key]
@@ -131,18 +134,37 @@ def write_shape(shape: dict[str, Any], folder: Path) -> None:
     write_tokenizer("qwen2", folder)
 
 
-def measure_shape(name: str, recipes: list[str], folder: Path) -> list[dict[str, Any]]:
+def measure_shape(
+    name: str, recipes: list[str], folder: Path, wrap: list[str]
+) -> list[dict[str, Any]]:
     checkpoint = folder / "checkpoint"
     write_shape(SHAPES[name], checkpoint)
     rows = []
     for recipe in recipes:
         target = folder / "target.gguf"
         arguments = {"source": str(checkpoint), "target": str(target), "recipe": recipe}
-        row = {"shape": name, **summary(run_job("quantize_gguf", arguments))}
+        row = {"shape": name, **summary(run_job(wrap, "quantize_gguf", arguments))}
         rows.append(row)
         target.unlink()
         print(name, json.dumps(row), flush=True)
     return rows
+
+
+def as_table(rows: list[dict[str, Any]]) -> str:
+    """The figures a person reads first, one line a recipe."""
+    lines = [
+        "recipe               imatrix  seconds  anon MB  bits/w  KL mean [95 %]          p99    top"
+    ]
+    for row in rows:
+        line = f"{row['recipe']:20s} {'yes' if row['importance'] else 'no':7s}"
+        line += f" {row['seconds']:8.1f} {row['peak_anonymous'] / 1e6:8.0f}"
+        line += f" {row['bits_per_weight']:7.3f}"
+        if "kl_mean" in row:
+            kl = row["kl_mean"]
+            line += f"  {kl['value']:.4f} [{kl['low']:.4f}, {kl['high']:.4f}]"
+            line += f"  {row['kl_p99']['value']:.3f}  {row['same_top']['value']:.3f}"
+        lines.append(f"{line}  {row.get('shape', '')}".rstrip())
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -152,17 +174,20 @@ def main() -> None:
     parser.add_argument("--recipes", default="q4_0,q4_0-search")
     parser.add_argument("--threads", type=int, default=1, help="for scoring")
     parser.add_argument("--folder", type=Path, help="where temporary files go")
+    parser.add_argument("--wrap", default="", help="command put before each job, such as nice")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    wrap = shlex.split(options.wrap)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         if options.starter:
-            rows += measure_starter(options.starter, Path(temporary), options.threads)
+            rows += measure_starter(options.starter, Path(temporary), options.threads, wrap)
         if options.shape:
-            rows += measure_shape(options.shape, options.recipes.split(","), Path(temporary))
+            rows += measure_shape(options.shape, options.recipes.split(","), Path(temporary), wrap)
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
     if options.out:
         options.out.write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n")
+        options.out.with_suffix(".txt").write_text(as_table(rows))
 
 
 if __name__ == "__main__":
