@@ -7,7 +7,6 @@ one JSON document goes to stdout. Knows no engine and no widget.
 import argparse
 import dataclasses
 import logging
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -29,8 +28,6 @@ from quant.errors import QuantError
 from runtime.errors import EngineError
 from runtime.jobs import Cancelled
 from runtime.plan import EngineName, KvCacheType, Policy
-
-logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -128,9 +125,6 @@ def main(arguments: Sequence[str]) -> int:
         return _failed(error, console)
     except KeyboardInterrupt:
         return _failed(Cancelled(), console)
-    except Exception as error:  # a fault of ours: the log has the traceback
-        logger.exception("command %s failed", args.command)
-        return _failed(error, console)
     except Exception as error:  # a fault of ours: the log has the traceback
         logger.exception("command %s failed", args.command)
         return _failed(error, console)
