@@ -12,6 +12,7 @@ from typing import Any
 
 import gguf
 from gguf.constants import GGML_QUANT_VERSION, ExpertGatingFuncType, RopeScalingType
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from quant.errors import CorruptCheckpoint
 from quant.gguf_tokenizer import add_tokenizer
@@ -28,7 +29,7 @@ def build_metadata(
     """All metadata of the file to be. Raises CorruptCheckpoint, UnsupportedFormat."""
     folder = source.path if source.path.is_dir() else source.path.parent
     writer = gguf.GGUFWriter(path=None, arch=architecture)
-    _guarded(folder, "config.json", lambda: _add_origin(writer, folder, tensors))
+    _guarded(folder, "README.md", lambda: _add_origin(writer, folder, tensors))
     _guarded(folder, "config.json", lambda: _add_hyperparameters(writer, architecture, config))
     writer.add_file_type(int(gguf.LlamaFileType.MOSTLY_BF16))
     if architecture == "llama":
@@ -71,6 +72,8 @@ def _guarded(folder: Path, name: str, work: Callable[[], None]) -> None:
         AttributeError,
         ArithmeticError,
         struct.error,
+        RecursionError,
+        YAMLError,
     ) as error:
         raise _impossible(folder / name, error) from error
 

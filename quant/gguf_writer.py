@@ -80,7 +80,9 @@ def encode_value(value: GgufValue) -> bytes:
 
 def _encode_item(kind: int, item: Any) -> bytes:
     if kind == GGUFValueType.STRING:
-        text = item if isinstance(item, bytes) else str(item).encode("utf-8")
+        if not isinstance(item, str | bytes):
+            raise TypeError(f"{type(item).__name__} where a string belongs")
+        text = item if isinstance(item, bytes) else item.encode("utf-8")
         return struct.pack("<Q", len(text)) + text
     return struct.pack(_SCALARS[kind], item)
 

@@ -11,7 +11,7 @@ exp of the mean negative log-likelihood of the text's own next tokens.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -155,6 +155,12 @@ def compare(
                 on_tokens(done, total, name)
                 scores.setdefault(name, []).append(part)
     per_text = {name: _Scores.joined(parts) for name, parts in scores.items()}
+    report = _summary(per_text, names)
+    seconds = time.monotonic() - started
+    return replace(report, error_by_role=dict(error_by_role or {}), seconds=seconds)
+
+
+def _summary(per_text: Mapping[str, _Scores], names: tuple[str, str]) -> QualityReport:
     everything = _Scores.joined(list(per_text.values()))
     kl, same = _mean(everything.kl), _mean(everything.same)
     return QualityReport(
@@ -169,8 +175,6 @@ def compare(
         same_top=Estimate(same.value, max(same.low, 0.0), min(same.high, 1.0)),
         verdict=verdict_of(kl.value, same.value),
         texts=tuple(_text(name, part) for name, part in per_text.items()),
-        error_by_role=dict(error_by_role or {}),
-        seconds=time.monotonic() - started,
     )
 
 

@@ -138,11 +138,7 @@ def _named() -> dict[str, QuantRecipe]:
         QuantRecipe("q4_0-search", uniform("Q4_0"), method="search"),
         QuantRecipe("q4_0-q8head", {**uniform("Q4_0"), TensorRole.LM_HEAD: "Q8_0"}),
         QuantRecipe("q4_1", uniform("Q4_1")),
-        QuantRecipe(
-            "q4_k_m",
-            {**uniform("Q4_K"), TensorRole.LM_HEAD: "Q6_K"},
-            overrides=q4_k_m,
-        ),
+        QuantRecipe("q4_k_m", {**uniform("Q4_K"), TensorRole.LM_HEAD: "Q6_K"}, overrides=q4_k_m),
         QuantRecipe("q5_k", uniform("Q5_K")),
         QuantRecipe("q6_k", uniform("Q6_K")),
         QuantRecipe("q8_0", uniform("Q8_0")),

@@ -5,16 +5,21 @@ whole. Knows arguments and progress; the work is done in `quant` and `runtime.ev
 """
 
 import os
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from quant.gguf import quantize_gguf
 from quant.importance import read_importance
 from quant.recipe import QuantRecipe, recipe_from_json, recipe_named
 from runtime.errors import InvalidRequest
 from runtime.jobs import OnProgress, Progress
+from runtime.measure_quality import imatrix_job, runnable
 
 _REPORT_SECONDS = 0.1
 
@@ -71,16 +76,34 @@ def _quantize(args: dict[str, Any], on_progress: OnProgress, default: str) -> di
     source, target = _path(args, "source"), _path(args, "target")
     recipe = _recipe(args.get("recipe"), default)
     importance = read_importance(Path(args["imatrix"])) if args.get("imatrix") else None
+    if importance is None and args.get("calibrate"):
+        importance = _calibrated(args, source, target, on_progress)
     progress = _TensorProgress("quantize", on_progress)
     report = quantize_gguf(source, target, recipe, progress, importance, _threads(args))
     return replace(report, peak_anonymous=progress.peak_anonymous).to_json()
+
+
+def _calibrated(
+    args: dict[str, Any], source: Path, target: Path, on_progress: OnProgress
+) -> dict[str, npt.NDArray[np.float32]]:
+    """The source's importance matrix over the text `calibrate` names (True: the bundled one)."""
+    text = args["calibrate"] if isinstance(args["calibrate"], str) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="calibrate-", dir=target.parent) as folder,
+        runnable(source, {**args, "folder": folder}, on_progress) as model,
+    ):
+        matrix = Path(folder) / "imatrix.gguf"
+        job = {"source": str(model), "target": str(matrix), "text": text}
+        imatrix_job({**job, "threads": _threads(args)}, on_progress)
+        return read_importance(matrix)
 
 
 def quantize_gguf_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """A checkpoint (GGUF or safetensors) to a GGUF file.
 
     args: source, target; recipe: a name of quant.recipe.RECIPES or a recipe as JSON (default
-    q4_0); imatrix: path or None; threads. Returns QuantReport.to_json(). Raises QuantError.
+    q4_0); imatrix: path or None; calibrate: a text file or True to compute an importance matrix
+    first; threads. Returns QuantReport.to_json(). Raises QuantError.
     """
     return _quantize(args, on_progress, "q4_0")
 

@@ -87,7 +87,7 @@ def _compared(
 
 
 @contextmanager
-def _runnable(path: Path, args: dict[str, Any], on_progress: OnProgress) -> Iterator[Path]:
+def runnable(path: Path, args: dict[str, Any], on_progress: OnProgress) -> Iterator[Path]:
     """The path itself, or, of safetensors, a temporary bf16 GGUF that an engine can run."""
     if path.suffix != ".safetensors" and not any(path.glob("*.safetensors")):
         yield path
@@ -108,8 +108,8 @@ def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     """
     given = _path(args, "source"), _path(args, "target")
     with (
-        _runnable(given[0], args, on_progress) as source,
-        _runnable(given[1], args, on_progress) as target,
+        runnable(given[0], args, on_progress) as source,
+        runnable(given[1], args, on_progress) as target,
     ):
         report = _compared(args, source, target, "score", on_progress)
         if kind_of(source) == kind_of(target) == "gguf":

@@ -132,6 +132,21 @@ def test_imatrix_job_covers_every_expert_it_reached(tmp_path: Path) -> None:
     assert weighed.importance
 
 
+def test_quantize_job_calibrates_by_itself(full: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    target = tmp_path / "q.gguf"
+    arguments = {"source": str(full), "target": str(target), "recipe": "q4_0-search", "threads": 1}
+    phases: list[str] = []
+    report = find_job("quantize_gguf")(
+        {**arguments, "calibrate": str(text)}, lambda progress: phases.append(progress.phase)
+    )
+    assert report["importance"]
+    assert report["peak_anonymous"] > 0
+    assert list(dict.fromkeys(phases)) == ["calibrate", "quantize"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["q.gguf", "text.txt"]
+
+
 def quality(source: Path, target: Path, text: Path) -> dict[str, object]:
     return find_job("quality")(
         {

@@ -144,6 +144,36 @@ def test_tokenizer_with_impossible_ids_is_refused(tmp_path: Path) -> None:
     assert caught.value.facts["path"].endswith("tokenizer.json")
 
 
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n"
+    for before, name in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "name: [unclosed",
+        "language: [en, [fr, [de]]]",
+        LAUGHS + "language: [en, *j]",
+        LAUGHS + "license: *j",
+    ],
+)
+def test_hostile_model_card_is_refused_in_no_time(card: str, tmp_path: Path) -> None:
+    folder = write_checkpoint("qwen2", tmp_path / "m")
+    (folder / "README.md").write_text(f"---\n{card}\n---\nA model.\n")
+    with pytest.raises(CorruptCheckpoint):
+        open_view(folder)
+
+
+def test_model_card_gives_licence_and_languages(tmp_path: Path) -> None:
+    folder = write_checkpoint("qwen2", tmp_path / "m")
+    (folder / "README.md").write_text("---\nlicense: mit\nlanguage: [en, zh]\n---\n")
+    metadata = open_view(folder).metadata
+    assert metadata["general.license"].value == "mit"
+    assert metadata["general.languages"].value == ["en", "zh"]
+
+
 def test_the_configs_are_what_the_names_say() -> None:
     assert config_of("deepseek_v3")["quantization_config"]["quant_method"] == "fp8"
     assert config_of("llama3")["rope_scaling"]["rope_type"] == "llama3"
