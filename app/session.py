@@ -5,6 +5,7 @@ block and are meant for worker threads; callbacks run on the calling thread. Kno
 words nothing.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import msgspec
 
 from app.acquisition import HUB_PREFIX, Acquisition
 from app.catalog import CatalogEntry, load_catalog
-from app.errors import AlreadyInstalled, UnknownModel
+from app.errors import AlreadyInstalled, AppError, UnknownModel
 from app.fetch import request_for
 from app.learning import Learning, default_learning
 from app.library import InstalledModel, Library, safe_name
@@ -32,7 +33,7 @@ from runtime.bandwidth import BandwidthProfile
 from runtime.chat import ChatProfile, detect_profile
 from runtime.client import Worker, run_job
 from runtime.devices import Device
-from runtime.errors import InvalidRequest, UnsupportedModel
+from runtime.errors import EngineError, InvalidRequest, UnsupportedModel
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.modelfile import ModelInfo
@@ -40,6 +41,8 @@ from runtime.placement import plan as make_plan
 from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy
 from runtime.protocol import Streamed
 from runtime.shape import weight_bytes
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
 DEVICES_FRESH_SECONDS = 5.0
@@ -297,8 +300,18 @@ class Session:
             stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
             self._contexts.grew(stats)
             self.store.add_run(_run_record(loaded, stats))
-            self.learning.learn(self.plan_model(loaded.target.name), loaded.plan, stats)
+            self._learn(loaded, stats)
             return stats
+
+    def _learn(self, loaded: LoadedModel, stats: GenerationStats) -> None:
+        """Compare the promise with what happened. A file that is no longer there, or cannot be
+        inspected, teaches nothing; the answer stands."""
+        try:
+            model = self.plan_model(loaded.target.name)
+        except (AppError, EngineError) as error:
+            logger.info("nothing learnt from this run: %s", error)
+            return
+        self.learning.learn(model, loaded.plan, stats)
 
     def _restart(
         self, loaded: LoadedModel, on_progress: OnProgress, cancel: CancelToken | None
