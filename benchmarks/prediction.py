@@ -146,6 +146,8 @@ def measure(arguments: argparse.Namespace) -> None:
     done = {run["key"] for run in read_runs(results)}
     threads = [int(count) for count in arguments.threads.split(",")]
     for subject in GPU_SUBJECTS if arguments.gpu else SUBJECTS:
+        if arguments.only and subject.name not in arguments.only.split(","):
+            continue
         if arguments.gpu:
             placements = list(gpu_placements(subject, arguments.gpu, threads[-1]))
         else:
@@ -374,6 +376,7 @@ def main() -> None:
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--gpu", default="")
+    parser.add_argument("--only", default="", help="names of models, separated by commas")
     parser.add_argument(
         "--quiet-cores",
         type=float,

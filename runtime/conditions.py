@@ -1,0 +1,174 @@
+"""The conditions a run took place in: other load, page faults, swapping, clocks, limits.
+
+Samples the operating system while a process works; knows no model and judges nothing.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+INTERVAL_SECONDS = 0.25
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Means and sums over one run. Shares are 0..1; None means the system does not tell."""
+
+    seconds: float
+    cores: int
+    other_load_cores: float  # what other processes kept busy, in cores
+    own_cores: float  # what the process itself kept busy
+    major_faults: int  # pages that had to come from disk
+    blocked_seconds: float | None  # waiting for those pages
+    swap_in_bytes: int
+    memory_limit_share: float | None  # control group's use of its own limit, at the highest
+    throttled_share: float | None  # time a CPU quota stopped the process
+    clock_share: float | None  # mean clock over the highest this processor reports
+    on_battery: bool | None
+    free_memory: int  # bytes available at the lowest
+
+
+@dataclass(frozen=True)
+class Counters:
+    """One reading of everything that only grows."""
+
+    at: float
+    busy: float
+    own: float
+    major_faults: int
+    blocked: float | None
+    swap_in: int
+    throttled: float | None
+
+
+class ConditionsSampler:
+    """Watches one process from a thread of its own between `start` and `stop`."""
+
+    def __init__(self, pid: int, read: Callable[[int], Counters] | None = None) -> None:
+        self._pid = pid
+        self._read = read or read_counters
+        self._stopped = threading.Event()
+        self._clocks: list[float] = []
+        self._free: list[int] = []
+        self._limits: list[float] = []
+        self._thread: threading.Thread | None = None
+        self._first: Counters | None = None
+
+    def start(self) -> None:
+        self._first = self._read(self._pid)
+        self._thread = threading.Thread(target=self._watch, name="conditions", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> Conditions:
+        """End the watch and sum it up. Call once, after `start`."""
+        self._stopped.set()
+        assert self._thread is not None
+        assert self._first is not None
+        self._thread.join()
+        self._sample()
+        return self._sum(self._first, self._read(self._pid))
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(INTERVAL_SECONDS):
+            self._sample()
+
+    def _sample(self) -> None:
+        clock = clock_share()
+        if clock is not None:
+            self._clocks.append(clock)
+        limit = memory_limit_share()
+        if limit is not None:
+            self._limits.append(limit)
+        self._free.append(psutil.virtual_memory().available)
+
+    def _sum(self, first: Counters, last: Counters) -> Conditions:
+        seconds = max(last.at - first.at, 1e-6)
+        own = last.own - first.own
+        throttled = None
+        if first.throttled is not None and last.throttled is not None:
+            throttled = min(1.0, (last.throttled - first.throttled) / seconds)
+        blocked = None
+        if first.blocked is not None and last.blocked is not None:
+            blocked = last.blocked - first.blocked
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+        return Conditions(
+            seconds=seconds,
+            cores=psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
+            other_load_cores=max(0.0, (last.busy - first.busy - own) / seconds),
+            own_cores=own / seconds,
+            major_faults=last.major_faults - first.major_faults,
+            blocked_seconds=blocked,
+            swap_in_bytes=last.swap_in - first.swap_in,
+            memory_limit_share=max(self._limits) if self._limits else None,
+            throttled_share=throttled,
+            clock_share=sum(self._clocks) / len(self._clocks) if self._clocks else None,
+            on_battery=None if battery is None else not battery.power_plugged,
+            free_memory=min(self._free),
+        )
+
+
+def read_counters(pid: int) -> Counters:
+    """The counters now; those of a process that has ended read as zero."""
+    times = psutil.cpu_times()
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - guests
+    own, faults, blocked = 0.0, 0, None
+    with contextlib.suppress(psutil.Error):
+        used = psutil.Process(pid).cpu_times()
+        own = used.user + used.system
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # proc(5): majflt is field 12, delayacct_blkio_ticks field 42; the list starts at field 3.
+        faults = int(fields[9])
+        blocked = _block_delay(int(fields[39]))
+    return Counters(
+        time.monotonic(), busy, own, faults, blocked, int(psutil.swap_memory().sin), _throttled()
+    )
+
+
+def _block_delay(ticks: int) -> float | None:
+    """Seconds of waiting for disk; the kernel counts them only when delay accounting is on."""
+    with contextlib.suppress(OSError):
+        if Path("/proc/sys/kernel/task_delayacct").read_text().strip() == "1":
+            return ticks / 100
+    return None
+
+
+def _throttled(root: Path = CGROUP_ROOT) -> float | None:
+    """Seconds this control group was held back by its CPU quota so far."""
+    for path, unit in ((root / "cpu.stat", 1e-6), (root / "cpu" / "cpu.stat", 1e-9)):
+        with contextlib.suppress(OSError, ValueError):
+            for line in path.read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name in ("throttled_usec", "throttled_time"):
+                    return int(value) * unit
+    return None
+
+
+def memory_limit_share(root: Path = CGROUP_ROOT) -> float | None:
+    """Use of the control group's memory limit, 0..1; None without a limit."""
+    pairs = (
+        (root / "memory.current", root / "memory.max"),
+        (root / "memory" / "memory.usage_in_bytes", root / "memory" / "memory.limit_in_bytes"),
+    )
+    for used, limit in pairs:
+        with contextlib.suppress(OSError, ValueError):
+            most = int(limit.read_text())
+            if most < psutil.virtual_memory().total:
+                return int(used.read_text()) / most
+    return None
+
+
+def clock_share() -> float | None:
+    """Current over highest processor clock; None where the system does not say."""
+    with contextlib.suppress(OSError, NotImplementedError, AttributeError):
+        frequency = psutil.cpu_freq()
+        if frequency and frequency.max:
+            return float(frequency.current / frequency.max)
+    return None

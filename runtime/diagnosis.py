@@ -1,0 +1,181 @@
+"""Why was a run slow? Causes found by measurement, each with the share of the slowdown it explains.
+
+Compares what was predicted under the planned conditions with what the run met. Knows what each
+condition costs; takes no samples and words nothing.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtime.bandwidth import BandwidthProfile
+from runtime.conditions import Conditions
+from runtime.plan import Placement, PlanModel
+from runtime.speed import SpeedModel
+
+DISK_PAGE_SECONDS = 120e-6  # one page fault served from a solid-state disk
+BUSY_FACTOR = 2.4  # loss per over-committed core and thread: barriers wait for the slowest
+NOTICEABLE = 1.03  # factors below this are not named
+FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
+SINGLE_CHANNEL = 22e9  # bytes per second that one channel of current memory can deliver
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause: a code, the factor it slows down by, its share of the whole slowdown (0..1)."""
+
+    code: str
+    factor: float
+    share: float
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Causes by weight, and the share (0..1) they leave open. `slowdown` is planned / measured."""
+
+    slowdown: float
+    causes: tuple[Cause, ...]
+    unexplained: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run was and did.
+
+    `depth` is its mean number of cached tokens, `n_threads` what it really used, `device` where its
+    blocks really ran, `planned_tps` the plan's figure.
+    """
+
+    model: PlanModel
+    placement: Placement
+    planned_tps: float
+    measured_tps: float
+    depth: float
+    n_threads: int
+    device: str = ""
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+
+
+def diagnose(run: Run, conditions: Conditions, speed: SpeedModel) -> Diagnosis:
+    """The causes of a run's slowness, heaviest first; none when it was as fast as planned."""
+    slowdown = run.planned_tps / run.measured_tps
+    factors = [found for found in _factors(run, conditions, speed) if found[1] > NOTICEABLE]
+    factors.sort(key=lambda found: found[1], reverse=True)
+    whole = math.log(max(slowdown, 1.0))
+    explained = sum(math.log(factor) for _, factor, _ in factors)
+    # Estimates may add up to more than happened: then they share what did.
+    scale = max(whole, explained)
+    if scale <= 0:
+        return Diagnosis(slowdown, (), 0.0)
+    causes = tuple(
+        Cause(code, factor, math.log(factor) / scale, facts) for code, factor, facts in factors
+    )
+    return Diagnosis(slowdown, causes, max(0.0, 1 - explained / scale))
+
+
+_Factor = tuple[str, float, dict[str, Any]]
+
+
+def _factors(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
+    yield from _wrong_device(run, speed)
+    yield from _waiting_for_memory(conditions)
+    yield from _load(run, conditions)
+    yield from _threads(run, conditions, speed)
+    yield from _depth(run, speed)
+    yield from _clock(conditions)
+    yield from _speculation(run)
+    yield from _channels(speed.profile)
+
+
+def _load(run: Run, conditions: Conditions) -> Iterator[_Factor]:
+    if conditions.throttled_share:
+        factor = 1 / max(0.05, 1 - conditions.throttled_share)
+        yield "cpu_quota", factor, {"throttled_share": conditions.throttled_share}
+    wanted = run.placement.n_threads
+    short = conditions.other_load_cores + wanted - conditions.cores
+    if short > 0.1 and conditions.other_load_cores > 0.1:
+        facts = {"other_load_cores": conditions.other_load_cores, "cores": conditions.cores}
+        yield "other_load", 1 + BUSY_FACTOR * short / wanted, facts
+
+
+def _threads(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
+    """Fewer threads than would be best here, unless other load is what held them back."""
+    best = conditions.cores
+    if run.n_threads >= best or conditions.other_load_cores > 0.3:
+        return
+    rates = {
+        count: speed.decode_tps(
+            run.model, replace(run.placement, n_threads=count), round(run.depth)
+        ).median
+        for count in (run.n_threads, best)
+    }
+    facts = {"n_threads": run.n_threads, "best": best}
+    yield "few_threads", rates[best] / rates[run.n_threads], facts
+
+
+def _depth(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
+    now = speed.decode_tps(run.model, run.placement, round(run.depth)).median
+    empty = speed.decode_tps(run.model, run.placement, 0).median
+    yield "long_context", empty / now, {"depth": round(run.depth)}
+
+
+def _waiting_for_memory(conditions: Conditions) -> Iterator[_Factor]:
+    blocked = conditions.blocked_seconds
+    if blocked is None:
+        blocked = conditions.major_faults * DISK_PAGE_SECONDS
+    share = min(0.97, blocked / conditions.seconds)
+    facts: dict[str, Any] = {"major_faults": conditions.major_faults, "seconds": blocked}
+    factor = 1 / (1 - share)
+    if conditions.swap_in_bytes > 0:
+        yield "swapping", factor, {**facts, "swap_in_bytes": conditions.swap_in_bytes}
+    elif (conditions.memory_limit_share or 0.0) >= FULL_LIMIT:
+        yield "memory_limit", factor, {**facts, "used_share": conditions.memory_limit_share}
+    else:
+        yield "cold_file", factor, facts
+
+
+def _clock(conditions: Conditions) -> Iterator[_Factor]:
+    if conditions.clock_share is not None and conditions.clock_share < 0.85:
+        code = "battery_clock" if conditions.on_battery else "low_clock"
+        yield code, 1 / max(0.1, conditions.clock_share), {"clock_share": conditions.clock_share}
+
+
+def _wrong_device(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
+    planned = run.placement.layers[-1].device
+    if not run.device or run.device == planned:
+        return
+    layers = tuple(replace(part, device=run.device) for part in run.placement.layers)
+    actual = replace(run.placement, layers=layers, lm_head_device=run.device)
+    facts = {"planned": planned, "actual": run.device}
+    factor = 4.0
+    if speed.knows(actual) and speed.knows(run.placement):
+        rates = [
+            speed.decode_tps(run.model, placement, round(run.depth)).median
+            for placement in (run.placement, actual)
+        ]
+        factor = rates[0] / rates[1]
+    yield "wrong_device", factor, facts
+
+
+def _speculation(run: Run) -> Iterator[_Factor]:
+    """Guesses that are not taken cost their evaluation: about a tenth of a step each, batched."""
+    if run.draft_tokens < 20:
+        return
+    acceptance = run.accepted_tokens / run.draft_tokens
+    if acceptance < 0.3:
+        wasted = run.draft_tokens - run.accepted_tokens
+        factor = 1 + 0.1 * wasted / max(1, run.accepted_tokens + wasted / 4)
+        yield "low_acceptance", factor, {"acceptance": acceptance}
+
+
+def _channels(profile: BandwidthProfile) -> Iterator[_Factor]:
+    """All threads together read little more than one: the memory itself is the limit."""
+    host = profile.device("cpu")
+    if host is None or len(host.plain) < 2:
+        return
+    one, most = (curve.points[-1].bytes_per_second for curve in (host.plain[0], host.plain[-1]))
+    if most < SINGLE_CHANNEL and most < 1.25 * one:
+        yield "single_channel_suspected", 1.04, {"bytes_per_second": most}

@@ -1,0 +1,216 @@
+"""Plans: which placement is chosen, why, and what is offered when nothing fits."""
+
+from dataclasses import replace
+
+import pytest
+import shapes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.cores import available_cores, cgroup_cores
+from runtime.devices import Device
+from runtime.errors import BackendUnavailable, DeviceUnavailable, DoesNotFit, InvalidRequest
+from runtime.placement import default_context, plan
+from runtime.plan import Interval, PlanModel, PlanRequest, SpeedEstimate
+from runtime.shape import weight_bytes
+
+GIB = 2**30
+HOST = Device("cpu", "CPU", "CPU", "host", 24 * GIB, 20 * GIB, cores=2, threads=2)
+GPU = Device("cuda0", "GPU", "CUDA", "gpu", 24 * GIB, 20 * GIB)
+
+
+def model(shape=shapes.R1_QWEN_7B, **more):
+    return PlanModel(shape, weight_bytes(shape, "Q4_0"), block_format="Q4_0", **more)
+
+
+class Speeds:
+    """Predicts from a table: tokens per second by (device of the blocks, device of the head)."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def predict(self, model, placement):
+        tps = self.table[placement.layers[-1].device, placement.lm_head_device]
+        figure = Interval(tps * 0.9, tps, tps * 1.1)
+        return SpeedEstimate(figure, figure, {0: figure}, "bandwidth")
+
+
+def codes(result):
+    return {reason.code for reason in result.reasons}
+
+
+def test_cpu_alone():
+    result = plan(model(), [HOST])
+    assert result.fits == "fits"
+    assert [(r.device, r.first, r.last) for r in result.placement.layers] == [("cpu", 0, 27)]
+    assert result.placement.lm_head_device == "cpu"
+    assert result.placement.n_ctx == 8192
+    assert "context_default" in codes(result)
+
+
+def test_reasoning_models_get_a_longer_context():
+    assert plan(model(reasoning=True), [HOST]).placement.n_ctx == 16384
+
+
+def test_context_never_beyond_the_models():
+    assert plan(model(shapes.DEEPSEEK_LLM_7B), [HOST]).placement.n_ctx == 4096
+
+
+def test_context_shrinks_to_what_fits():
+    short = replace(HOST, memory_free=weight_bytes(shapes.R1_QWEN_7B, "Q4_0").total + 900_000_000)
+    result = plan(model(reasoning=True), [short])
+    assert result.placement.n_ctx < 16384
+    assert "context_limited_by_memory" in codes(result)
+    wanted = default_context(model(reasoning=True), [short], PlanRequest())
+    assert result.placement.n_ctx == wanted
+
+
+def test_free_memory_counts_not_total():
+    with pytest.raises(DoesNotFit):
+        plan(model(), [replace(HOST, memory_free=2 * GIB)])
+
+
+def test_refusal_names_the_nearest_plan_that_fits():
+    need = plan(model(), [HOST], PlanRequest(n_ctx=32768)).memory.total
+    short = replace(HOST, memory_free=need - 600_000_000)
+    with pytest.raises(DoesNotFit) as refused:
+        plan(model(), [short], PlanRequest(n_ctx=32768))
+    facts = refused.value.facts
+    assert facts["needed"] == need
+    assert facts["available"] == short.memory_free
+    suggestion = facts["suggestion"]
+    assert suggestion["n_ctx"] == 32768
+    assert suggestion["kv_type"] == "q8_0"
+    taken = plan(model(), [short], PlanRequest(n_ctx=32768, kv_type="q8_0"))
+    assert taken.memory.total == suggestion["needed"]
+
+
+def test_nothing_fits_at_all():
+    with pytest.raises(DoesNotFit) as refused:
+        plan(model(shapes.DEEPSEEK_V3), [HOST, GPU])
+    assert refused.value.facts["suggestion"] is None
+
+
+def test_gpu_takes_everything_when_it_is_fastest():
+    speeds = Speeds({("cpu", "cpu"): 10, ("cuda0", "cuda0"): 100, ("cuda0", "cpu"): 30})
+    result = plan(model(), [HOST, GPU], speed=speeds)
+    assert result.placement.lm_head_device == "cuda0"
+    assert "fastest_predicted" in codes(result)
+    figures = [a.decode_tps.median for a in result.alternatives if a.decode_tps]
+    assert max(figures) < 100
+    assert 10 in figures
+
+
+def test_split_is_taken_when_it_is_faster():
+    speeds = Speeds({("cpu", "cpu"): 10, ("cuda0", "cuda0"): 29, ("cuda0", "cpu"): 30})
+    assert plan(model(), [HOST, GPU], speed=speeds).placement.lm_head_device == "cpu"
+
+
+def test_split_policy_keeps_the_head_on_the_cpu():
+    result = plan(model(), [HOST, GPU], PlanRequest(policy="split", device="cuda0"))
+    assert result.placement.lm_head_device == "cpu"
+    assert {part.device for part in result.placement.layers} == {"cuda0"}
+
+
+def test_short_gpu_memory_means_partial_offload():
+    small = replace(GPU, memory_free=3 * GIB)
+    result = plan(model(), [HOST, small])
+    devices = [part.device for part in result.placement.layers]
+    assert devices == ["cpu", "cuda0"]
+    assert "partial_offload" in codes(result)
+    gpu = next(d for d in result.memory.devices if d.device == "cuda0")
+    assert gpu.total <= small.memory_free
+    assert any(a.reason.code == "does_not_fit" for a in result.alternatives)
+
+
+def test_full_policy_that_does_not_fit_suggests_fewer_blocks():
+    small = replace(GPU, memory_free=3 * GIB)
+    with pytest.raises(DoesNotFit) as refused:
+        plan(model(), [HOST, small], PlanRequest(policy="full", device="cuda0", n_ctx=4096))
+    suggestion = refused.value.facts["suggestion"]
+    assert suggestion["policy"] == "auto"
+    assert 0 < suggestion["blocks_off_cpu"] < 28
+
+
+def test_two_gpus_share_the_blocks():
+    other = replace(GPU, id="cuda1", memory_free=3 * GIB)
+    first = replace(GPU, memory_free=3 * GIB)
+    labels = {
+        tuple(part.device for part in a.placement.layers)
+        for a in plan(model(), [HOST, first, other]).alternatives
+    }
+    chosen = tuple(p.device for p in plan(model(), [HOST, first, other]).placement.layers)
+    assert ("cuda0", "cuda1") in labels | {chosen}
+
+
+def test_integrated_gpu_shares_the_hosts_memory():
+    shared = replace(GPU, integrated=True, memory_free=6 * GIB)
+    host = replace(HOST, memory_free=6 * GIB)
+    result = plan(model(), [host, shared], PlanRequest(device="cuda0", n_ctx=2048))
+    assert result.memory.total <= host.memory_free
+
+
+def test_unusable_devices_are_left_out_with_the_reason():
+    broken = replace(GPU, unavailable_reason="driver_too_old")
+    result = plan(model(), [HOST, broken])
+    assert {part.device for part in result.placement.layers} == {"cpu"}
+    left = next(reason for reason in result.reasons if reason.code == "device_left_out")
+    assert left.facts == {"device": "cuda0", "why": "driver_too_old"}
+    with pytest.raises(DeviceUnavailable):
+        plan(model(), [HOST, broken], PlanRequest(device="cuda0"))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        PlanRequest(n_ctx=200_000),
+        PlanRequest(n_ctx=0),
+        PlanRequest(kv_type="q3_0"),
+        PlanRequest(n_threads=0),
+        PlanRequest(sequences=0),
+        PlanRequest(policy="fastest"),
+    ],
+)
+def test_impossible_requests(request_):
+    with pytest.raises(InvalidRequest):
+        plan(model(), [HOST], request_)
+
+
+def test_engine_must_read_the_formats_at_hand():
+    with pytest.raises(BackendUnavailable):
+        plan(model(), [HOST], PlanRequest(engine="onnx"))
+    assert plan(model(formats=("onnx",)), [HOST]).placement.engine in ("onnx", "genai")
+
+
+@settings(max_examples=40, deadline=None)
+@given(free=st.integers(3, 30), gpu_free=st.integers(0, 30), n_ctx=st.sampled_from([None, 4096]))
+def test_a_plan_never_exceeds_free_memory(free, gpu_free, n_ctx):
+    host = replace(HOST, memory_free=free * GIB)
+    gpu = replace(GPU, memory_free=gpu_free * GIB)
+    try:
+        result = plan(model(), [host, gpu], PlanRequest(n_ctx=n_ctx))
+    except DoesNotFit:
+        return
+    assert all(d.total <= d.available for d in result.memory.devices)
+
+
+@settings(max_examples=15, deadline=None)
+@given(less=st.integers(1, 8), more=st.integers(0, 8))
+def test_more_gpu_memory_never_means_fewer_blocks_on_it(less, more):
+    def blocks(gib):
+        gpu = replace(GPU, memory_free=gib * GIB)
+        layers = plan(model(), [HOST, gpu], PlanRequest(n_ctx=4096)).placement.layers
+        return sum(part.last - part.first + 1 for part in layers if part.device == "cuda0")
+
+    assert blocks(less + more) >= blocks(less)
+
+
+def test_cores_respect_affinity_and_quota(tmp_path):
+    assert available_cores(8, 16, allowed=16, quota=0.0) == 8
+    assert available_cores(8, 16, allowed=4, quota=0.0) == 2
+    assert available_cores(8, 8, allowed=8, quota=2.5) == 2
+    assert available_cores(4, 4, allowed=4, quota=0.5) == 1
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert cgroup_cores(tmp_path) == 1.5
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert cgroup_cores(tmp_path) is None
