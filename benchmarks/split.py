@@ -1,0 +1,247 @@
+"""The split ONNX pipeline against llama.cpp and stock onnxruntime-genai, alternating in one run.
+
+Every contender is loaded in a process of its own and asked in turn, round after round, so that all
+meet the same machine: the runner with blocks of 32 and of 128 weights, genai on the same folder as
+the first, our llama.cpp backend on Q4_0, and llama-bench on that file. Prints prefill and decode
+tokens/s, seconds per stage and memory.
+
+    python benchmarks/split.py starter --threads 1 --tools FOLDER
+    python benchmarks/split.py 1.5b --threads 2 --tools FOLDER
+
+"1.5b" is random weights of the exact shape of DeepSeek-R1-Distill-Qwen-1.5B; both are made once
+under build/split.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+for folder in (ROOT, ROOT / "tests" / "helpers"):
+    sys.path.insert(0, str(folder))
+
+import engine_tools  # noqa: E402
+import shapes  # noqa: E402
+
+from quant.onnx.export import ExportOptions, export_onnx  # noqa: E402
+from quant.recipe import recipe_named  # noqa: E402
+from quant.sources import open_source  # noqa: E402
+from runtime.backend import open_backend  # noqa: E402
+from runtime.generation import SamplingParams  # noqa: E402
+from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
+from runtime.plan import LayerRange, Placement  # noqa: E402
+
+MODELS = ROOT / "build" / "split"
+PROMPT_TOKENS = 128
+N_CTX = 1024
+_OUTPUT_TOKENS = {"starter": 64, "1.5b": 32}
+
+
+@dataclass
+class Contender:
+    """One engine on one file, in a process of its own."""
+
+    name: str
+    engine: str
+    path: Path
+    process: "subprocess.Popen[str] | None" = None
+    load: dict[str, Any] = field(default_factory=dict)
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+
+    def start(self, threads: int) -> None:
+        command = [sys.executable, __file__, "--child", self.engine, str(self.path), str(threads)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.load = self._answer()
+
+    def ask(self, tokens: int) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{tokens}\n")
+        self.process.stdin.flush()
+        self.rounds.append(self._answer())
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        raise RuntimeError(f"{self.name} ended")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def child(engine: str, path: str, threads: int) -> None:
+    """Load one backend; then, for each line on stdin, measure so many tokens."""
+    backend = open_backend(engine)
+    placement = Placement(
+        engine=engine,  # type: ignore[arg-type]
+        layers=(LayerRange("cpu", 0, 0),),
+        lm_head_device="cpu",
+        n_ctx=N_CTX,
+        n_ubatch=PROMPT_TOKENS,
+        n_threads=threads,
+        n_threads_batch=threads,
+    )
+    report = backend.load(path, placement, ignore_progress, CancelToken())
+    print(json.dumps({"load_seconds": report.load_seconds}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(measure(backend, int(line))), flush=True)
+
+
+def measure(backend: Any, tokens: int) -> dict[str, Any]:
+    """One prompt of random tokens and `tokens` greedy ones."""
+    ids = [random.Random(place).randrange(1000, 40000) for place in range(PROMPT_TOKENS)]
+    backend.truncate(0)
+    backend.set_sampling(SamplingParams(temperature=0), ids)
+    started = time.perf_counter()
+    backend.prefill(ids, ignore_progress, CancelToken())
+    prefill = time.perf_counter() - started
+    before, started = backend.stage_seconds(), time.perf_counter()
+    for _ in range(tokens):
+        backend.decode(backend.sample())
+    decode = time.perf_counter() - started
+    stages = {name: value - before[name] for name, value in backend.stage_seconds().items()}
+    return {
+        "prefill_tps": PROMPT_TOKENS / prefill,
+        "decode_tps": tokens / decode,
+        "stage_ms": {name: 1000 * seconds / tokens for name, seconds in stages.items()},
+        "memory": _memory(),
+    }
+
+
+def _memory() -> dict[str, int]:
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    fields = {line.partition(":")[0]: line.split()[1] for line in status if "kB" in line}
+    return {"peak": int(fields["VmHWM"]) * 1024, "anonymous": int(fields["RssAnon"]) * 1024}
+
+
+def prepare(model: str, starter: Path | None) -> tuple[Path, dict[int, Path]]:
+    """The Q4_0 file and the ONNX folders by block size, made from the same weights."""
+    MODELS.mkdir(parents=True, exist_ok=True)
+    if model == "starter":
+        gguf = starter or engine_tools.starter_q4(MODELS / "home")
+    else:
+        gguf = MODELS / "1.5b-q4_0.gguf"
+        if not gguf.exists():
+            partial = gguf.with_suffix(".part")
+            shape = shapes.R1_QWEN_1_5B
+            shapes.write_shape_gguf(partial, shape, "Q4_0", vocab_tokens="qwen2").rename(gguf)
+    folders = {}
+    for block in (32, 128):
+        folders[block] = MODELS / f"{model}-b{block}"
+        if not (folders[block] / "stillroom.json").exists():
+            recipe = recipe_named(f"onnx-q4-b{block}")
+            options = ExportOptions(static_shapes=())
+            source = open_source(gguf)
+            export_onnx(source, folders[block], recipe, lambda _d, _t, _n: None, options)
+    return gguf, folders
+
+
+def run(model: str, threads: int, rounds: int, tools: Path, starter: Path | None) -> dict[str, Any]:
+    """Alternate all contenders; returns figures by contender."""
+    gguf, folders = prepare(model, starter)
+    tokens = _OUTPUT_TOKENS[model]
+    contenders = [
+        Contender("onnx block 32", "onnx", folders[32]),
+        Contender("onnx block 128", "onnx", folders[128]),
+        Contender("genai block 32", "genai", folders[32]),
+        Contender("llama.cpp Q4_0", "llamacpp", gguf),
+    ]
+    bench: dict[str, list[float]] = {"prefill_tps": [], "decode_tps": []}
+    try:
+        for contender in contenders:
+            contender.start(threads)
+            contender.ask(4)  # first touch of the weights
+            contender.rounds.clear()
+        for _ in range(rounds):
+            for contender in contenders:
+                contender.ask(tokens)
+            common: dict[str, Any] = {"threads": threads}
+            tool = engine_tools.tool(tools, "llama-bench")
+            prefill = engine_tools.llama_bench(tool, gguf, prompt=PROMPT_TOKENS, **common)
+            decode = engine_tools.llama_bench(
+                tool, gguf, generate=tokens, depth=PROMPT_TOKENS, **common
+            )
+            bench["prefill_tps"].append(prefill)
+            bench["decode_tps"].append(decode)
+    finally:
+        for contender in contenders:
+            contender.stop()
+    figures = {contender.name: _figures(contender) for contender in contenders}
+    spread = engine_tools.spread
+    figures["llama-bench Q4_0"] = {key: spread(values) for key, values in bench.items()}
+    return figures
+
+
+def _figures(contender: Contender) -> dict[str, Any]:
+    rounds = contender.rounds
+    stages = {
+        name: engine_tools.spread([one["stage_ms"][name] for one in rounds])["median"]
+        for name in rounds[0]["stage_ms"]
+    }
+    return {
+        "load_seconds": contender.load["load_seconds"],
+        "prefill_tps": engine_tools.spread([one["prefill_tps"] for one in rounds]),
+        "decode_tps": engine_tools.spread([one["decode_tps"] for one in rounds]),
+        "stage_ms": stages,
+        "memory": rounds[-1]["memory"],
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures in columns; ratio is decode speed over llama-bench's, by medians."""
+    base = figures["llama-bench Q4_0"]["decode_tps"]["median"]
+    rows = [
+        f"{'':18}{'prefill':>9}{'decode':>9}{'low':>8}{'high':>8}{'ratio':>7}{'peak MB':>9}"
+        f"{'anon MB':>9}  ms per token: embeddings, body, LM head"
+    ]
+    for name, figure in figures.items():
+        decode, memory = figure["decode_tps"], figure.get("memory")
+        row = f"{name:18}{figure['prefill_tps']['median']:9.1f}{decode['median']:9.1f}"
+        row += f"{decode['low']:8.1f}{decode['high']:8.1f}{decode['median'] / base:7.2f}"
+        if memory:
+            row += f"{memory['peak'] / 1e6:9.0f}{memory['anonymous'] / 1e6:9.0f}  "
+        row += ", ".join(f"{value:.2f}" for value in figure.get("stage_ms", {}).values())
+        rows.append(row.rstrip())
+    return "\n".join(rows)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", choices=sorted(_OUTPUT_TOKENS))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tools", type=Path, help="folder with llama-bench")
+    parser.add_argument("--starter", type=Path, help="the starter as Q4_0 (default: made here)")
+    parser.add_argument("--prepare", action="store_true", help="only make the model files")
+    options = parser.parse_args()
+    if options.prepare:
+        prepare(options.model, options.starter)
+        return
+    figures = run(options.model, options.threads, options.rounds, options.tools, options.starter)
+    title = (
+        f"{options.model}, {options.threads} threads, prompt {PROMPT_TOKENS}, "
+        f"{_OUTPUT_TOKENS[options.model]} tokens, {options.rounds} rounds, tokens/s\n"
+    )
+    name = f"split-{options.model}-t{options.threads}"
+    engine_tools.write_results(name, {"figures": figures}, title + table(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The measuring job with real engines: both run the starter, one that cannot says so."""
+
+from pathlib import Path
+
+from quant.onnx.export import ExportOptions, export_onnx
+from quant.recipe import recipe_named
+from quant.sources import open_source
+from runtime.engine_choice import EngineMeasurement, choose_engine, measure_engines_job
+from runtime.jobs import Progress
+
+
+def test_both_engines_are_timed_and_a_broken_one_is_told(
+    starter_gguf: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "onnx"
+    recipe, options = recipe_named("onnx-q4-b32"), ExportOptions(static_shapes=())
+    export_onnx(open_source(starter_gguf), folder, recipe, lambda _d, _t, _n: None, options)
+    seen: list[Progress] = []
+    result = measure_engines_job(
+        {
+            "candidates": [
+                {"engine": "llamacpp", "path": str(starter_gguf)},
+                {"engine": "onnx", "path": str(folder)},
+                {"engine": "onnx", "path": str(tmp_path)},
+            ],
+            "threads": 1,
+            "rounds": 1,
+            "prompt_tokens": 16,
+            "tokens": 4,
+        },
+        seen.append,
+    )
+    llama, onnx, broken = (EngineMeasurement(**item) for item in result["measurements"])
+    assert llama.decode_tps > 0
+    assert onnx.decode_tps > 0
+    assert broken.failed == "CorruptFile"
+    assert choose_engine([llama, onnx, broken]).engine in ("llamacpp", "onnx")
+    assert [progress.done for progress in seen] == list(range(7))

@@ -1,0 +1,69 @@
+"""Choosing between engines by what was measured, and keeping the choice."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.engine_choice import (
+    ChoiceFile,
+    EngineCandidate,
+    EngineMeasurement,
+    choice_key,
+    choose_engine,
+)
+from runtime.errors import InvalidRequest
+
+LLAMA = EngineMeasurement("llamacpp", "m.gguf", prefill_tps=60, decode_tps=10.0)
+CANDIDATES = (EngineCandidate("llamacpp", "m.gguf"), EngineCandidate("onnx", "m-onnx"))
+
+
+def onnx(decode_tps: float, failed: str = "") -> EngineMeasurement:
+    return EngineMeasurement("onnx", "m-onnx", 60, decode_tps, failed=failed)
+
+
+def test_the_faster_engine_is_chosen_and_the_figures_are_told() -> None:
+    choice = choose_engine([LLAMA, onnx(14.0)])
+    assert (choice.engine, choice.path) == ("onnx", "m-onnx")
+    assert choice.reason.code == "engine_faster"
+    assert choice.reason.facts["ratio"] == pytest.approx(1.4)
+    assert choice.reason.facts["other_decode_tps"] == 10.0
+    assert choose_engine([LLAMA, onnx(5.0)]).engine == "llamacpp"
+
+
+def test_among_equals_the_first_stays() -> None:
+    choice = choose_engine([LLAMA, onnx(10.4)])
+    assert (choice.engine, choice.reason.code) == ("llamacpp", "engines_equal")
+    assert choice.reason.facts["other"] == "onnx"
+
+
+def test_an_engine_that_failed_is_no_choice() -> None:
+    choice = choose_engine([LLAMA, onnx(0, failed="CorruptFile")])
+    assert (choice.engine, choice.reason.code) == ("llamacpp", "engine_only")
+    assert choice.reason.facts["failed"] == {"onnx": "CorruptFile"}
+    with pytest.raises(InvalidRequest):
+        choose_engine([onnx(0, failed="CorruptFile")])
+
+
+def test_a_choice_is_kept_until_something_changes(tmp_path: Path) -> None:
+    file = ChoiceFile(tmp_path / "cache" / "engines.json")
+    digests = {"m.gguf": "aa", "m-onnx": "bb"}
+    key = choice_key(CANDIDATES, digests, "some processor", 2)
+    assert file.get(key) is None
+    choice = choose_engine([LLAMA, onnx(14.0)])
+    file.put(key, choice)
+    assert ChoiceFile(tmp_path / "cache" / "engines.json").get(key) == choice
+    for other in (
+        choice_key(CANDIDATES, {**digests, "m-onnx": "cc"}, "some processor", 2),
+        choice_key(CANDIDATES, digests, "another processor", 2),
+        choice_key(CANDIDATES, digests, "some processor", 4),
+    ):
+        assert file.get(other) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"k": {}}', '{"k": {"engine": "other"}}'])
+def test_a_damaged_file_counts_as_empty(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "engines.json"
+    path.write_text(text)
+    assert ChoiceFile(path).get("k") is None
+    ChoiceFile(path).put("n", choose_engine([LLAMA]))
+    assert ChoiceFile(path).get("n") is not None
