@@ -28,9 +28,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 from checkpoints import write_tokenizer  # noqa: E402
 
 STARTER_RECIPES = (
-    ("q4_0", False), ("q4_0", True), ("q4_0-search", False), ("q4_0-search", True),
-    ("q4_0-q8head", False), ("q4_1", False), ("q4_k_m", False), ("q6_k", False), ("q8_0", False),
-)  # fmt: skip
+    "q4_0,q4_0+imatrix,q4_0-search,q4_0-search+imatrix,q4_0-q8head,q4_1,q4_k_m,q6_k,q8_0"
+)
 SHAPES = {
     "1.5b": {"hidden": 1536, "width": 8960, "blocks": 28, "heads": 12, "kv": 2, "tied": False},
     "7b": {"hidden": 3584, "width": 18944, "blocks": 28, "heads": 28, "kv": 4, "tied": False},
@@ -66,13 +65,15 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure_starter(
-    source: Path, folder: Path, threads: int, wrap: list[str]
+    source: Path, recipes: list[str], folder: Path, threads: int, wrap: list[str]
 ) -> list[dict[str, Any]]:
+    """Each recipe on the starter's dequantized weights; NAME+imatrix weighs by inputs."""
     full, matrix = folder / "full.gguf", folder / "imatrix.gguf"
     run_job(wrap, "quantize_gguf", {"source": str(source), "target": str(full), "recipe": "f16"})
     run_job(wrap, "imatrix", {"source": str(full), "target": str(matrix), "threads": threads})
     rows = []
-    for recipe, weighted in STARTER_RECIPES:
+    for named in recipes:
+        recipe, _, weighted = named.partition("+")
         target = folder / "candidate.gguf"
         arguments = {"source": str(full), "target": str(target), "recipe": recipe}
         if weighted:
@@ -85,7 +86,7 @@ def measure_starter(
             row[key] = quality[key]
         row["tokens"] = quality["tokens"]
         rows.append(row)
-        print(recipe, "imatrix" if weighted else "", json.dumps(row), flush=True)
+        print(named, json.dumps(row), flush=True)
     return rows
 
 
@@ -171,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--starter", type=Path)
     parser.add_argument("--shape", choices=list(SHAPES))
-    parser.add_argument("--recipes", default="q4_0,q4_0-search")
+    parser.add_argument("--recipes", help="comma-separated; NAME+imatrix weighs by inputs")
     parser.add_argument("--threads", type=int, default=1, help="for scoring")
     parser.add_argument("--folder", type=Path, help="where temporary files go")
     parser.add_argument("--wrap", default="", help="command put before each job, such as nice")
@@ -181,9 +182,17 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         if options.starter:
-            rows += measure_starter(options.starter, Path(temporary), options.threads, wrap)
+            recipes = (options.recipes or STARTER_RECIPES).split(",")
+            rows += measure_starter(
+                options.starter, recipes, Path(temporary), options.threads, wrap
+            )
         if options.shape:
-            rows += measure_shape(options.shape, options.recipes.split(","), Path(temporary), wrap)
+            rows += measure_shape(
+                options.shape,
+                (options.recipes or "q4_0,q4_0-search").split(","),
+                Path(temporary),
+                wrap,
+            )
     machine = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
     if options.out:
         options.out.write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n")

@@ -7,8 +7,9 @@ architecture: names and shapes are the file's own.
 
 import math
 import mmap
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ U8 = npt.NDArray[np.uint8]
 
 SCALE_SUFFIX = "_scale_inv"
 SCALE_BLOCK = 128
+_PART_NAME = re.compile(r"^(.+)-(\d{5})-of-(\d{5})\.gguf$")
+_MAX_PARTS = 1000
 
 _PLAIN: Mapping[str, Any] = {
     "F64": np.dtype("<f8"),
@@ -130,7 +133,7 @@ def open_source(path: Path) -> Source:
         return open_gguf(path)
     if path.is_dir() and not any(path.glob("*.safetensors*")):
         files = sorted(path.glob("*.gguf"))
-        if len(files) == 1:
+        if len(files) == 1 or (files and _PART_NAME.match(files[0].name)):
             return open_gguf(files[0])
     if path.is_file() and path.suffix != ".safetensors":
         raise UnsupportedFormat(
@@ -155,8 +158,50 @@ def _map(path: Path) -> U8:
 
 
 def open_gguf(path: Path) -> Source:
-    """Open one GGUF file. Raises CorruptCheckpoint with the file and, where one is to blame, the
-    tensor."""
+    """Open a GGUF file, with its other parts when it is one of a split model's. Raises
+    CorruptCheckpoint with the file and, where one is to blame, the tensor."""
+    header, tensors = _open_gguf_part(path)
+    count = header.metadata.get("split.count", 0)
+    if not isinstance(count, int) or count <= 1:
+        return Source(path, "gguf", tensors, header.metadata, header)
+    first, merged = header, {}
+    for index, part in enumerate(_parts_of(path, count)):
+        header, tensors = _open_gguf_part(part)
+        if header.metadata.get("split.no") != index or header.metadata.get("split.count") != count:
+            raise CorruptCheckpoint(
+                path=str(part),
+                tensor=None,
+                detail=f"is not part {index + 1} of {count}",
+            )
+        for name, tensor in tensors.items():
+            if name in merged:
+                raise CorruptCheckpoint(path=str(part), tensor=name, detail="is in two parts")
+            merged[name] = tensor
+        first = header if index == 0 else first
+    kept = {key: v for key, v in first.metadata.items() if not key.startswith("split.")}
+    types = {key: first.value_types[key] for key in kept}
+    return Source(path, "gguf", merged, kept, replace(first, metadata=kept, value_types=types))
+
+
+def _parts_of(path: Path, count: int) -> list[Path]:
+    """The files of a split model, which are named NAME-00001-of-00003.gguf."""
+    named = _PART_NAME.match(path.name)
+    if named is None or count > _MAX_PARTS or int(named[3]) != count:
+        raise CorruptCheckpoint(
+            path=str(path), tensor=None, detail=f"is one of {count} parts, but not named as one"
+        )
+    width = len(named[3])
+    parts = [
+        path.with_name(f"{named[1]}-{index + 1:0{width}d}-of-{named[3]}.gguf")
+        for index in range(count)
+    ]
+    for part in parts:
+        if not part.is_file():
+            raise CorruptCheckpoint(path=str(part), tensor=None, detail="is missing")
+    return parts
+
+
+def _open_gguf_part(path: Path) -> tuple[GgufHeader, dict[str, SourceTensor]]:
     data = _map(path)
     try:
         header = read_header(data.data, file_size=data.size)  # type: ignore[arg-type]
@@ -166,16 +211,12 @@ def open_gguf(path: Path) -> Source:
             tensor=getattr(error, "tensor", "") or None,
             detail="ends within its header" if isinstance(error, HeaderTruncated) else error.detail,
         ) from None
-    if int(header.metadata.get("split.count", 0) or 0) > 1:
-        raise UnsupportedFormat(
-            path=str(path), format="GGUF", detail="is one part of a split model; merge it first"
-        )
     tensors = {}
     for info in header.tensors:
         start = header.data_offset + info.offset
         raw = data[start : start + info.nbytes]
         tensors[info.name] = SourceTensor(info.name, info.dims[::-1], info.format, raw)
-    return Source(path, "gguf", tensors, header.metadata, header)
+    return header, tensors
 
 
 def open_safetensors(path: Path) -> Source:

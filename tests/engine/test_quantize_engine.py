@@ -184,6 +184,19 @@ def test_quality_job_takes_the_official_safetensors_as_source(tmp_path: Path) ->
     assert report["kl_mean"]["value"] == 0  # type: ignore[index]
 
 
+def test_quality_job_scores_an_onnx_folder_against_its_checkpoint(tmp_path: Path) -> None:
+    folder = write_checkpoint("qwen3", tmp_path / "m")
+    target = tmp_path / "onnx"
+    arguments = {"source": str(folder), "target": str(target), "static_context": 0, "threads": 1}
+    find_job("export_onnx")({**arguments, "recipe": "onnx-q4-b32"}, ignore_progress)
+    quantize_gguf(folder, tmp_path / "same-size.gguf", recipe_named("q4_0"))
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    onnx = quality(folder, target, text)["kl_mean"]["value"]  # type: ignore[index]
+    gguf = quality(folder, tmp_path / "same-size.gguf", text)["kl_mean"]["value"]  # type: ignore[index]
+    assert gguf / 2 < onnx < gguf * 2
+
+
 def test_schemes_job_ranks_blocks_above_tensors(full: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(TEXT)

@@ -19,8 +19,10 @@ from quant.errors import (
     UnsupportedFormat,
 )
 from quant.gguf import quantize_gguf
+from quant.gguf_writer import GgufValue, TensorSlot, write_gguf
 from quant.recipe import recipe_named
 from quant.sources import open_source
+from quant.views import ViewTensor, view_of_gguf
 
 
 def test_every_stored_float_is_read_as_its_value(tmp_path: Path) -> None:
@@ -213,6 +215,61 @@ def test_gguf_with_flipped_bytes_never_crashes(tmp_path: Path) -> None:
         except QuantError:
             refused += 1
     assert refused > 20
+
+
+def split(path: Path, count: int) -> list[Path]:
+    """The file as llama.cpp's splitter would leave it."""
+    view = view_of_gguf(open_source(path))
+    parts = []
+    for index in range(count):
+        tensors = {t.name: t for t in view.tensors[index::count]}
+        own = {
+            "split.no": GgufValue(2, index),
+            "split.count": GgufValue(2, count),
+            "split.tensors.count": GgufValue(5, len(view.tensors)),
+        }
+        metadata = {**(view.metadata if index == 0 else {}), **own}
+        slots = [TensorSlot(t.name, t.shape, t.format) for t in tensors.values()]
+        part = path.with_name(f"part-{index + 1:05d}-of-{count:05d}.gguf")
+
+        def data(slot: TensorSlot, tensors: dict[str, ViewTensor] = tensors) -> list[Any]:
+            tensor = tensors[slot.name]
+            assert tensor.raw is not None
+            return [tensor.raw(0, tensor.row_count)]
+
+        write_gguf(part, metadata, slots, data)
+        parts.append(part)
+    return parts
+
+
+def test_split_gguf_reads_as_the_whole_one(tmp_path: Path) -> None:
+    whole = gguf_file(tmp_path)
+    parts = split(whole, 3)
+    expected = open_source(whole)
+    for part in parts:
+        source = open_source(part)
+        assert {t.name: t.raw.tobytes() for t in source} == {
+            t.name: t.raw.tobytes() for t in expected
+        }
+        assert dict(source.metadata) == dict(expected.metadata)
+    quantize_gguf(parts[0], tmp_path / "merged.gguf", recipe_named("q4_0"))
+    assert set(open_source(tmp_path / "merged.gguf").tensors) == set(expected.tensors)
+
+
+def test_split_gguf_with_a_part_missing_or_swapped_is_refused(tmp_path: Path) -> None:
+    parts = split(gguf_file(tmp_path), 3)
+    saved = parts[1].read_bytes()
+    parts[1].unlink()
+    with pytest.raises(CorruptCheckpoint, match="missing"):
+        open_source(parts[0])
+    parts[1].write_bytes(parts[2].read_bytes())
+    with pytest.raises(CorruptCheckpoint, match="part 2 of 3"):
+        open_source(parts[0])
+    parts[1].write_bytes(saved)
+    renamed = tmp_path / "renamed.gguf"
+    parts[0].rename(renamed)
+    with pytest.raises(CorruptCheckpoint, match="not named as one"):
+        open_source(renamed)
 
 
 def test_a_text_file_is_no_checkpoint(tmp_path: Path) -> None:
