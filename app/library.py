@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -192,6 +192,7 @@ class Library:
         recipe: str | None = None,
         digests: Mapping[str, str] | None = None,
         link: bool = False,
+        only: Sequence[str] | None = None,
         replace: bool = False,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
@@ -203,13 +204,14 @@ class Library:
             or the directory for ONNX.
         digests: SHA-256 by relative path, of files that the caller has already verified; the others
             are read and hashed here.
+        only: with `link`, the files of the directory that belong to the model (names in it).
         replace: put this in the place of an installed model; the old one goes when this one is in.
         Raises AlreadyInstalled, LibraryError, runtime.jobs.Cancelled.
         """
         manifest = self.manifest_path(name)
         if not replace and self.find(name) is not None:
             raise AlreadyInstalled(path=str(self.root), name=name, reason="the name is taken")
-        entries = _measure(files, digests or {}, on_progress, cancel or CancelToken())
+        entries = _measure(files, only, digests or {}, on_progress, cancel or CancelToken())
         record: dict[str, Any] = {
             "version": _MANIFEST_VERSION,
             "name": name,
@@ -363,13 +365,18 @@ def _load_json(path: Path) -> dict[str, Any]:
 
 
 def _measure(
-    files: Path, digests: Mapping[str, str], on_progress: OnProgress, cancel: CancelToken
+    files: Path,
+    only: Sequence[str] | None,
+    digests: Mapping[str, str],
+    on_progress: OnProgress,
+    cancel: CancelToken,
 ) -> list[dict[str, Any]]:
     """Relative path, size and SHA-256 of every file, sorted by path."""
     base = files if files.is_dir() else files.parent
-    paths = (
-        sorted(path for path in base.rglob("*") if path.is_file()) if files.is_dir() else [files]
-    )
+    paths = [files]
+    if files.is_dir():
+        inside = (base / name for name in only) if only is not None else base.rglob("*")
+        paths = sorted(path for path in inside if path.is_file())
     if not paths or not all(path.is_file() for path in paths):
         raise LibraryError(path=str(files), reason="no such file")
     total = sum(path.stat().st_size for path in paths)

