@@ -16,7 +16,7 @@ from typing import get_args
 import msgspec
 
 from app import __version__
-from app.commands import chat, convert, machine, models
+from app.commands import bench, chat, convert, machine, models
 from app.console import Console
 from app.errors import AppError
 from app.explain import explain
@@ -76,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     quality.add_argument("--against", metavar="SOURCE", help="the model it was made from")
     quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")
     _chat_options(add_model("chat", chat.chat, "talk to a model"))
+    _bench_options(add("bench", bench.bench, "measured prefill and decode, saved and compared"))
     profile = add("profile", machine.profile, "measure memory bandwidth; predictions rest on it")
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
@@ -98,6 +99,22 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--context", type=int, metavar="N", help="tokens")
     command.add_argument("--max-tokens", type=int, metavar="N")
     command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
+
+
+def _bench_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="MODEL", nargs="?", help="catalog id, name, or path")
+    command.add_argument("--prompt-tokens", type=int, default=512, metavar="N")
+    command.add_argument("--generate-tokens", type=int, default=128, metavar="N")
+    command.add_argument("--repeat", type=int, default=3, metavar="N", help="after one warm-up")
+    command.add_argument(
+        "--depths", type=int, nargs="+", default=[0, 1024, 4096], metavar="N",
+        help="tokens in the cache before the measured ones",
+    )  # fmt: skip
+    command.add_argument("--device", metavar="D")
+    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--save", type=Path, metavar="FILE", help="keep the run as JSON")
+    command.add_argument("--compare", type=Path, nargs=2, metavar="FILE", help="two saved runs")
 
 
 def open_session(home: Path | None, *, verbose: bool = False) -> Session:

@@ -104,8 +104,8 @@ def test_a_state_longer_than_the_context_is_refused_by_the_engine(
     one = answering()
     one.ask(LONG)
     kept = one.worker.save_state(tmp_path, NAME, KEY, LIMIT)
-    small = answering(n_ctx=256)
-    assert kept["tokens"] > 256
+    small = answering(n_ctx=200)
+    assert kept["tokens"] > 200
     assert small.worker.restore_state(tmp_path, NAME, KEY) == 0
     text, stats = small.ask("Hello")
     assert text

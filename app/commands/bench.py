@@ -1,0 +1,129 @@
+"""The bench command: measure a model, save the run, compare two saved runs."""
+
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import msgspec
+
+from app.console import Console, table
+from app.session import Session
+from app.units import format_bytes
+from runtime.bench import (
+    FORMAT,
+    Bench,
+    BenchRequest,
+    BenchRun,
+    Comparison,
+    compare,
+    machine_facts,
+    machine_load,
+)
+from runtime.errors import InvalidRequest
+from runtime.jobs import CancelToken
+
+
+def bench(session: Session, args: Namespace, console: Console) -> None:
+    """Prefill and decode at several depths: medians with spread. --compare reads two saved runs."""
+    if args.compare:
+        first, second = (read_run(path) for path in args.compare)
+        rows = compare(first, second)
+        console.result(rows, comparison_text(first, second, rows))
+        return
+    if args.model is None:
+        raise InvalidRequest(field="MODEL", reason="needs a model, or --compare with two files")
+    run = measure(session, args, console)
+    if args.save is not None:
+        args.save.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
+    console.result(run, run_text(run))
+
+
+def measure(session: Session, args: Namespace, console: Console) -> BenchRun:
+    """Load the model as planned and run the tests."""
+    depths = tuple(args.depths)
+    wanted = BenchRequest(args.prompt_tokens, args.generate_tokens, args.repeat, depths)
+    name = session.find(args.model).name
+    plan = session.plan(name, device=args.device, engine=args.engine, n_ctx=args.context)
+    wanted.check(plan.placement.n_ctx)
+    before = machine_load()
+    report = session.load(name, plan, console.progress, CancelToken())
+    runner = Bench(
+        lambda request, cancel: session.generate(request, lambda _: None, cancel),
+        session.count_tokens,
+    )
+    facts = machine_facts()
+    started = time.time()
+    rows = runner.run(wanted, console.progress, CancelToken())
+    console.end_progress()
+    placement = plan.placement
+    return BenchRun(
+        model=name,
+        engine=report.engine,
+        engine_version=report.engine_version,
+        placement=msgspec.to_builtins(placement),
+        devices=tuple(
+            sorted({layer.device for layer in placement.layers} | {placement.lm_head_device})
+        ),
+        rows=rows,
+        peak_memory=runner.peak_memory,
+        load_before=before,
+        load_after=machine_load(),
+        started=started,
+        machine=facts,
+    )
+
+
+def read_run(path: Path) -> BenchRun:
+    """A saved run. Raises InvalidRequest for a file that is none, OSError for one not there."""
+    try:
+        run = msgspec.json.decode(path.read_bytes(), type=BenchRun)
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest(field=str(path), reason=f"is not a saved run: {error}") from error
+    if run.format != FORMAT:
+        raise InvalidRequest(field=str(path), reason=f"has format {run.format}, not {FORMAT}")
+    return run
+
+
+def run_text(run: BenchRun) -> str:
+    """A run as a person reads it."""
+    rows = [
+        (
+            row.kind,
+            str(row.depth),
+            str(row.tokens),
+            f"{row.tps.median:.1f}",
+            f"{row.tps.low:.1f} to {row.tps.high:.1f}",
+        )
+        for row in run.rows
+    ]
+    others = max(run.load_before.busy_cores, run.load_after.busy_cores)
+    return (
+        f"{run.model} with {run.engine} {run.engine_version} on {', '.join(run.devices)},"
+        f" peak memory {format_bytes(run.peak_memory)}; other programs used"
+        f" {others:.1f} cores\n"
+        + table(("TEST", "DEPTH", "TOKENS", "TOKENS/S", "LOW TO HIGH"), rows)
+    )
+
+
+def comparison_text(first: BenchRun, second: BenchRun, rows: tuple[Comparison, ...]) -> str:
+    """Two runs side by side."""
+    if not rows:
+        return "The two runs share no test."
+    lines = [
+        (
+            row.kind,
+            str(row.depth),
+            f"{row.first.median:.1f}",
+            f"{row.second.median:.1f}",
+            f"{row.ratio:.3f}",
+            ("faster" if row.ratio > 1 else "slower") if row.differs else "within the spread",
+        )
+        for row in rows
+    ]
+    return f"first: {_title(first)}\nsecond: {_title(second)}\n" + table(
+        ("TEST", "DEPTH", "FIRST", "SECOND", "RATIO", "VERDICT"), lines
+    )
+
+
+def _title(run: BenchRun) -> str:
+    return f"{run.model}, {run.engine} {run.engine_version}, {run.machine.get('date', '')}"
