@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from runtime.protocol import Streamed
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."
 TRY_SEED = 1
 TRY_TOKENS = 128
+PROFILE_PATIENCE_SECONDS = 20.0
 
 
 @contextmanager
@@ -135,6 +137,23 @@ def _answer(
     return writer.message(), stats
 
 
+def _measure_machine(session: Session, console: Console) -> None:
+    """Profile the machine once, so that plans have a speed; give up where it is too busy for it."""
+    console.say("   Measuring this machine's memory bandwidth (about 5 s) ...")
+    patience = CancelToken()
+    timer = threading.Timer(PROFILE_PATIENCE_SECONDS, patience.cancel)
+    timer.start()
+    try:
+        session.profile(on_progress=console.progress, cancel=patience)
+    except Cancelled:
+        console.say(
+            "   The machine is too busy to be measured now; `stillroom profile` does later."
+        )
+    finally:
+        timer.cancel()
+        console.end_progress()
+
+
 def try_it(session: Session, args: Namespace, console: Console) -> None:
     """The whole path on the built-in starter: install, quantize, plan, load, answer, measure."""
     entry = starter(session.catalog)
@@ -152,9 +171,7 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     else:
         console.say(f"2. Quantized before: {quantized.name}, {format_bytes(quantized.size)}")
     if session.learning.load().profile is None:
-        console.say("   Measuring this machine's memory bandwidth (about 5 s) ...")
-        session.profile(on_progress=console.progress, cancel=CancelToken())
-        console.end_progress()
+        _measure_machine(session, console)
     plan = session.plan(quantized.name)
     console.say("3. " + plan_text(quantized.name, plan))
     report_ = session.load(quantized.name, plan, console.progress, CancelToken())
