@@ -72,6 +72,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The engine could not evaluate {tokens} tokens (code {code}). {log}",
         "Try again with a smaller context.",
     ),
+    "StageFailed": (
+        "The engine failed",
+        "The stage {stage} failed: {detail}.",
+        "Try another engine or device.",
+    ),
     "ProtocolMismatch": (
         "Versions do not match",
         "The engine process speaks protocol {got}, this program {expected}.",

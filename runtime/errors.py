@@ -9,6 +9,8 @@ EngineError
 ├── DoesNotFit                needed, available, device, suggestion
 ├── OutOfMemory               device
 ├── ContextOverflow           n_tokens, n_ctx
+├── EvaluationFailed          code, tokens, log
+├── StageFailed               stage, device, detail
 ├── InvalidRequest            field, reason
 ├── InternalError             detail: a fault of the program, its traceback is in the log
 └── WorkerError               the worker process: kind, facts
@@ -75,6 +77,11 @@ class OutOfMemory(EngineError):
 
 class ContextOverflow(EngineError):
     """facts: n_tokens, n_ctx."""
+
+
+class EvaluationFailed(EngineError):
+    """facts: code (the engine's return value), tokens, log (its last error line). Defined here and
+    not beside the engine, so that a parent that never imports an engine can rebuild it."""
 
 
 class InvalidRequest(EngineError):

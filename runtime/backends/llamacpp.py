@@ -17,7 +17,7 @@ from runtime.backend import LoadReport
 from runtime.backends import llama_native
 from runtime.backends.llama_sampling import SamplerChain
 from runtime.backends.llama_tokenizer import LlamaTokenizer
-from runtime.errors import CorruptFile, DeviceUnavailable, EngineError, ModelFileError
+from runtime.errors import CorruptFile, DeviceUnavailable, EvaluationFailed, ModelFileError
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.plan import Placement
@@ -34,10 +34,6 @@ _KV_TYPES = {
 MAX_LOGIT_ROWS = 16
 _LM_HEAD, _TIED_LM_HEAD = r"^output\.weight$", r"^token_embd\.weight$"
 _ABORTED = 2
-
-
-class EvaluationFailed(EngineError):
-    """facts: code (llama_decode's return value), tokens, log (the engine's last error line)."""
 
 
 class LlamaBackend:

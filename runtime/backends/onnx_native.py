@@ -7,14 +7,10 @@ import importlib
 import os
 from typing import Any
 
-from runtime.errors import EngineError
+from runtime.errors import StageFailed as StageFailed
 
 # Read once, at import: the wheels ship an uploader that is on by default.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
-
-class StageFailed(EngineError):
-    """facts: stage, device, detail. A stage raised, or its numbers were not finite."""
 
 
 ort: Any = importlib.import_module("onnxruntime")
