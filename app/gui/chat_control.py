@@ -273,8 +273,7 @@ class ChatControl(QObject):
 
     def sampling(self) -> SamplingParams:
         """What this conversation samples with: its own values over the model's recommended ones."""
-        recommended = self._session.sampling(self.models.chosen)
-        return replace(recommended, **dict(self.option("sampling") or {}))
+        return replace(self.models.recommended(), **dict(self.option("sampling") or {}))
 
     def _set_head(self, head_id: int) -> None:
         assert self.conversation is not None

@@ -238,6 +238,12 @@ class ChatPage(QWidget):
                 return
         QDesktopServices.openUrl(QUrl(address))
 
+    def use_settings(self, settings: Settings) -> None:
+        """Changed settings, for what is shown from now on."""
+        self.settings = settings
+        self.composer.enter_sends = settings.enter_sends
+        self.transcript.show_thinking = settings.show_thinking
+
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.transcript.set_theme(theme)

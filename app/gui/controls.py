@@ -3,9 +3,13 @@
 Knows theme roles and nothing of models or messages.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -96,6 +100,29 @@ class ElidedLabel(QLabel):
     def setText(self, text: str) -> None:
         super().setText(text)
         self.setToolTip(text if len(text) > 30 else "")
+
+
+class Choice(QComboBox):
+    """A drop-down of (value, text) pairs, with an arrow in the text's colour."""
+
+    def __init__(self, items: Sequence[tuple[Any, str]]) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for value, text in items:
+            self.addItem(text, value)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        side = 14
+        colour = self.palette().color(self.foregroundRole()).name()
+        arrow = icons.pixmap("down", colour, side, max(self.devicePixelRatioF(), 1.0))
+        painter.drawPixmap(self.width() - side - 7, (self.height() - side) // 2, arrow)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()  # scrolling past a drop-down must not change it
 
 
 def separator(vertical: bool = False) -> QFrame:

@@ -128,6 +128,8 @@ class DocumentWriter:
 
     def _begin(self, block: QTextBlockFormat, text: QTextCharFormat) -> None:
         if self._fresh:
+            if self._cursor.blockNumber() > 0:  # behind a code block or a table
+                block.setTopMargin(max(block.topMargin(), 10.0))
             self._cursor.setBlockFormat(block)
             self._cursor.setBlockCharFormat(text)
             self._fresh = False

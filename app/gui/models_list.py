@@ -51,6 +51,8 @@ def detail_words(item: ModelItem) -> str:
     parts = []
     if item.size:
         parts.append(words.size(item.size))
+    elif item.hit is not None and item.hit.parameters:
+        parts.append(words.parameters(item.hit.parameters))
     elif item.entry is not None:
         parts.append(words.parameters(item.entry.parameters))
     fit = fit_words(item)[0]
@@ -109,7 +111,7 @@ class ModelList(QWidget):
         super().__init__(parent)
         self._all: list[ModelItem] = []
         self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search models"))
+        self.search.setPlaceholderText(tr("Search; Enter asks the hub"))
         self.search.setAccessibleName(tr("Search models"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)

@@ -95,7 +95,8 @@ class ModelsPage(QScrollArea):
             wording = explain(self._problems[item.key])
             layout.addWidget(Problem(tr(wording.title), tr(wording.sentence), tr(wording.hint)))
         layout.addSpacing(SPACE_S)
-        self._add_fit(layout, item)
+        if item.hit is None:
+            self._add_fit(layout, item)
         layout.addSpacing(SPACE_S)
         self._add_facts(layout, item)
         layout.addStretch(1)
@@ -103,7 +104,8 @@ class ModelsPage(QScrollArea):
     def _actions(self, item: ModelItem, work: Work | None) -> QVBoxLayout:
         buttons: list[QWidget | int] = []
         if work is not None:
-            cancel = button(tr("Cancel"))
+            pausable = work.kind == "install" and (item.entry is None or item.entry.source is None)
+            cancel = button(tr("Pause") if pausable else tr("Cancel"))
             cancel.clicked.connect(lambda: self._control.cancel(item.key))
             buttons.append(cancel)
         elif item.installed is not None:
@@ -124,6 +126,11 @@ class ModelsPage(QScrollArea):
             install = button(tr("Install · {0}", size), "primary")
             install.clicked.connect(lambda: self._install(item.key))
             buttons.append(install)
+        elif item.entry is not None or item.hit is not None:
+            text = tr("Download · {0}", words.size(item.size)) if item.size else tr("Download")
+            fetch = button(text, "primary", tr("Fetch from the hub, check, install"))
+            fetch.clicked.connect(lambda: self._install(item.key))
+            buttons.append(fetch)
         layout = QVBoxLayout()
         layout.addLayout(row(*buttons, 1))
         return layout
@@ -253,6 +260,16 @@ def facts_of(item: ModelItem) -> list[tuple[str, str]]:
         )  # fmt: skip
         facts.append((tr("Context"), tr("{0} tokens", words.count(shape.context_length))))
         facts.append((tr("Licence"), entry.licence))
+    if item.hit is not None:
+        hit = item.hit
+        facts.append((tr("Repository"), hit.repo))
+        if hit.parameters:
+            facts.append((tr("Parameters"), words.parameters(hit.parameters)))
+        facts.append((tr("Variants"), ", ".join(hit.quantizations) or "–"))
+        facts.append((tr("Licence"), hit.licence or "–"))
+        facts.append((tr("Downloads"), words.count(hit.downloads or 0)))
+        if hit.gated:
+            facts.append((tr("Access"), tr("asks for agreement on the hub")))
     if item.installed is not None:
         facts.append((tr("Installed"), item.installed.installed_at[:10]))
         facts.append((tr("Size on disk"), words.size(item.installed.size)))

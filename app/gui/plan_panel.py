@@ -1,13 +1,11 @@
 """The plan of the chosen model: picture, promised figures, controls that re-plan, reasons."""
 
-from typing import Any
-
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from app.explain import explain, reason_text
 from app.gui import words
-from app.gui.controls import Problem, label, restyle
+from app.gui.controls import Choice, Problem, label, restyle
 from app.gui.model_control import ModelControl
 from app.gui.placement_picture import PlacementPicture
 from app.gui.theme import SPACE_M, SPACE_S, Theme
@@ -33,13 +31,13 @@ class PlanPanel(QWidget):
         self._alternatives = QVBoxLayout()
         self._alternatives.setSpacing(2)
         self._problem = QVBoxLayout()
-        self.policy = _choice([("auto", tr("automatic")), ("split", tr("split: LM head on CPU")),
+        self.policy = Choice([("auto", tr("automatic")), ("split", tr("split: LM head on CPU")),
                                ("full", tr("full: LM head with the blocks"))])  # fmt: skip
-        self.device = _choice([(None, tr("automatic"))])
-        self.context = _choice(
+        self.device = Choice([(None, tr("automatic"))])
+        self.context = Choice(
             [(None, tr("automatic"))] + [(n, tr("{0} tokens", words.count(n))) for n in CONTEXTS]
         )
-        self.kv = _choice([(None, tr("automatic")), ("f16", "f16"), ("q8_0", "q8_0"),
+        self.kv = Choice([(None, tr("automatic")), ("f16", "f16"), ("q8_0", "q8_0"),
                            ("q4_0", "q4_0")])  # fmt: skip
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
@@ -106,7 +104,6 @@ class PlanPanel(QWidget):
         self.fit.setText(wording)
         restyle(self.fit, kind)
         self.speed.setText(_speed_words(plan))
-        self.speed.setVisible(plan.speed is not None)
         self._reasons.setText("\n".join(tr(reason_text(reason)) for reason in plan.reasons))
         self._show_alternatives(plan.alternatives)
 
@@ -139,20 +136,10 @@ class PlanPanel(QWidget):
 
 def _speed_words(plan: Plan) -> str:
     if plan.speed is None:
-        return ""
+        return tr("Speed is predicted once this machine is measured (page Speed).")
     decode = tr("{0} tok/s expected", words.span(plan.speed.decode_tps))
     prefill = tr("prefill {0} tok/s", words.span(plan.speed.prefill_tps))
     return f"{decode}\n{prefill}"
-
-
-def _choice(items: list[tuple[Any, str]]) -> QComboBox:
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
-    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    for value, text in items:
-        box.addItem(text, value)
-    return box
 
 
 def _clear(layout: QVBoxLayout) -> None:

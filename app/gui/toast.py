@@ -46,6 +46,10 @@ class Toast(QFrame):
         self.raise_()
         self._timer.start(SECONDS * 1000)
 
+    def text(self) -> str:
+        """What is or was shown last."""
+        return self._text.text()
+
     def _act(self) -> None:
         self.hide()
         if self._action is not None:

@@ -1,0 +1,151 @@
+"""What is done to stored conversations from the list and the menu: dialogs around ChatControl."""
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QTextDocument
+from PySide6.QtPrintSupport import QPrintDialog, QPrinter
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QWidget
+
+from app.errors import StoreError
+from app.explain import explain
+from app.gui.attachments import UnreadableFile, read_attachment
+from app.gui.bridge import Bridge
+from app.gui.chat_control import ChatControl
+from app.gui.composer import Composer
+from app.gui.toast import Toast
+from app.gui.transfer import as_html, exported, import_json
+from app.gui.words import tr
+from app.library import safe_name
+from app.records import Conversation
+
+_UNREADABLE = {
+    "too_large": "{0} is larger than 20 MB.",
+    "binary": "{0} holds no text.",
+    "damaged": "{0} cannot be read; it may be damaged or locked.",
+    "empty": "{0} holds no text.",
+    "missing": "{0} is not there any more.",
+}
+
+
+class ConversationActions(QObject):
+    """Asks what must be asked, then calls the control; tells the outcome in a toast."""
+
+    changed = Signal()
+
+    def __init__(self, chat: ChatControl, bridge: Bridge, toast: Toast, window: QWidget) -> None:
+        super().__init__(window)
+        self._chat = chat
+        self._bridge = bridge
+        self._toast = toast
+        self._window = window
+
+    def rename(self, conversation_id: int) -> None:
+        old = self._chat.store.conversation(conversation_id).title
+        title, accepted = QInputDialog.getText(
+            self._window, tr("Rename"), tr("Title"), QLineEdit.EchoMode.Normal, old
+        )
+        if accepted and title.strip():
+            self._chat.rename(conversation_id, title.strip())
+
+    def move(self, conversation_id: int) -> None:
+        store = self._chat.store
+        folders = sorted({each.folder for each in store.conversations() if each.folder})
+        folder, accepted = QInputDialog.getItem(
+            self._window,
+            tr("Move to folder"),
+            tr("Folder (empty for none)"),
+            ["", *folders],
+            0,
+            True,
+        )
+        if accepted:
+            store.update_conversation(conversation_id, folder=folder.strip())
+            self.changed.emit()
+
+    def pin(self, conversation_id: int, pinned: bool) -> None:
+        self._chat.store.update_conversation(conversation_id, pinned=pinned)
+        self.changed.emit()
+
+    def delete(self, conversation_id: int) -> None:
+        self._chat.delete(conversation_id)
+        self._toast.show_text(
+            tr("Conversation deleted"), tr("Undo"), lambda: self._chat.restore(conversation_id)
+        )
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def export_open(self) -> None:
+        """Export the conversation that is open."""
+        if self._chat.conversation is not None:
+            self.export(self._chat.conversation.id)
+
+    def export(self, conversation_id: int) -> None:
+        """Ask for a file; its ending chooses Markdown, JSON or HTML."""
+        conversation = self._chat.store.conversation(conversation_id)
+        proposed = safe_name(conversation.title or "conversation") + ".md"
+        kinds = "Markdown (*.md);;JSON (*.json);;HTML (*.html)"
+        name, _kind = QFileDialog.getSaveFileName(self._window, tr("Export"), proposed, kinds)
+        if name:
+            self.export_to(conversation, Path(name))
+
+    def export_to(self, conversation: Conversation, path: Path) -> None:
+        """Write one conversation; the outcome is told."""
+        messages = self._chat.store.messages(conversation.id)
+        try:
+            path.write_text(exported(conversation, messages, path.suffix.lower()), "utf-8")
+        except OSError as error:
+            self._tell(error)
+            return
+        self._toast.show_text(tr("Exported to {0}", path.name))
+
+    def import_file(self) -> None:
+        """Ask for an exported JSON file and open what it holds."""
+        name, _kind = QFileDialog.getOpenFileName(self._window, tr("Import"), "", "JSON (*.json)")
+        if not name:
+            return
+        try:
+            conversation = import_json(self._chat.store, Path(name))
+        except StoreError as error:
+            self._tell(error)
+            return
+        self._chat.open(conversation.id)
+        self.changed.emit()
+
+    def print_open(self) -> None:
+        """Print the conversation that is open."""
+        conversation = self._chat.conversation
+        if conversation is None:
+            return
+        printer = QPrinter(QPrinter.PrinterMode.HighResolution)
+        if QPrintDialog(printer, self._window).exec():
+            document = QTextDocument()
+            turns = self._chat.tree.path(conversation.head_id)
+            document.setHtml(as_html(conversation, [turn.message for turn in turns]))
+            document.print_(printer)
+
+    # -- attachments -----------------------------------------------------------------------------
+
+    def choose_attachments(self, composer: Composer) -> None:
+        """Ask for files and attach their text."""
+        names, _kind = QFileDialog.getOpenFileNames(self._window, tr("Attach files"))
+        self.attach(composer, names)
+
+    def attach(self, composer: Composer, names: list[str]) -> None:
+        """Read files away from the window and show each as a chip, or say why not."""
+        for name in names:
+            job = self._bridge.call(partial(read_attachment, Path(name)))
+            job.finished.connect(composer.add_attachment)
+            job.failed.connect(self._attachment_failed)
+
+    def _attachment_failed(self, error: Exception) -> None:
+        if isinstance(error, UnreadableFile):
+            text = _UNREADABLE[error.facts["reason"]]
+            self._toast.show_text(tr(text, error.facts["name"]))
+        else:
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        wording = explain(error)
+        self._toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")

@@ -1,0 +1,189 @@
+"""Models, speed, settings, palette, attachments, export: real widgets on a real session."""
+
+import json
+from pathlib import Path
+
+import docx
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.gui.attachments import UnreadableFile, read_attachment
+from app.gui.chat_control import prompt_message
+from app.gui.main_window import MainWindow
+from app.gui.settings_dialog import SettingsDialog
+from app.gui.transfer import as_html, as_json, as_markdown, import_json
+from app.records import Attachment
+from app.session import Session
+from app.settings import DECLARATIONS, load
+from app.store import Store
+
+
+def button_named(window: MainWindow, text: str) -> QPushButton:
+    found = [b for b in window.models_page.findChildren(QPushButton) if b.text().startswith(text)]
+    assert found, f"no button {text}"
+    return found[-1]
+
+
+def test_the_list_shows_what_is_installed_and_whether_the_rest_fits(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    items = window.model_list.model.items
+    assert items[0].section == "installed"
+    assert len(items) == len(window.session.catalog)
+    assert all(item.plan is not None or item.plan_error is not None for item in items)
+    window.model_list.search.setText("qwen 32b")
+    assert [item.key for item in window.model_list.model.items] == ["deepseek-r1-distill-qwen-32b"]
+
+
+@pytest.mark.slow
+def test_quantize_then_chat_then_remove_and_undo(qtbot: QtBot, window: MainWindow) -> None:
+    window.show_page("models")
+    key = window.models.chosen
+    window.model_list.select(key)
+    button_named(window, "Quantize").click()
+    qtbot.waitUntil(lambda: len(window.session.installed()) == 2, timeout=60000)
+    qtbot.waitUntil(lambda: not window.bridge.busy, timeout=20000)
+    made = next(m.name for m in window.session.installed() if m.name != key)
+    window.model_list.select(made)
+    button_named(window, "Chat").click()
+    assert window.models.chosen == made
+    window.library.remove(made)
+    qtbot.waitUntil(lambda: len(window.session.installed()) == 1, timeout=10000)
+    qtbot.waitUntil(lambda: "removed" in window.toast.text(), timeout=5000)
+    window.toast.button.click()
+    qtbot.waitUntil(lambda: len(window.session.installed()) == 2, timeout=10000)
+
+
+def test_settings_are_all_there_take_effect_and_are_kept(qtbot: QtBot, window: MainWindow) -> None:
+    dialog = SettingsDialog(window.session.settings, window)
+    dialog.changed.connect(window.use_settings)
+    shown = {n for n, d in DECLARATIONS.items() if d.metadata["group"] != "Window"}
+    assert set(dialog.fields) == shown
+    dialog.search.setText("theme")
+    assert not dialog.fields["theme"].parentWidget().isHidden()
+    assert dialog.fields["threads"].parentWidget().isHidden()
+    box = dialog.fields["theme"]
+    box.setCurrentIndex(box.findData("dark"))  # type: ignore[attr-defined]
+    box.activated.emit(box.currentIndex())  # type: ignore[attr-defined]
+    assert window.theme.dark
+    stored, _ = load(window.session.paths.settings)
+    assert stored.theme == "dark"
+    dialog._reset("theme")
+    assert load(window.session.paths.settings)[0].theme == "system"
+    dialog.close()
+
+
+def test_the_palette_does_what_is_typed(qtbot: QtBot, window: MainWindow) -> None:
+    QTest.keyClick(window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = window.commands.palette
+    qtbot.waitUntil(palette.isVisible)
+    QTest.keyClicks(palette.field, "show mod")
+    QTest.keyClick(palette.field, Qt.Key.Key_Return)
+    assert window.pages.currentWidget() is window.models_page
+    assert not palette.isVisible()
+
+
+def test_speed_page_lists_runs_in_plot_and_table(qtbot: QtBot, window: MainWindow) -> None:
+    window.chat.set_options(max_tokens=4)
+    window.chat.send("Hello")
+    qtbot.waitUntil(lambda: not window.chat.busy, timeout=60000)
+    window.show_page("speed")
+    page = window.speed_page
+    qtbot.waitUntil(lambda: page.run_table.rowCount() == 1, timeout=10000)
+    cells = [page.run_table.item(0, column) for column in range(page.run_table.columnCount())]
+    texts = [cell.text() for cell in cells if cell is not None]
+    assert texts[1] == window.models.chosen
+    assert "tok/s" in texts[4]
+    assert page.run_tabs.count() == 2
+
+
+def test_files_become_chips_with_tokens_and_go_into_the_prompt(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.py"
+    note.write_text("print('copper')\n")
+    composer = window.chat_page.composer
+    window.conversations.attach(composer, [str(note)])
+    qtbot.waitUntil(lambda: len(composer.attachments) == 1, timeout=5000)
+    assert composer.attachments[0].tokens > 0
+    window.chat.set_options(max_tokens=4)
+    composer.set_text("What does it print?")
+    QTest.keyClick(composer.text, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not window.chat.busy, timeout=60000)
+    question = window.chat_page.transcript.views()[0].message
+    assert question.attachments[0].name == "note.py"
+    prompt = prompt_message(question).content
+    assert prompt.startswith("[file name]: note.py\n[file content begin]\nprint('copper')")
+    assert prompt.endswith("[file content end]\nWhat does it print?")
+
+
+def test_attachments_of_each_kind_are_read(tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_paragraph("A copper still")
+    document.save(str(tmp_path / "a.docx"))
+    assert read_attachment(tmp_path / "a.docx").text == "A copper still"
+    (tmp_path / "zh.txt").write_bytes("蒸馏".encode("gb18030"))
+    assert read_attachment(tmp_path / "zh.txt").text == "蒸馏"
+    for name, data, reason in (
+        ("x.bin", b"\x00\x01", "binary"),
+        ("x.pdf", b"%PDF-1.4 broken", "damaged"),
+        ("x.docx", b"no zip", "damaged"),
+        ("x.txt", b"  ", "empty"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UnreadableFile) as caught:
+            read_attachment(tmp_path / name)
+        assert caught.value.facts["reason"] == reason
+    with pytest.raises(UnreadableFile):
+        read_attachment(tmp_path / "missing.txt")
+
+
+def test_export_and_import_keep_everything(tmp_path: Path) -> None:
+    store = Store(tmp_path / "h.sqlite3")
+    chat = store.add_conversation("On <stills>")
+    ask = store.add_message(chat.id, "user", "Why?", attachments=(Attachment("a", "b", 1),))
+    store.add_message(chat.id, "assistant", "First", parent_id=ask.id)
+    store.add_message(
+        chat.id, "assistant", "**Because** \\(x^2\\) <script>", parent_id=ask.id, reasoning="hm"
+    )
+    chat, messages = store.conversation(chat.id), store.messages(chat.id)
+    path = tmp_path / "out.json"
+    path.write_text(as_json(chat, messages))
+    copy = import_json(store, path)
+    again = store.messages(copy.id)
+    assert [(m.role, m.content, m.reasoning, m.attachments) for m in again] == [
+        (m.role, m.content, m.reasoning, m.attachments) for m in messages
+    ]
+    assert store.message(copy.head_id or 0).content == messages[-1].content
+    assert again[1].parent_id == again[2].parent_id == again[0].id
+    text = as_markdown(chat, [messages[0], messages[2]])
+    assert "# On <stills>" in text
+    assert "> hm" in text
+    page = as_html(chat, [messages[0], messages[2]])
+    assert "<strong>Because</strong>" in page
+    assert "<script>" not in page
+    assert "<code>x^2</code>" in page
+    store.close()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}', json.dumps({"format": 1})])
+def test_what_is_no_export_is_refused_and_adds_nothing(tmp_path: Path, text: str) -> None:
+    store = Store(tmp_path / "h.sqlite3")
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(Exception, match="imported"):
+        import_json(store, tmp_path / "x.json")
+    assert store.conversations() == []
+    store.close()
+
+
+def test_an_empty_library_offers_the_next_step(
+    qtbot: QtBot, window: MainWindow, session: Session
+) -> None:
+    session.library.remove(window.models.chosen)
+    window.library.refresh()
+    qtbot.waitUntil(lambda: window.models.chosen == "", timeout=10000)
+    window.new_chat()
+    assert window.chat_page.start.get_button.isVisible()
