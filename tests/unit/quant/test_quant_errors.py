@@ -1,0 +1,70 @@
+"""Errors and job arguments: facts survive the pipe, faults are named."""
+
+from pathlib import Path
+
+import pytest
+from checkpoints import write_checkpoint
+
+from quant.errors import CorruptCheckpoint, NonFiniteWeights, QuantError
+from runtime.convert import anonymous_memory, convert_safetensors_job, quantize_gguf_job
+from runtime.errors import InvalidRequest, UnsupportedModel
+from runtime.evaluation import kind_of
+from runtime.jobs import Progress, ignore_progress
+from runtime.measure_quality import quality_job
+
+
+def test_errors_are_rebuilt_with_their_facts() -> None:
+    error = CorruptCheckpoint(path="a.gguf", tensor="blk.0", detail="is short")
+    rebuilt = QuantError.from_json(error.to_json())
+    assert type(rebuilt) is CorruptCheckpoint
+    assert rebuilt.facts == error.facts
+    assert "blk.0" in str(rebuilt)
+    assert type(QuantError.from_json({"type": "Unheard", "facts": {"a": 1}})) is QuantError
+    assert QuantError.registry["NonFiniteWeights"] is NonFiniteWeights
+
+
+@pytest.mark.parametrize("args", [{}, {"source": ""}, {"source": 3}, {"source": "x"}])
+def test_job_without_its_paths_names_the_field(args: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        quantize_gguf_job(args, ignore_progress)
+    assert caught.value.facts["field"] in ("source", "target")
+
+
+def test_quality_windows_that_score_nothing_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"GGUF")
+    args = {"source": str(tmp_path / "a"), "target": str(tmp_path / "b")}
+    with pytest.raises(InvalidRequest) as caught:
+        quality_job({**args, "context": 64, "skip": 64}, ignore_progress)
+    assert caught.value.facts["field"] == "skip"
+
+
+def test_kind_of_tells_models_apart(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / "body.onnx").touch()
+    assert kind_of(tmp_path / "m.gguf") == "gguf"
+    assert kind_of(tmp_path / "onnx") == "onnx"
+    with pytest.raises(UnsupportedModel):
+        kind_of(tmp_path / "nothing")
+
+
+def test_conversion_job_reports_progress_and_memory(tmp_path: Path) -> None:
+    folder = write_checkpoint("llama3", tmp_path / "m")
+    seen: list[Progress] = []
+    report = convert_safetensors_job(
+        {"source": str(folder), "target": str(tmp_path / "o.gguf"), "threads": 1}, seen.append
+    )
+    assert report["recipe"] == "bf16"
+    assert seen[-1].done == seen[-1].total == len(report["tensors"])
+    assert report["peak_anonymous"] > 1_000_000
+    assert anonymous_memory() > 1_000_000
+
+
+def test_a_recipe_may_be_given_as_json(tmp_path: Path) -> None:
+    folder = write_checkpoint("llama3", tmp_path / "m")
+    recipe = {"name": "mine", "formats": {"default": "Q8_0"}}
+    arguments = {"source": str(folder), "target": str(tmp_path / "o.gguf"), "recipe": recipe}
+    report = quantize_gguf_job(arguments, ignore_progress)
+    assert report["recipe"] == "mine"
+    assert report["bits_per_weight_by_role"]["embedding"] == 8.5
