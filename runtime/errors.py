@@ -84,6 +84,10 @@ class EvaluationFailed(EngineError):
     not beside the engine, so that a parent that never imports an engine can rebuild it."""
 
 
+class StageFailed(EngineError):
+    """facts: stage, device, detail. A stage raised, or its numbers were not finite."""
+
+
 class InvalidRequest(EngineError):
     """facts: field, reason."""
 
