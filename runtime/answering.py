@@ -218,6 +218,8 @@ def _stats(
         engine_share=engine / total,
         sampling_share=times.sampling / total,
         other_share=max(0.0, 1 - (engine + times.sampling) / total),
+        draft_tokens=outcome.drafted,
+        accepted_tokens=outcome.accepted,
         stage_seconds=stages,
         notices=tuple(notices),
         unopened_reasoning=0 if stream.parser is None else stream.parser.unopened_length,

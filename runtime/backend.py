@@ -7,7 +7,7 @@ happens in worker processes only.
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from runtime.errors import BackendUnavailable
 from runtime.generation import SamplingParams
@@ -90,6 +90,30 @@ class Backend(Protocol):
 
     def stage_seconds(self) -> dict[str, float]:
         """Wall seconds per stage since `set_sampling` (empty where stages are not separate)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What became of a guess: the target's own tokens after the given one, the last of them not
+    yet evaluated. All before it agreed with the guess. `sampling_seconds` were spent drawing."""
+
+    tokens: tuple[int, ...]
+    sampling_seconds: float
+
+
+@runtime_checkable
+class VerifyingBackend(Protocol):
+    """A Backend that can check a guess at several tokens in one evaluation."""
+
+    @property
+    def draft_limit(self) -> int:
+        """Longest guess `verify` takes with the current sampling; 0 when it takes none."""
+        ...
+
+    def verify(self, token: int, draft: Sequence[int]) -> Verified:
+        """Evaluate `token` and `draft` after the cached tokens, draw at each position until a draw
+        differs from the draft, and keep in the cache what was confirmed."""
         ...
 
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runtime.backend import Backend
+from runtime.backend import Backend, VerifyingBackend
+from runtime.drafting import PromptLookup, Speculation
 from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress
@@ -27,6 +28,7 @@ class LoopLimits:
     n_ctx: int
     max_tokens: int | None
     detect_loops: bool = True
+    draft: bool = True  # guess ahead where that pays
 
 
 @dataclass
@@ -50,6 +52,8 @@ class LoopOutcome:
     cached_tokens: int
     generated: tuple[int, ...]
     times: LoopTimes
+    drafted: int = 0  # tokens guessed and evaluated ahead
+    accepted: int = 0  # of these, the ones that proved right
 
 
 class TokenLoop:
@@ -80,9 +84,22 @@ class TokenLoop:
         self._backend.set_sampling(sampling, prompt)
         self._prefill(prompt[reused:], on_progress, cancel)
         times.prefill = time.perf_counter() - times.started
-        generated, reason = self._decode(limits, on_text, cancel, times)
+        guesses = self._speculation(prompt) if limits.draft else None
+        generated, reason = self._decode(limits, guesses, on_text, cancel, times)
         times.ended = time.perf_counter()
-        return LoopOutcome(reason, len(prompt), reused, tuple(generated), times)
+        drafted, accepted = (guesses.policy.drafted, guesses.policy.accepted) if guesses else (0, 0)
+        return LoopOutcome(reason, len(prompt), reused, tuple(generated), times, drafted, accepted)
+
+    def forget(self) -> None:
+        """Drop what is cached: the next prompt is evaluated from its first token."""
+        self._backend.truncate(0)
+        self.cached.clear()
+
+    def _speculation(self, prompt: Sequence[int]) -> Speculation | None:
+        backend = self._backend
+        if not isinstance(backend, VerifyingBackend) or not backend.draft_limit:
+            return None
+        return Speculation(PromptLookup(prompt), backend.draft_limit)
 
     def _reuse(self, prompt: Sequence[int]) -> int:
         """Rewind the cache to the longest common prefix; at least one token is left to evaluate,
@@ -103,44 +120,74 @@ class TokenLoop:
         self.cached.extend(tokens)
 
     def _decode(
-        self, limits: LoopLimits, on_text: OnText, cancel: CancelToken, times: LoopTimes
+        self,
+        limits: LoopLimits,
+        guesses: Speculation | None,
+        on_text: OnText,
+        cancel: CancelToken,
+        times: LoopTimes,
     ) -> tuple[list[int], FinishReason]:
-        backend, tokenizer = self._backend, self._backend.tokenizer
+        tokenizer = self._backend.tokenizer
         text = codecs.getincrementaldecoder("utf-8")("replace")
         loops = LoopDetector() if limits.detect_loops else None
         room = limits.n_ctx - len(self.cached)
         budget = room if limits.max_tokens is None else min(room, limits.max_tokens)
         over: FinishReason = "context" if budget == room else "length"
         generated: list[int] = []
-        clock = time.perf_counter
-        before = clock()
+        drawn = [self._first_token(times)]
         while True:
-            token = backend.sample()
-            now = clock()
-            times.sampling += now - before
-            if not generated:
-                times.first_token = now - times.started
-            generated.append(token)
-            if tokenizer.is_end(token):
-                return generated, "stop"
-            if not on_text(text.decode(tokenizer.piece(token)), 1):
-                return generated, "stop"
-            if loops is not None and loops.add(token):
-                return generated, "loop"
-            if len(generated) >= budget:
-                return generated, over
-            if cancel.cancelled:
-                return generated, "cancelled"
-            before = clock()
+            for token in drawn:
+                generated.append(token)
+                if tokenizer.is_end(token):
+                    return generated, "stop"
+                if not on_text(text.decode(tokenizer.piece(token)), 1):
+                    return generated, "stop"
+                if loops is not None and loops.add(token):
+                    return generated, "loop"
+                if len(generated) >= budget:
+                    return generated, over
+                if cancel.cancelled:
+                    return generated, "cancelled"
             try:
-                backend.decode(token)
+                drawn = self._step(drawn, budget - len(generated), guesses, times)
             except Cancelled:
-                backend.truncate(len(self.cached))
+                self._backend.truncate(len(self.cached))
                 return generated, "cancelled"
-            self.cached.append(token)
-            now = clock()
-            times.engine += now - before
-            before = now
+
+    def _first_token(self, times: LoopTimes) -> int:
+        before = time.perf_counter()
+        token = self._backend.sample()
+        now = time.perf_counter()
+        times.sampling += now - before
+        times.first_token = now - times.started
+        return token
+
+    def _step(
+        self, drawn: list[int], room: int, guesses: Speculation | None, times: LoopTimes
+    ) -> list[int]:
+        """Evaluate the token drawn last, with a guess where there is one; returns what is drawn
+        next, more than one token where the guess was right."""
+        backend, token = self._backend, drawn[-1]
+        draft = guesses.next(drawn, room) if guesses is not None else None
+        before = time.perf_counter()
+        if guesses is not None and draft is not None and isinstance(backend, VerifyingBackend):
+            verified = backend.verify(token, draft.tokens)
+            seconds = time.perf_counter() - before
+            times.sampling += verified.sampling_seconds
+            times.engine += seconds - verified.sampling_seconds
+            guesses.policy.observe_draft(draft, len(verified.tokens) - 1, seconds)
+            self.cached.extend((token, *verified.tokens[:-1]))
+            return list(verified.tokens)
+        backend.decode(token)
+        self.cached.append(token)
+        evaluated = time.perf_counter()
+        following = backend.sample()
+        now = time.perf_counter()
+        times.engine += evaluated - before
+        times.sampling += now - evaluated
+        if guesses is not None:
+            guesses.policy.observe_plain(now - before)
+        return [following]
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

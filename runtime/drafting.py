@@ -195,6 +195,25 @@ class DraftPolicy:
         return self.extra / self.step if self.extra else _FIRST_SLOPE
 
 
+@dataclass
+class Speculation:
+    """A drafter and a policy over one generation."""
+
+    drafter: Drafter
+    limit: int  # of the engine
+    policy: DraftPolicy = field(default_factory=DraftPolicy)
+
+    def next(self, drawn: Sequence[int], room: int) -> Draft | None:
+        """Take the tokens drawn last; returns the guess to evaluate with the last of them.
+
+        `room` is how many tokens may still be drawn; the one after the guess counts.
+        """
+        self.drafter.extend(drawn)
+        draft = self.drafter.propose(min(self.limit, room - 1))
+        length = self.policy.length(draft) if draft else 0
+        return Draft(draft.tokens[:length], draft.evidence) if draft and length else None
+
+
 def _bucket(evidence: int) -> int:
     return sum(evidence >= bound for bound in _EVIDENCE_STEPS)
 

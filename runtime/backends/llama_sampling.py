@@ -57,9 +57,10 @@ class SamplerChain:
         same = params == self.params and params.seed is None
         return same and params.repeat_penalty == 1.0 and self._attached is not None
 
-    def sample(self, context: Any) -> int:
-        """Draw from the context's last logits, and remember the token for the penalties."""
-        return int(native.llama_sampler_sample(self._chain, context, -1))
+    def sample(self, context: Any, row: int = -1) -> int:
+        """Draw from a row of the context's logits, the last by default, and remember the token for
+        the penalties."""
+        return int(native.llama_sampler_sample(self._chain, context, row))
 
     def free(self) -> None:
         if self._attached is not None:

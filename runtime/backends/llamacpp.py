@@ -13,8 +13,9 @@ from typing import Any
 import llama_cpp
 import llama_cpp.llama_cpp as native
 
-from runtime.backend import LoadReport
+from runtime.backend import LoadReport, Verified
 from runtime.backends import llama_native
+from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_sampling import SamplerChain
 from runtime.backends.llama_tokenizer import LlamaTokenizer
 from runtime.errors import CorruptFile, DeviceUnavailable, EvaluationFailed, ModelFileError
@@ -54,6 +55,7 @@ class LlamaBackend:
         self._threads: ThreadGovernor | None = None
         self._n_threads = 0
         self._token = (ctypes.c_int32 * 1)()
+        self._rows: RowsBatch | None = None
         self._position = 0
         self.tokenizer: LlamaTokenizer
 
@@ -110,13 +112,15 @@ class LlamaBackend:
     def unload(self) -> None:
         if self._threads is not None:
             self._threads.stop()
+        if self._rows is not None:
+            self._rows.free()
         if self._sampler is not None:
             self._sampler.free()
         if self._context is not None:
             native.llama_free(self._context)
         if self._model is not None:
             native.llama_model_free(self._model)
-        self._sampler = self._context = self._model = None
+        self._sampler = self._context = self._model = self._rows = None
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
         assert self._placement is not None
@@ -162,6 +166,36 @@ class LlamaBackend:
         self._token[0] = token
         self._evaluate(self._token, 1)
 
+    @property
+    def draft_limit(self) -> int:
+        """Guesses are checked only where that cannot change the output: several tokens evaluated at
+        once give the same logits, bit for bit, as one at a time. On the CPU that holds with flash
+        attention (measured) and not without it; on other devices it is not promised. Memory that
+        cannot be rewound takes no guesses either."""
+        assert self._placement is not None
+        on_cpu = all(layer.device == "cpu" for layer in self._placement.layers)
+        rewinds = not native.llama_model_is_recurrent(self._model)
+        rewinds = rewinds and not native.llama_model_is_hybrid(self._model)
+        exact = on_cpu and self._placement.flash_attention
+        return MAX_LOGIT_ROWS - 1 if exact and rewinds else 0
+
+    def verify(self, token: int, draft: Sequence[int]) -> Verified:
+        assert self._sampler is not None
+        self._follow_load()
+        if self._rows is None:
+            self._rows = RowsBatch(MAX_LOGIT_ROWS)
+        start = self._position
+        self._run(self._rows.fill((token, *draft), start), len(draft) + 1)
+        evaluated = time.perf_counter()
+        drawn: list[int] = []
+        for row in range(len(draft) + 1):
+            drawn.append(self._sampler.sample(self._context, row))
+            if row < len(draft) and drawn[row] != draft[row]:
+                break
+        if len(drawn) <= len(draft):
+            self.truncate(start + len(drawn))
+        return Verified(tuple(drawn), time.perf_counter() - evaluated)
+
     def _follow_load(self) -> None:
         """Change the engine's thread count when the machine's load has changed."""
         assert self._threads is not None
@@ -176,7 +210,9 @@ class LlamaBackend:
             )
 
     def _evaluate(self, tokens: Any, count: int) -> None:
-        batch = native.llama_batch_get_one(tokens, count)
+        self._run(native.llama_batch_get_one(tokens, count), count)
+
+    def _run(self, batch: Any, count: int) -> None:
         code = native.llama_decode(self._context, batch)
         if code == 0:
             native.llama_synchronize(self._context)

@@ -1,0 +1,130 @@
+"""Guessing ahead on the real engine and the starter: the same tokens, fewer evaluations."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.backends.llamacpp import LlamaBackend
+from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
+from runtime.drafting import DraftModel
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.plan import LayerRange, Placement
+
+TEXT = (
+    "The old mill at the bend was built in 1782 and ground corn until the railway came. "
+    "Today it is a small museum where visitors can see the wheel turn every Sunday. "
+)
+COPY = (
+    "<|im_start|>user\nRepeat the following text word for word.\n\n"
+    f"{TEXT}<|im_end|>\n<|im_start|>assistant\n"
+)
+STORY = "<|im_start|>user\nWrite a story about a dog.<|im_end|>\n<|im_start|>assistant\n"
+GREEDY = SamplingParams(temperature=0.0)
+
+
+def placement(*, flash_attention: bool = True) -> Placement:
+    return Placement(
+        engine="llamacpp",
+        layers=(LayerRange("cpu", 0, 29),),
+        lm_head_device="cpu",
+        n_ctx=1024,
+        n_threads=2,
+        n_threads_batch=2,
+        flash_attention=flash_attention,
+    )
+
+
+@pytest.fixture(scope="module")
+def backend(starter_gguf: Path) -> Iterator[LlamaBackend]:
+    engine = LlamaBackend()
+    engine.load(str(starter_gguf), placement(), ignore_progress, CancelToken())
+    yield engine
+    engine.unload()
+
+
+def answer(
+    backend: LlamaBackend, text: str, sampling: SamplingParams, *, draft: bool, tokens: int = 96
+) -> LoopOutcome:
+    loop = TokenLoop(backend)
+    loop.forget()
+    prompt = backend.tokenizer.encode(text, parse_special=True)
+    limits = LoopLimits(1024, tokens, detect_loops=False, draft=draft)
+    return loop.generate(
+        prompt, sampling, limits, lambda _text, _tokens: True, ignore_progress, CancelToken()
+    )
+
+
+@pytest.mark.parametrize("text", [COPY, STORY])
+@pytest.mark.parametrize(
+    "sampling",
+    [GREEDY, SamplingParams(temperature=0.7, top_p=0.9, seed=7, repeat_penalty=1.1)],
+    ids=["greedy", "sampled"],
+)
+def test_output_is_the_same_with_and_without(
+    backend: LlamaBackend, text: str, sampling: SamplingParams
+) -> None:
+    plain = answer(backend, text, sampling, draft=False)
+    guessing = answer(backend, text, sampling, draft=True)
+    assert guessing.generated == plain.generated
+    assert guessing.finish_reason == plain.finish_reason
+    assert plain.drafted == plain.accepted == 0
+
+
+def test_copying_is_guessed(backend: LlamaBackend) -> None:
+    outcome = answer(backend, COPY, GREEDY, draft=True)
+    assert outcome.accepted > 0
+    assert outcome.accepted <= outcome.drafted
+
+
+def test_verify_keeps_what_agrees_and_the_cache_stays_whole(backend: LlamaBackend) -> None:
+    prompt = backend.tokenizer.encode(STORY, parse_special=True)
+    backend.set_sampling(GREEDY, ())
+    backend.truncate(0)
+    backend.prefill(prompt, ignore_progress, CancelToken())
+    plain = [backend.sample()]
+    for _ in range(8):
+        backend.decode(plain[-1])
+        plain.append(backend.sample())
+
+    backend.truncate(0)
+    backend.prefill(prompt, ignore_progress, CancelToken())
+    first = backend.sample()
+    assert first == plain[0]
+    wrong = [*plain[1:4], plain[4] + 1, 5, 6]
+    verified = backend.verify(first, wrong)
+    assert verified.tokens == tuple(plain[1:5])
+    follow = backend.verify(verified.tokens[-1], plain[5:8])
+    assert follow.tokens == tuple(plain[5:9])
+    assert verified.sampling_seconds >= 0
+
+
+def test_the_budget_holds_with_guesses(backend: LlamaBackend) -> None:
+    for tokens in (1, 2, 3, 17):
+        outcome = answer(backend, COPY, GREEDY, draft=True, tokens=tokens)
+        assert len(outcome.generated) <= tokens
+
+
+def test_no_guesses_where_batches_change_the_logits(starter_gguf: Path) -> None:
+    engine = LlamaBackend()
+    engine.load(str(starter_gguf), placement(flash_attention=False), ignore_progress, CancelToken())
+    engine.set_sampling(GREEDY, ())
+    assert engine.draft_limit == 0
+    engine.unload()
+
+
+def test_a_draft_model_guesses_its_own_output(starter_gguf: Path, backend: LlamaBackend) -> None:
+    plain = answer(backend, STORY, GREEDY, draft=False, tokens=24).generated
+    small = LlamaBackend()
+    small.load(str(starter_gguf), placement(), ignore_progress, CancelToken())
+    drafter = DraftModel(small, CancelToken())
+    prompt = backend.tokenizer.encode(STORY, parse_special=True)
+    drafter.extend([*prompt, plain[0]])
+    first = drafter.propose(6)
+    assert first is not None
+    assert first.tokens == plain[1:7]
+    drafter.extend([*plain[1:3], 1000])  # the target went another way
+    drafter.propose(2)
+    drafter.extend([])
+    small.unload()
