@@ -1,7 +1,10 @@
 """The three-session runner: right numbers, rewinding, cancelling, refusing what is damaged."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +14,7 @@ import numpy as np
 import onnxruntime_genai
 import pytest
 import tiny_checkpoints
-from onnx_models import GREEDY, TINY_CONTEXT, export_tiny, greedy, placement
+from onnx_models import GREEDY, TINY_CONTEXT, export_tiny, greedy, make_monolithic, placement
 from tiny_checkpoints import PROMPT
 
 from quant.onnx.blocks import dequantize_rows, quantize_rows
@@ -353,6 +356,19 @@ def test_genai_says_how_much_of_its_cache_remains(models: Callable[..., Path]) -
     assert backend.sample() == wanted[0]
 
 
+def test_genai_runs_and_rewinds_a_monolithic_folder(
+    models: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One graph, as people have them from elsewhere; no manifest of ours."""
+    backend = load_genai(make_monolithic(models("qwen2"), tmp_path / "one"))
+    wanted = greedy(load(models("qwen2")), PROMPT, 6)
+    assert greedy(backend, PROMPT, 6) == wanted
+    assert backend.truncate(6) == 6
+    backend.set_sampling(GREEDY, PROMPT)
+    backend.prefill(PROMPT[6:], ignore_progress, CancelToken())
+    assert backend.sample() == wanted[0]
+
+
 def test_genai_names_a_damaged_configuration(models: Callable[..., Path], tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(models("llama"), folder)
@@ -419,6 +435,29 @@ def test_the_tokenizer_knows_its_template_and_ends(models: Callable[..., Path]) 
     assert tokenizer.eos_text == "<|im_end|>"
     assert tokenizer.piece(tiny_checkpoints.END_OF_TURN) == b""
     assert tokenizer.piece(259) == b"<think>"
+
+
+def test_nothing_is_written_to_the_user_s_folders(
+    models: Callable[..., Path], tmp_path: Path
+) -> None:
+    """onnxruntime's wheels ship an uploader that keeps an identity and databases in the cache."""
+    program = (
+        "from onnx_models import *\n"
+        "from runtime.backends.onnx import OnnxBackend\n"
+        "import sys\n"
+        "backend = OnnxBackend()\n"
+        "backend.load(sys.argv[1], placement(), ignore_progress, CancelToken())\n"
+        "print(greedy(backend, (5, 6), 2))\n"
+    )
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = [sys.executable, "-c", program, str(models("llama"))]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sampling_uses_its_seed(models: Callable[..., Path]) -> None:

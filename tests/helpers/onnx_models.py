@@ -1,8 +1,12 @@
 """Exported tiny models for engine tests, and short ways to run a backend."""
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
+import onnx.compose
 import tiny_checkpoints
 
 from quant.onnx.export import ExportOptions, export_onnx
@@ -30,6 +34,35 @@ def export_tiny(folder: Path, kind: str, recipe: str = "onnx-q4-b32") -> Path:
         lambda _done, _total, _name: None,
         ExportOptions(static_shapes=shapes, threads=1),
     )
+    return target
+
+
+def make_monolithic(folder: Path, target: Path) -> Path:
+    """The three stages of an exported folder joined into one graph, as other tools export them."""
+    target.mkdir()
+    stages = []
+    for name in ("embeddings", "body", "lm_head"):
+        stage = onnx.load(folder / f"{name}.onnx", load_external_data=False)
+        prefixed = onnx.compose.add_prefix(
+            stage, f"{name}.", rename_inputs=False, rename_outputs=False
+        )
+        stages.append(prefixed)
+    joined, inner = stages[0], ("inputs_embeds", "hidden_states")
+    for stage in stages[1:]:
+        for field in ("node", "initializer", "input", "output"):
+            getattr(joined.graph, field).extend(getattr(stage.graph, field))
+    for values in (joined.graph.input, joined.graph.output):
+        for value in [value for value in values if value.name in inner]:
+            values.remove(value)
+    (target / "model.onnx").write_bytes(joined.SerializeToString())
+    for name in ("weights.data", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(folder / name, target)
+    config = json.loads((folder / "genai_config.json").read_text())
+    config["model"]["type"] = "llama"
+    decoder = config["model"]["decoder"]
+    del decoder["pipeline"], decoder["inputs"]["inputs_embeds"]
+    decoder["filename"] = "model.onnx"
+    (target / "genai_config.json").write_text(json.dumps(config))
     return target
 
 
