@@ -136,6 +136,7 @@ def _named() -> dict[str, QuantRecipe]:
         QuantRecipe("q4_0", uniform("Q4_0")),
         QuantRecipe("q4_0-round", uniform("Q4_0"), method="round", importance="ignored"),
         QuantRecipe("q4_0-search", uniform("Q4_0"), method="search"),
+        QuantRecipe("q4_0-best", uniform("Q4_0"), method="search", importance="required"),
         QuantRecipe("q4_0-q8head", {**uniform("Q4_0"), TensorRole.LM_HEAD: "Q8_0"}),
         QuantRecipe("q4_1", uniform("Q4_1")),
         QuantRecipe("q4_k_m", {**uniform("Q4_K"), TensorRole.LM_HEAD: "Q6_K"}, overrides=q4_k_m),

@@ -76,7 +76,7 @@ def _quantize(args: dict[str, Any], on_progress: OnProgress, default: str) -> di
     source, target = _path(args, "source"), _path(args, "target")
     recipe = _recipe(args.get("recipe"), default)
     importance = read_importance(Path(args["imatrix"])) if args.get("imatrix") else None
-    if importance is None and args.get("calibrate"):
+    if importance is None and (args.get("calibrate") or recipe.importance == "required"):
         importance = _calibrated(args, source, target, on_progress)
     progress = _TensorProgress("quantize", on_progress)
     report = quantize_gguf(source, target, recipe, progress, importance, _threads(args))
@@ -86,8 +86,8 @@ def _quantize(args: dict[str, Any], on_progress: OnProgress, default: str) -> di
 def _calibrated(
     args: dict[str, Any], source: Path, target: Path, on_progress: OnProgress
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """The source's importance matrix over the text `calibrate` names (True: the bundled one)."""
-    text = args["calibrate"] if isinstance(args["calibrate"], str) else None
+    """The source's importance matrix over the text `calibrate` names (else the bundled one)."""
+    text = args["calibrate"] if isinstance(args.get("calibrate"), str) else None
     with (
         tempfile.TemporaryDirectory(prefix="calibrate-", dir=target.parent) as folder,
         runnable(source, {**args, "folder": folder}, on_progress) as model,
@@ -103,7 +103,8 @@ def quantize_gguf_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str
 
     args: source, target; recipe: a name of quant.recipe.RECIPES or a recipe as JSON (default
     q4_0); imatrix: path or None; calibrate: a text file or True to compute an importance matrix
-    first; threads. Returns QuantReport.to_json(). Raises QuantError.
+    first (a recipe that requires one computes it unasked); threads. Returns
+    QuantReport.to_json(). Raises QuantError.
     """
     return _quantize(args, on_progress, "q4_0")
 

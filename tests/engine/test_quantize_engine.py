@@ -147,6 +147,16 @@ def test_quantize_job_calibrates_by_itself(full: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["q.gguf", "text.txt"]
 
 
+def test_recipe_that_requires_importance_computes_it(tmp_path: Path) -> None:
+    """From the official safetensors, over the bundled text, in one job."""
+    folder = write_checkpoint("qwen3", tmp_path / "m")
+    arguments = {"source": str(folder), "target": str(tmp_path / "q.gguf"), "recipe": "q4_0-best"}
+    report = find_job("quantize_gguf")({**arguments, "threads": 1}, ignore_progress)
+    assert report["importance"]
+    assert report["bits_per_weight_by_role"]["feed_forward"] == 4.5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "q.gguf"]
+
+
 def quality(source: Path, target: Path, text: Path) -> dict[str, object]:
     return find_job("quality")(
         {
