@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     search.add_argument("text", nargs="*", metavar="TEXT", help="words in name or family")
     add_model("inspect", models.inspect, "header facts, without the weights")
     _placement_options(add_model("plan", models.plan, "where a model would go here"))
+    _memory_options(add_model("memory", models.memory, "peak memory by batch and context"))
     add_model("pull", models.pull, "download, verify, install")
     add("list", models.list_models, "installed models")
     add_model("remove", models.remove, "move an installed model to the trash")
@@ -90,6 +91,20 @@ def _placement_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--context", type=int, metavar="N", help="tokens")
     command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+
+
+def _memory_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--batches", type=_numbers, default=(1, 2, 4, 8, 16), metavar="1,2,...")
+    contexts = (1024, 2048, 4096, 8192, 16384, 32768)
+    command.add_argument("--contexts", type=_numbers, default=contexts, metavar="2048,...")
+    command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(","))
+    if any(number < 1 for number in numbers):
+        raise argparse.ArgumentTypeError("numbers must be at least 1")
+    return numbers
 
 
 def _chat_options(command: argparse.ArgumentParser) -> None:

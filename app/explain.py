@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.units import format_bytes, format_tps
-from app.words import ERRORS, EXITS, FIELDS, NOTICES, REASONS, UNAVAILABLE
+from app.words import CAUSES, ERRORS, EXITS, FIELDS, NOTICES, REASONS, UNAVAILABLE
+from runtime.diagnosis import Diagnosis
 from runtime.jobs import Cancelled
 from runtime.plan import Reason
 
@@ -169,3 +170,14 @@ def unavailable_text(code: str) -> str:
 def notice_text(code: str) -> str:
     """A notice of a generation or a load, as one sentence."""
     return NOTICES.get(code, code.replace("_", " "))
+
+
+def diagnosis_text(diagnosis: Diagnosis) -> str:
+    """Why a run was slow, heaviest cause first, with its share and what to do."""
+    if not diagnosis.causes:
+        return "Nothing measured explains it."
+    lines = []
+    for cause in diagnosis.causes:
+        what, remedy = CAUSES.get(cause.code, (cause.code.replace("_", " "), ""))
+        lines.append(f"{100 * cause.share:.0f} %: {what}. {remedy}")
+    return "\n".join(lines)

@@ -21,8 +21,6 @@ from runtime.speed import SpeedModel
 KEPT = 400
 MIN_DECODED = 16  # fewer tokens time the clock, not the machine
 MIN_PREFILLED = 32
-# Runs with other programs on the cores teach the wrong machine.
-CALM_NOTICES = frozenset({"busy_machine"})
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Learning:
         """Keep what a finished generation teaches about this machine."""
         learnt = self.load()
         speed = learnt.speed
-        if speed is None or not speed.knows(plan.placement) or CALM_NOTICES & set(stats.notices):
+        if speed is None or not speed.knows(plan.placement):
             return
         new = list(observations_of(speed, model, plan, stats))
         if new:

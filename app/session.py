@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from app.fetch import request_for
 from app.learning import Learning, default_learning
 from app.library import InstalledModel, Library, safe_name
 from app.paths import Paths, bundled_folder
-from app.records import RunRecord
+from app.runs import FinishedRun, LoadedModel, run_record, why_slow
 from app.saved_context import SavedContexts, context_key
 from app.settings import Settings
 from app.starter import install_starter
@@ -30,9 +29,11 @@ from app.store import Store
 from app.targets import Target, entry_of, resolve
 from runtime.backend import LoadReport
 from runtime.bandwidth import BandwidthProfile
-from runtime.chat import ChatProfile, detect_profile
+from runtime.chat import detect_profile
 from runtime.client import Worker, run_job
+from runtime.conditions import Conditions, ConditionsSampler
 from runtime.devices import Device
+from runtime.diagnosis import Diagnosis
 from runtime.errors import EngineError, InvalidRequest, UnsupportedModel
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
@@ -48,16 +49,6 @@ DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is her
 DEVICES_FRESH_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """The model in the worker, and what was promised and reported when it was loaded."""
-
-    target: Target
-    plan: Plan
-    report: LoadReport
-    profile: ChatProfile | None
-
-
 class Session:
     """One user's models, one worker, one history. Thread-safe; one generation at a time."""
 
@@ -70,6 +61,7 @@ class Session:
         self._worker: Worker | None = None
         self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
+        self._last: FinishedRun | None = None
         self._busy = threading.RLock()
         self._devices: tuple[float, tuple[Device, ...]] = (float("-inf"), ())
         self._inspected: dict[tuple[str, float, int], ModelInfo] = {}
@@ -297,21 +289,33 @@ class Session:
             worker = self._worker
             assert worker is not None
             self._contexts.enter(worker, _context_key(loaded), conversation)
-            stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
+            watch = ConditionsSampler(worker.pid)
+            watch.start()
+            try:
+                stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
+            finally:
+                conditions = watch.stop()
             self._contexts.grew(stats)
-            self.store.add_run(_run_record(loaded, stats))
-            self._learn(loaded, stats)
+            self._keep(loaded, stats, conditions)
             return stats
 
-    def _learn(self, loaded: LoadedModel, stats: GenerationStats) -> None:
-        """Compare the promise with what happened. A file that is no longer there, or cannot be
-        inspected, teaches nothing; the answer stands."""
+    def why_slow(self) -> Diagnosis | None:
+        """The causes of the last run's slowness by weight; None before a planned run."""
+        speed = self.learning.load().speed
+        return why_slow(self._last, speed) if self._last and speed else None
+
+    def _keep(self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> None:
+        """Store a run and compare the promise with what happened. A model file that is no longer
+        there, or cannot be inspected, teaches nothing; the answer stands."""
+        self.store.add_run(run_record(loaded, stats, conditions))
         try:
             model = self.plan_model(loaded.target.name)
         except (AppError, EngineError) as error:
             logger.info("nothing learnt from this run: %s", error)
             return
-        self.learning.learn(model, loaded.plan, stats)
+        self._last = FinishedRun(loaded, model, stats, conditions)
+        if self._last.calm:
+            self.learning.learn(model, loaded.plan, stats)
 
     def _restart(
         self, loaded: LoadedModel, on_progress: OnProgress, cancel: CancelToken | None
@@ -464,25 +468,3 @@ def _context_key(loaded: LoadedModel) -> str:
         stamp = path.stat()
         model = f"{path} {stamp.st_size} {stamp.st_mtime_ns}"
     return context_key(model, loaded.plan.placement, loaded.report)
-
-
-def _run_record(loaded: LoadedModel, stats: GenerationStats) -> RunRecord:
-    placement, speed = loaded.plan.placement, loaded.plan.speed
-    installed = loaded.target.installed
-    devices = {layer.device for layer in placement.layers} | {placement.lm_head_device}
-    return RunRecord(
-        time=time.time(),
-        model=loaded.target.name,
-        model_sha256=installed.sha256 if installed else "",
-        engine=loaded.report.engine,
-        engine_version=loaded.report.engine_version,
-        devices=tuple(sorted(devices)),
-        placement=msgspec.to_builtins(placement),
-        predicted_prefill_tps=speed.prefill_tps if speed else None,
-        predicted_decode_tps=speed.decode_tps if speed else None,
-        measured_prefill_tps=stats.prefill_tps,
-        measured_decode_tps=stats.decode_tps,
-        predicted_memory=loaded.plan.memory.total,
-        measured_memory=stats.peak_memory,
-        stats=msgspec.to_builtins(stats),
-    )

@@ -258,3 +258,19 @@ VERDICTS: dict[str, str] = {
     "noticeable": "Noticeable: answers differ, mostly in detail.",
     "damaged": "Damaged: the model lost too much; choose another recipe.",
 }
+
+# cause of a slow run: (what it is, what to do)
+CAUSES: dict[str, tuple[str, str]] = {
+    "other_load": ("other programs kept the cores busy", "Close them, or wait."),
+    "cpu_quota": ("a processor quota stopped the engine", "Raise the quota of the container."),
+    "few_threads": ("fewer threads than would be best", "Set CPU threads to 0 in the settings."),
+    "long_context": ("the conversation is long", "Start a new chat, or use an 8-bit KV cache."),
+    "swapping": ("memory ran short and was swapped", "Choose a smaller model or context."),
+    "memory_limit": ("a memory limit is nearly full", "Raise it, or choose a smaller model."),
+    "cold_file": ("the weights came from disk", "The next answer will be faster."),
+    "battery_clock": ("the processor saves power on battery", "Plug the machine in."),
+    "low_clock": ("the processor runs below its clock", "Check cooling and power settings."),
+    "wrong_device": ("the model ran on another device than planned", "Load it again."),
+    "low_acceptance": ("guesses were rarely right", "Speculation switches itself off."),
+    "single_channel_suspected": ("memory seems to have one channel", "Add a second module."),
+}

@@ -12,9 +12,9 @@ from uuid import uuid4
 from app.catalog import starter
 from app.commands.models import error_text, plan_text
 from app.console import Console
-from app.explain import notice_text
+from app.explain import diagnosis_text, notice_text
 from app.session import Session
-from app.units import format_bytes, format_seconds, format_tps
+from app.units import format_bytes, format_interval, format_seconds, format_tps
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message
 from runtime.jobs import Cancelled, CancelToken
@@ -23,6 +23,7 @@ from runtime.protocol import Streamed
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."
 TRY_SEED = 1
 TRY_TOKENS = 128
+JUDGED_TOKENS = 16  # fewer say nothing about the speed
 PROFILE_PATIENCE_SECONDS = 20.0
 
 
@@ -134,7 +135,22 @@ def _answer(
     console.stream("\n")
     for notice in stats.notices:
         console.say(notice_text(notice))
+    _explain_slowness(session, stats, console)
     return writer.message(), stats
+
+
+def _explain_slowness(session: Session, stats: GenerationStats, console: Console) -> None:
+    """Say why, when a run long enough to judge missed its predicted range from below."""
+    loaded = session.loaded
+    planned = loaded.plan.speed if loaded else None
+    if planned is None or stats.decode_tps is None or stats.generated_tokens < JUDGED_TOKENS:
+        return
+    if stats.decode_tps >= planned.decode_tps.low:
+        return
+    diagnosis = session.why_slow()
+    if diagnosis is not None:
+        console.say(f"Slower than the {format_interval(planned.decode_tps)} predicted:")
+        console.say(diagnosis_text(diagnosis))
 
 
 def _measure_machine(session: Session, console: Console) -> None:

@@ -1,6 +1,7 @@
 """Commands about models: search, inspect, plan, pull, list, remove, verify."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from app.catalog import CatalogEntry
@@ -11,7 +12,9 @@ from app.session import Session
 from app.units import format_bytes, format_count, format_interval
 from runtime.errors import EngineError
 from runtime.jobs import CancelToken
-from runtime.plan import Plan
+from runtime.memory import MemoryCell, memory_table
+from runtime.plan import KvCacheType, Plan
+from runtime.shape import ModelShape, kv_bytes_per_token
 
 
 def search(session: Session, args: Namespace, console: Console) -> None:
@@ -138,6 +141,31 @@ def plan_text(model: str, plan: Plan) -> str:
             f" {format_interval(other.decode_tps)}: {reason_text(other.reason)}"
         )
     return "\n".join(lines)
+
+
+def memory(session: Session, args: Namespace, console: Console) -> None:
+    """Peak memory over batch x context x KV-cache type, from header or catalog alone."""
+    model = session.plan_model(args.model)
+    kv_types: tuple[KvCacheType, ...] = (args.kv_cache,) if args.kv_cache else ("f16", "q8_0")
+    cells = memory_table(model.shape, model.weights, args.batches, args.contexts, kv_types)
+    console.result(cells, memory_text(args.model, model.shape, cells))
+
+
+def memory_text(name: str, shape: ModelShape, cells: Sequence[MemoryCell]) -> str:
+    """A memory table as a person reads it: a block for each KV type, a row for each batch."""
+    per_token = kv_bytes_per_token(shape)
+    blocks = [f"{name}: {shape.attention}, KV cache {format_bytes(per_token)} a token at f16"]
+    for kv_type in dict.fromkeys(cell.kv_type for cell in cells):
+        part = [cell for cell in cells if cell.kv_type == kv_type]
+        contexts = sorted({cell.n_ctx for cell in part})
+        totals = {(cell.batch, cell.n_ctx): format_bytes(cell.total) for cell in part}
+        rows = [
+            (str(batch), *(totals[batch, n_ctx] for n_ctx in contexts))
+            for batch in sorted({cell.batch for cell in part})
+        ]
+        headings = (f"BATCH \\ CONTEXT ({kv_type})", *map(str, contexts))
+        blocks.append(table(headings, rows))
+    return "\n\n".join(blocks)
 
 
 def pull(session: Session, args: Namespace, console: Console) -> None:

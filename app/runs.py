@@ -1,0 +1,94 @@
+"""Finished generations: the record that is stored, and why one was slow.
+
+Knows what was promised (the plan), what happened (the stats) and under which conditions. Measures
+nothing itself.
+"""
+
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from app.records import RunRecord
+from app.targets import Target
+from runtime.backend import LoadReport
+from runtime.chat import ChatProfile
+from runtime.conditions import Conditions
+from runtime.diagnosis import Diagnosis, Run, diagnose
+from runtime.generation import GenerationStats
+from runtime.plan import Plan, PlanModel
+from runtime.speed import SpeedModel
+
+CALM_LOAD_CORES = 0.25  # what others may keep busy before a run teaches nothing about the machine
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """The model in the worker, and what was promised and reported when it was loaded."""
+
+    target: Target
+    plan: Plan
+    report: LoadReport
+    profile: ChatProfile | None
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """One generation: with what, how it went, and what the machine did meanwhile."""
+
+    loaded: LoadedModel
+    model: PlanModel
+    stats: GenerationStats
+    conditions: Conditions
+
+    @property
+    def calm(self) -> bool:
+        """Whether the machine was ours, so that the run says something about it."""
+        return self.conditions.other_load_cores < CALM_LOAD_CORES
+
+
+def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> RunRecord:
+    """What the history keeps of a run."""
+    placement, speed = loaded.plan.placement, loaded.plan.speed
+    installed = loaded.target.installed
+    devices = {layer.device for layer in placement.layers} | {placement.lm_head_device}
+    return RunRecord(
+        time=time.time(),
+        model=loaded.target.name,
+        model_sha256=installed.sha256 if installed else "",
+        engine=loaded.report.engine,
+        engine_version=loaded.report.engine_version,
+        devices=tuple(sorted(devices)),
+        placement=msgspec.to_builtins(placement),
+        predicted_prefill_tps=speed.prefill_tps if speed else None,
+        predicted_decode_tps=speed.decode_tps if speed else None,
+        measured_prefill_tps=stats.prefill_tps,
+        measured_decode_tps=stats.decode_tps,
+        predicted_memory=loaded.plan.memory.total,
+        measured_memory=stats.peak_memory,
+        stats={
+            **msgspec.to_builtins(stats),
+            "conditions": msgspec.to_builtins(conditions),
+        },
+    )
+
+
+def why_slow(run: FinishedRun, speed: SpeedModel) -> Diagnosis | None:
+    """The causes of a run's slowness by weight; None where nothing was planned or measured."""
+    loaded, stats = run.loaded, run.stats
+    planned = loaded.plan.speed
+    if planned is None or not stats.decode_tps:
+        return None
+    placement = loaded.plan.placement
+    facts = Run(
+        model=run.model,
+        placement=placement,
+        planned_tps=planned.decode_tps.median,
+        measured_tps=stats.decode_tps,
+        depth=stats.prompt_tokens + stats.generated_tokens / 2,
+        n_threads=placement.n_threads,
+        device=placement.layers[-1].device,
+        draft_tokens=stats.draft_tokens,
+        accepted_tokens=stats.accepted_tokens,
+    )
+    return diagnose(facts, run.conditions, speed)
