@@ -69,8 +69,8 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "EvaluationFailed": (
         "The engine failed",
-        "The engine could not evaluate {tokens} tokens (code {code}). {log}",
-        "Try again with a smaller context.",
+        "The engine could not evaluate {tokens} tokens (code {code}).",
+        "Try again with a smaller context; the log has the engine's own words.",
     ),
     "StageFailed": (
         "The engine failed",
