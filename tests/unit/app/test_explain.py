@@ -1,0 +1,91 @@
+"""Every error, reason and notice has words: one sentence, nothing left to fill in."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app import words
+from app.errors import AppError
+from app.explain import explain, notice_text, reason_text, unavailable_text
+from quant.errors import QuantError
+from runtime.errors import DoesNotFit, EngineError, UnsupportedModel, WorkerDied
+from runtime.jobs import Cancelled
+from runtime.plan import Reason
+from runtime.workerexit import classify
+
+ERRORS = {
+    **EngineError.registry,
+    **QuantError.registry,
+    **AppError.registry,
+}
+BASES = {cls.__name__: cls for cls in (EngineError, QuantError, AppError)}
+BARE = {"UnknownModel": {"name": "x"}, "CatalogError": dict.fromkeys(
+    ("path", "entry", "field", "reason"), "x")}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_every_error_has_words_of_its_own(name: str) -> None:
+    explanation = explain(ERRORS[name](**BARE.get(name, {})))
+    assert explanation.title
+    assert explanation.sentence.rstrip().endswith((".", "”.", "?"))
+    assert "{" not in explanation.sentence + explanation.hint
+    assert "fault in Stillroom" not in explanation.hint
+
+
+def test_the_words_use_facts_that_exist() -> None:
+    """A misspelt fact would read as "unknown"."""
+    for name, texts in words.ERRORS.items():
+        documented = " ".join(cls.__doc__ or "" for cls in (ERRORS | BASES)[name].__mro__)
+        for field in re.findall(r"{(\w+)}", " ".join(texts)):
+            if field not in ("file", "at_tensor"):
+                assert field in documented or field in MODULE_DOCS, (name, field)
+
+
+def test_no_error_is_defined_beside_an_engine() -> None:
+    """The parent imports no engine and must be able to rebuild what crosses the pipe."""
+    folder = Path(__file__).parents[3] / "runtime" / "backends"
+    text = "\n".join(path.read_text() for path in folder.glob("*.py"))
+    assert re.findall(r"^class (\w+)\(\w*(?:Error|Failed|Unavailable)\)", text, re.MULTILINE) == []
+
+
+MODULE_DOCS = "".join(
+    __import__(module, fromlist=["x"]).__doc__ or ""
+    for module in ("app.errors", "runtime.errors", "quant.errors")
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence", "hint"),
+    [
+        (DoesNotFit(device="cpu", needed=42_500_000_000, available=7_900_000_000,
+                    suggestion={"n_ctx": 2048}),
+         "needs 42.5 GB on cpu, and 7.90 GB are free", "2048 tokens"),
+        (DoesNotFit(device="cpu", needed=1, available=0, suggestion=None), "1 bytes", "smaller"),
+        (UnsupportedModel(path="r1-7b", detail="not_installed"), "not on this machine", "pull"),
+        (WorkerDied(**classify(-11, None, 0, "").facts()), "SIGSEGV", "conversation is safe"),
+        (WorkerDied(**classify(-4, None, 0, "").facts()), "SIGILL", "Set Stillroom up again"),
+        (WorkerDied(**classify(-9, None, 1, "").facts()), "ran out of memory", "smaller"),
+        (WorkerDied(**classify(-9, None, 0, "").facts()), "SIGKILL", "memory was short"),
+        (WorkerDied(**classify(3, None, 0, "").facts()), "exit code 3", "engine"),
+        (Cancelled(), "nothing was left behind", ""),
+        (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt", ""),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError", "fault in Stillroom"),
+    ],
+)  # fmt: skip
+def test_sentences(error: BaseException, sentence: str, hint: str) -> None:
+    explanation = explain(error)
+    assert sentence in explanation.sentence
+    assert hint in explanation.hint
+
+
+def test_reasons_and_notices() -> None:
+    assert "4096 tokens" in reason_text(Reason("context_default", {"n_ctx": 4096}))
+    facts = {"device": "npu0", "why": "no_provider"}
+    assert reason_text(Reason("device_left_out", facts)).count("no execution provider") == 1
+    assert "12.5 tok/s" in reason_text(Reason("fastest_predicted", {"decode_tps": 12.5}))
+    assert reason_text(Reason("some_new_code", {})) == "some new code"
+    assert notice_text("thinking_cut") != "thinking cut"
+    assert notice_text("other_notice") == "other notice"
+    assert unavailable_text("engine_lacks_gpu") != "engine_lacks_gpu"
+    assert unavailable_text("a driver said so") == "a driver said so"

@@ -1,0 +1,61 @@
+"""Devices found in /proc and /sys, and the reason for each that cannot be used."""
+
+from pathlib import Path
+
+from runtime.probe import cpu_device, hardware_gpus, hardware_npus, memory_limit
+
+
+def pci_device(root: Path, address: str, vendor: str, kind: str) -> Path:
+    folder = root / "bus" / "pci" / "devices" / address
+    folder.mkdir(parents=True)
+    (folder / "vendor").write_text(vendor + "\n")
+    (folder / "class").write_text(kind + "\n")
+    (folder / "device").write_text("0x2331\n")
+    return folder
+
+
+def test_this_machine_has_a_usable_processor() -> None:
+    cpu = cpu_device()
+    assert (cpu.id, cpu.kind, cpu.usable) == ("cpu", "CPU", True)
+    assert 1 <= cpu.cores <= cpu.threads
+    assert 0 < cpu.memory_free <= cpu.memory_total
+
+
+def test_graphics_hardware_is_listed_with_its_reason(tmp_path: Path) -> None:
+    gpu = pci_device(tmp_path, "0000:01:00.0", "0x10de", "0x030200")
+    (tmp_path / "nvidia").mkdir()
+    (gpu / "driver").symlink_to(tmp_path / "nvidia")
+    pci_device(tmp_path, "0000:02:00.0", "0x8086", "0x020000")  # a network card
+    pci_device(tmp_path, "0000:03:00.0", "0x1234", "0x030000")  # a virtual display
+    (found,) = hardware_gpus(tmp_path)
+    assert found.id == "gpu-0000:01:00.0"
+    assert found.unavailable_reason == "engine_lacks_gpu"
+    assert not found.usable
+    assert found.facts == {"vendor": "NVIDIA", "driver": "nvidia"}
+
+
+def test_npus_are_listed_with_their_reason(tmp_path: Path) -> None:
+    for index, vendor in enumerate(("0x8086", "0x1022")):
+        folder = tmp_path / "class" / "accel" / f"accel{index}" / "device"
+        folder.mkdir(parents=True)
+        (folder / "vendor").write_text(vendor)
+    found = hardware_npus(tmp_path)
+    assert [npu.name for npu in found] == ["Intel NPU", "AMD NPU"]
+    assert {npu.unavailable_reason for npu in found} == {"no_provider"}
+
+
+def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
+    assert hardware_gpus(tmp_path) == []
+    assert hardware_npus(tmp_path) == []
+
+
+def test_memory_limits_of_control_groups(tmp_path: Path) -> None:
+    assert memory_limit(tmp_path) is None
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_limit(tmp_path) is None
+    (tmp_path / "memory.max").write_text("2147483648\n")
+    assert memory_limit(tmp_path) == 1 << 31
+    (tmp_path / "memory.max").unlink()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text(str((1 << 63) - 4096))
+    assert memory_limit(tmp_path) is None
