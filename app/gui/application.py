@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
@@ -17,6 +17,7 @@ from app.session import Session
 
 log = logging.getLogger(__name__)
 
+TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SCREENSHOT_QUIET_MILLISECONDS = 1500
 
 
@@ -35,14 +36,39 @@ def run_window(session: Session, *, screenshot: Path | None = None) -> int:
     theme.apply(application, look)
     application.setWindowIcon(icons.icon("logo", look.accent, 64))
     _watch_faults()
+    translators = install_language(application, settings.language)
     window = MainWindow(session, look)
     window.show()
     QTimer.singleShot(0, window.start)
     if screenshot is not None:
         _take_screenshot(window, screenshot)
     code = application.exec()
+    for translator in translators:
+        application.removeTranslator(translator)
     session.close()
     return code
+
+
+def install_language(application: QApplication, setting: str) -> list[QTranslator]:
+    """Translate the window; "system" takes the desktop's language. Keep the result alive.
+
+    Qt's own texts (dialog buttons, context menus) follow where Qt brings them.
+    """
+    locale = QLocale() if setting == "system" else QLocale(setting)
+    if locale.language() == QLocale.Language.English:
+        return []
+    QLocale.setDefault(locale)
+    places = (
+        ("stillroom", TRANSLATIONS),
+        ("qtbase", Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath))),
+    )
+    installed = []
+    for name, folder in places:
+        translator = QTranslator(application)
+        if translator.load(locale, name, "_", str(folder)):
+            application.installTranslator(translator)
+            installed.append(translator)
+    return installed
 
 
 def _watch_faults() -> None:

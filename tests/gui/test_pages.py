@@ -63,8 +63,9 @@ def test_settings_are_all_there_take_effect_and_are_kept(qtbot: QtBot, window: M
     shown = {n for n, d in DECLARATIONS.items() if d.metadata["group"] != "Window"}
     assert set(dialog.fields) == shown
     dialog.search.setText("theme")
-    assert not dialog.fields["theme"].parentWidget().isHidden()
-    assert dialog.fields["threads"].parentWidget().isHidden()
+    dialog.show()
+    assert dialog.fields["theme"].isVisible()
+    assert not dialog.fields["threads"].isVisible()
     box = dialog.fields["theme"]
     box.setCurrentIndex(box.findData("dark"))  # type: ignore[attr-defined]
     box.activated.emit(box.currentIndex())  # type: ignore[attr-defined]

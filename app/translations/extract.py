@@ -1,0 +1,94 @@
+"""Keeps the translation files in step with the program's texts.
+
+    python -m app.translations.extract            # update the .ts files, keep what is translated
+    python -m app.translations.extract --release  # and compile them with Qt's lrelease
+
+Texts are the literal arguments of `tr` in the window, and the settings' declarations.
+Knows no Qt at run time; lrelease is part of PySide6.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import PySide6
+
+from app.settings import DECLARATIONS
+
+HERE = Path(__file__).parent
+GUI = HERE.parent / "gui"
+CONTEXT = "Stillroom"
+LANGUAGES = ("zh_CN",)
+
+
+def texts_of(source: str) -> Iterator[str]:
+    """The literal first arguments of tr(...) in one module, and tables meant for tr."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr":
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+            if names and names[0] in ("_WORDS", "_UNREADABLE"):
+                for value in node.value.values:
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        yield value.value
+
+
+def all_texts() -> list[str]:
+    """Every text of the window once, sorted."""
+    found: set[str] = set()
+    for path in sorted(GUI.glob("*.py")):
+        found.update(texts_of(path.read_text(encoding="utf-8")))
+    for declaration in DECLARATIONS.values():
+        found.update(declaration.metadata[key] for key in ("group", "title", "help"))
+    return sorted(found)
+
+
+def read(path: Path) -> dict[str, str]:
+    """Source text to translation of one .ts file; untranslated ones are left out."""
+    if not path.exists():
+        return {}
+    found = {}
+    for message in ElementTree.parse(path).iter("message"):
+        source, target = message.findtext("source", ""), message.findtext("translation", "")
+        if target:
+            found[source] = target
+    return found
+
+
+def write(path: Path, language: str, translations: dict[str, str], texts: list[str]) -> None:
+    """One .ts file in Qt's format."""
+    root = ElementTree.Element("TS", version="2.1", language=language, sourcelanguage="en")
+    context = ElementTree.SubElement(root, "context")
+    ElementTree.SubElement(context, "name").text = CONTEXT
+    for text in texts:
+        message = ElementTree.SubElement(context, "message")
+        ElementTree.SubElement(message, "source").text = text
+        target = ElementTree.SubElement(message, "translation")
+        target.text = translations.get(text, "")
+        if not target.text:
+            target.set("type", "unfinished")
+    ElementTree.indent(root)
+    body = ElementTree.tostring(root, encoding="unicode")
+    head = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n'
+    path.write_text(f"{head}{body}\n", "utf-8")
+
+
+def main() -> int:
+    texts = all_texts()
+    for language in LANGUAGES:
+        path = HERE / f"stillroom_{language}.ts"
+        write(path, language, read(path), texts)
+        if "--release" in sys.argv:
+            tool = Path(PySide6.__file__).parent / "lrelease"
+            subprocess.run([tool, "-silent", path, "-qm", path.with_suffix(".qm")], check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
