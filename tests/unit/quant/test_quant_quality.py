@@ -92,6 +92,16 @@ def test_interval_holds_the_truth_about_nineteen_times_in_twenty() -> None:
     assert held >= 86
 
 
+def test_neighbours_that_err_together_count_as_few_observations() -> None:
+    source, target = table(1), table(2)
+    apart, together = text(3200), [token for token in text(160) for _ in range(20)]
+    widths = []
+    for tokens in (apart, together):
+        kl = compare({"t": tokens}, model(source, 64), model(target, 64)).kl_mean
+        widths.append(kl.high - kl.low)
+    assert 2.5 < widths[1] / widths[0] < 6
+
+
 def test_windows_cut_as_they_say() -> None:
     tokens = list(range(1000))
     assert [len(w) for w in Windows(512, 64).cut(tokens)] == [512, 488]
