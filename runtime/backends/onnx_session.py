@@ -9,11 +9,13 @@ import importlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from quant.onnx.manifest import hash_file
 from runtime.backends.onnx_native import ort
 from runtime.errors import CorruptFile, DeviceUnavailable
 from runtime.providers import ProviderTarget
@@ -21,6 +23,7 @@ from runtime.providers import ProviderTarget
 # The whole graph on the provider, or no session at all.
 _STRICT = "session.disable_cpu_ep_fallback"
 _CONTEXT_GRAPH = "body.onnx"
+_DIGEST = "body.sha256"
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,10 @@ def provider_session(
     if cache is None:
         return _strict_session(path, target, device, threads, {})
     folder = cache.folder(target, path)
-    if (folder / _CONTEXT_GRAPH).is_file():
-        try:
+    if _is_whole(folder):
+        with suppress(DeviceUnavailable):  # compiled by a driver since replaced
             return _strict_session(folder / _CONTEXT_GRAPH, target, device, threads, {})
-        except DeviceUnavailable:
-            shutil.rmtree(folder, ignore_errors=True)  # written by a driver since replaced
+    shutil.rmtree(folder, ignore_errors=True)
     return _compile(path, target, device, threads, folder)
 
 
@@ -106,10 +108,22 @@ def _compile(path: Path, target: ProviderTarget, device: Any, threads: int, fold
         }
         session = _strict_session(path, target, device, threads, settings)
         if (partial / _CONTEXT_GRAPH).is_file():
+            digest = hash_file(partial / _CONTEXT_GRAPH).sha256
+            (partial / _DIGEST).write_text(digest, encoding="ascii")
             os.replace(partial, folder)
         return session
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a compiled body is there with the bytes it was written with: its weights are in it,
+    and a damaged one may load and compute nonsense."""
+    try:
+        wanted = (folder / _DIGEST).read_text(encoding="ascii")
+        return hash_file(folder / _CONTEXT_GRAPH).sha256 == wanted
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _options(threads: int) -> Any:
