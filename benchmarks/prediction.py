@@ -186,7 +186,7 @@ def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
             f"print(json.dumps(profile_job({{'mode':'full','devices':{devices}}},ignore_progress)))"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+            [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
         )
         path.write_text(done.stdout.splitlines()[-1])
     return BandwidthProfile.from_json(json.loads(path.read_text()))
@@ -199,8 +199,8 @@ def run_one(spec: dict[str, Any]) -> dict[str, Any] | None:
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        print(done.stderr[-600:], file=sys.stderr)
+    if not done.stdout.startswith("{"):
+        print(f"ended with {done.returncode}: {done.stderr[-600:]}", file=sys.stderr)
         return None
     run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return run

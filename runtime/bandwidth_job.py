@@ -258,8 +258,8 @@ def _thread_costs(
     for length in HEAD_LENGTHS:
         products = cells * heads * 2 * length
         one = attention_seconds(ggml, cells, 1, heads, 4, length, schedule.seconds)
-        many = attention_seconds(ggml, cells, 128, heads, 4, length, 0.0)
+        many = attention_seconds(ggml, cells, 64, heads, 4, length, 0.0)
         decode[str(length)] = one / products
-        prefill[str(length)] = many / products / 128
+        prefill[str(length)] = many / products / 64
     steps.next("attention")
     return ThreadCosts(threads, operation, decode, prefill, flops)

@@ -15,7 +15,7 @@ import numpy as np
 from runtime.plan import Interval
 
 Z80 = 1.2816  # standard deviations of a two-sided 80 % interval
-NOISE = 0.06  # relative spread between equal runs on a quiet machine
+NOISE = 0.1  # relative spread of runs about a fitted prediction: between runs and between shapes
 WIDEST = 0.25  # an interval wider than this tells a user nothing
 HUBER = 1.5  # residuals beyond so many deviations weigh less: a disturbed run must not teach much
 KEPT_OBSERVATIONS = 400
@@ -25,11 +25,11 @@ KEPT_OBSERVATIONS = 400
 PRIORS: Mapping[str, tuple[float, float]] = {
     "weights": (0.14, 0.08),
     "operations": (0.5, 0.0),
-    "attention": (0.35, 0.0),
+    "attention": (0.3, 0.2),
     "sampling": (0.5, 0.0),
     "transfer": (0.7, 0.0),
-    "prefill": (0.2, 0.1),
-    "prefill_attention": (0.35, 0.0),
+    "prefill": (0.17, 0.13),
+    "prefill_attention": (0.3, 0.2),
 }
 
 

@@ -117,10 +117,11 @@ class SpeedModel:
             terms.add(
                 "operations", device, len(indices) * _operations(shape) * cost.operation_seconds
             )
-            attention = (
-                len(indices) * _attention_products(shape, depth) * KV_TYPE_COST[placement.kv_type_k]
-            )
-            terms.add("attention", device, attention * cost.attention_seconds(shape.key_length))
+            cells = _cells_waited_for(depth, threads)
+            attention = len(indices) * _attention_products(shape, cells)
+            attention *= KV_TYPE_COST[placement.kv_type_k]
+            seconds = attention * cost.attention_seconds(shape.key_length)
+            terms.add("attention", device, seconds, _head_kind(shape))
         self._add_head(terms, model, placement, blocks)
         changes = len(blocks) + (placement.lm_head_device not in blocks) - 1
         if any(device != "cpu" for device in (*blocks, placement.lm_head_device)):
@@ -159,7 +160,7 @@ class SpeedModel:
             cost = profile.cost(threads)
             attention = tokens * len(indices) * _attention_products(shape, depth + tokens / 2)
             each = cost.attention_seconds(shape.key_length, prefill=True)
-            terms.add("prefill_attention", device, attention * each)
+            terms.add("prefill_attention", device, attention * each, _head_kind(shape))
             batches = -(-tokens // placement.n_ubatch)
             # However short the prompt, every micro-batch reads the weights once.
             read = sum(model.weights.blocks_active[index] for index in indices)
@@ -233,7 +234,7 @@ def _operations(shape: ModelShape) -> int:
 
 def _attention_products(shape: ModelShape, depth: float) -> float:
     """Multiply-adds of one block's attention of one token over `depth` cached ones."""
-    cells = padded_context(max(1, round(depth))) if depth < 512 else depth
+    cells = max(1.0, depth)
     if shape.attention == "MLA":
         length = 2 * shape.kv_lora_rank + shape.rope_dimension_count
     else:
@@ -241,6 +242,20 @@ def _attention_products(shape: ModelShape, depth: float) -> float:
     if shape.sliding_window:
         cells = min(cells, shape.sliding_window)
     return cells * shape.head_count * length
+
+
+def _head_kind(shape: ModelShape) -> str:
+    """Heads that the engine's vector code covers whole, and those that it does not."""
+    return "whole" if shape.key_length % 128 == 0 else "part"
+
+
+def _cells_waited_for(depth: float, threads: int) -> float:
+    """Cached tokens that a step's time depends on.
+
+    The engine deals the padded cache out to its threads in equal parts; whoever has no empty cells
+    in his part is waited for. One thread skips the empty ones.
+    """
+    return depth if threads == 1 else padded_context(max(1, round(depth)))
 
 
 def _block_parameters(shape: ModelShape) -> float:
