@@ -229,6 +229,7 @@ def test_schemes_job_ranks_blocks_above_tensors(full: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_starter_at_q4_0_still_answers(starter_gguf: Path, tmp_path: Path) -> None:
     """Best recipe at the same size loses less than llama.cpp's own, and both stay readable."""
     full, plain, best = (tmp_path / f"{name}.gguf" for name in ("full", "plain", "best"))
@@ -250,6 +251,7 @@ TOOLS = os.environ.get("STILLROOM_LLAMA_TOOLS", "")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not TOOLS, reason="STILLROOM_LLAMA_TOOLS names no folder with llama-perplexity")
 def test_figures_agree_with_llama_perplexity(starter_gguf: Path, tmp_path: Path) -> None:
     """Same text, windows and skip: KL, its 99th percentile, perplexity and top share within 1 %."""
