@@ -389,52 +389,7 @@ def test_slices_of_a_prompt_stay_short(size: int, seconds: float, wanted: int) -
     assert next_slice(size, seconds) == wanted
 
 
-# -- the tokenizer --------------------------------------------------------------------------------
-
-HARD = (
-    "Hello, world!",
-    "  two  spaces\n\n\tand a tab ",
-    "数学 1234567.89 — naïve café",
-    "🙂👩‍👩‍👧‍👦 emoji",
-    "def f(x):\n    return x**2  # 平方\n",
-    "I'll we've they'd",
-    "\x00\x07 control",
-)
-
-
-@pytest.mark.parametrize("text", HARD)
-def test_pieces_are_the_bytes_of_the_text(starter_onnx: Path, text: str) -> None:
-    tokenizer = load(starter_onnx, n_ctx=32).tokenizer
-    tokens = tokenizer.encode(text, parse_special=True)
-    assert b"".join(map(tokenizer.piece, tokens)) == text.encode()
-
-
-def test_tokens_equal_llama_cpp_s(starter_onnx: Path, starter_gguf: Path) -> None:
-    import llama_cpp
-
-    reference = llama_cpp.Llama(str(starter_gguf), vocab_only=True, verbose=False)
-    tokenizer = load(starter_onnx, n_ctx=32).tokenizer
-    for text in HARD[:-1]:
-        wanted = reference.tokenize(text.encode(), add_bos=False, special=True)
-        assert tokenizer.encode(text, parse_special=True) == wanted, text
-
-
-def test_special_tokens_in_a_text_are_text(starter_onnx: Path) -> None:
-    tokenizer = load(starter_onnx, n_ctx=32).tokenizer
-    text = "a<|im_end|>b"
-    plain = tokenizer.encode(text, parse_special=False)
-    assert not any(tokenizer.is_end(token) for token in plain)
-    assert b"".join(map(tokenizer.piece, plain)) == text.encode()
-    assert any(map(tokenizer.is_end, tokenizer.encode(text, parse_special=True)))
-
-
-def test_the_tokenizer_knows_its_template_and_ends(models: Callable[..., Path]) -> None:
-    tokenizer = load(models("llama")).tokenizer
-    assert tokenizer.chat_template == tiny_checkpoints.TEMPLATE
-    assert tokenizer.is_end(tiny_checkpoints.END_OF_TURN)
-    assert tokenizer.eos_text == "<|im_end|>"
-    assert tokenizer.piece(tiny_checkpoints.END_OF_TURN) == b""
-    assert tokenizer.piece(259) == b"<think>"
+# -- manners -------------------------------------------------------------------------------------
 
 
 def test_nothing_is_written_to_the_user_s_folders(
