@@ -13,8 +13,10 @@ import llama_cpp.llama_cpp as native
 from runtime.generation import SamplingParams
 
 PENALTY_WINDOW = 64
-# Top-p alone sorts the whole vocabulary. No nucleus worth drawing from has more tokens than this.
+# Tokens a device hands over where top-p or min-p is to choose among the whole vocabulary. No nucleus
+# worth drawing from has more.
 DEVICE_HEAD = 1024
+_NO_CUT = 1e30  # standard deviations
 
 
 class SamplerChain:
@@ -80,9 +82,14 @@ def _samplers(params: SamplingParams, n_vocab: int, *, on_device: bool) -> list[
         )
     if params.temperature <= 0:
         return [*samplers, native.llama_sampler_init_greedy()]
-    top_k = params.top_k or (DEVICE_HEAD if on_device and params.top_p < 1 else 0)
+    trims = params.top_k > 0 or params.top_p < 1 or params.min_p > 0
+    top_k = params.top_k or (DEVICE_HEAD if on_device and trims else 0)
     if top_k > 0:
         samplers.append(native.llama_sampler_init_top_k(top_k))
+    if on_device and trims:
+        # A filter that removes nothing and that no device can run: what follows it stays on the
+        # host. For a few dozen tokens the host is faster than thirty small kernels.
+        samplers.append(native.llama_sampler_init_top_n_sigma(_NO_CUT))
     if params.top_p < 1:
         samplers.append(native.llama_sampler_init_top_p(params.top_p, 1))
     if params.min_p > 0:

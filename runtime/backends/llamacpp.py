@@ -8,13 +8,14 @@ cancelled within a prompt. Knows no chat template and no process.
 import ctypes
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import llama_cpp
 import llama_cpp.llama_cpp as native
 
 from runtime.backend import LoadReport, Verified
-from runtime.backends import llama_native
+from runtime.backends import llama_native, llama_state
 from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_sampling import SamplerChain
 from runtime.backends.llama_tokenizer import LlamaTokenizer
@@ -221,6 +222,18 @@ class LlamaBackend:
         if code == _ABORTED:
             raise Cancelled
         raise EvaluationFailed(code=code, tokens=count, log=" ".join(self._log.errors[-1:]))
+
+    def save_state(self, path: Path, tokens: Sequence[int]) -> bool:
+        return llama_state.save_state(self._context, tokens, path)
+
+    def load_state(self, path: Path) -> list[int]:
+        assert self._placement is not None
+        self.truncate(0)
+        tokens = llama_state.load_state(self._context, path, self._placement.n_ctx)
+        if not tokens:  # a refused file may have left some cells behind
+            native.llama_memory_clear(self._memory, False)
+        self._position = len(tokens)
+        return tokens
 
     def stage_seconds(self) -> dict[str, float]:
         return {}
