@@ -59,9 +59,13 @@ _GGUF_TOP = {
 
 @dataclass(frozen=True)
 class DecoderTensor:
-    """One tensor of the checkpoint; `heads` > 0 asks for its rows un-permuted per head."""
+    """One tensor of the checkpoint; `heads` > 0 asks for its rows un-permuted per head.
+
+    `gguf_name` is its name in GGUF files, which importance matrices use.
+    """
 
     source: SourceTensor
+    gguf_name: str
     heads: int = 0
 
     @property
@@ -89,17 +93,19 @@ class Checkpoint:
     def top(self, part: str) -> DecoderTensor:
         """embedding, output_norm or lm_head. Raises MissingTensor."""
         names = _GGUF_TOP if self.source.kind == "gguf" else _HF_TOP
-        return DecoderTensor(self.source[names[part]])
+        return DecoderTensor(self.source[names[part]], _GGUF_TOP[part])
 
     def block(self, index: int, part: str) -> DecoderTensor:
         """A part of block `index`, see the tables above. Raises MissingTensor."""
+        gguf_name = f"blk.{index}.{_GGUF_BLOCK[part]}"
         if self.source.kind != "gguf":
-            return DecoderTensor(self.source[f"model.layers.{index}.{_HF_BLOCK[part]}"])
-        tensor = self.source[f"blk.{index}.{_GGUF_BLOCK[part]}"]
+            tensor = self.source[f"model.layers.{index}.{_HF_BLOCK[part]}"]
+            return DecoderTensor(tensor, gguf_name)
+        tensor = self.source[gguf_name]
         heads = 0
         if self.spec.architecture == "llama" and part[0] in "qk" and not part.endswith("norm"):
             heads = self.spec.head_count if part[0] == "q" else self.spec.head_count_kv
-        return DecoderTensor(tensor, heads)
+        return DecoderTensor(tensor, gguf_name, heads)
 
 
 def open_checkpoint(source: Source) -> Checkpoint:

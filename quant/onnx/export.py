@@ -57,7 +57,7 @@ _MARGIN_BYTES = 64 << 20
 @dataclass(frozen=True)
 class ExportOptions:
     """`rope_context` caps the positions of the rotary tables; `static_shapes` asks for NPU bodies;
-    `importance` maps tensor names to [row length] weights for the scale search."""
+    `importance` maps GGUF tensor names to [row length] weights for the scale search."""
 
     rope_context: int = 32768
     static_shapes: tuple[StaticShape, ...] = (StaticShape(32, 2048), StaticShape(1, 2048))
@@ -89,6 +89,8 @@ def export_onnx(
     """
     options = options or ExportOptions()
     layout = _layout(recipe)
+    if recipe.importance == "required" and not options.importance:
+        raise InvalidRecipe(field="importance", reason="the recipe demands an importance matrix")
     checkpoint = open_checkpoint(source)
     _check_disk(checkpoint, layout, target)
     partial = target.with_name(f".{target.name}.part")
@@ -171,6 +173,7 @@ class _Export:
         self._done = 0
         self._reports: list[TensorReport] = []
         self._padded = False
+        self._importance_used = False
         self._peak_anonymous = 0
 
     def run(self, target: Path) -> QuantReport:
@@ -196,7 +199,7 @@ class _Export:
             source_bytes=source.nbytes,
             target_bytes=sum(item.size for item in manifest.files.values()),
             seconds=time.monotonic() - started,
-            importance=bool(self._options.importance),
+            importance=self._importance_used,
             peak_anonymous=self._peak_anonymous,
             notices=("rows_padded",) if self._padded else (),
         )
@@ -281,7 +284,7 @@ class _Export:
         """The tensor's rows, quantized chunk by chunk on all threads, in order."""
         n, k = tensor.source.shape
         step = max(1, _CHUNK_ELEMENTS // k)
-        importance = self._options.importance.get(tensor.name)
+        importance = self._importance(tensor)
         if importance is not None and importance.shape != (k,):
             raise IncompatibleShape(
                 tensor=tensor.name, shape=list(importance.shape), detail=f"importance of [{k}]"
@@ -305,6 +308,14 @@ class _Export:
                 yield pending.pop(0).result()
         for future in pending:
             yield future.result()
+
+    def _importance(self, tensor: DecoderTensor) -> FloatArray | None:
+        """The tensor's importance, where the recipe's method and wishes make use of one."""
+        if self._layout.method != "search" or self._recipe.importance == "ignored":
+            return None
+        found = self._options.importance.get(tensor.gguf_name)
+        self._importance_used |= found is not None
+        return found
 
     def _finish(
         self, tensor: DecoderTensor, target_format: str, nbytes: int, rmse: float | None

@@ -95,6 +95,34 @@ def test_other_blocks_and_zero_points_export(checkpoint: Path, tmp_path: Path, r
     assert report.notices == (("rows_padded",) if padded else ())
 
 
+def test_importance_is_found_under_its_gguf_name(tmp_path: Path) -> None:
+    random = np.random.default_rng(6)
+
+    def noise(tensors: dict[str, np.ndarray]) -> None:
+        for name, tensor in tensors.items():
+            if tensor.ndim == 2:
+                tensors[name] = random.standard_normal(tensor.shape).astype(np.float32)
+
+    source = open_source(_damaged(tmp_path / "noise", noise))
+    weights = np.ones(tiny_checkpoints.HIDDEN, np.float32)
+    weights[:4] = 1000
+    importance = {"blk.0.ffn_up.weight": weights}
+    search = recipe_named("onnx-q4-b32-search")
+    plain = export_onnx(source, tmp_path / "plain", search, ignore, OPTIONS)
+    options = replace(OPTIONS, importance=importance)
+    weighted = export_onnx(source, tmp_path / "weighted", search, ignore, options)
+    changed = [
+        one.name
+        for one, other in zip(plain.tensors, weighted.tensors, strict=True)
+        if one.rmse != other.rmse
+    ]
+    assert changed == ["model.layers.0.mlp.up_proj.weight"]
+    assert (plain.importance, weighted.importance) == (False, True)
+    required = replace(search, importance="required")
+    with pytest.raises(InvalidRecipe):
+        export_onnx(source, tmp_path / "x", required, ignore, OPTIONS)
+
+
 def test_progress_never_falls_and_ends_at_its_total(checkpoint: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     export_onnx(
