@@ -18,7 +18,7 @@ U8 = npt.NDArray[np.uint8]
 
 BLOCK = 32
 # Blocks worked on at once: their float32 copies stay in the second-level cache.
-_SLICE = 4096
+_SLICE = 2048
 # A scale smaller than this is zero as float16, and its reciprocal may overflow.
 _SMALLEST_SCALE = np.float32(2.0**-25)
 # Trial scales: the extreme weight divided by these. 8 is plain rounding; negative ones put the
