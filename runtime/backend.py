@@ -117,6 +117,20 @@ class VerifyingBackend(Protocol):
         ...
 
 
+@runtime_checkable
+class AsynchronousBackend(Protocol):
+    """A Backend whose `decode` may return while its device still works."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it does, with the model that is loaded."""
+        ...
+
+    def wait(self) -> None:
+        """Return when what `decode` began has ended."""
+        ...
+
+
 @dataclass(frozen=True)
 class BackendDescriptor:
     """One engine as data: where it lives and what it can load."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runtime.backend import Backend, VerifyingBackend
+from runtime.backend import AsynchronousBackend, Backend, VerifyingBackend
 from runtime.drafting import PromptLookup, Speculation
 from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, SamplingParams
@@ -61,6 +61,7 @@ class TokenLoop:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._ahead = False
         self.cached: list[int] = []
 
     def generate(
@@ -84,8 +85,12 @@ class TokenLoop:
         self._backend.set_sampling(sampling, prompt)
         self._prefill(prompt[reused:], on_progress, cancel)
         times.prefill = time.perf_counter() - times.started
-        guesses = self._speculation(prompt) if limits.draft else None
+        backend = self._backend
+        self._ahead = isinstance(backend, AsynchronousBackend) and backend.asynchronous
+        guesses = self._speculation(prompt) if limits.draft and not self._ahead else None
         generated, reason = self._decode(limits, guesses, on_text, cancel, times)
+        if isinstance(backend, AsynchronousBackend):
+            backend.wait()  # a step begun for a token that then ended the answer
         times.ended = time.perf_counter()
         drafted, accepted = (guesses.policy.drafted, guesses.policy.accepted) if guesses else (0, 0)
         return LoopOutcome(reason, len(prompt), reused, tuple(generated), times, drafted, accepted)
@@ -136,6 +141,7 @@ class TokenLoop:
         generated: list[int] = []
         drawn = [self._first_token(times)]
         while True:
+            ahead = self._evaluate_ahead(drawn[-1], budget - len(generated), times)
             for token in drawn:
                 generated.append(token)
                 if tokenizer.is_end(token):
@@ -148,6 +154,9 @@ class TokenLoop:
                     return generated, over
                 if cancel.cancelled:
                     return generated, "cancelled"
+            if ahead:
+                drawn = [self._following(times)]
+                continue
             try:
                 drawn = self._step(drawn, budget - len(generated), guesses, times)
             except Cancelled:
@@ -160,6 +169,31 @@ class TokenLoop:
         now = time.perf_counter()
         times.sampling += now - before
         times.first_token = now - times.started
+        return token
+
+    def _evaluate_ahead(self, token: int, room: int, times: LoopTimes) -> bool:
+        """Begin to evaluate a token where the device then works while its text is written.
+
+        Not for a token known to be the last; one that a stop string ends was evaluated in vain.
+        """
+        if not self._ahead or room <= 1 or self._backend.tokenizer.is_end(token):
+            return False
+        before = time.perf_counter()
+        self._backend.decode(token)
+        self.cached.append(token)
+        times.engine += time.perf_counter() - before
+        return True
+
+    def _following(self, times: LoopTimes) -> int:
+        """The token after the one whose evaluation was begun."""
+        backend = self._backend
+        assert isinstance(backend, AsynchronousBackend)
+        before = time.perf_counter()
+        backend.wait()
+        evaluated = time.perf_counter()
+        token: int = backend.sample()
+        times.engine += evaluated - before
+        times.sampling += time.perf_counter() - evaluated
         return token
 
     def _step(

@@ -13,8 +13,8 @@ import llama_cpp.llama_cpp as native
 from runtime.generation import SamplingParams
 
 PENALTY_WINDOW = 64
-# Tokens a device hands over where top-p or min-p is to choose among the whole vocabulary. No nucleus
-# worth drawing from has more.
+# Tokens a device hands over where top-p or min-p is to choose among the whole vocabulary. No
+# nucleus worth drawing from has more.
 DEVICE_HEAD = 1024
 _NO_CUT = 1e30  # standard deviations
 

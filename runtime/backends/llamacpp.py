@@ -55,6 +55,7 @@ class LlamaBackend:
         self._placement: Placement | None = None
         self._threads: ThreadGovernor | None = None
         self._n_threads = 0
+        self._decodes_ahead = False
         self._token = (ctypes.c_int32 * 1)()
         self._rows: RowsBatch | None = None
         self._position = 0
@@ -74,6 +75,7 @@ class LlamaBackend:
         self._memory = native.llama_get_memory(self._context)
         self._abort.attach(self._context)
         self._placement = placement
+        self._decodes_ahead = self.asynchronous
         self._n_threads = placement.n_threads
         self._threads.update()  # what the machine did while loading is the first thing known of it
         return LoadReport(
@@ -156,16 +158,29 @@ class LlamaBackend:
             piece = tokens[start : start + step]
             array = (ctypes.c_int32 * len(piece))(*piece)
             self._evaluate(array, len(piece))
+            self.wait()
             on_progress(Progress("prefill", min(start + step, total), total, "tokens"))
 
     def sample(self) -> int:
         assert self._sampler is not None
         return self._sampler.sample(self._context)
 
+    @property
+    def asynchronous(self) -> bool:
+        """Nothing of a decode step is left to the CPU but launching it."""
+        assert self._placement is not None
+        devices = {layer.device for layer in self._placement.layers}
+        return "cpu" not in devices | {self._placement.lm_head_device}
+
+    def wait(self) -> None:
+        native.llama_synchronize(self._context)
+
     def decode(self, token: int) -> None:
         self._follow_load()
         self._token[0] = token
         self._evaluate(self._token, 1)
+        if not self._decodes_ahead:
+            self.wait()
 
     @property
     def draft_limit(self) -> int:
@@ -187,6 +202,7 @@ class LlamaBackend:
             self._rows = RowsBatch(MAX_LOGIT_ROWS)
         start = self._position
         self._run(self._rows.fill((token, *draft), start), len(draft) + 1)
+        self.wait()
         evaluated = time.perf_counter()
         drawn: list[int] = []
         for row in range(len(draft) + 1):
@@ -216,7 +232,6 @@ class LlamaBackend:
     def _run(self, batch: Any, count: int) -> None:
         code = native.llama_decode(self._context, batch)
         if code == 0:
-            native.llama_synchronize(self._context)
             self._position += count
             return
         if code == _ABORTED:
