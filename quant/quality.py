@@ -43,14 +43,19 @@ _VERDICTS: tuple[tuple[Verdict, float, float], ...] = (
 @dataclass(frozen=True)
 class Windows:
     """How a text is cut: windows of `context` tokens, scored from position `skip` on. A last,
-    shorter window counts when at least twice `skip` long, unless `whole_only`."""
+    shorter window counts when at least twice `skip` long, unless `whole_only`. `first_token`, where
+    a model wants one (BOS), takes the place of each window's first."""
 
     context: int = 512
     skip: int = 64
     whole_only: bool = False
+    first_token: int | None = None
 
-    def cut(self, tokens: Sequence[int]) -> list[Sequence[int]]:
-        windows = [tokens[i : i + self.context] for i in range(0, len(tokens), self.context)]
+    def cut(self, tokens: Sequence[int]) -> list[list[int]]:
+        windows = [list(tokens[i : i + self.context]) for i in range(0, len(tokens), self.context)]
+        if self.first_token is not None:
+            for window in windows:
+                window[0] = self.first_token
         shortest = self.context if self.whole_only else min(2 * self.skip, self.context)
         return [window for window in windows if len(window) >= max(shortest, self.skip + 2)]
 

@@ -66,6 +66,11 @@ def _opened(path: Path, threads: int, context: int) -> Iterator[Evaluator]:
         evaluator.close()
 
 
+def _first_token(evaluator: Evaluator) -> int | None:
+    """The token (BOS) that the model's tokenizer puts before every text, if any."""
+    return next(iter(evaluator.tokenize("")), None)
+
+
 def _compared(
     args: dict[str, Any], source: Path, target: Path, phase: str, on_progress: OnProgress
 ) -> QualityReport:
@@ -74,6 +79,7 @@ def _compared(
         _opened(source, threads, windows.context) as reference,
         _opened(target, threads, windows.context) as candidate,
     ):
+        windows = replace(windows, first_token=_first_token(reference))
         return compare(
             {name: reference.tokenize(text) for name, text in _texts(args).items()},
             reference.logits,
@@ -166,10 +172,11 @@ def imatrix_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     module = importlib.import_module("runtime.backends.llama_evaluation")
     evaluator, squares = module.open_input_squares(source, _threads(args), context)
     try:
-        tokens = evaluator.tokenize(text)
-        for start in range(0, len(tokens), context):
-            on_progress(Progress("calibrate", start, len(tokens), "tokens"))
-            for _ in evaluator.logits(tokens[start : start + context], 0):
+        tokens, done = evaluator.tokenize(text), 0
+        for window in Windows(context, 0, first_token=_first_token(evaluator)).cut(tokens):
+            on_progress(Progress("calibrate", done, len(tokens), "tokens"))
+            done += len(window)
+            for _ in evaluator.logits(window, 0):
                 if squares.errors:
                     raise squares.errors[0]
         on_progress(Progress("calibrate", len(tokens), len(tokens), "tokens"))

@@ -248,11 +248,54 @@ def test_starter_at_q4_0_still_answers(starter_gguf: Path, tmp_path: Path) -> No
 
 
 TOOLS = os.environ.get("STILLROOM_LLAMA_TOOLS", "")
+needs_tools = pytest.mark.skipif(not TOOLS, reason="STILLROOM_LLAMA_TOOLS names no tools' folder")
+
+
+@needs_tools
+@pytest.mark.parametrize("kind", ["qwen2", "deepseek_v2"])
+def test_importance_agrees_with_llama_imatrix_and_serves_llama_quantize(
+    kind: str, tmp_path: Path
+) -> None:
+    model, ours, theirs = (tmp_path / name for name in ("m.gguf", "ours.gguf", "theirs.gguf"))
+    quantize_gguf(write_checkpoint(kind, tmp_path / "m"), model, recipe_named("f16"))
+    text = tmp_path / "text.txt"
+    text.write_text("abcdefgh" * 160)  # 1280 tokens: ten windows and nothing over
+    arguments = {"source": str(model), "target": str(ours), "text": str(text), "threads": 1}
+    find_job("imatrix")({**arguments, "context": 128}, ignore_progress)
+    tool = [str(Path(TOOLS) / "llama-imatrix"), "-m", str(model), "-f", str(text)]
+    tool += ["-c", "128", "-b", "128", "-t", "1", "--process-output", "-o", str(theirs)]
+    subprocess.run(tool, check=True, capture_output=True)
+    found, expected = (
+        {name: value.ravel() for name, value in read_importance_flat(path).items()}
+        for path in (ours, theirs)
+    )
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert np.abs(found[name] - value).max() < 0.02 * value.max(), name
+    quantize = [str(Path(TOOLS) / "llama-quantize"), "--pure", "--imatrix", str(ours)]
+    quantize += ["--token-embedding-type", "q4_0", "--output-tensor-type", "q4_0"]
+    quantize += [str(model), str(tmp_path / "lq.gguf"), "q4_0", "1"]
+    subprocess.run(quantize, check=True, capture_output=True)
+    matrix = read_importance(ours)
+    quantize_gguf(model, tmp_path / "oq.gguf", recipe_named("q4_0"), importance=matrix)
+    by_llama = open_gguf(tmp_path / "lq.gguf")
+    for tensor in open_gguf(tmp_path / "oq.gguf"):
+        assert tensor.raw.tobytes() == by_llama[tensor.name].raw.tobytes(), tensor.name
+
+
+def read_importance_flat(path: Path) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """Sums over counts, however a tool shapes the matrices of multi-head latent attention."""
+    source = open_gguf(path)
+    return {
+        name: tensor.values() / np.maximum(source[name[:-7] + "counts"].values().reshape(-1, 1), 1)
+        for name, tensor in source.tensors.items()
+        if name.endswith("in_sum2")
+    }
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not TOOLS, reason="STILLROOM_LLAMA_TOOLS names no folder with llama-perplexity")
+@needs_tools
 def test_figures_agree_with_llama_perplexity(starter_gguf: Path, tmp_path: Path) -> None:
     """Same text, windows and skip: KL, its 99th percentile, perplexity and top share within 1 %."""
     full, lossy, base = (tmp_path / name for name in ("full.gguf", "lossy.gguf", "base.kld"))

@@ -110,6 +110,11 @@ def test_windows_cut_as_they_say() -> None:
     assert Windows(512, 64).cut([1, 2, 3]) == []
 
 
+def test_first_token_takes_the_place_of_each_window_s_first() -> None:
+    windows = Windows(4, 1, first_token=99).cut([1, 2, 3, 4, 5, 6, 7, 8])
+    assert windows == [[99, 2, 3, 4], [99, 6, 7, 8]]
+
+
 def test_too_short_a_text_and_two_vocabularies_are_refused() -> None:
     rows = table(1)
     with pytest.raises(IncompatibleShape, match="too short"):
