@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import psutil
 
 INTERVAL_SECONDS = 0.25
-# A core counts as free when at least this much of it is: sharing it costs more than it gives.
-FREE_SHARE = 0.75
+# A core counts as free when at least this much of it is. Lower, and a busy process goes unseen: n
+# threads beside it on n cores still get n*n/(n+1) of them. Higher, and small noise costs a thread.
+FREE_SHARE = 0.55
 RISE_AFTER = 2  # windows that must agree before the count goes up; down is at once
 
 
