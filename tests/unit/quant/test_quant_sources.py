@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,41 @@ def test_gguf_with_flipped_bytes_never_crashes(tmp_path: Path) -> None:
         except QuantError:
             refused += 1
     assert refused > 20
+
+
+def gguf_claiming(pairs: bytes = b"", tensors: int = 0, keys: int = 0) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, keys) + pairs
+
+
+KEY = struct.pack("<Q", 1) + b"k"
+CLAIMS = {
+    "tensors": gguf_claiming(tensors=1 << 60),
+    "keys": gguf_claiming(keys=1 << 60),
+    "string": gguf_claiming(KEY + struct.pack("<IQ", 8, 1 << 60), keys=1),
+    "array of bytes": gguf_claiming(KEY + struct.pack("<IIQ", 9, 0, 1 << 60), keys=1),
+    "array of strings": gguf_claiming(KEY + struct.pack("<IIQ", 9, 8, 1 << 60), keys=1),
+    "nested array": gguf_claiming(KEY + struct.pack("<IIQ", 9, 9, 1 << 60), keys=1),
+    "huge tensor": gguf_claiming(
+        struct.pack("<Q", 1) + b"t" + struct.pack("<IQQIQ", 2, 1 << 40, 1 << 20, 0, 0), tensors=1
+    ),
+    "huge offset": gguf_claiming(
+        struct.pack("<Q", 1) + b"t" + struct.pack("<IQIQ", 1, 32, 0, 1 << 62), tensors=1
+    ),
+}
+
+
+@pytest.mark.parametrize("claim", list(CLAIMS))
+def test_a_claim_larger_than_the_file_allocates_nothing(claim: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    path.write_bytes(CLAIMS[claim] + bytes(64))
+    tracemalloc.start()
+    try:
+        with pytest.raises((CorruptCheckpoint, UnsupportedFormat)) as caught:
+            open_source(path)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.facts["path"] == str(path)
 
 
 def split(path: Path, count: int) -> list[Path]:
