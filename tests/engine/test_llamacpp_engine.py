@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,22 @@ def test_the_last_token_of_the_context_is_used(backend: Backend) -> None:
     )
     assert outcome.finish_reason in ("context", "stop")
     assert len(outcome.generated) <= 4
+
+
+def test_a_context_shorter_than_a_batch(starter_q4: Path) -> None:
+    """The engine's batch is then as short as the context asked for, and its context longer."""
+    short = open_backend("llamacpp")
+    placement = replace(PLACEMENT, n_ctx=64)
+    report = short.load(str(starter_q4), placement, ignore_progress, CancelToken())
+    assert report.n_ctx >= 64
+    prompt = short.tokenizer.encode("The sea is wide and old. " * 20, parse_special=False)
+    assert 64 < len(prompt) < report.n_ctx
+    limits = LoopLimits(report.n_ctx, 4)
+    outcome = TokenLoop(short).generate(
+        prompt, GREEDY, limits, lambda text, tokens: True, ignore_progress, CancelToken()
+    )
+    short.unload()
+    assert outcome.prompt_tokens == len(prompt)
 
 
 def test_progress_of_a_prompt_never_falls(backend: Backend) -> None:
