@@ -19,6 +19,7 @@ JOBS: dict[str, str] = {
     "inspect_prefix": "runtime.headers:prefix_job",
     "inspect_checkpoint": "runtime.headers:checkpoint_job",
     "probe": "runtime.probe:probe_job",
+    "simulate_memory": "runtime.backends.llama_memory:simulate_memory_job",
     "quantize_gguf": "runtime.convert:quantize_gguf_job",
     "convert_safetensors": "runtime.convert:convert_safetensors_job",
     "quality": "runtime.measure_quality:quality_job",

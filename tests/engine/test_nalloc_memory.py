@@ -1,0 +1,96 @@
+"""The engine's simulated allocation, the formula and the real process agree about memory."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from shapes import (
+    DEEPSEEK_V2_LITE,
+    QWEN2_0_5B,
+    R1_LLAMA_8B,
+    R1_QWEN_1_5B,
+    R1_QWEN_7B,
+    write_shape_gguf,
+)
+
+from runtime.client import Worker, run_job
+from runtime.devices import Device
+from runtime.exact_memory import exact_memory
+from runtime.memory import estimate
+from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement
+from runtime.shape import ModelShape, weight_bytes
+
+CPU = Device("cpu", "CPU", "CPU", "a processor", 1 << 37, 1 << 37)
+TOLERANCE = 0.02
+
+
+def placement(shape: ModelShape, n_ctx: int) -> Placement:
+    return Placement(
+        engine="llamacpp",
+        layers=(LayerRange("cpu", 0, shape.block_count - 1),),
+        lm_head_device="cpu",
+        n_ctx=n_ctx,
+        n_threads=2,
+        n_threads_batch=2,
+    )
+
+
+def both(path: Path, shape: ModelShape, where: Placement) -> tuple[DeviceMemory, DeviceMemory]:
+    """(formula, engine) of the CPU."""
+    formula = estimate(shape, weight_bytes(shape, "Q4_0"), where, [CPU])
+    arguments = {"path": str(path), "placement": msgspec.to_builtins(where)}
+    exact = exact_memory(formula, run_job("simulate_memory", arguments))
+    assert exact.exact
+    return formula.devices[0], exact.devices[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_ctx", "kv_type"),
+    [
+        (QWEN2_0_5B, 4096, "f16"),
+        (R1_QWEN_1_5B, 16384, "f16"),
+        (R1_QWEN_1_5B, 4096, "q8_0"),
+        (R1_QWEN_7B, 8192, "f16"),
+        (R1_LLAMA_8B, 8192, "q4_0"),
+        (DEEPSEEK_V2_LITE, 4096, "f16"),
+    ],
+)
+def test_formula_and_engine_agree(
+    tmp_path: Path, shape: ModelShape, n_ctx: int, kv_type: str
+) -> None:
+    path = write_shape_gguf(tmp_path / "shape.gguf", shape, weights="hole")
+    where = replace(placement(shape, n_ctx), kv_type_k=kv_type, kv_type_v=kv_type)
+    formula, engine = both(path, shape, where)
+    assert formula.kv_cache == pytest.approx(engine.kv_cache, rel=TOLERANCE)
+    whole = formula.weights + formula.kv_cache + formula.compute_buffer
+    assert whole == pytest.approx(
+        engine.weights + engine.kv_cache + engine.compute_buffer, rel=TOLERANCE
+    )
+
+
+def test_the_report_is_what_loading_then_allocates(starter_gguf: Path) -> None:
+    where = placement(replace(R1_QWEN_1_5B, block_count=30), 4096)
+    arguments = {"path": str(starter_gguf), "placement": msgspec.to_builtins(where)}
+    told = run_job("simulate_memory", arguments)
+    worker = Worker.start()
+    try:
+        buffers = worker.load(str(starter_gguf), where).buffers
+    finally:
+        worker.close()
+    parts: dict[str, int] = {}
+    for device in buffers.values():
+        for part, size in device.items():
+            parts[part] = parts.get(part, 0) + size
+    assert told["kv_cache"] == parts["kv_cache"]
+    assert told["compute"]["cpu"] == parts["compute"] + parts["output"]
+
+
+def test_devices_keep_their_shares_of_the_cache() -> None:
+    halves = MemoryEstimate(
+        (DeviceMemory("cuda0", 10, 100, 5), DeviceMemory("cpu", 20, 300, 7, overhead=1))
+    )
+    exact = exact_memory(halves, {"kv_cache": 200, "compute": {"cuda0": 6}})
+    assert [device.kv_cache for device in exact.devices] == [50, 150]
+    assert [device.compute_buffer for device in exact.devices] == [6, 7]
+    assert exact.devices[1].overhead == 1
