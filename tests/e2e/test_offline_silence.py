@@ -21,10 +21,10 @@ import os, sys
 def note(event, arguments):
     if event in ("socket.__new__", "socket.connect", "socket.getaddrinfo", "socket.bind"):
         with open(os.environ["SOCKETS_FILE"], "a") as file:
-            file.write(f"{event} {arguments[1:]!r}\\\\n")
+            file.write(f"{event} {arguments[1:]!r}\\n")
 sys.addaudithook(note)
 with open(os.environ["SOCKETS_FILE"], "a") as file:
-    file.write(f"process {sys.orig_argv[1:4]!r}\\\\n")
+    file.write(f"process {sys.orig_argv[1:4]!r}\\n")
 """
 
 
@@ -44,6 +44,11 @@ def user_home(tmp_path: Path) -> Path:
     home = tmp_path / "user"
     home.mkdir()
     return home
+
+
+def watched(site: Path) -> str:
+    """The path of modules with the watch in front."""
+    return os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def environment(user_home: Path, tmp_path: Path) -> dict[str, str]:
@@ -67,7 +72,7 @@ def test_no_process_opens_a_network_socket(
     result = subprocess.run(
         [str(SCRIPT), *commands(model)[name]],
         env=environment(user_home, tmp_path)
-        | {"PYTHONPATH": str(site), "SOCKETS_FILE": str(noted)},
+        | {"PYTHONPATH": watched(site), "SOCKETS_FILE": str(noted)},
         capture_output=True,
         text=True,
         check=False,
@@ -117,4 +122,6 @@ def test_the_watch_sees_a_socket(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(site), "SOCKETS_FILE": str(noted)},
         check=True,
     )
-    assert "socket.__new__" in noted.read_text()
+    first, second = noted.read_text().splitlines()
+    assert first.startswith("process ")
+    assert second.startswith("socket.__new__ ")
