@@ -5,6 +5,7 @@ block and are meant for worker threads; callbacks run on the calling thread. Kno
 words nothing.
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -35,9 +36,11 @@ from runtime.conditions import Conditions, ConditionsSampler
 from runtime.devices import Device
 from runtime.diagnosis import Diagnosis
 from runtime.errors import EngineError, InvalidRequest, UnsupportedModel
+from runtime.exact_memory import exact_memory
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.modelfile import ModelInfo
+from runtime.placement import fits, tight
 from runtime.placement import plan as make_plan
 from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy
 from runtime.protocol import Streamed
@@ -195,6 +198,23 @@ class Session:
         )
         speed = self.learning.load().speed
         return make_plan(self.plan_model(model), self.devices(), request, speed)
+
+    def exact(self, model: str, plan: Plan) -> Plan:
+        """The plan with the memory that the engine itself reports, found by a child that allocates
+        nothing; as it is where the file is not here or the engine cannot tell."""
+        path = None if model.startswith(HUB_PREFIX) else self.find(model).path
+        if path is None or plan.placement.engine != "llamacpp":
+            return plan
+        arguments = {"path": str(path), "placement": msgspec.to_builtins(plan.placement)}
+        try:
+            report = run_job("simulate_memory", arguments, log=self._worker_log(), stall_seconds=60)
+        except EngineError:
+            logger.exception("the engine could not simulate its memory")
+            return plan
+        memory = exact_memory(plan.memory, report)
+        if not fits(memory):
+            return dataclasses.replace(plan, memory=memory, fits="does_not_fit")
+        return dataclasses.replace(plan, memory=memory, fits="tight" if tight(memory) else "fits")
 
     def plan_model(self, model: str) -> PlanModel:
         """What the planner must know of a model: its header's facts, or the catalog's."""

@@ -111,6 +111,7 @@ def plan(session: Session, args: Namespace, console: Console) -> None:
         kv_type=args.kv_cache,
         engine=args.engine,
     )
+    made = session.exact(args.model, made)
     console.result(made, plan_text(args.model, made))
 
 

@@ -14,6 +14,7 @@ from shapes import (
     write_shape_gguf,
 )
 
+from app.session import Session
 from runtime.client import Worker, run_job
 from runtime.devices import Device
 from runtime.exact_memory import exact_memory
@@ -94,3 +95,12 @@ def test_devices_keep_their_shares_of_the_cache() -> None:
     assert [device.kv_cache for device in exact.devices] == [50, 150]
     assert [device.compute_buffer for device in exact.devices] == [6, 7]
     assert exact.devices[1].overhead == 1
+
+
+def test_a_session_makes_its_plan_exact(session: Session, starter_gguf: Path) -> None:
+    plan = session.plan(str(starter_gguf), n_ctx=2048)
+    exact = session.exact(str(starter_gguf), plan)
+    assert exact.memory.exact
+    assert not plan.memory.exact
+    assert exact.memory.total == pytest.approx(plan.memory.total, rel=TOLERANCE)
+    assert exact.placement == plan.placement
