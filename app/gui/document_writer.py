@@ -128,8 +128,6 @@ class DocumentWriter:
 
     def _begin(self, block: QTextBlockFormat, text: QTextCharFormat) -> None:
         if self._fresh:
-            if self._cursor.blockNumber() > 0:  # behind a code block or a table
-                block.setTopMargin(max(block.topMargin(), 10.0))
             self._cursor.setBlockFormat(block)
             self._cursor.setBlockCharFormat(text)
             self._fresh = False
@@ -196,7 +194,7 @@ class DocumentWriter:
         frame.setPadding(10)
         frame.setLeftMargin(_INDENT * self._list_depth)
         frame.setTopMargin(2)
-        frame.setBottomMargin(2)
+        frame.setBottomMargin(10)
         self._cursor.insertFrame(frame)
 
     def _close_frame(self) -> None:
@@ -243,6 +241,7 @@ class DocumentWriter:
         shape.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
         shape.setHeaderRowCount(1)
         shape.setTopMargin(2)
+        shape.setBottomMargin(10)
         table = self._cursor.insertTable(len(rows), max(map(len, rows), default=1), shape)
         for row, cells in enumerate(rows):
             for column, cell in enumerate(cells):

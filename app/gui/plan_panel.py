@@ -104,6 +104,7 @@ class PlanPanel(QWidget):
         self.fit.setText(wording)
         restyle(self.fit, kind)
         self.speed.setText(_speed_words(plan))
+        restyle(self.speed, "value" if plan.speed else "small")
         self._reasons.setText("\n".join(tr(reason_text(reason)) for reason in plan.reasons))
         self._show_alternatives(plan.alternatives)
 

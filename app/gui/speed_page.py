@@ -76,7 +76,8 @@ class SpeedPage(QScrollArea):
         layout.addLayout(row(label(tr("Speed"), "title"), 1, self.measure))
         layout.addWidget(self._progress)
         layout.addWidget(self._state)
-        layout.addWidget(label(tr("Memory bandwidth"), "heading"))
+        self._curve_heading = label(tr("Memory bandwidth"), "heading")
+        layout.addWidget(self._curve_heading)
         layout.addWidget(self.curve_tabs)
         layout.addSpacing(SPACE_S)
         layout.addWidget(label(tr("Promised and measured"), "heading"))
@@ -176,6 +177,7 @@ class SpeedPage(QScrollArea):
         device = profile.devices[0] if profile and profile.devices else None
         plot.clear()
         self.curve_tabs.setVisible(device is not None)
+        self._curve_heading.setVisible(device is not None)
         rows: list[tuple[str, ...]] = []
         if device is None or profile is None:
             self._state.setText(
@@ -233,6 +235,13 @@ class SpeedPage(QScrollArea):
             numbers, [run.measured_decode_tps for run in runs], pen=None, symbol="o",
             symbolSize=7, symbolBrush=self._theme.accent, symbolPen=self._theme.surface,
         )  # fmt: skip
+        highest = [run.measured_decode_tps or 0.0 for run in runs]
+        highest += [interval.high for _number, interval in predicted]
+        if runs:
+            plot.setYRange(0, max(highest) * 1.1)
+            plot.setXRange(0.5, max(len(runs), 8) + 0.5)
+            step = max(len(runs) // 10, 1)
+            plot.getAxis("bottom").setTicks([[(n, str(n)) for n in numbers[::step]]])
         _fill(self.run_table, [_run_row(run) for run in self._runs])
 
     def _save(self, plot: QWidget, name: str) -> None:

@@ -33,7 +33,10 @@ def under_x(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24", *command],
         cwd=ROOT,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={
+            **environment,
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests/helpers"))),
+        },
         capture_output=True,
         text=True,
         timeout=90,
@@ -59,3 +62,24 @@ def test_the_program_opens_its_window_without_any_engine(
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert colours(picture) > 20
     assert "ENGINES []" in ended.stdout
+
+
+@pytest.mark.parametrize("language", ["en", "zh_CN"])
+def test_every_page_is_drawn_and_photographed(
+    session: Session, stillroom_home: Path, language: str
+) -> None:
+    """The pictures are kept in build/screenshots; with STILLROOM_DOCS_SCREENSHOTS set, in docs/."""
+    session.close()
+    docs = os.environ.get("STILLROOM_DOCS_SCREENSHOTS")
+    folder = ROOT / "docs" / "screenshots" if docs else PICTURES
+    helpers = ROOT / "tests" / "helpers"
+    ended = under_x(
+        stillroom_home, sys.executable, "-P", str(helpers / "photograph.py"),
+        str(stillroom_home), str(folder), language,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    suffix = "" if language == "en" else f"-{language}"
+    pages = ("start", "chat", "markdown", "models", "speed", "dark")
+    assert min(colours(folder / f"{page}{suffix}.png") for page in pages) > 20
+    small = QImage(str(folder / f"small{suffix}.png"))
+    assert (small.width(), small.height()) == (900, 600)
