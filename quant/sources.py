@@ -129,6 +129,8 @@ def open_source(path: Path) -> Source:
 
     Raises CorruptCheckpoint, UnsupportedFormat; OSError where a file cannot be opened.
     """
+    if not path.exists():
+        raise CorruptCheckpoint(path=str(path), tensor=None, detail="does not exist")
     if path.is_file() and _begins_with(path, b"GGUF"):
         return open_gguf(path)
     if path.is_dir() and not any(path.glob("*.safetensors*")):

@@ -314,3 +314,5 @@ def test_a_text_file_is_no_checkpoint(tmp_path: Path) -> None:
         open_source(tmp_path / "notes.txt")
     with pytest.raises(UnsupportedFormat):
         open_source(tmp_path)
+    with pytest.raises(CorruptCheckpoint, match="does not exist"):
+        open_source(tmp_path / "gone")
