@@ -11,7 +11,7 @@ from runtime.backend import LoadReport
 from runtime.client import Worker
 from runtime.errors import EngineError
 from runtime.generation import GenerationStats
-from runtime.kvstate import settings_key, state_name
+from runtime.kvstate import StateFolder, settings_key, state_name
 from runtime.plan import Placement
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class SavedContexts:
         if conversation is None:
             return
         try:
-            name = state_name(conversation, key)
+            name = state_name(conversation)
             self._tokens = self._saved = worker.restore_state(self._folder, name, key)
         except EngineError:
             logger.exception("a saved context could not be restored")
@@ -71,9 +71,15 @@ class SavedContexts:
         if conversation is None or tokens < WORTH_SAVING or tokens == saved or not worker.alive:
             return
         try:
-            worker.save_state(self._folder, state_name(conversation, key), key, self._limit)
+            worker.save_state(self._folder, state_name(conversation), key, self._limit)
         except EngineError:
             logger.exception("a context could not be saved")
+
+    def remove(self, conversation: str) -> None:
+        """Delete what is kept of a conversation: a state holds its words."""
+        StateFolder(self._folder, self._limit).forget(state_name(conversation))
+        if conversation == self._conversation:
+            self.forget()
 
     def forget(self) -> None:
         """The worker's cache is gone or belongs to no conversation."""

@@ -438,6 +438,11 @@ class Session:
 
     # -- inside ------------------------------------------------------------------------------
 
+    def forget_context(self, conversation: str) -> None:
+        """Delete what is kept on disk of a conversation that is deleted. Waits for an answer."""
+        with self._busy:
+            self._contexts.remove(conversation)
+
     def _keep_context(self) -> None:
         if self._worker is not None and self._loaded is not None:
             self._contexts.leave(self._worker, _context_key(self._loaded))

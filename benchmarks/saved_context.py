@@ -68,7 +68,7 @@ def run(args: argparse.Namespace, home: Path) -> None:
     )
     long = "Here is a log. " + WORDS * (args.tokens // 19)
     first = (Message("user", long),)
-    folder, name = home / "contexts", state_name("benchmark", "key")
+    folder, name = home / "contexts", state_name("benchmark")
 
     before = Return(model, placement)
     stats = before.ask(first, 32)

@@ -46,9 +46,9 @@ class SavingBackend(Protocol):
         ...
 
 
-def state_name(conversation: str, key: str) -> str:
-    """File name of a conversation's state under one key."""
-    return hashlib.sha256(f"{key}\n{conversation}".encode()).hexdigest()[:32]
+def state_name(conversation: str) -> str:
+    """File name of a conversation's state."""
+    return hashlib.sha256(conversation.encode()).hexdigest()[:32]
 
 
 def settings_key(facts: Mapping[str, object]) -> str:

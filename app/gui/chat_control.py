@@ -238,7 +238,9 @@ class ChatControl(QObject):
 
             with AnswerRecorder(store, message.id, buffer):
                 models.ensure_loaded(name, plan, choices, on_progress, cancel)
-                return session.generate(request, receive, cancel, on_progress)
+                return session.generate(
+                    request, receive, cancel, on_progress, str(message.conversation_id)
+                )
 
         job = self._bridge.run(work)
         self._stream = _Stream(message, buffer, job, time.monotonic())

@@ -112,4 +112,4 @@ def test_names_and_keys_differ_with_what_they_stand_for() -> None:
     key = settings_key({"model": "m", "kv": ("f16", "f16")})
     assert key == settings_key({"kv": ("f16", "f16"), "model": "m"})
     assert key != settings_key({"model": "m", "kv": ("q8_0", "f16")})
-    assert state_name("one", key) != state_name("two", key)
+    assert state_name("one") != state_name("two")
