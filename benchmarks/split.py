@@ -18,6 +18,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from runtime.plan import LayerRange, Placement  # noqa: E402
 MODELS = ROOT / "build" / "split"
 PROMPT_TOKENS = 128
 N_CTX = 1024
-_OUTPUT_TOKENS = {"starter": 64, "1.5b": 32}
+_OUTPUT_TOKENS = {"starter": 64, "1.5b": 16}
 
 
 @dataclass
@@ -150,8 +151,10 @@ def prepare(model: str, starter: Path | None) -> tuple[Path, dict[int, Path]]:
     return gguf, folders
 
 
-def run(model: str, threads: int, rounds: int, tools: Path, starter: Path | None) -> dict[str, Any]:
-    """Alternate all contenders; returns figures by contender."""
+def run(
+    model: str, threads: int, rounds: int, tools: Path, starter: Path | None
+) -> Iterator[dict[str, Any]]:
+    """Alternate all contenders; yields the figures by contender after each round."""
     gguf, folders = prepare(model, starter)
     tokens = _OUTPUT_TOKENS[model]
     contenders = [
@@ -177,13 +180,13 @@ def run(model: str, threads: int, rounds: int, tools: Path, starter: Path | None
             )
             bench["prefill_tps"].append(prefill)
             bench["decode_tps"].append(decode)
+            figures = {contender.name: _figures(contender) for contender in contenders}
+            spread = engine_tools.spread
+            figures["llama-bench Q4_0"] = {key: spread(values) for key, values in bench.items()}
+            yield figures
     finally:
         for contender in contenders:
             contender.stop()
-    figures = {contender.name: _figures(contender) for contender in contenders}
-    spread = engine_tools.spread
-    figures["llama-bench Q4_0"] = {key: spread(values) for key, values in bench.items()}
-    return figures
 
 
 def _figures(contender: Contender) -> dict[str, Any]:
@@ -234,13 +237,14 @@ def main() -> None:
     if options.prepare:
         prepare(options.model, options.starter)
         return
-    figures = run(options.model, options.threads, options.rounds, options.tools, options.starter)
-    title = (
-        f"{options.model}, {options.threads} threads, prompt {PROMPT_TOKENS}, "
-        f"{_OUTPUT_TOKENS[options.model]} tokens, {options.rounds} rounds, tokens/s\n"
-    )
     name = f"split-{options.model}-t{options.threads}"
-    engine_tools.write_results(name, {"figures": figures}, title + table(figures))
+    rounds = run(options.model, options.threads, options.rounds, options.tools, options.starter)
+    for done, figures in enumerate(rounds, 1):
+        title = (
+            f"{options.model}, {options.threads} threads, prompt {PROMPT_TOKENS}, "
+            f"{_OUTPUT_TOKENS[options.model]} tokens, {done} rounds, tokens/s\n"
+        )
+        engine_tools.write_results(name, {"figures": figures}, title + table(figures))
 
 
 if __name__ == "__main__":
