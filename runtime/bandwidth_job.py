@@ -39,6 +39,7 @@ MIB = 2**20
 BUSY_CORES = 0.15  # other processes' share of one core above which figures are not trusted
 REFERENCE_FORMAT = "Q4_0"
 HEAD_LENGTHS = (64, 128)
+GPU_ATTENTION_CELLS = 16384
 GPU_FORMATS = ("Q4_0", "Q4_K", "Q8_0", "F16")
 
 
@@ -190,12 +191,15 @@ def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list
 
 def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list[float]]:
     ggml = Ggml(name)
+    operation = _operation_seconds(ggml, schedule)
     products: dict[str, tuple[Curve, ...]] = {}
     flops: dict[str, float] = {}
     readings: list[float] = []
     for block_format in GPU_FORMATS:
         kernel = _products(ggml, block_format, 2048 * MIB, columns=4096, rows=4096)
-        points = _product_points(kernel, (16, 64, 256, 1024, 2048), schedule.seconds)
+        points = _product_points(
+            kernel, (16, 64, 256, 1024, 2048), schedule.seconds, started_in=operation
+        )
         products[block_format] = (Curve(0, points),)
         flops[block_format] = _prefill_flops(kernel, schedule.seconds)
         if block_format == REFERENCE_FORMAT:
@@ -230,13 +234,17 @@ def _products(
 
 
 def _product_points(
-    kernel: Products, sizes: Sequence[int], seconds: float
+    kernel: Products, sizes: Sequence[int], seconds: float, started_in: float = 0.0
 ) -> tuple[CurvePoint, ...]:
+    """The curve of one format; `started_in` seconds of each product are its start, not its reading,
+    and are counted as an operation of their own."""
     points: dict[int, CurvePoint] = {}
     for size in sizes:
         matrices = max(1, min(kernel.count, round(size * MIB / kernel.matrix_bytes)))
         nbytes = matrices * kernel.matrix_bytes
-        points[nbytes] = CurvePoint(nbytes, nbytes / kernel.seconds(matrices, 1, seconds))
+        whole = kernel.seconds(matrices, 1, seconds)
+        reading = max(whole - matrices * started_in, whole / 4)
+        points[nbytes] = CurvePoint(nbytes, nbytes / reading)
     return tuple(points[key] for key in sorted(points))
 
 
@@ -250,10 +258,9 @@ def _thread_costs(
     ggml: Ggml, threads: int, schedule: Schedule, flops: dict[str, float], steps: _Steps
 ) -> ThreadCosts:
     ggml.set_threads(threads)
-    tiny = Products(ggml, "Q8_0", 400, 64, 64)
-    operation = tiny.seconds(400, 1, schedule.seconds) / 400
-    tiny.close()
-    cells, heads = schedule.attention_cells, 16
+    operation = _operation_seconds(ggml, schedule)
+    # A GPU needs a long cache before its cores are busy.
+    cells, heads = (schedule.attention_cells if threads else GPU_ATTENTION_CELLS), 16
     decode, prefill = {}, {}
     for length in HEAD_LENGTHS:
         products = cells * heads * 2 * length
@@ -263,3 +270,11 @@ def _thread_costs(
         prefill[str(length)] = many / products / 64
     steps.next("attention")
     return ThreadCosts(threads, operation, decode, prefill, flops)
+
+
+def _operation_seconds(ggml: Ggml, schedule: Schedule) -> float:
+    """Seconds of a product too small to take any: what starting and ending one costs."""
+    tiny = Products(ggml, "Q8_0", 400, 64, 64)
+    seconds = tiny.seconds(400, 1, schedule.seconds) / 400
+    tiny.close()
+    return seconds

@@ -28,6 +28,7 @@ PRIORS: Mapping[str, tuple[float, float]] = {
     "attention": (0.3, 0.2),
     "sampling": (0.5, 0.0),
     "transfer": (0.7, 0.0),
+    "host_head": (0.4, 0.0),
     "prefill": (0.17, 0.13),
     "prefill_attention": (0.3, 0.2),
 }

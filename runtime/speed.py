@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from runtime.bandwidth import BandwidthProfile, DeviceProfile
 from runtime.calibration import UNCALIBRATED, Calibration, Observation
-from runtime.memory import padded_context
+from runtime.memory import REPACKED, padded_context
 from runtime.plan import Interval, Placement, PlanModel, SpeedEstimate
 from runtime.shape import (
     ModelShape,
     active_parameter_count,
+    base_format,
     head_format,
     kv_bytes_per_token,
     outer_tensors,
@@ -28,8 +29,13 @@ DEPTHS = (0, 4096, 16384, 32768)
 TYPICAL_PROMPT = 256
 TYPICAL_REASONING_ANSWER = 3000  # tokens an R1 distill thinks and answers with on a maths question
 SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
+DEVICE_SAMPLING_SECONDS = 1.1e-9  # the same where the chain runs on the GPU that has the logits
 TRANSFER_SECONDS = 30e-6  # per change of device within a step, with its synchronisation
 OPERATIONS_PER_BLOCK = 24  # graph operations of a dense block with flash attention
+FUSED_SHARE = 0.55  # of them are left on a GPU, whose library joins neighbours into one kernel
+# What a matrix in the engine's plain host buffer is read like: kernels for repacked formats do not
+# apply there, and Q4_1 never has one.
+UNPACKED_RELATIVE = "Q4_1"
 KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.1, "q8_0": 1.0, "q4_0": 1.1}
 
 
@@ -114,9 +120,9 @@ class SpeedModel:
             rate = profile.read_rate(name, working_set, threads)
             terms.add("weights", device, weights / rate, profile.measured_format(name))
             cost = profile.cost(threads)
-            terms.add(
-                "operations", device, len(indices) * _operations(shape) * cost.operation_seconds
-            )
+            left = 1.0 if device == "cpu" else FUSED_SHARE
+            operations = left * len(indices) * _operations(shape)
+            terms.add("operations", device, operations * cost.operation_seconds)
             cells = _cells_waited_for(depth, threads)
             attention = len(indices) * _attention_products(shape, cells)
             attention *= KV_TYPE_COST[placement.kv_type_k]
@@ -126,7 +132,9 @@ class SpeedModel:
         changes = len(blocks) + (placement.lm_head_device not in blocks) - 1
         if any(device != "cpu" for device in (*blocks, placement.lm_head_device)):
             terms.add("transfer", "cpu", (changes + 1) * TRANSFER_SECONDS)
-        terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)
+        drawn_on = placement.lm_head_device
+        each = SAMPLING_SECONDS if drawn_on == "cpu" else DEVICE_SAMPLING_SECONDS
+        terms.add("sampling", drawn_on, shape.vocab_size * each)
         return terms.seconds
 
     def _add_head(
@@ -140,6 +148,11 @@ class SpeedModel:
         profile = self._device(device)
         name = head_format(model.shape, nbytes) or model.block_format
         beside = sum(model.weights.blocks_active[index] for index in blocks.get(device, ()))
+        if device == "cpu" and set(blocks) - {"cpu"}:
+            name = UNPACKED_RELATIVE if base_format(name) in REPACKED else name
+            rate = profile.read_rate(name, nbytes, placement.n_threads)
+            terms.add("host_head", device, nbytes / rate)
+            return
         rate = profile.read_rate(name, nbytes + beside, _threads(device, placement))
         terms.add("weights", device, nbytes / rate, profile.measured_format(name))
 

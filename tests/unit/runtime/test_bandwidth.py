@@ -1,0 +1,116 @@
+"""Profiles as values: interpolation, relatives, JSON, fingerprint, spread."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from runtime.bandwidth import (
+    BandwidthProfile,
+    Curve,
+    CurvePoint,
+    DeviceProfile,
+    ThreadCosts,
+    between_threads,
+    last_level_cache,
+    machine_fingerprint,
+    spread_of,
+)
+
+MIB = 2**20
+
+
+def curve(threads, *points):
+    return Curve(threads, tuple(CurvePoint(size * MIB, rate * 1e9) for size, rate in points))
+
+
+def cpu():
+    return DeviceProfile(
+        device="cpu",
+        plain=(curve(1, (1, 20), (1024, 12)), curve(2, (1, 40), (1024, 25))),
+        products={
+            "Q4_0": (curve(1, (4, 10), (64, 6)), curve(2, (4, 20), (64, 16), (1024, 10))),
+            "Q8_0": (curve(1, (4, 12)), curve(2, (4, 24))),
+        },
+        costs=tuple(
+            ThreadCosts(
+                threads,
+                threads * 1e-6,
+                {"64": 8e-10 / threads, "128": 1e-10 / threads},
+                {"64": 4e-11 / threads, "128": 2e-11 / threads},
+                {"Q4_0": threads * 80e9, "Q8_0": threads * 40e9},
+            )
+            for threads in (1, 2)
+        ),
+    )
+
+
+def test_rate_falls_between_measured_working_sets():
+    known = cpu().products["Q4_0"][1]
+    assert known.at(1 * MIB) == 20e9
+    assert known.at(64 * MIB) == pytest.approx(16e9)
+    assert 10e9 < known.at(256 * MIB) < 16e9
+    assert known.at(4096 * MIB) == 10e9
+
+
+def test_unmeasured_format_takes_a_relatives_curve():
+    assert cpu().measured_format("q4_k_m") == "Q4_0"
+    assert cpu().measured_format("Q6_K") == "Q8_0"
+    assert cpu().measured_format("something-else") in ("Q4_0", "Q8_0")
+    assert cpu().read_rate("Q4_1", 4 * MIB, 2) == 20e9
+
+
+def test_threads_between_and_beyond_measured_ones():
+    assert between_threads({1: 10.0, 4: 40.0}, 2) == 20.0
+    assert between_threads({1: 10.0, 4: 40.0}, 16) == 40.0
+    assert between_threads({2: 10.0, 4: 40.0}, 1) == 10.0
+
+
+def test_heads_are_charged_by_whole_multiples_of_128():
+    cost = cpu().cost(1)
+    assert cost.attention_seconds(128) == 1e-10
+    assert cost.attention_seconds(64) == 8e-10
+    assert cost.attention_seconds(192) == pytest.approx((128 * 1e-10 + 64 * 8e-10) / 192)
+    assert cost.attention_seconds(128, prefill=True) == 2e-11
+
+
+def profile():
+    return BandwidthProfile({"cores": "2"}, "2026-01-01T00:00:00+00:00", "quick", 0.04, (cpu(),))
+
+
+def test_json_there_and_back():
+    again = BandwidthProfile.from_json(json.loads(json.dumps(profile().to_json())))
+    assert again == profile()
+
+
+def test_foreign_json_is_refused():
+    data = profile().to_json()
+    del data["devices"][0]["costs"][0]["attention_decode"]
+    with pytest.raises((KeyError, TypeError)):
+        BandwidthProfile.from_json(data)
+
+
+def test_doubts_mean_distrust():
+    assert profile().trusted
+    assert not replace(profile(), doubts=("busy",)).trusted
+    assert profile().device("cuda0") is None
+
+
+def test_fingerprint_names_the_machine():
+    fingerprint = machine_fingerprint("engine 1")
+    assert fingerprint["engine"] == "engine 1"
+    assert int(fingerprint["threads"]) >= 1
+    assert fingerprint == machine_fingerprint("engine 1")
+
+
+def test_cache_size_as_the_system_writes_it(tmp_path):
+    for index, text in enumerate(("48K\n", "2048K\n", "300M\n")):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "size").write_text(text)
+    assert last_level_cache(tmp_path) == 300 * MIB
+    assert last_level_cache(tmp_path / "missing") == 0
+
+
+def test_spread_of_readings():
+    assert spread_of([10.0, 10.0]) == 0.0
+    assert spread_of([9.0, 10.0, 11.0, 10.0, 10.0]) == pytest.approx(0.1, abs=0.06)

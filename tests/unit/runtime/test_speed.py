@@ -1,0 +1,197 @@
+"""Speed predictions: what slows a step, and what calibration learns."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import shapes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
+from runtime.calibration import (
+    UNCALIBRATED,
+    WIDEST,
+    Calibration,
+    Observation,
+    fit,
+    interval,
+    parameters,
+    track_record,
+)
+from runtime.plan import Interval, LayerRange, Placement, PlanModel
+from runtime.shape import weight_bytes
+from runtime.speed import SpeedModel
+
+
+def device(name, rate, threads=(0,), operation=2e-6):
+    points = tuple(CurvePoint(size << 20, rate * 1e9) for size in (1, 1024))
+    return DeviceProfile(
+        name,
+        (),
+        {"Q4_0": tuple(Curve(n, (points[0], points[1])) for n in threads)},
+        tuple(
+            ThreadCosts(
+                n, operation, {"64": 8e-10, "128": 1e-10}, {"64": 4e-11, "128": 2e-11},
+                {"Q4_0": rate * 1e10},
+            )
+            for n in threads
+        ),
+    )  # fmt: skip
+
+
+PROFILE = BandwidthProfile({}, "", "full", 0.02, (device("cpu", 10, (1, 2)), device("cuda0", 1500)))
+SPEED = SpeedModel(PROFILE)
+
+
+def model(shape=shapes.R1_QWEN_7B):
+    return PlanModel(shape, weight_bytes(shape, "Q4_0"), block_format="Q4_0")
+
+
+def placed(shape=shapes.R1_QWEN_7B, where="cpu", head="cpu", **more):
+    layers = (LayerRange(where, 0, shape.block_count - 1),)
+    return Placement("llamacpp", layers, head, **{"n_ctx": 32768, "n_threads": 2, **more})
+
+
+def test_a_step_is_mostly_weights_over_bandwidth():
+    weights = model().weights
+    seconds = 1 / SPEED.decode_tps(model(), placed()).median
+    reading = (sum(weights.blocks) + weights.lm_head) / 10e9
+    assert reading < seconds < 1.1 * reading
+
+
+def test_full_beats_split_beats_cpu_on_a_fast_gpu():
+    rates = [
+        SPEED.decode_tps(model(), placed(where=where, head=head)).median
+        for where, head in (("cuda0", "cuda0"), ("cuda0", "cpu"), ("cpu", "cpu"))
+    ]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_depth_slows_down_and_short_heads_more_so():
+    estimate = SPEED.predict(model(), placed())
+    figures = [estimate.decode_at_depth[depth].median for depth in (0, 4096, 16384)]
+    assert figures == sorted(figures, reverse=True)
+    assert 32768 not in estimate.decode_at_depth
+    assert estimate.basis == "bandwidth"
+
+    def attention(shape):
+        terms = SPEED.decode_terms(model(shape), placed(shape), 4096)
+        return sum(value for name, value in terms.items() if name.startswith("attention"))
+
+    per_product = {
+        shape.key_length: attention(shape) / (shape.block_count * shape.head_count)
+        for shape in (shapes.LLAMA_1B, shapes.R1_QWEN_7B)
+    }
+    assert per_product[64] > 3 * per_product[128]
+
+
+def test_padding_is_waited_for_with_several_threads():
+    one = placed(n_threads=1)
+    two = placed()
+    name = "attention:whole@cpu"
+    assert (
+        SPEED.decode_terms(model(), two, 600)[name] == (SPEED.decode_terms(model(), two, 768)[name])
+    )
+    assert (
+        SPEED.decode_terms(model(), one, 600)[name] < (SPEED.decode_terms(model(), one, 768)[name])
+    )
+
+
+def test_experts_count_by_what_is_active():
+    shape = shapes.DEEPSEEK_V2_LITE
+    whole = weight_bytes(shape, "Q4_0").total / 10e9
+    assert 1 / SPEED.decode_tps(model(shape), placed(shape)).median < whole / 3
+
+
+def test_unknown_device_has_no_prediction():
+    assert SPEED.predict(model(), placed(where="npu0")) is None
+    with pytest.raises(ValueError, match="npu0"):
+        SPEED.decode_tps(model(), placed(where="npu0"))
+
+
+def test_first_token_grows_with_the_prompt_and_answers_take_long():
+    first = [SPEED.time_to_first_token(model(), placed(), n).median for n in (64, 512, 4096)]
+    assert first == sorted(first)
+    answer = SPEED.answer_seconds(model(), placed(), 3000)
+    assert answer.median > 3000 / SPEED.decode_tps(model(), placed()).median
+    assert answer.low < answer.median < answer.high
+
+
+@given(st.floats(1e-6, 1e3), st.floats(0, 3))
+def test_intervals_hold_their_median_and_their_limit(median, deviation):
+    found = interval(median, deviation)
+    assert found.low <= found.median <= found.high <= median * (1 + WIDEST) * (1 + 1e-9)
+
+
+def test_formats_share_what_they_learn():
+    assert parameters("weights:Q4_0@cpu") == ("weights@cpu", "weights:Q4_0@cpu")
+    assert parameters("operations@cpu") == ("operations@cpu",)
+    runs = [Observation("llamacpp", {"weights:Q4_0@cpu": 0.1}, 0.13) for _ in range(6)]
+    learnt = fit(runs)
+    own = learnt.seconds("llamacpp", {"weights:Q4_0@cpu": 0.1}).median
+    other = learnt.seconds("llamacpp", {"weights:Q8_0@cpu": 0.1}).median
+    assert 0.12 < own < 0.131
+    assert 0.1 < other < own
+    assert learnt.seconds("onnx", {"weights:Q4_0@cpu": 0.1}).median == pytest.approx(0.1)
+
+
+def test_learning_narrows_the_interval():
+    terms = {"weights:Q4_0@cpu": 0.1, "operations@cpu": 0.01}
+    before = UNCALIBRATED.seconds("llamacpp", terms)
+    after = fit([Observation("llamacpp", terms, 0.11)] * 10).seconds("llamacpp", terms)
+    assert after.high / after.low < before.high / before.low
+
+
+def test_one_disturbed_run_teaches_little():
+    calm = [Observation("llamacpp", {"weights:Q4_0@cpu": 0.1}, 0.1) for _ in range(10)]
+    storm = Observation("llamacpp", {"weights:Q4_0@cpu": 0.1}, 1.0)
+    learnt = fit([*calm, storm]).seconds("llamacpp", {"weights:Q4_0@cpu": 0.1}).median
+    assert learnt == pytest.approx(0.1, rel=0.05)
+
+
+def test_known_coefficients_are_recovered():
+    rng = random.Random(1)
+    runs = []
+    for _ in range(60):
+        terms = {
+            "weights:Q4_0@cpu": rng.uniform(0.01, 0.2),
+            "attention:whole@cpu": rng.uniform(0.001, 0.2),
+        }
+        true = 1.2 * terms["weights:Q4_0@cpu"] + 0.7 * terms["attention:whole@cpu"]
+        runs.append(Observation("llamacpp", terms, true * rng.lognormvariate(0, 0.03)))
+    learnt = fit(runs)
+    assert learnt.seconds("llamacpp", {"weights:Q4_0@cpu": 1.0}).median == pytest.approx(
+        1.2, rel=0.04
+    )
+    assert learnt.seconds("llamacpp", {"attention:whole@cpu": 1.0}).median == pytest.approx(
+        0.7, rel=0.06
+    )
+
+
+def test_calibration_survives_json_and_improves_a_prediction():
+    slow = SPEED.decode_tps(model(), placed()).median * 0.85
+    observed = [SPEED.decode_observation(model(), placed(), 0, slow)] * 5
+    learnt = Calibration.from_json(fit(observed).to_json())
+    better = SpeedModel(PROFILE, learnt)
+    assert better.decode_tps(model(), placed()).median == pytest.approx(slow, rel=0.04)
+    assert better.predict(model(), placed()).basis == "calibrated"
+    prefill = SPEED.time_to_first_token(model(), placed(), 512).median * 1.3
+    taught = fit([SPEED.prefill_observation(model(), placed(), 512, prefill)] * 5)
+    after = SpeedModel(PROFILE, taught).time_to_first_token(model(), placed(), 512).median
+    assert after == pytest.approx(prefill, rel=0.08)
+
+
+def test_track_record():
+    assert track_record([]) is None
+    ten = Interval(8, 10, 12)
+    record = track_record([(ten, 10.0), (ten, 11.0), (ten, 20.0)])
+    assert record.runs == 3
+    assert record.median_error == pytest.approx(0.1)
+    assert record.coverage == pytest.approx(2 / 3)
+
+
+def test_quantized_cache_is_read_at_its_own_cost():
+    plain = SPEED.decode_tps(model(), placed(), 16384).median
+    packed = replace(placed(), kv_type_k="q4_0", kv_type_v="q4_0")
+    assert SPEED.decode_tps(model(), packed, 16384).median < plain
