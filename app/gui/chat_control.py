@@ -133,6 +133,7 @@ class ChatControl(QObject):
         if self._stream is not None and self._stream.message.conversation_id == conversation_id:
             self.stop()
         self.store.delete_conversation(conversation_id)
+        self._bridge.call(lambda: self._session.forget_context(str(conversation_id)))
         if self.conversation is not None and self.conversation.id == conversation_id:
             self.new()
         self.conversations_changed.emit()
