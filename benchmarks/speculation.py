@@ -14,6 +14,7 @@ import os
 import platform
 import statistics
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,7 +73,10 @@ PROMPTS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One prompt: tokens/s are medians, `ratio` the median of on/off in pairs."""
+    """One prompt: tokens/s are medians, `ratio` the median of on/off in pairs.
+
+    `cpu_ratio` is the same of tokens per CPU-second, which other work on the machine disturbs less.
+    """
 
     prompt: str
     kind: str
@@ -82,23 +86,43 @@ class Row:
     ratio: float
     ratio_low: float
     ratio_high: float
+    cpu_ratio: float
     drafted: int
     accepted: int
     identical: bool
 
 
-def decode_tps(outcome: LoopOutcome) -> float:
-    seconds = outcome.times.ended - outcome.times.started - outcome.times.first_token
-    return (len(outcome.generated) - 1) / seconds
+@dataclass(frozen=True)
+class Run:
+    """One answer and the CPU seconds from its first token to its end."""
+
+    outcome: LoopOutcome
+    cpu_seconds: float
+
+    @property
+    def tps(self) -> float:
+        times = self.outcome.times
+        decode = times.ended - times.started - times.first_token
+        return (len(self.outcome.generated) - 1) / decode
+
+    @property
+    def tokens_per_cpu_second(self) -> float:
+        return (len(self.outcome.generated) - 1) / self.cpu_seconds
 
 
-def run(loop: TokenLoop, prompt: list[int], tokens: int, n_ctx: int, draft: bool) -> LoopOutcome:
+def run(loop: TokenLoop, prompt: list[int], tokens: int, n_ctx: int, draft: bool) -> Run:
     loop.forget()  # the same batches for every run: prefix reuse would cut the prompt differently
     limits = LoopLimits(n_ctx, tokens, detect_loops=False, draft=draft)
     greedy = SamplingParams(temperature=0.0)
-    return loop.generate(
-        prompt, greedy, limits, lambda _text, _tokens: True, ignore_progress, CancelToken()
-    )
+    marks: list[float] = []
+
+    def on_text(_text: str, _tokens: int) -> bool:
+        if not marks:
+            marks.append(time.process_time())
+        return True
+
+    outcome = loop.generate(prompt, greedy, limits, on_text, ignore_progress, CancelToken())
+    return Run(outcome, time.process_time() - marks[0])
 
 
 def measure(
@@ -109,21 +133,24 @@ def measure(
     for _ in range(repeat):
         plain.append(run(loop, prompt, tokens, n_ctx, False))
         guessing.append(run(loop, prompt, tokens, n_ctx, True))
-    pairs = zip(plain[1:], guessing[1:], strict=True)
-    ratios = sorted(decode_tps(on) / decode_tps(off) for off, on in pairs)
-    last = guessing[-1]
+    pairs = list(zip(plain[1:], guessing[1:], strict=True))
+    ratios = sorted(on.tps / off.tps for off, on in pairs)
+    cpu_ratios = [on.tokens_per_cpu_second / off.tokens_per_cpu_second for off, on in pairs]
+    last = guessing[-1].outcome
+    first = plain[0].outcome.generated
     return Row(
         prompt=name,
         kind=PROMPTS[name][0],
         tokens=len(last.generated),
-        plain_tps=round(statistics.median(map(decode_tps, plain[1:])), 2),
-        guessing_tps=round(statistics.median(map(decode_tps, guessing[1:])), 2),
+        plain_tps=round(statistics.median(run.tps for run in plain[1:]), 2),
+        guessing_tps=round(statistics.median(run.tps for run in guessing[1:]), 2),
         ratio=round(statistics.median(ratios), 3),
         ratio_low=round(ratios[0], 3),
         ratio_high=round(ratios[-1], 3),
+        cpu_ratio=round(statistics.median(cpu_ratios), 3),
         drafted=last.drafted,
         accepted=last.accepted,
-        identical=all(outcome.generated == plain[0].generated for outcome in (*plain, *guessing)),
+        identical=all(run.outcome.generated == first for run in (*plain, *guessing)),
     )
 
 

@@ -6,8 +6,10 @@ guesses (from the text so far, or from a smaller model) and decides how long the
 token ids and one Backend interface; evaluates nothing on the target.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Protocol
 
 from runtime.backend import Backend
@@ -131,28 +133,32 @@ _PRIOR_WEIGHT = 3.0
 _FORGET = 0.95  # of the counts, at every verified draft
 _GAIN = 1.08  # expected speed-up below which guessing is left alone
 _PROBE_EVERY = 96  # declined chances between two trials that keep the measure up to date
-_FIRST_SLOPE = 0.25  # cost of a guessed token in plain steps before it was measured
+_SURE, _SURE_WEIGHT = 0.7, 4
+_FIRST_EXTRA = 0.25  # cost of a guessed token in plain steps before it was measured ...
+_FEW = 3  # ... this often
+_REMEMBERED = 9  # step times
 
 
 @dataclass
 class DraftPolicy:
     """How long a guess may be, from measured acceptance and measured step times.
 
-    A step with m guessed tokens costs `step + m * extra` seconds and yields 1 + a + a^2 + ... + a^m
-    tokens, where a is the share of guessed tokens that proved right with like evidence.
+    A step with m guessed tokens costs 1 + m * e plain steps and yields 1 + a + a^2 + ... + a^m
+    tokens; a is the share of guessed tokens that proved right with like evidence, e the measured
+    cost of one more token. Times are medians: a preempted step says nothing about the engine.
     """
 
-    step: float = 0.0  # seconds of a plain step, smoothed
-    extra: float = 0.0  # seconds each guessed token adds, smoothed
     drafted: int = 0
     accepted: int = 0
+    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _extras: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _right: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _wrong: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _declined: int = 0
 
     def observe_plain(self, seconds: float) -> None:
         """A step without a guess took `seconds`."""
-        self.step = seconds if not self.step else self.step + 0.1 * (seconds - self.step)
+        self._steps.append(seconds)
 
     def observe_draft(self, draft: Draft, accepted: int, seconds: float) -> None:
         """A step with `draft` took `seconds`, and `accepted` of its tokens proved right."""
@@ -162,9 +168,9 @@ class DraftPolicy:
         bucket = _bucket(draft.evidence)
         self._right[bucket] = _FORGET * self._right[bucket] + accepted
         self._wrong[bucket] = _FORGET * self._wrong[bucket] + (accepted < count)
-        if self.step:
-            extra = max(0.0, (seconds - self.step) / count)
-            self.extra = extra if not self.extra else self.extra + 0.2 * (extra - self.extra)
+        if self._steps:
+            extra = (seconds / median(self._steps) - 1.0) / count
+            self._extras.append(min(1.0, max(0.0, extra)))
 
     def acceptance(self, evidence: int) -> float:
         """Chance that the next guessed token is right, with this evidence."""
@@ -174,9 +180,9 @@ class DraftPolicy:
 
     def length(self, draft: Draft) -> int:
         """How many of the guessed tokens to evaluate; 0 when guessing does not pay."""
-        if not self.step:
+        if not self._steps:
             return 0  # a plain step has to be measured first
-        chance, relative = self.acceptance(draft.evidence), self._relative_extra()
+        chance, relative = self.acceptance(draft.evidence), self._extra()
         best, best_gain, expected, power = 0, _GAIN, 1.0, 1.0
         for count in range(1, min(len(draft.tokens), MAX_DRAFT) + 1):
             power *= chance
@@ -186,13 +192,15 @@ class DraftPolicy:
                 best, best_gain = count, gain
         if best:
             return best
-        self._declined += 1
-        if self._declined % _PROBE_EVERY:
+        # A guess that is nearly sure costs little to try, and only trying shows that it pays again.
+        self._declined += _SURE_WEIGHT if chance > _SURE else 1
+        if self._declined < _PROBE_EVERY:
             return 0
+        self._declined = 0
         return min(2, len(draft.tokens))
 
-    def _relative_extra(self) -> float:
-        return self.extra / self.step if self.extra else _FIRST_SLOPE
+    def _extra(self) -> float:
+        return median(self._extras) if len(self._extras) >= _FEW else _FIRST_EXTRA
 
 
 @dataclass

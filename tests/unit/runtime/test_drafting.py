@@ -120,7 +120,9 @@ def test_wrong_guesses_stop() -> None:
 def test_dear_guesses_stop_however_right() -> None:
     policy = _policy(extra=0.0099)
     lengths = [policy.length(LONG) for _ in range(500)]
-    assert sum(length > 0 for length in lengths) <= 6
+    # Trials of a nearly sure guess cost what they yield, so they may be a little more frequent.
+    assert sum(length > 0 for length in lengths) <= 500 // 24
+    assert max(lengths) <= 2
 
 
 def test_trials_find_out_when_guesses_become_right() -> None:
