@@ -1,0 +1,126 @@
+"""Why a run was slow: the heaviest measured cause comes first."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import shapes
+
+from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
+from runtime.conditions import Conditions, ConditionsSampler, memory_limit_share
+from runtime.diagnosis import Run, diagnose
+from runtime.plan import LayerRange, Placement, PlanModel
+from runtime.shape import weight_bytes
+from runtime.speed import SpeedModel
+
+
+def cpu_profile(rates):
+    points = {n: (CurvePoint(1 << 20, r), CurvePoint(1 << 30, r)) for n, r in rates.items()}
+    curves = tuple(Curve(n, points[n]) for n in rates)
+    costs = tuple(
+        ThreadCosts(n, 2e-6, {"64": 8e-10 / n, "128": 1e-10 / n}, {"64": 4e-11, "128": 2e-11},
+                    {"Q4_0": 1e11 * n})
+        for n in rates
+    )  # fmt: skip
+    return DeviceProfile("cpu", curves, {"Q4_0": curves}, costs)
+
+
+SPEED = SpeedModel(BandwidthProfile({}, "", "full", 0.02, (cpu_profile({1: 12e9, 2: 24e9}),)))
+SHAPE = shapes.R1_QWEN_1_5B
+MODEL = PlanModel(SHAPE, weight_bytes(SHAPE, "Q4_0"), block_format="Q4_0")
+PLACED = Placement(
+    "llamacpp", (LayerRange("cpu", 0, 27),), "cpu", n_ctx=32768, n_threads=2, n_threads_batch=2
+)
+PLANNED = SPEED.decode_tps(MODEL, PLACED).median
+CALM = Conditions(
+    seconds=10.0,
+    cores=2,
+    other_load_cores=0.02,
+    own_cores=2.0,
+    major_faults=0,
+    blocked_seconds=None,
+    swap_in_bytes=0,
+    memory_limit_share=None,
+    throttled_share=0.0,
+    clock_share=1.0,
+    on_battery=None,
+    free_memory=8 << 30,
+)
+
+
+def run(tps, **more):
+    fields = {"depth": 100.0, "n_threads": 2, **more}
+    return Run(MODEL, PLACED, planned_tps=PLANNED, measured_tps=tps, **fields)
+
+
+STAGED = [
+    ("other_load", run(PLANNED / 2.5), {"other_load_cores": 1.0}),
+    ("few_threads", run(PLANNED / 2, n_threads=1), {}),
+    ("long_context", run(PLANNED / 2.2, depth=30000.0), {}),
+    ("cold_file", run(PLANNED / 3), {"major_faults": 55_000}),
+    ("cold_file", run(PLANNED / 2), {"major_faults": 900, "blocked_seconds": 5.0}),
+    ("memory_limit", run(PLANNED / 5), {"major_faults": 66_000, "memory_limit_share": 0.99}),
+    ("swapping", run(PLANNED / 5), {"major_faults": 66_000, "swap_in_bytes": 1 << 28}),
+    ("cpu_quota", run(PLANNED / 2), {"throttled_share": 0.5}),
+    ("low_clock", run(PLANNED / 1.6), {"clock_share": 0.6}),
+    ("battery_clock", run(PLANNED / 1.6), {"clock_share": 0.6, "on_battery": True}),
+    ("low_acceptance", run(PLANNED / 1.3, draft_tokens=400, accepted_tokens=20), {}),
+    ("wrong_device", run(PLANNED / 4, device="npu0"), {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "slow", "met"), STAGED, ids=[f"{i}-{entry[0]}" for i, entry in enumerate(STAGED)]
+)
+def test_the_cause_is_named_first(code, slow, met):
+    found = diagnose(slow, replace(CALM, **met), SPEED)
+    assert found.causes[0].code == code
+    assert found.causes[0].share > 0.4
+    assert sum(cause.share for cause in found.causes) + found.unexplained == pytest.approx(1.0)
+
+
+def test_nothing_is_named_for_a_run_as_fast_as_planned():
+    found = diagnose(run(PLANNED), CALM, SPEED)
+    assert found.causes == ()
+    assert found.unexplained == 0.0
+
+
+def test_what_no_measurement_explains_is_said_to_be_unexplained():
+    found = diagnose(run(PLANNED / 3), CALM, SPEED)
+    assert found.unexplained > 0.9
+
+
+def test_two_causes_share_the_slowdown():
+    met = replace(CALM, other_load_cores=1.0, clock_share=0.7)
+    found = diagnose(run(PLANNED / 3), met, SPEED)
+    assert [cause.code for cause in found.causes] == ["other_load", "low_clock"]
+    assert found.causes[0].share > found.causes[1].share > 0.1
+
+
+def test_narrow_memory_is_suspected():
+    narrow = SpeedModel(BandwidthProfile({}, "", "full", 0.0, (cpu_profile({1: 13e9, 2: 14e9}),)))
+    codes = {cause.code for cause in diagnose(run(PLANNED / 2), CALM, narrow).causes}
+    assert "single_channel_suspected" in codes
+
+
+def test_sampler_sees_this_process_work():
+    sampler = ConditionsSampler(os.getpid())
+    sampler.start()
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        sum(range(1000))
+    seen = sampler.stop()
+    assert seen.seconds >= 0.3
+    assert seen.own_cores * seen.seconds == pytest.approx(0.3, abs=0.12)
+    assert seen.free_memory > 0
+    assert not any(thread.name == "conditions" for thread in threading.enumerate())
+
+
+def test_memory_limit_of_a_control_group(tmp_path):
+    (tmp_path / "memory.current").write_text("900000\n")
+    (tmp_path / "memory.max").write_text("1000000\n")
+    assert memory_limit_share(tmp_path) == pytest.approx(0.9)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_limit_share(tmp_path) is None
