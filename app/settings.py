@@ -114,7 +114,6 @@ class Settings:
         8642, "Network", "Server port", "Port of the local server, on this machine only.",
         minimum=1, maximum=65535,
     )  # fmt: skip
-    tour_done: bool = _setting(False, "Window", "Tour seen", "Whether the tour was closed.")
     show_inspector: bool = _setting(
         True, "Window", "Show the side panel", "Whether the panel with model and plan is open."
     )

@@ -6,9 +6,6 @@ active in a document are ignored.
 
 from pathlib import Path
 
-import docx
-import pypdf
-
 from app.records import Attachment
 
 MAX_FILE_BYTES = 20 * 2**20
@@ -60,11 +57,15 @@ def _text(path: Path) -> str:
 
 
 def _pdf(path: Path) -> str:
+    import pypdf  # a quarter of a second: not every start of the window attaches a PDF
+
     pages = pypdf.PdfReader(path).pages
     return "\n\n".join(pages[i].extract_text() for i in range(min(len(pages), MAX_PAGES)))
 
 
 def _docx(path: Path) -> str:
+    import docx
+
     document = docx.Document(str(path))
     parts = [paragraph.text for paragraph in document.paragraphs]
     for table in document.tables:

@@ -1,8 +1,9 @@
 """The one window: rail, list, page, side panel, status bar, menus. Owns the pages, has no logic."""
 
 import logging
+import time
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.errors import SettingsError
 from app.explain import explain
+from app.gui import panes, words
 from app.gui import theme as themes
 from app.gui.bridge import Bridge
 from app.gui.chat_control import ChatControl, Delta
@@ -28,6 +30,7 @@ from app.gui.model_control import ModelControl
 from app.gui.models_control import ModelsControl
 from app.gui.models_list import ModelList
 from app.gui.models_page import ModelsPage, progress_words
+from app.gui.notices import LONG_SECONDS, Notices
 from app.gui.rail import PAGES, Rail
 from app.gui.settings_dialog import SettingsDialog
 from app.gui.speed_page import SpeedPage
@@ -64,6 +67,8 @@ class MainWindow(QMainWindow):
         self._build()
         self._wire()
         self.commands = Commands(self)
+        self.notices = Notices(self)
+        self.notices.enabled = session.settings.notify
         self.show_page("chat")
         self._conversations_dirty = QTimer(self)
         self._conversations_dirty.setSingleShot(True)
@@ -130,6 +135,7 @@ class MainWindow(QMainWindow):
         chat.answer_grew.connect(self._answer_grew)
         chat.answer_ended.connect(self._answer_ended)
         self.models.chosen_changed.connect(status.show_model)
+        self.models.chosen_changed.connect(self._chosen)
         self.models.plan_changed.connect(status.show_plan)
         self.models.loaded_changed.connect(status.show_loaded)
         status.why_asked.connect(self.show_plan)
@@ -216,6 +222,7 @@ class MainWindow(QMainWindow):
         """Fold or unfold the side panel."""
         visible = self.inspector.isVisible()
         self._inspector_wanted = not visible
+        self.remember("show_inspector", not visible)
         self.inspector.setVisible(not visible)
 
     def show_plan(self) -> None:
@@ -225,6 +232,11 @@ class MainWindow(QMainWindow):
         self.inspector.setVisible(True)
         self.inspector.verticalScrollBar().setValue(0)
         self.inspector.plan.picture.setFocus()
+
+    def remember(self, name: str, value: object) -> None:
+        """Keep one setting that the window itself decides."""
+        if getattr(self.session.settings, name) != value:
+            self.use_settings(self.session.settings.with_value(name, value), name)
 
     def show_settings(self) -> None:
         """The settings; every change takes effect at once."""
@@ -240,6 +252,7 @@ class MainWindow(QMainWindow):
         except SettingsError as error:
             self.toast.show_text(tr(explain(error).sentence))
         self.chat_page.use_settings(settings)
+        self.notices.enabled = settings.notify
         if name in ("theme", "text_scale"):
             application = QApplication.instance()
             assert isinstance(application, QApplication)
@@ -250,7 +263,7 @@ class MainWindow(QMainWindow):
 
     def next_pane(self, step: int) -> None:
         """Move the focus to the next part of the window."""
-        panes: list[QWidget] = [
+        around: list[QWidget] = [
             self.rail.buttons["chat"],
             self.conversation_list.view,
             self.model_list.view,
@@ -260,13 +273,7 @@ class MainWindow(QMainWindow):
             self.inspector.plan.picture,
             self.status.why,
         ]
-        panes = [pane for pane in panes if pane.isVisible()]
-        focused = QApplication.focusWidget()
-        here = next(
-            (i for i, p in enumerate(panes) if focused is not None
-             and (p is focused or p.isAncestorOf(focused))), -1,
-        )  # fmt: skip
-        panes[(here + step) % len(panes)].setFocus(Qt.FocusReason.TabFocusReason)
+        panes.move(around, step)
 
     def search_here(self) -> None:
         """Put the cursor into the search field of the page's list."""
@@ -342,6 +349,7 @@ class MainWindow(QMainWindow):
         elif result is not None:
             model = result[0] if isinstance(result, tuple) else result
             if isinstance(model, InstalledModel):
+                self.notices.tell(tr("{0} is ready", model.name), words.size(model.size))
                 self.toast.show_text(
                     tr("{0} is ready", model.name), tr("Chat"),
                     lambda: self._chat_with(model.name),
@@ -355,6 +363,10 @@ class MainWindow(QMainWindow):
         self.toast.show_text(
             tr("{0} removed", trashed.name), tr("Undo"), lambda: self.library.restore(trashed)
         )
+
+    def _chosen(self, name: str) -> None:
+        if name:
+            self.remember("last_model", name)
 
     def _chat_with(self, name: str) -> None:
         self.models.choose(name)
@@ -380,6 +392,8 @@ class MainWindow(QMainWindow):
     def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
         self.status.show_work("")
         self.status.show_stats(message.stats)
+        if time.time() - message.created > LONG_SECONDS:
+            self.notices.tell(tr("Answer finished"), message.content[:120])
 
     def _announce(self, text: str) -> None:
         """Short news: seen in the status bar, spoken politely by screen readers."""

@@ -868,10 +868,6 @@
       <translation>Top p</translation>
     </message>
     <message>
-      <source>Tour seen</source>
-      <translation>已看过导览</translation>
-    </message>
-    <message>
       <source>Type what you want to do</source>
       <translation>输入想做的事</translation>
     </message>
@@ -926,10 +922,6 @@
     <message>
       <source>Whether the panel with model and plan is open.</source>
       <translation>模型与方案的侧栏是否打开。</translation>
-    </message>
-    <message>
-      <source>Whether the tour was closed.</source>
-      <translation>导览是否已关闭。</translation>
     </message>
     <message>
       <source>Which engine runs a model that several can run.</source>

@@ -188,3 +188,24 @@ def test_an_empty_library_offers_the_next_step(
     qtbot.waitUntil(lambda: window.models.chosen == "", timeout=10000)
     window.new_chat()
     assert window.chat_page.start.get_button.isVisible()
+
+
+def test_finished_work_is_told_only_when_the_window_is_not_in_front(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    assert not window.notices.tell("done", "text")
+    other = QPushButton("other")
+    qtbot.addWidget(other)
+    other.show()
+    other.activateWindow()
+    qtbot.waitUntil(lambda: not window.isActiveWindow())
+    assert window.notices.tell("done", "text")
+    window.notices.enabled = False
+    assert not window.notices.tell("again", "text")
+    assert window.notices.last == "done"
+
+
+def test_the_chosen_model_is_remembered(qtbot: QtBot, window: MainWindow) -> None:
+    assert load(window.session.paths.settings)[0].last_model == window.models.chosen

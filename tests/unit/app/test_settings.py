@@ -1,6 +1,7 @@
 """Settings: declared once, read from file and environment, saved whole, unknown keys kept."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,10 @@ def test_a_bad_value_names_the_setting_and_what_is_wrong(
     assert caught.value.facts["reason"] == reason
 
 
-def test_a_bad_value_in_the_file_leaves_the_default_and_is_reported(tmp_path: Path) -> None:
+def test_a_bad_value_in_the_file_leaves_the_default_and_is_reported(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("setting left at its default")
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"theme": "purple", "threads": 2}))
     loaded, problems = settings.load(path)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -285,7 +285,10 @@ def damage(path: Path) -> None:
         file.write(b"\xa5" * (size // 2))
 
 
-def test_a_damaged_database_is_restored_from_its_backup(tmp_path: Path) -> None:
+def test_a_damaged_database_is_restored_from_its_backup(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("history database is damaged")
     path = tmp_path / "history.sqlite3"
     store = Store(path)
     chat = store.add_conversation("precious")
@@ -304,7 +307,10 @@ def test_a_damaged_database_is_restored_from_its_backup(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 400, b"SQLite format 3\x00junk"])
-def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_set_aside(
+    tmp_path: Path, content: bytes, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("history database is damaged")
     path = tmp_path / "history.sqlite3"
     path.write_bytes(content)
     store = Store(path)
