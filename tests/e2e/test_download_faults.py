@@ -127,6 +127,10 @@ def test_gives_up_and_keeps_the_part(
     with pytest.raises(Interrupted) as caught:
         download(connection, target, limits=LIMITS, retry=FAST)
     assert caught.value.facts["received"] >= kept
+    if faults[0].shift is not None or faults[0].longer:
+        assert caught.value.facts["reason"]["type"] == "ServerMisbehaved"
+    if faults[0].html:
+        assert caught.value.facts["reason"]["type"] == "NotAHubAnswer"
     assert not target.exists()
     server.faults = []
     done = download(connection, target, limits=LIMITS, retry=FAST)
@@ -244,6 +248,9 @@ def test_cancel_within_200_ms(
         download(connection, target, cancel=cancel, limits=LIMITS, retry=Retry())
     assert time.monotonic() - cancelled_at[0] < 0.2
     assert not target.exists()
+    if not fault.silent:  # before an answer there is nothing to break off
+        time.sleep(0.2)
+        assert [t for t in threading.enumerate() if t.name == "download"] == []
 
 
 def test_progress_never_falls_and_ends_complete(

@@ -423,7 +423,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._count(count)
 
     def _send_pieces(self, file: HubFile, start: int, end: int, fault: Fault) -> None:
-        step = 1 << 16 if fault.rate is None else max(fault.rate // 20, 1)
+        step = 1 << 16 if fault.rate is None else max(fault.rate // 50, 1)
         while start < end:
             piece = bytearray(_read(fault.content or file.data, start, min(step, end - start)))
             if fault.flip is not None and start <= fault.flip < start + len(piece):
@@ -431,7 +431,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.sendall(piece)
             start += len(piece)
             self._count(len(piece))
-            if fault.rate is not None and self.hub.wait_closing(0.05):
+            if fault.rate is not None and self.hub.wait_closing(0.02):
                 return
 
     def _count(self, count: int) -> None:

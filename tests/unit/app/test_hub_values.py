@@ -9,7 +9,16 @@ import pytest
 from app.errors import HubError, SettingsError, UnsafeEndpoint
 from app.hub_endpoint import check_endpoint
 from app.hub_faults import error_from_status, public_url, retry_after
-from app.hub_values import RemoteFile, is_repo_name, is_safe_path, quantization_of, variants
+from app.hub_values import (
+    RemoteFile,
+    SearchHit,
+    SearchQuery,
+    is_repo_name,
+    is_safe_path,
+    matches,
+    quantization_of,
+    variants,
+)
 from app.token_store import TokenStore
 
 HUB = "https://hub.example"
@@ -185,3 +194,32 @@ def test_without_a_keyring_a_private_file(tmp_path: Path, ring: _Ring | None) ->
 def test_what_is_no_token_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError):
         TokenStore(tmp_path / "t", None).set(HUB, text)
+
+
+def test_filters_hold_even_where_a_mirror_ignores_them() -> None:
+    hit = SearchHit(
+        "o/n",
+        1,
+        1,
+        True,
+        "mit",
+        7,
+        "qwen2",
+        8,
+        None,
+        None,
+        ("deepseek-ai/DeepSeek-R1",),
+        (),
+        ("m-Q4_0.gguf",),
+    )
+    fitting = SearchQuery(
+        gated=True, licence="mit", max_parameters=8, min_parameters=6, architecture="Qwen2",
+        quantization="q4_0", distilled_from="deepseek-r1",
+    )  # fmt: skip
+    assert matches(hit, fitting)
+    for wrong in (
+        SearchQuery(gated=False), SearchQuery(licence="gpl"), SearchQuery(max_parameters=6),
+        SearchQuery(min_parameters=8), SearchQuery(architecture="llama"),
+        SearchQuery(quantization="Q8_0"), SearchQuery(distilled_from="gemma"),
+    ):  # fmt: skip
+        assert not matches(hit, wrong)
