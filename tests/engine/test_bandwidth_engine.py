@@ -1,0 +1,77 @@
+"""The profiler on this very machine: real kernels, and a reading by other means beside it."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from runtime.bandwidth import BandwidthProfile
+from runtime.bandwidth_job import OtherLoad, profile_job
+from runtime.bandwidth_kernels import Ggml, PlainRead, Products, attention_seconds
+
+SUM = """
+#include <stddef.h>
+#include <stdint.h>
+uint64_t total(const uint64_t *data, size_t count) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) sum += data[i];
+    return sum;
+}
+"""
+
+
+def test_products_take_longer_over_more_matrices():
+    ggml = Ggml("CPU", 1)
+    kernel = Products(ggml, "Q4_0", 8, 512, 512)
+    assert kernel.matrix_bytes == 512 * 512 // 32 * 18
+    one, eight = kernel.seconds(1, 1, 0.02), kernel.seconds(8, 1, 0.02)
+    assert eight > 3 * one > 0
+    kernel.close()
+    short = attention_seconds(ggml, 256, 1, 4, 2, 128, 0.01)
+    assert attention_seconds(ggml, 2048, 1, 4, 2, 128, 0.01) > 3 * short
+    with pytest.raises(ValueError, match="no device"):
+        Ggml("CUDA77")
+    ggml.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_quick_profile_of_this_machine():
+    steps = []
+    profile = BandwidthProfile.from_json(profile_job({"mode": "quick"}, steps.append))
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == steps[-1].total
+    host = profile.device("cpu")
+    assert host.read_rate("Q4_0", 1 << 28, 1) > 0.5e9
+    assert host.cost(1).attention_seconds(128) > 0
+    assert profile.trusted == (not profile.doubts)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for the loop beside it")
+def test_plain_read_agrees_with_a_compiled_loop(tmp_path):
+    (tmp_path / "sum.c").write_text(SUM)
+    library = tmp_path / "sum.so"
+    command = ["gcc", "-O3", "-march=native", "-shared", "-fPIC", "-o", library, tmp_path / "sum.c"]
+    subprocess.run(command, check=True)
+    total = ctypes.CDLL(os.fspath(library)).total
+    total.restype = ctypes.c_uint64
+    data = np.ones(1 << 27, dtype=np.uint64)  # 1 GiB
+    pointer = data.ctypes.data_as(ctypes.c_void_p)
+    reader = PlainRead(data.nbytes, 1)
+    load = OtherLoad()
+    ours, theirs = [], []
+    for _ in range(5):
+        start = time.perf_counter()
+        for _ in range(3):
+            assert total(pointer, ctypes.c_size_t(data.size)) == data.size
+        theirs.append(3 * data.nbytes / (time.perf_counter() - start))
+        ours.append(reader.bytes_per_second(0.3))
+    if load.cores() > 0.15:
+        pytest.skip("other programs keep the machine busy")
+    assert max(ours) == pytest.approx(max(theirs), rel=0.1)
