@@ -3,7 +3,7 @@
 Every contender is loaded in a process of its own and asked in turn, round after round, so that all
 meet the same machine: the runner with blocks of 32 and of 128 weights, genai on the same folder as
 the first, our llama.cpp backend on Q4_0, and llama-bench on that file. Prints prefill and decode
-tokens/s, seconds per stage and memory.
+tokens/s, processor time per token (which a busy machine changes least), time per stage and memory.
 
     python benchmarks/split.py starter --threads 1 --tools FOLDER
     python benchmarks/split.py 1.5b --threads 2 --tools FOLDER
@@ -111,13 +111,16 @@ def measure(backend: Any, tokens: int) -> dict[str, Any]:
     backend.prefill(ids, ignore_progress, CancelToken())
     prefill = time.perf_counter() - started
     before, started = backend.stage_seconds(), time.perf_counter()
+    processor = time.process_time()
     for _ in range(tokens):
         backend.decode(backend.sample())
     decode = time.perf_counter() - started
+    processor = time.process_time() - processor
     stages = {name: value - before[name] for name, value in backend.stage_seconds().items()}
     return {
         "prefill_tps": PROMPT_TOKENS / prefill,
         "decode_tps": tokens / decode,
+        "cpu_ms": 1000 * processor / tokens,
         "stage_ms": {name: 1000 * seconds / tokens for name, seconds in stages.items()},
         "memory": _memory(),
     }
@@ -199,6 +202,7 @@ def _figures(contender: Contender) -> dict[str, Any]:
         "load_seconds": contender.load["load_seconds"],
         "prefill_tps": engine_tools.spread([one["prefill_tps"] for one in rounds]),
         "decode_tps": engine_tools.spread([one["decode_tps"] for one in rounds]),
+        "cpu_ms": engine_tools.spread([one["cpu_ms"] for one in rounds]),
         "stage_ms": stages,
         "memory": rounds[-1]["memory"],
     }
@@ -208,15 +212,16 @@ def table(figures: dict[str, Any]) -> str:
     """The figures in columns; ratio is decode speed over llama-bench's, by medians."""
     base = figures["llama-bench Q4_0"]["decode_tps"]["median"]
     rows = [
-        f"{'':18}{'prefill':>9}{'decode':>9}{'low':>8}{'high':>8}{'ratio':>7}{'peak MB':>9}"
-        f"{'anon MB':>9}  ms per token: embeddings, body, LM head"
+        f"{'':18}{'prefill':>9}{'decode':>9}{'low':>8}{'high':>8}{'ratio':>7}"
+        f"{'CPU ms':>8}{'peak MB':>9}{'anon MB':>9}  ms per token: embeddings, body, LM head"
     ]
     for name, figure in figures.items():
         decode, memory = figure["decode_tps"], figure.get("memory")
         row = f"{name:18}{figure['prefill_tps']['median']:9.1f}{decode['median']:9.1f}"
         row += f"{decode['low']:8.1f}{decode['high']:8.1f}{decode['median'] / base:7.2f}"
         if memory:
-            row += f"{memory['peak'] / 1e6:9.0f}{memory['anonymous'] / 1e6:9.0f}  "
+            row += f"{figure['cpu_ms']['median']:8.1f}{memory['peak'] / 1e6:9.0f}"
+            row += f"{memory['anonymous'] / 1e6:9.0f}  "
         row += ", ".join(f"{value:.2f}" for value in figure.get("stage_ms", {}).values())
         rows.append(row.rstrip())
     return "\n".join(rows)
