@@ -184,10 +184,10 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
         by_role = report["bits_per_weight_by_role"].items()
         roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
         console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")
+        if session.learning.load().profile is None:
+            _measure_machine(session, console)
     else:
         console.say(f"2. Quantized before: {quantized.name}, {format_bytes(quantized.size)}")
-    if session.learning.load().profile is None:
-        _measure_machine(session, console)
     plan = session.plan(quantized.name)
     console.say("3. " + plan_text(quantized.name, plan))
     report_ = session.load(quantized.name, plan, console.progress, CancelToken())

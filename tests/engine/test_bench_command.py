@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import parser
+from app.arguments import parser
 from app.commands.bench import bench, read_run
 from app.console import Console
 from app.session import Session

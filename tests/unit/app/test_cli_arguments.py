@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import app.__main__ as entry
-from app.cli import main, parser
+from app.arguments import parser
+from app.cli import main
 from app.commands import models
 from app.session import Session
 

@@ -1,0 +1,135 @@
+"""The words of the command line: every command, its options and its help text.
+
+Knows which function runs a command; runs none.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from app import __version__
+from app.commands import bench, chat, convert, machine, models
+from app.console import Console
+from app.session import Session
+from runtime.plan import EngineName, KvCacheType, Policy
+
+Command = Callable[[Session, argparse.Namespace, Console], None]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, also the source of its help texts."""
+    top = argparse.ArgumentParser(
+        prog="stillroom",
+        description="Run distilled language models on this machine. Without a command: the window.",
+    )
+    top.add_argument("--version", action="version", version=f"stillroom {__version__}")
+    commands = _Commands(top)
+    commands.add("try", chat.try_it, "the whole path on the built-in starter model")
+    commands.add("devices", machine.devices, "what this machine has, and what is usable")
+    _add_model_commands(commands)
+    _add_weight_commands(commands)
+    _chat_options(commands.add_model("chat", chat.chat, "talk to a model"))
+    text = "measured prefill and decode, saved and compared"
+    _bench_options(commands.add("bench", bench.bench, text))
+    text = "measure memory bandwidth; predictions rest on it"
+    profile = commands.add("profile", machine.profile, text)
+    profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
+    profile.add_argument("--history", action="store_true", help="how predictions have fared")
+    commands.add("doctor", machine.doctor, "self-test of everything")
+    return top
+
+
+class _Commands:
+    """Adds commands with the options that all of them have."""
+
+    def __init__(self, top: argparse.ArgumentParser) -> None:
+        self._common = argparse.ArgumentParser(add_help=False)
+        self._common.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        self._common.add_argument("--home", type=Path, help="keep everything in this folder")
+        self._common.add_argument("--verbose", action="store_true", help="log to stderr too")
+        self._commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(self, name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = self._commands.add_parser(
+            name, parents=[self._common], help=text, description=text
+        )
+        command.set_defaults(run=run)
+        return command
+
+    def add_model(self, name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = self.add(name, run, text)
+        words = "catalog id, installed name, path, or hub:OWNER/REPO/FILE"
+        command.add_argument("model", metavar="MODEL", help=words)
+        return command
+
+
+def _add_model_commands(commands: _Commands) -> None:
+    search = commands.add("search", models.search, "models with size, fit and predicted speed")
+    search.add_argument("--hub", action="store_true", help="ask the hub too")
+    search.add_argument("text", nargs="*", metavar="TEXT", help="words in name or family")
+    commands.add_model("inspect", models.inspect, "header facts, without the weights")
+    _placement_options(commands.add_model("plan", models.plan, "where a model would go here"))
+    text = "peak memory by batch and context"
+    _memory_options(commands.add_model("memory", models.memory, text))
+    commands.add_model("pull", models.pull, "download, verify, install")
+    commands.add("list", models.list_models, "installed models")
+    commands.add_model("remove", models.remove, "move an installed model to the trash")
+    commands.add_model("verify", models.verify, "compare a model with its checksums")
+
+
+def _add_weight_commands(commands: _Commands) -> None:
+    quantize = commands.add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
+    quantize.add_argument("--to", choices=("gguf", "onnx"), default="gguf")
+    quantize.add_argument("--recipe", metavar="NAME", help="recipe, instead of the usual one")
+    quantize.add_argument("--output", metavar="NAME", help="name of the new model")
+    quality = commands.add_model("quality", convert.quality, "what quantization cost, measured")
+    quality.add_argument("--against", metavar="SOURCE", help="the model it was made from")
+    quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")
+
+
+def _placement_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", metavar="D", help="device id, see `stillroom devices`")
+    command.add_argument("--policy", choices=get_args(Policy), default="auto")
+    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
+    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+
+
+def _memory_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--batches", type=_numbers, default=(1, 2, 4, 8, 16), metavar="1,2,...")
+    contexts = (1024, 2048, 4096, 8192, 16384, 32768)
+    command.add_argument("--contexts", type=_numbers, default=contexts, metavar="2048,...")
+    command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(","))
+    if any(number < 1 for number in numbers):
+        raise argparse.ArgumentTypeError("numbers must be at least 1")
+    return numbers
+
+
+def _chat_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--prompt", metavar="TEXT", help="answer this and end")
+    command.add_argument("--device", metavar="D")
+    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--max-tokens", type=int, metavar="N")
+    command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
+
+
+def _bench_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", metavar="MODEL", nargs="?", help="catalog id, name, or path")
+    command.add_argument("--prompt-tokens", type=int, default=512, metavar="N")
+    command.add_argument("--generate-tokens", type=int, default=128, metavar="N")
+    command.add_argument("--repeat", type=int, default=3, metavar="N", help="after one warm-up")
+    command.add_argument(
+        "--depths", type=int, nargs="+", default=[0, 1024, 4096], metavar="N",
+        help="tokens in the cache before the measured ones",
+    )  # fmt: skip
+    command.add_argument("--device", metavar="D")
+    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--save", type=Path, metavar="FILE", help="keep the run as JSON")
+    command.add_argument("--compare", type=Path, nargs=2, metavar="FILE", help="two saved runs")
