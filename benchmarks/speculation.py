@@ -154,6 +154,19 @@ def measure(
     )
 
 
+def write(options: argparse.Namespace, engine: str, rows: list[Row]) -> None:
+    result = {
+        "model": options.model.name,
+        "engine": engine,
+        "threads": options.threads,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        "rows": [asdict(row) for row in rows],
+    }
+    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
@@ -176,7 +189,7 @@ def main() -> int:
     report = backend.load(str(options.model), placement, ignore_progress, CancelToken())
     loop = TokenLoop(backend)
     profile = detect_profile(backend.tokenizer.chat_template)
-    rows = []
+    rows: list[Row] = []
     for name, (_, text) in PROMPTS.items():
         if options.only and name not in options.only.split(","):
             continue
@@ -190,17 +203,8 @@ def main() -> int:
         row = measure(loop, name, prompt, options.tokens, placement.n_ctx, options.repeat)
         print(json.dumps(asdict(row)), flush=True)
         rows.append(row)
-    result = {
-        "model": options.model.name,
-        "engine": report.engine_version,
-        "threads": options.threads,
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
-        "rows": [asdict(row) for row in rows],
-    }
-    if options.output:
-        options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        if options.output:  # after every prompt: a run that is cut short is not lost
+            write(options, report.engine_version, rows)
     return 0 if all(row.identical for row in rows) else 1
 
 
