@@ -8,7 +8,8 @@ BIN := .venv/bin
 run:
 	@$(PYTHON) installers/bootstrap.py run
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
-		exec $(BIN)/stillroom; else exec $(BIN)/stillroom try; fi
+		$(BIN)/stillroom pull smollm2-135m-instruct >&2 && exec $(BIN)/stillroom; \
+	else exec $(BIN)/stillroom try; fi
 
 setup:
 	@$(PYTHON) installers/bootstrap.py test

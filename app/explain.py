@@ -141,7 +141,17 @@ def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
+def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
+    reason = unavailable_text(str(facts["reason"]))
+    return Explanation(
+        "Device not usable",
+        f"The device {facts['device']} cannot be used: {reason}.",
+        "`stillroom devices` lists what can be.",
+    )
+
+
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
+    "DeviceUnavailable": _device_unavailable,
     "DoesNotFit": _does_not_fit,
     "UnknownModel": _unknown_model,
     "ModelFileError": _missing_or_bad_file,

@@ -238,7 +238,17 @@ DOUBTS: dict[str, str] = {
 
 UNAVAILABLE: dict[str, str] = {
     "engine_lacks_gpu": "the installed engine was built without support for it",
-    "no_provider": "no execution provider for it is installed",
+    "hardware:not_present": "no such hardware was found",
+    "driver:not_loaded": "its driver is not loaded",
+    "driver:no_permission": "this user may not open it: add them to the group render",
+    "provider:not_installed": "its execution provider is not installed",
+    "self_test:not_run": "its self-test has not run yet",
+    "no_such_device": "there is no such device",
+    "provider_not_installed": "its execution provider is not installed",
+    "provider_failed_to_load": "its execution provider did not load",
+    "compile_failed": "the model could not be compiled for it",
+    "self_test_failed": "it returned wrong numbers in the self-test",
+    "lm_head_runs_on_the_cpu": "this engine keeps the LM head on the CPU",
 }
 
 NOTICES: dict[str, str] = {
@@ -248,6 +258,8 @@ NOTICES: dict[str, str] = {
     "missing_opening_tag": "The model began to think without saying so.",
     "loop_detected": "Stopped: the answer was repeating itself.",
     "no_chat_template": "The file has no chat template; a plain one was used.",
+    "fixed_shape_body": "The body was compiled for a fixed context.",
+    "rows_padded": "Some rows were padded to the block size.",
     "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
     " `stillroom search` shows distilled models for real work.",
 }

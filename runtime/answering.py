@@ -230,5 +230,8 @@ def peak_memory() -> int:
     """Highest resident set of this process so far, in bytes. Includes mapped weights."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if sys.platform == "linux":  # ru_maxrss would begin with the parent's size at the fork
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

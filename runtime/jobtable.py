@@ -26,6 +26,8 @@ JOBS: dict[str, str] = {
     "schemes": "runtime.measure_quality:schemes_job",
     "profile": "runtime.bandwidth_job:profile_job",
     "export_onnx": "runtime.convert_onnx:export_job",
+    "preflight": "runtime.backends.onnx_preflight:preflight_job",
+    "measure_engines": "runtime.engine_choice:measure_engines_job",
     "imatrix": "runtime.measure_quality:imatrix_job",
 }
 

@@ -176,7 +176,8 @@ def _candidates(
 
 def _base(engine: EngineName, cpu: Device, request: PlanRequest) -> Placement:
     threads = request.n_threads or available_cores(cpu.cores or None, cpu.threads or None)
-    kv_type = request.kv_type or "f16"
+    # The ONNX bodies keep their cache in the type they compute in.
+    kv_type = "f32" if engine == "onnx" else request.kv_type or "f16"
     return Placement(
         engine=engine,
         layers=(),

@@ -15,6 +15,7 @@ import psutil
 from runtime.cores import available_cores
 from runtime.devices import Device, DeviceKind
 from runtime.jobs import OnProgress
+from runtime.providers import find_npus, npu_devices
 
 SYS = Path("/sys")
 CPUINFO = Path("/proc/cpuinfo")
@@ -127,29 +128,6 @@ def hardware_gpus(sys_root: Path = SYS) -> list[Device]:
     return found
 
 
-def hardware_npus(sys_root: Path = SYS) -> list[Device]:
-    """NPUs by their kernel driver (Linux accel subsystem; Intel `intel_vpu`, AMD `amdxdna`)."""
-    found = []
-    for index, folder in enumerate(sorted((sys_root / "class" / "accel").glob("accel*"))):
-        vendor = _attribute(folder / "device" / "vendor")
-        found.append(
-            Device(
-                id=f"npu{index}",
-                kind="NPU",
-                library="none",
-                name=f"{_VENDORS.get(vendor, vendor)} NPU",
-                memory_total=0,
-                memory_free=0,
-                unavailable_reason="no_provider",
-                facts={
-                    "vendor": _VENDORS.get(vendor, vendor),
-                    "driver": _driver(folder / "device"),
-                },
-            )
-        )
-    return found
-
-
 def _attribute(path: Path) -> str:
     try:
         return path.read_text().strip()
@@ -169,7 +147,9 @@ def probe() -> list[Device]:
     usable = engine_devices()
     vendors = " ".join(device.name for device in usable)
     unused = [gpu for gpu in hardware_gpus() if not re.search(gpu.facts["vendor"], vendors)]
-    return [*usable, *unused, *hardware_npus(), cpu_device()]
+    cpu = cpu_device()
+    npus = npu_devices(find_npus(), cpu.memory_total, cpu.memory_free)
+    return [*usable, *unused, *npus, cpu]
 
 
 def probe_job(_args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runtime.probe import cpu_device, hardware_gpus, hardware_npus, memory_limit
+from runtime.probe import cpu_device, hardware_gpus, memory_limit
 
 
 def pci_device(root: Path, address: str, vendor: str, kind: str) -> Path:
@@ -34,21 +34,6 @@ def test_graphics_hardware_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert found.facts == {"vendor": "NVIDIA", "driver": "nvidia"}
 
 
-def test_npus_are_listed_with_their_reason(tmp_path: Path) -> None:
-    for index, vendor in enumerate(("0x8086", "0x1022")):
-        folder = tmp_path / "class" / "accel" / f"accel{index}" / "device"
-        folder.mkdir(parents=True)
-        (folder / "vendor").write_text(vendor)
-    found = hardware_npus(tmp_path)
-    assert [npu.name for npu in found] == ["Intel NPU", "AMD NPU"]
-    assert {npu.unavailable_reason for npu in found} == {"no_provider"}
-
-
-def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
-    assert hardware_gpus(tmp_path) == []
-    assert hardware_npus(tmp_path) == []
-
-
 def test_memory_limits_of_control_groups(tmp_path: Path) -> None:
     assert memory_limit(tmp_path) is None
     (tmp_path / "memory.max").write_text("max\n")
@@ -59,3 +44,7 @@ def test_memory_limits_of_control_groups(tmp_path: Path) -> None:
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text(str((1 << 63) - 4096))
     assert memory_limit(tmp_path) is None
+
+
+def test_nothing_is_found_where_there_is_nothing(tmp_path: Path) -> None:
+    assert hardware_gpus(tmp_path) == []
