@@ -131,23 +131,26 @@ class PlacementPicture(QWidget):
         for index, part in parts:
             rect = QRectF(0, y, self.width(), line)
             self._rects.append(rect)
-            if index == self._current:
-                painter.setPen(QPen(QColor(theme.focus), 1))
-                painter.setBrush(QColor(theme.hover))
-                painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 3, 3)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(theme.segments[part.colour]))
-            painter.drawRect(QRectF(5, y + line / 2 - 4, 8, 8))
-            painter.setPen(QColor(theme.muted))
-            inner = rect.adjusted(20, 0, -4, 0)
-            size = words.size(part.amount)
-            room = round(inner.width()) - painter.fontMetrics().horizontalAdvance(size) - 8
-            name = painter.fontMetrics().elidedText(part.name, Qt.TextElideMode.ElideRight, room)
-            painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, name)
-            right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-            painter.drawText(inner, right, size)
+            self._paint_row(painter, rect, part, current=index == self._current)
             y += line
         return y + 8
+
+    def _paint_row(self, painter: QPainter, rect: QRectF, part: Segment, *, current: bool) -> None:
+        theme = self.theme
+        if current:
+            painter.setPen(QPen(QColor(theme.focus), 1))
+            painter.setBrush(QColor(theme.hover))
+            painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 3, 3)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.segments[part.colour]))
+        painter.drawRect(QRectF(5, rect.center().y() - 4, 8, 8))
+        painter.setPen(QColor(theme.muted))
+        inner = rect.adjusted(20, 0, -4, 0)
+        size = words.size(part.amount)
+        room = round(inner.width()) - painter.fontMetrics().horizontalAdvance(size) - 8
+        name = painter.fontMetrics().elidedText(part.name, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, name)
+        painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, size)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)

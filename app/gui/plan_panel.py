@@ -39,6 +39,23 @@ class PlanPanel(QWidget):
         )
         self.kv = Choice([(None, tr("automatic")), ("f16", "f16"), ("q8_0", "q8_0"),
                            ("q4_0", "q4_0")])  # fmt: skip
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE_M)
+        layout.addWidget(self.fit)
+        layout.addWidget(self.speed)
+        layout.addWidget(self.picture)
+        layout.addLayout(self._problem)
+        layout.addLayout(self._form(models))
+        layout.addWidget(self._reasons)
+        layout.addLayout(self._alternatives)
+        models.plan_changed.connect(self.show_plan)
+        models.planning.connect(self._planning)
+        models.problem.connect(self._show_problem)
+        self.show_plan(models.plan)
+
+    def _form(self, models: ModelControl) -> QFormLayout:
+        """The choices; each one makes a new plan at once."""
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setSpacing(SPACE_S)
@@ -59,20 +76,7 @@ class PlanPanel(QWidget):
                     **{choice: box.currentData()}
                 )
             )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(SPACE_M)
-        layout.addWidget(self.fit)
-        layout.addWidget(self.speed)
-        layout.addWidget(self.picture)
-        layout.addLayout(self._problem)
-        layout.addLayout(form)
-        layout.addWidget(self._reasons)
-        layout.addLayout(self._alternatives)
-        models.plan_changed.connect(self.show_plan)
-        models.planning.connect(self._planning)
-        models.problem.connect(self._show_problem)
-        self.show_plan(models.plan)
+        return form
 
     def set_devices(self, devices: tuple[Device, ...]) -> None:
         """Offer the usable devices of this machine."""

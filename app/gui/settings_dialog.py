@@ -55,6 +55,24 @@ class SettingsDialog(QDialog):
         self.search.textChanged.connect(self._filter)
         self._problem = label("", "bad", wrap=True)
         self._problem.hide()
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(self._all_rows())
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        close.button(QDialogButtonBox.StandardButton.Close).setText(tr("Close"))
+        close.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
+        layout.setSpacing(SPACE_M)
+        layout.addWidget(self.search)
+        layout.addWidget(self._problem)
+        layout.addWidget(area, 1)
+        layout.addWidget(close)
+
+    def _all_rows(self) -> QWidget:
+        """A row for each declared setting, under the heading of its group."""
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, SPACE_M, 0)
@@ -72,21 +90,7 @@ class SettingsDialog(QDialog):
             self._rows[name] = line
             column.addWidget(line)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(body)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        close.button(QDialogButtonBox.StandardButton.Close).setText(tr("Close"))
-        close.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
-        layout.setSpacing(SPACE_M)
-        layout.addWidget(self.search)
-        layout.addWidget(self._problem)
-        layout.addWidget(area, 1)
-        layout.addWidget(close)
+        return body
 
     def _row(self, name: str, declaration: "Field[Any]") -> QWidget:
         line = QWidget()

@@ -69,6 +69,12 @@ class SpeedPage(QScrollArea):
             (tr("When"), tr("Model"), tr("Device"), tr("Predicted"), tr("Measured"), tr("Memory"))
         )
         self.run_table.setAccessibleName(tr("Runs"))
+        self._curve_heading = label(tr("Memory bandwidth"), "heading")
+        self.setWidget(self._body())
+        self._curve_plot: Any = None
+        self._run_plot: Any = None
+
+    def _body(self) -> QWidget:
         body = QWidget()
         layout = QVBoxLayout(body)
         layout.setContentsMargins(SPACE_L + 8, SPACE_L, SPACE_L + 8, SPACE_L)
@@ -76,7 +82,6 @@ class SpeedPage(QScrollArea):
         layout.addLayout(row(label(tr("Speed"), "title"), 1, self.measure))
         layout.addWidget(self._progress)
         layout.addWidget(self._state)
-        self._curve_heading = label(tr("Memory bandwidth"), "heading")
         layout.addWidget(self._curve_heading)
         layout.addWidget(self.curve_tabs)
         layout.addSpacing(SPACE_S)
@@ -84,9 +89,7 @@ class SpeedPage(QScrollArea):
         layout.addWidget(self._no_runs)
         layout.addWidget(self.run_tabs)
         layout.addStretch(1)
-        self.setWidget(body)
-        self._curve_plot: Any = None
-        self._run_plot: Any = None
+        return body
 
     def refresh(self) -> None:
         """Read what is known again."""

@@ -3,7 +3,7 @@
 Reads Hugging Face `config.json` values and GGUF metadata into one value. Knows no file, no graph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,14 +163,6 @@ def spec_from_gguf(
 
     if fields.get(f"{architecture}.expert_count"):
         raise UnsupportedFormat(path=path, detail="mixture of experts")
-    kind = str(fields.get(f"{architecture}.rope.scaling.type", "none"))
-    if kind not in ("none", "linear"):
-        raise UnsupportedFormat(path=path, detail=f"rope scaling {kind!r}")
-    scaling = RopeScaling()
-    if rope_factors:
-        scaling = RopeScaling("factors", factors=rope_factors)
-    elif kind == "linear":
-        scaling = RopeScaling("linear", float(value("rope.scaling.factor")))
     heads = int(value("attention.head_count"))
     embedding = int(value("embedding_length"))
     head_length = int(value("attention.key_length", embedding // heads))
@@ -188,9 +180,24 @@ def spec_from_gguf(
         context_length=int(value("context_length")),
         rms_epsilon=float(value("attention.layer_norm_rms_epsilon")),
         rope_theta=float(value("rope.freq_base", 10000.0)),
-        rope_scaling=scaling,
+        rope_scaling=_gguf_scaling(
+            str(fields.get(f"{architecture}.rope.scaling.type", "none")),
+            lambda: float(value("rope.scaling.factor")),
+            rope_factors,
+            path,
+        ),
         tied_embeddings=tied,
         attention_bias=attention_bias,
         qk_norm=architecture == "qwen3",
         name=str(fields.get("general.name", "")),
     )
+
+
+def _gguf_scaling(
+    kind: str, factor: Callable[[], float], rope_factors: tuple[float, ...], path: str
+) -> RopeScaling:
+    if kind not in ("none", "linear"):
+        raise UnsupportedFormat(path=path, detail=f"rope scaling {kind!r}")
+    if rope_factors:
+        return RopeScaling("factors", factors=rope_factors)
+    return RopeScaling("linear", factor()) if kind == "linear" else RopeScaling()

@@ -102,7 +102,28 @@ def _attention(
     k = _rotate(graph, spec, k, f"{name}.k_rope")
     keys = _cached(graph, spec, k, f"{index}.k", shape)
     values = _cached(graph, spec, v, f"{index}.v", shape)
-    # Query heads that share a KV head become rows of one matrix: no key is ever repeated.
+    mixed = _mixed(graph, spec, (q, keys, values), name, shape)
+    heads = graph.integers(1, spec.head_count, shape.rows, spec.head_length)
+    mixed = graph.node("Reshape", [mixed, heads], f"{name}.mixed_heads")
+    mixed = graph.node("Transpose", [mixed], f"{name}.mixed_rows", perm=[0, 2, 1, 3])
+    flat = graph.node(
+        "Reshape", [mixed, graph.integers(1, shape.rows, q_rows)], f"{name}.mixed_flat"
+    )
+    return matmul(graph, flat, block.attention_output, f"{name}.o")
+
+
+def _mixed(
+    graph: GraphBuilder,
+    spec: DecoderSpec,
+    inputs: tuple[str, str, str],
+    name: str,
+    shape: StaticShape,
+) -> str:
+    """Values weighted by the softmax of the scores: softmax(q k^T / sqrt(d) + mask) v.
+
+    Query heads that share a KV head become rows of one matrix: no key is ever repeated.
+    """
+    q, keys, values = inputs
     group = spec.head_count // spec.head_count_kv
     grouped = graph.integers(1, spec.head_count_kv, group * shape.rows, spec.head_length)
     q = graph.node("Reshape", [q, grouped], f"{name}.q_grouped")
@@ -112,14 +133,7 @@ def _attention(
     scaled = graph.node("Mul", [scores, scale], f"{name}.scaled")
     masked = graph.node("Add", [scaled, "mask"], f"{name}.masked")
     shares = graph.node("Softmax", [masked], f"{name}.shares", axis=-1)
-    mixed = graph.node("MatMul", [shares, values], f"{name}.mixed")
-    heads = graph.integers(1, spec.head_count, shape.rows, spec.head_length)
-    mixed = graph.node("Reshape", [mixed, heads], f"{name}.mixed_heads")
-    mixed = graph.node("Transpose", [mixed], f"{name}.mixed_rows", perm=[0, 2, 1, 3])
-    flat = graph.node(
-        "Reshape", [mixed, graph.integers(1, shape.rows, q_rows)], f"{name}.mixed_flat"
-    )
-    return matmul(graph, flat, block.attention_output, f"{name}.o")
+    return graph.node("MatMul", [shares, values], f"{name}.mixed")
 
 
 def _biased(graph: GraphBuilder, x: str, matrix: StoredMatrix, name: str) -> str:
