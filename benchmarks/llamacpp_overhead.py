@@ -12,7 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from engine_tools import (
     ROOT,
@@ -30,6 +32,10 @@ from runtime.generation import GenerationRequest, GenerationStats, Message, Samp
 from runtime.plan import LayerRange, Placement
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea. Tell every detail."
+
+
+SETTLE_SECONDS = 1.5
+T = TypeVar("T")
 
 
 def placement(session_model: Path, threads: int, blocks: int) -> Placement:
@@ -116,18 +122,24 @@ def main() -> None:
         run(args, Bench(args, Path(folder)))
 
 
+def settled(measure: Callable[[], T]) -> T:
+    """Measure once the contender before is over: the worker takes it for load for half a second."""
+    time.sleep(SETTLE_SECONDS)
+    return measure()
+
+
 def run(args: argparse.Namespace, bench: Bench) -> None:
     llama: list[float] = []
     ours: list[float] = []
     shell: list[float] = []
     shares: list[tuple[float, float, float]] = []
     for _ in range(args.rounds):
-        llama.append(bench.llama())
-        stats = bench.ours()
+        llama.append(settled(bench.llama))
+        stats = settled(bench.ours)
         assert stats.decode_tps is not None
         ours.append(stats.decode_tps)
         shares.append((stats.engine_share, stats.sampling_share, stats.other_share))
-        shell.append(bench.command_line())
+        shell.append(settled(bench.command_line))
     bench.worker.close()
     ratio = spread([mine / theirs for mine, theirs in zip(ours, llama, strict=True)])
     shell_ratio = spread([mine / theirs for mine, theirs in zip(shell, llama, strict=True)])
