@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all setup lint unit screenshots installers clean
+.PHONY: run test test-all setup lint clean
 
 run:
 	@$(PYTHON) installers/bootstrap.py run

@@ -37,8 +37,8 @@ def main() -> int:
 
 
 def _wants_window(arguments: Sequence[str]) -> bool:
-    """No command, or only the options a window takes."""
-    return not arguments or arguments[0] in ("--home", "--screenshot")
+    """No command, or nothing but the options a window takes, each with its value."""
+    return len(arguments) % 2 == 0 and set(arguments[::2]) <= {"--home", "--screenshot"}
 
 
 def _window(arguments: Sequence[str]) -> int:

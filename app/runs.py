@@ -5,7 +5,7 @@ nothing itself.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -14,6 +14,7 @@ from app.targets import Target
 from runtime.backend import LoadReport
 from runtime.chat import ChatProfile
 from runtime.conditions import Conditions
+from runtime.devices import Device
 from runtime.diagnosis import Diagnosis, Run, diagnose
 from runtime.generation import GenerationStats
 from runtime.plan import Plan, PlanModel
@@ -45,6 +46,15 @@ class FinishedRun:
     def calm(self) -> bool:
         """Whether the machine was ours, so that the run says something about it."""
         return self.conditions.other_load_cores < CALM_LOAD_CORES
+
+
+def without(loaded: LoadedModel, devices: tuple[Device, ...]) -> tuple[Device, ...]:
+    """The devices as they will be once the loaded model has made room for the next."""
+    held = {part.device: part.total for part in loaded.plan.memory.devices}
+    return tuple(
+        replace(d, memory_free=min(d.memory_total, d.memory_free + held.get(d.id, 0)))
+        for d in devices
+    )
 
 
 def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> RunRecord:

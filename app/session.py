@@ -22,7 +22,7 @@ from app.fetch import request_for
 from app.learning import Learning, default_learning
 from app.library import InstalledModel, Library, safe_name
 from app.paths import Paths, bundled_folder
-from app.runs import FinishedRun, LoadedModel, run_record, why_slow
+from app.runs import FinishedRun, LoadedModel, run_record, why_slow, without
 from app.saved_context import SavedContexts, context_key
 from app.settings import Settings
 from app.starter import install_starter
@@ -197,7 +197,10 @@ class Session:
             n_threads=self.settings.threads or None,
         )
         speed = self.learning.load().speed
-        return make_plan(self.plan_model(model), self.devices(), request, speed)
+        devices = self.devices()
+        if self._loaded is not None and self._worker is not None and self._worker.alive:
+            devices = without(self._loaded, devices)
+        return make_plan(self.plan_model(model), devices, request, speed)
 
     def exact(self, model: str, plan: Plan) -> Plan:
         """The plan with the memory that the engine itself reports, found by a child that allocates
@@ -325,17 +328,16 @@ class Session:
         return why_slow(self._last, speed) if self._last and speed else None
 
     def _keep(self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> None:
-        """Store a run and compare the promise with what happened. A model file that is no longer
-        there, or cannot be inspected, teaches nothing; the answer stands."""
-        self.store.add_run(run_record(loaded, stats, conditions))
+        """Store a run and compare the promise with what happened. Where the history cannot be
+        written, or the model's file is gone meanwhile, nothing is learnt; the answer stands."""
         try:
+            self.store.add_run(run_record(loaded, stats, conditions))
             model = self.plan_model(loaded.target.name)
-        except (AppError, EngineError) as error:
-            logger.info("nothing learnt from this run: %s", error)
-            return
-        self._last = FinishedRun(loaded, model, stats, conditions)
-        if self._last.calm:
-            self.learning.learn(model, loaded.plan, stats)
+            self._last = FinishedRun(loaded, model, stats, conditions)
+            if self._last.calm:
+                self.learning.learn(model, loaded.plan, stats)
+        except (AppError, EngineError, OSError) as error:
+            logger.info("this run was not recorded: %s", error)
 
     def _restart(
         self, loaded: LoadedModel, on_progress: OnProgress, cancel: CancelToken | None

@@ -53,7 +53,7 @@ X11_LIBRARIES = {
     "libxcb-xkb.so.1": "libxcb-xkb1",
     "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
 }
-TEST_PROGRAMS = {"Xvfb": "xvfb"}
+TEST_PROGRAMS = {"xvfb-run": "xvfb", "xauth": "xauth", "strace": "strace"}
 FONT_PACKAGE = "fonts-dejavu-core"
 
 
@@ -161,10 +161,22 @@ def venv_python() -> str:
 
 
 def make_venv() -> None:
-    if Path(venv_python()).exists():
+    """Make .venv, anew where an earlier set-up was cut short or the checkout was moved: scripts
+    and the editable install name their folder."""
+    if venv_works() and read_stamp("root") in (None, str(ROOT)):
+        write_stamp("root", str(ROOT))
         return
     say("making .venv")
-    run([sys.executable, "-m", "venv", str(VENV)])
+    run([sys.executable, "-m", "venv", "--clear", str(VENV)])
+    write_stamp("root", str(ROOT))
+
+
+def venv_works() -> bool:
+    probe = [venv_python(), "-c", "import pip"]
+    try:
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def install_locked(lock: str) -> None:

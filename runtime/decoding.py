@@ -15,7 +15,6 @@ from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress
 from runtime.loops import LoopDetector
-from runtime.stopping import StopMatcher
 
 OnText = Callable[[str, int], bool]
 """Receives new text and the number of tokens behind it; returns False to stop (a stop string)."""
@@ -141,7 +140,11 @@ class TokenLoop:
         generated: list[int] = []
         drawn = [self._first_token(times)]
         while True:
-            ahead = self._evaluate_ahead(drawn[-1], budget - len(generated), times)
+            try:
+                ahead = self._evaluate_ahead(drawn[-1], budget - len(generated), times)
+            except Cancelled:
+                self._backend.truncate(len(self.cached))
+                return generated, "cancelled"
             for token in drawn:
                 generated.append(token)
                 if tokenizer.is_end(token):
@@ -230,14 +233,3 @@ def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
     if list(left[:length]) == list(right[:length]):
         return length
     return next(at for at in range(length) if left[at] != right[at])
-
-
-def stopping_text(stops: Sequence[str], emit: Callable[[str, int], None]) -> OnText:
-    """An OnText that applies stop strings before `emit`."""
-    matcher = StopMatcher(stops)
-
-    def on_text(piece: str, tokens: int) -> bool:
-        emit(matcher.feed(piece), tokens)
-        return not matcher.stopped
-
-    return on_text

@@ -41,7 +41,7 @@ def cpu_device() -> Device:
         library="CPU",
         name=_cpu_name(),
         memory_total=total,
-        memory_free=min(memory.available, total),
+        memory_free=min(memory.available, (memory_left() if limit else None) or total),
         cores=available_cores(),
         threads=psutil.cpu_count() or 1,
         features=_cpu_features(),
@@ -58,6 +58,18 @@ def memory_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
         if value != "max" and int(value) < 1 << 60:
             return int(value)
     return None
+
+
+def memory_left(cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes the control group still grants: its limit less what is used and cannot be dropped."""
+    limit = memory_limit(cgroup)
+    try:
+        used = int((cgroup / "memory.current").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return None
+    droppable = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
+    return None if limit is None else max(0, limit - used + droppable)
 
 
 def _cpu_name() -> str:

@@ -123,7 +123,7 @@ def _packages(_session: Session) -> str:
 def _folders(session: Session) -> str:
     session.paths.data.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(session.paths.data).free
-    return f"{session.paths.data} ({format_bytes(free)} free)"
+    return f"{session.paths.data} ({format_bytes(free)} free), logs in {session.paths.logs}"
 
 
 def _history(session: Session) -> str:

@@ -82,7 +82,10 @@ def test_sentences(error: BaseException, sentence: str, hint: str) -> None:
 def test_reasons_and_notices() -> None:
     assert "4096 tokens" in reason_text(Reason("context_default", {"n_ctx": 4096}))
     facts = {"device": "npu0", "why": "provider:not_installed"}
-    assert reason_text(Reason("device_left_out", facts)).count("execution provider is not installed") == 1
+    assert (
+        reason_text(Reason("device_left_out", facts)).count("execution provider is not installed")
+        == 1
+    )
     assert "12.5 tok/s" in reason_text(Reason("fastest_predicted", {"decode_tps": 12.5}))
     assert reason_text(Reason("some_new_code", {})) == "some new code"
     assert notice_text("thinking_cut") != "thinking cut"
