@@ -3,6 +3,7 @@
 Knows the session and the store; tells the page through signals what to show. Knows no widget.
 """
 
+import logging
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -10,12 +11,13 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from app.errors import StoreError
 from app.gui.branches import Tree
 from app.gui.bridge import Bridge, Job
 from app.gui.chunks import ChunkBuffer, joined
 from app.gui.model_control import ModelControl
 from app.gui.recorder import AnswerRecorder
-from app.records import Attachment, Conversation, StoredMessage
+from app.records import Attachment, Conversation, MessageState, StoredMessage
 from app.session import Session
 from app.store import Store
 from runtime.attachments import TextFile, file_prompt
@@ -23,6 +25,8 @@ from runtime.chat import conversation_title
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.protocol import Streamed
+
+log = logging.getLogger(__name__)
 
 FRAME_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
 
@@ -41,8 +45,9 @@ class Delta:
 
 @dataclass
 class _Stream:
-    message: StoredMessage
+    message: StoredMessage  # with the text that was shown so far
     buffer: ChunkBuffer
+    recorder: AnswerRecorder
     job: Job
     started: float
     tokens: int = 0
@@ -60,6 +65,7 @@ class ChatControl(QObject):
     answer_ended = Signal(object, object)  # StoredMessage, error or None
     conversations_changed = Signal()
     busy_changed = Signal(bool)
+    not_stored = Signal(object)  # StoreError, of an answer that ended with another error
 
     def __init__(
         self, session: Session, bridge: Bridge, models: ModelControl, parent: QObject | None = None
@@ -230,21 +236,22 @@ class ChatControl(QObject):
         self.conversation = self.store.conversation(message.conversation_id)
         request = self._request(message, continue_last)
         buffer = ChunkBuffer()
+        recorder = AnswerRecorder(self.store, message.id, buffer)
         models, name, plan = self.models, self.models.chosen, self.models.plan
-        choices, session, store = models.choices, self._session, self.store
+        choices, session = models.choices, self._session
 
         def work(on_progress: OnProgress, cancel: CancelToken) -> GenerationStats:
             def receive(event: Streamed) -> None:
                 buffer.put(event.chunks, event.decode_tps)
 
-            with AnswerRecorder(store, message.id, buffer):
+            with recorder:
                 models.ensure_loaded(name, plan, choices, on_progress, cancel)
                 return session.generate(
                     request, receive, cancel, on_progress, str(message.conversation_id)
                 )
 
         job = self._bridge.run(work)
-        self._stream = _Stream(message, buffer, job, time.monotonic())
+        self._stream = _Stream(message, buffer, recorder, job, time.monotonic())
         job.progressed.connect(self.answer_progress)
         job.finished.connect(lambda stats: self._end(stats, None))
         job.failed.connect(lambda error: self._end(None, error))
@@ -293,6 +300,11 @@ class ChatControl(QObject):
         chunks = stream.buffer.drain_to_show()
         content, reasoning, tokens = joined(chunks)
         stream.tokens += tokens
+        stream.message = replace(
+            stream.message,
+            content=stream.message.content + content,
+            reasoning=stream.message.reasoning + reasoning,
+        )
         seconds = time.monotonic() - stream.started
         if chunks and stream.first_token is None:
             stream.first_token = seconds
@@ -310,19 +322,29 @@ class ChatControl(QObject):
         self._frame()
         self._timer.stop()
         self._stream = None
-        whole = stats is not None and stats.finish_reason in ("stop", "loop")
-        message = self.store.finish(
-            stream.message.id,
-            "finished" if whole else "cut",
-            stats_json(stats, self.models)
-            if stats
-            else {"seconds": time.monotonic() - stream.started},
-        )
+        message, problem = self._settle(stream, stats)
         if self.conversation is not None and message.conversation_id == self.conversation.id:
             self.tree.put(message)
         self.busy_changed.emit(False)
-        self.answer_ended.emit(message, error)
+        self.answer_ended.emit(message, error or problem)
+        if error is not None and problem is not None:
+            self.not_stored.emit(problem)
         self.conversations_changed.emit()
+
+    def _settle(
+        self, stream: _Stream, stats: GenerationStats | None
+    ) -> tuple[StoredMessage, StoreError | None]:
+        """The ended answer as stored; as shown, with the reason, where the store fails."""
+        whole = stats is not None and stats.finish_reason in ("stop", "loop")
+        state: MessageState = "finished" if whole else "cut"
+        seconds = {"seconds": time.monotonic() - stream.started}
+        kept = stats_json(stats, self.models) if stats else seconds
+        try:
+            stream.recorder.flush()
+            return self.store.finish(stream.message.id, state, kept), None
+        except StoreError as problem:
+            log.exception("an answer could not be settled in the history")
+            return replace(stream.message, state=state, stats=kept), problem
 
 
 def prompt_message(message: StoredMessage) -> Message:

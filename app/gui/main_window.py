@@ -134,6 +134,7 @@ class MainWindow(QMainWindow):
         chat.answer_progress.connect(self._answer_progress)
         chat.answer_grew.connect(self._answer_grew)
         chat.answer_ended.connect(self._answer_ended)
+        chat.not_stored.connect(self._tell)
         self.models.chosen_changed.connect(status.show_model)
         self.models.chosen_changed.connect(self._chosen)
         self.models.plan_changed.connect(status.show_plan)
@@ -402,7 +403,7 @@ class MainWindow(QMainWindow):
     # -- closing ---------------------------------------------------------------------------------
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """End the answer and the worker before the window goes."""
+        """End the answer and all other work; the worker lives until the session is closed."""
         self.hide()
         self.bridge.cancel_all()
         if not self.bridge.close(CLOSE_MILLISECONDS):

@@ -1,4 +1,4 @@
-"""Keeps a streaming answer on disk while it arrives: never more than half a second behind.
+"""Keeps a streaming answer on disk while it arrives: half a second behind while the disk takes it.
 
 Knows the store and the chunk buffer; knows no Qt.
 """
@@ -10,6 +10,7 @@ from types import TracebackType
 from app.errors import StoreError
 from app.gui.chunks import ChunkBuffer, joined
 from app.store import Store
+from runtime.generation import TokenChunk
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ class AnswerRecorder:
         self._store = store
         self._message_id = message_id
         self._buffer = buffer
+        self._unwritten: list[TokenChunk] = []
+        self._failing = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="answer-recorder", daemon=True)
 
@@ -38,17 +41,29 @@ class AnswerRecorder:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._flush()
+        self._try_flush()
+
+    def flush(self) -> None:
+        """Write all that is not yet written. What raises StoreError stays for the next flush.
+
+        Called by one thread at a time: the recorder's own inside the block, any after it.
+        """
+        self._unwritten.extend(self._buffer.drain_to_keep())
+        content, reasoning, _ = joined(self._unwritten)
+        if content or reasoning:
+            self._store.append(self._message_id, content, reasoning)
+        self._unwritten.clear()
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):
-            self._flush()
+            self._try_flush()
 
-    def _flush(self) -> None:
-        content, reasoning, _ = joined(self._buffer.drain_to_keep())
-        if not content and not reasoning:
-            return
+    def _try_flush(self) -> None:
         try:
-            self._store.append(self._message_id, content, reasoning)
-        except StoreError:  # a full disk must not end the answer; it stays in the window
-            log.exception("part of an answer could not be stored")
+            self.flush()
+        except StoreError:  # a full disk must not end the answer; the next flush tries again
+            if not self._failing:
+                log.exception("part of an answer could not be stored yet")
+            self._failing = True
+        else:
+            self._failing = False

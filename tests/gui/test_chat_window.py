@@ -2,18 +2,21 @@
 
 import os
 import signal
+import sys
 import time
 
 import psutil
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
+from app.gui.application import run_window
 from app.gui.controls import Problem
 from app.gui.main_window import MainWindow
 from app.gui.message_view import MessageView
+from app.session import Session
 from runtime.generation import SamplingParams
 
 QUESTION = "What is the capital of France? Answer in one sentence."
@@ -124,15 +127,44 @@ def test_a_killed_worker_is_named_and_the_next_prompt_works(
     assert wait_answer(qtbot, window).message.content
 
 
-def test_closing_while_answering_ends_the_worker(qtbot: QtBot, window: MainWindow) -> None:
-    type_and_send(window, LONG)
-    view = wait_streaming(qtbot, window)
-    store, identity = window.session.store, view.message.id
-    assert worker_pids()
-    window.close()
-    window.session.unload()
-    qtbot.waitUntil(lambda: not worker_pids(), timeout=5000)
-    assert store.message(identity).content
+def opened_window() -> MainWindow | None:
+    shown = (each for each in QApplication.topLevelWidgets() if isinstance(each, MainWindow))
+    return next((each for each in shown if each.isVisible()), None)
+
+
+def test_closing_while_answering_ends_the_worker(
+    qapp: QApplication, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of `run_window`: when it returns, the worker is gone and what came is stored."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # run_window sets its own
+    session.settings = session.settings.with_value("language", "en")
+    answering: list[tuple[int, set[int]]] = []
+    deadline = time.monotonic() + 60
+
+    def use() -> None:
+        window = opened_window()
+        if window is None:
+            return
+        views = window.chat_page.transcript.views()
+        if window.chat.busy and views and len(views[-1].answer.toPlainText()) > 10:
+            answering.append((views[-1].message.id, worker_pids()))
+            window.close()
+        elif not views and window.models.plan is not None and not window.bridge.busy:
+            type_and_send(window, LONG)
+        elif time.monotonic() > deadline:
+            window.close()
+
+    timer = QTimer(interval=20)
+    timer.timeout.connect(use)
+    timer.start()
+    assert run_window(session) == 0
+    timer.stop()
+    ((identity, workers),) = answering
+    assert workers
+    assert not workers & worker_pids()
+    stored = session.store.message(identity)
+    assert stored.content
+    assert stored.state == "cut"
 
 
 def test_the_window_answers_while_it_loads_and_generates(qtbot: QtBot, window: MainWindow) -> None:
