@@ -28,6 +28,10 @@ _PART_NAMES = {
 _DEBUG, _INFO, _WARN, _ERROR = 1, 2, 3, 4
 _LEVELS = {_INFO: logging.INFO, _WARN: logging.WARNING, _ERROR: logging.ERROR}
 
+# The engine keeps the pointer to the last log callback for as long as the process lives: one that
+# was collected with its owner would be called all the same.
+_KEPT: list[object] = []
+
 
 class BufferOverride(ctypes.Structure):
     """struct llama_model_tensor_buft_override: a regular expression of names, a buffer type."""
@@ -58,8 +62,9 @@ class NativeLog:
         self.buffers: dict[str, dict[str, int]] = {}
         self.errors: list[str] = []
         self._listener: Callable[[str], None] | None = None
-        self._callback = native.llama_log_callback(self._receive)
-        native.llama_log_set(self._callback, ctypes.c_void_p(0))
+        callback = native.llama_log_callback(self._receive)
+        native.llama_log_set(callback, ctypes.c_void_p(0))
+        _KEPT.append(callback)
 
     def _receive(self, level: int, text: bytes | None, _user_data: object) -> None:
         if level == _DEBUG or not text:

@@ -1,5 +1,7 @@
 """The installed llama.cpp engine on the real starter model, through the adapter the worker uses."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -285,3 +287,16 @@ def test_a_file_that_passes_for_a_model_until_its_weights(tmp_path: Path) -> Non
     with pytest.raises((CorruptFile, ModelFileError)):
         backend.load(str(path), PLACEMENT, ignore_progress, CancelToken())
     backend.unload()
+
+
+def test_a_backend_that_is_gone_leaves_no_log_callback_behind(starter_gguf: Path) -> None:
+    """The engine goes on logging after the object that listened was collected."""
+    program = (
+        "import gc, sys; from runtime.backends.llamacpp import open_engine\n"
+        "backend = open_engine(); del backend; gc.collect(); junk = [bytearray(4096)] * 10000\n"
+        "import llama_cpp; llama_cpp.Llama(sys.argv[1], vocab_only=True, verbose=False)\n"
+        "print('alive')"
+    )
+    command = [sys.executable, "-P", "-c", program, str(starter_gguf)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.stdout.strip() == "alive", (ended.returncode, ended.stderr[-300:])
