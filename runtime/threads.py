@@ -17,7 +17,6 @@ INTERVAL_SECONDS = 0.25
 # A core counts as free when at least this much of it is. Lower, and a busy process goes unseen: n
 # threads beside it on n cores still get n*n/(n+1) of them. Higher, and small noise costs a thread.
 FREE_SHARE = 0.55
-RISE_AFTER = 2  # windows that must agree before the count goes up; down is at once
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ class ThreadGovernor:
         self.n_threads = self.most
         self._sample = sample
         self._before = sample()
-        self._agreeing = 0
         self._stopped = threading.Event()
         if watch and self.most > 1:
             threading.Thread(target=self._watch, name="threads", daemon=True).start()
@@ -62,15 +60,7 @@ class ThreadGovernor:
         after = self._sample()
         available = cores_for_us(self._before, after)
         self._before = after
-        wanted = min(self.most, max(1, int(available + 1 - FREE_SHARE)))
-        if wanted <= self.n_threads:
-            self._agreeing = 0
-            self.n_threads = wanted
-        else:
-            self._agreeing += 1
-            if self._agreeing >= RISE_AFTER:
-                self.n_threads = wanted
-                self._agreeing = 0
+        self.n_threads = min(self.most, max(1, int(available + 1 - FREE_SHARE)))
         return self.n_threads
 
     def stop(self) -> None:
