@@ -261,12 +261,6 @@ def part_allocated(target: Path) -> int:
         os.close(descriptor)
 
 
-def discard_part(target: Path) -> None:
-    """Remove what an unfinished download of `target` left."""
-    for suffix in (".part", ".part.state", ".part.lock"):
-        target.with_name(target.name + suffix).unlink(missing_ok=True)
-
-
 def _boot_marker() -> bytes:
     """16 bytes that change when the machine is started again."""
     try:

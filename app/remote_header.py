@@ -5,7 +5,7 @@ a child process as files. A 40 GB model costs a few megabytes and a second.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -160,15 +160,3 @@ def _size(file: RemoteFile) -> int:
 
 def _bad(file: RemoteFile, reason: str) -> BadRemoteHeader:
     return BadRemoteHeader(endpoint="", repo=file.repo, path=file.path, reason=reason)
-
-
-def find_variant(variants: Sequence[Variant], path_or_label: str) -> Variant | None:
-    """The variant with that label (in any case) or with that file in it."""
-    wanted = path_or_label.casefold()
-    for variant in variants:
-        if variant.label.casefold() == wanted:
-            return variant
-    for variant in variants:
-        if any(file.path.casefold() == wanted for file in variant.files):
-            return variant
-    return None

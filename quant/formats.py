@@ -80,11 +80,6 @@ def format_named(name: str) -> BlockFormat:
     return found
 
 
-def format_of_gguf_type(number: int) -> BlockFormat | None:
-    """The format with this GGUF type number, None when the gguf library does not know it."""
-    return _BY_GGUF_TYPE.get(number)
-
-
 def ggml_type(name: str) -> GGMLQuantizationType:
     """The gguf library's type for a GGUF format name. Raises UnsupportedFormat."""
     number = format_named(name).gguf_type

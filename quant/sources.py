@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gguf.quants import dequantize
 
 from quant.errors import CorruptCheckpoint, IncompatibleShape, MissingTensor, UnsupportedFormat
-from quant.formats import FORMATS, ggml_type
+from quant.formats import ggml_type
 from quant.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
 from quant.safetensors import Entry, read_checkpoint, read_json
 
@@ -260,9 +260,3 @@ def _scales(entry: Entry, scale: Entry, maps: Mapping[Path, U8]) -> F32:
         )
     values: F32 = _raw(scale, maps).view(_PLAIN[scale.format]).astype(np.float32)
     return values.reshape(wanted)
-
-
-def is_weight_format(name: str) -> bool:
-    """Whether tensors stored as `name` hold weights that `rows` can decode to floats."""
-    block = FORMATS.get(name)
-    return name == "F8_E4M3" or (block is not None and (block.is_float or block.is_quantized))

@@ -6,7 +6,6 @@ distribution on every engine. numpy only; knows no engine and no text.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,10 +125,3 @@ class Sampler:
         enough = weights.sum() >= self._params.top_p * total and self._params.top_p < 1
         enough = enough or weights[-1] < self._params.min_p
         return (head if enough else np.argsort(-logits, kind="stable")), total
-
-
-def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Natural log-probabilities along the last axis, float64, same shape."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return result

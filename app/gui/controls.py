@@ -3,8 +3,8 @@
 Knows theme roles and nothing of models or messages.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QWheelEvent
@@ -22,6 +22,8 @@ from PySide6.QtWidgets import (
 
 from app.gui import icons
 from app.gui.theme import SPACE_S, Theme, set_kind
+
+_Box = TypeVar("_Box", QHBoxLayout, QVBoxLayout)
 
 
 def label(text: str = "", kind: str = "", *, wrap: bool = False) -> QLabel:
@@ -138,20 +140,15 @@ def separator(vertical: bool = False) -> QFrame:
 
 def row(*widgets: QWidget | int, spacing: int = SPACE_S) -> QHBoxLayout:
     """Widgets side by side; a number is a stretch."""
-    layout = QHBoxLayout()
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(spacing)
-    for widget in widgets:
-        if isinstance(widget, int):
-            layout.addStretch(widget)
-        else:
-            layout.addWidget(widget)
-    return layout
+    return _filled(QHBoxLayout(), widgets, spacing)
 
 
 def column(*widgets: QWidget | int, spacing: int = SPACE_S) -> QVBoxLayout:
     """Widgets one below the other; a number is a stretch."""
-    layout = QVBoxLayout()
+    return _filled(QVBoxLayout(), widgets, spacing)
+
+
+def _filled(layout: _Box, widgets: Iterable[QWidget | int], spacing: int) -> _Box:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(spacing)
     for widget in widgets:

@@ -86,11 +86,6 @@ def write_manifest(folder: Path, manifest: FolderManifest) -> None:
     os.replace(partial, folder / MANIFEST)
 
 
-def is_exported_folder(folder: Path) -> bool:
-    """Whether `folder` holds a manifest of ours."""
-    return (folder / MANIFEST).is_file()
-
-
 def read_manifest(folder: Path) -> FolderManifest:
     """The manifest of `folder`. Raises CorruptCheckpoint or UnsupportedFormat naming the file."""
     path = folder / MANIFEST

@@ -61,7 +61,6 @@ class NativeLog:
     def __init__(self) -> None:
         self.buffers: dict[str, dict[str, int]] = {}
         self.errors: list[str] = []
-        self._listener: Callable[[str], None] | None = None
         callback = native.llama_log_callback(self._receive)
         native.llama_log_set(callback, ctypes.c_void_p(0))
         _KEPT.append(callback)
