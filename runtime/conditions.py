@@ -96,7 +96,6 @@ class ConditionsSampler:
         blocked = None
         if first.blocked is not None and last.blocked is not None:
             blocked = last.blocked - first.blocked
-        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
         return Conditions(
             seconds=seconds,
             cores=psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
@@ -108,7 +107,7 @@ class ConditionsSampler:
             memory_limit_share=max(self._limits) if self._limits else None,
             throttled_share=throttled,
             clock_share=sum(self._clocks) / len(self._clocks) if self._clocks else None,
-            on_battery=None if battery is None else not battery.power_plugged,
+            on_battery=on_battery(),
             free_memory=min(self._free),
         )
 
@@ -162,6 +161,16 @@ def memory_limit_share(root: Path = CGROUP_ROOT) -> float | None:
             most = int(limit.read_text())
             if most < psutil.virtual_memory().total:
                 return int(used.read_text()) / most
+    return None
+
+
+def on_battery() -> bool | None:
+    """Whether the machine runs on its battery; None without one, or where the system does not say
+    (containers without /sys)."""
+    with contextlib.suppress(OSError, NotImplementedError, AttributeError):
+        battery = psutil.sensors_battery()
+        if battery is not None:
+            return not battery.power_plugged
     return None
 
 
