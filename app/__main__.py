@@ -45,8 +45,8 @@ def _window(arguments: Sequence[str]) -> int:
     if not has_display(os.environ):
         print(NO_DISPLAY, file=sys.stderr)
         return 1
-    from app.cli import open_session
     from app.gui.application import run_window
+    from app.opening import open_session
 
     options = dict(zip(arguments[::2], arguments[1::2], strict=False))
     home = Path(options["--home"]) if "--home" in options else None

@@ -9,15 +9,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from app.errors import CatalogError
-from runtime.chat import ChatProfile
+from runtime.chat_profile import ChatProfile
 from runtime.generation import SamplingParams
 from runtime.shape import ModelShape, active_parameter_count, parameter_count
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _HERE = Path(__file__).parent
 _SCHEMA = _HERE / "catalog.schema.json"
@@ -112,6 +112,8 @@ def starter(entries: Iterable[CatalogEntry]) -> CatalogEntry | None:
 
 
 def _check_schema(path: Path, data: Any) -> None:
+    from jsonschema import Draft202012Validator  # late: 0.1 s of imports at a window's start
+
     schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
     errors = sorted(Draft202012Validator(schema).iter_errors(data), key=_depth, reverse=True)
     if errors:
@@ -119,11 +121,11 @@ def _check_schema(path: Path, data: Any) -> None:
         raise CatalogError(path=str(path), entry=entry, field=where, reason=errors[0].message)
 
 
-def _depth(error: ValidationError) -> int:
+def _depth(error: "ValidationError") -> int:
     return len(error.absolute_path)
 
 
-def _located(data: Any, error: ValidationError) -> tuple[str, str]:
+def _located(data: Any, error: "ValidationError") -> tuple[str, str]:
     """Name the entry (id, else its number) and the field, dotted, that an error is about."""
     parts = list(error.absolute_path)
     entry = ""

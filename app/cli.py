@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -17,26 +16,12 @@ from app.arguments import parser
 from app.console import Console
 from app.errors import AppError
 from app.explain import explain
-from app.logs import start_logging, trim_log
-from app.paths import Paths
-from app.session import Session
-from app.settings import load as load_settings
+from app.opening import open_session
 from quant.errors import QuantError
 from runtime.errors import EngineError
 from runtime.jobs import Cancelled
 
 logger = logging.getLogger(__name__)
-
-
-def open_session(home: Path | None, *, verbose: bool = False) -> Session:
-    """A session on the user's folders, with logging started."""
-    paths = Paths.under(home) if home else Paths.default()
-    start_logging(paths.log, verbose=verbose)
-    trim_log(paths.worker_log)
-    settings, problems = load_settings(paths.settings, os.environ)
-    for problem in problems:
-        print(explain(problem).sentence, file=sys.stderr)
-    return Session(paths, settings)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from app.records import RunRecord
 from app.targets import Target
 from runtime.backend import LoadReport
-from runtime.chat import ChatProfile
+from runtime.chat_profile import ChatProfile
 from runtime.conditions import Conditions
 from runtime.devices import Device
 from runtime.diagnosis import Diagnosis, Run, diagnose

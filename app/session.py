@@ -30,7 +30,7 @@ from app.store import Store
 from app.targets import Target, entry_of, resolve
 from runtime.backend import LoadReport
 from runtime.bandwidth import BandwidthProfile
-from runtime.chat import detect_profile
+from runtime.chat_profile import thinks
 from runtime.client import Worker, run_job
 from runtime.conditions import Conditions, ConditionsSampler
 from runtime.devices import Device
@@ -470,13 +470,12 @@ class Session:
 
 
 def _plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
-    profile = entry.chat if entry else detect_profile(info.chat_template)
     return PlanModel(
         shape=info.shape,
         weights=info.weights,
         formats=(info.format,),
         block_format=_main_format(info),
-        reasoning=profile.kind == "reasoning",
+        reasoning=entry.chat.kind == "reasoning" if entry else thinks(info.chat_template),
     )
 
 

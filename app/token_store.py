@@ -8,9 +8,6 @@ import json
 from pathlib import Path
 from typing import Protocol
 
-import keyring
-import keyring.errors
-
 from app.errors import SettingsError
 from app.library import write_json_atomically
 
@@ -27,8 +24,17 @@ class Keyring(Protocol):
 
 def system_keyring() -> Keyring | None:
     """The system's keyring, or None where there is none worth the name."""
+    import keyring  # late: it looks for backends on import, and most sessions need no token
+
     backend = keyring.get_keyring()
     return backend if float(backend.priority) >= 1 else None
+
+
+def _refusal() -> type[Exception]:
+    """What a keyring raises."""
+    from keyring.errors import KeyringError
+
+    return KeyringError
 
 
 class TokenStore:
@@ -42,7 +48,7 @@ class TokenStore:
     def get(self, endpoint: str) -> str | None:
         """The token for `endpoint`, or None."""
         if self._backend is not None:
-            with contextlib.suppress(keyring.errors.KeyringError):
+            with contextlib.suppress(_refusal()):
                 token = self._backend.get_password(_SERVICE, endpoint)
                 if token:
                     return token
@@ -56,7 +62,7 @@ class TokenStore:
         if self._backend is not None:
             try:
                 self._backend.set_password(_SERVICE, endpoint, token)
-            except keyring.errors.KeyringError:
+            except _refusal():
                 pass  # locked or unreachable: the file is next
             else:
                 self._write({k: v for k, v in self._read().items() if k != endpoint})
@@ -67,7 +73,7 @@ class TokenStore:
     def delete(self, endpoint: str) -> None:
         """Forget the token for `endpoint`, wherever it is."""
         if self._backend is not None:
-            with contextlib.suppress(keyring.errors.KeyringError):
+            with contextlib.suppress(_refusal()):
                 self._backend.delete_password(_SERVICE, endpoint)
         self._write({k: v for k, v in self._read().items() if k != endpoint})
 

@@ -20,7 +20,7 @@ from engine_tools import add_options, starter_q4, write_results
 from runtime.answering import Answerer
 from runtime.backends.llama_tokenizer import LlamaTokenizer
 from runtime.backends.llamacpp import LlamaBackend
-from runtime.chat import ChatProfile
+from runtime.chat_profile import ChatProfile
 from runtime.generation import GenerationRequest, Message, SamplingParams, TokenChunk
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import LayerRange, Placement

@@ -8,6 +8,7 @@ from typing import Protocol
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from quant.blockwise import ROUNDINGS, SEARCHES
@@ -67,5 +68,5 @@ def decode(format_name: str, blocks: U8, row_length: int) -> F32:
     if format_name == "BF16":
         values: F32 = blocks.view(ml_dtypes.bfloat16).astype(np.float32)
     else:
-        values = dequantize(blocks, ggml_type(format_name))
+        values = dequantize(blocks, GGMLQuantizationType(ggml_type(format_name)))
     return values.reshape(len(blocks), row_length)

@@ -1,13 +1,11 @@
 """Block formats as data: how many weights share a block and how many bits a block takes.
 
-Knows the GGUF formats (numbers from the gguf library's own table) and the ONNX 4-bit block formats
-we write. Knows no tensor, file or quantization method.
+Knows the GGUF formats and the ONNX 4-bit block formats we write. Knows no tensor, file or
+quantization method, and imports no numpy: planning needs it at the start of every process.
 """
 
 from dataclasses import dataclass
 from typing import Literal
-
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from quant.errors import UnsupportedFormat
 
@@ -15,6 +13,20 @@ Family = Literal["gguf", "onnx"]
 
 _FLOATS = frozenset({"F32", "F16", "BF16", "F64"})
 _INTEGERS = frozenset({"I8", "I16", "I32", "I64"})
+
+# name: (type number in a GGUF file, weights per block, bytes per block), as in ggml's type table
+_GGUF: dict[str, tuple[int, int, int]] = {
+    "F32": (0, 1, 4), "F16": (1, 1, 2), "BF16": (30, 1, 2), "F64": (28, 1, 8),
+    "I8": (24, 1, 1), "I16": (25, 1, 2), "I32": (26, 1, 4), "I64": (27, 1, 8),
+    "Q4_0": (2, 32, 18), "Q4_1": (3, 32, 20), "Q5_0": (6, 32, 22), "Q5_1": (7, 32, 24),
+    "Q8_0": (8, 32, 34), "Q8_1": (9, 32, 40), "Q2_K": (10, 256, 84), "Q3_K": (11, 256, 110),
+    "Q4_K": (12, 256, 144), "Q5_K": (13, 256, 176), "Q6_K": (14, 256, 210), "Q8_K": (15, 256, 292),
+    "IQ2_XXS": (16, 256, 66), "IQ2_XS": (17, 256, 74), "IQ3_XXS": (18, 256, 98),
+    "IQ1_S": (19, 256, 50), "IQ4_NL": (20, 32, 18), "IQ3_S": (21, 256, 110),
+    "IQ2_S": (22, 256, 82), "IQ4_XS": (23, 256, 136), "IQ1_M": (29, 256, 56),
+    "TQ1_0": (34, 256, 54), "TQ2_0": (35, 256, 66), "MXFP4": (39, 32, 17), "NVFP4": (40, 64, 36),
+    "Q1_0": (41, 128, 18),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,8 +62,8 @@ class BlockFormat:
 
 def _gguf_formats() -> dict[str, BlockFormat]:
     return {
-        kind.name: BlockFormat(kind.name, "gguf", size, nbytes * 8, int(kind))
-        for kind, (size, nbytes) in GGML_QUANT_SIZES.items()
+        name: BlockFormat(name, "gguf", size, nbytes * 8, number)
+        for name, (number, size, nbytes) in _GGUF.items()
     }
 
 
@@ -80,12 +92,17 @@ def format_named(name: str) -> BlockFormat:
     return found
 
 
-def ggml_type(name: str) -> GGMLQuantizationType:
-    """The gguf library's type for a GGUF format name. Raises UnsupportedFormat."""
+def format_numbered(gguf_type: int) -> BlockFormat | None:
+    """The format with a type number of a GGUF file, None for an unknown one."""
+    return _BY_GGUF_TYPE.get(gguf_type)
+
+
+def ggml_type(name: str) -> int:
+    """The type number in a GGUF file of a format name. Raises UnsupportedFormat."""
     number = format_named(name).gguf_type
     if number is None:
         raise UnsupportedFormat(path=None, format=name, detail="not a GGUF format")
-    return GGMLQuantizationType(number)
+    return number
 
 
 def nbytes(name: str, elements: int) -> int:

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+from quant.formats import format_numbered
 
 MAX_DIMS = 4
 MAX_ALIGNMENT = 1 << 20
@@ -196,11 +196,10 @@ def _tensor_table(cursor: _Cursor, count: int) -> tuple[GgufTensor, ...]:
 
 
 def _format_of(kind: int, dims: tuple[int, ...], name: str) -> tuple[str, int]:
-    try:
-        quant_type = GGMLQuantizationType(kind)
-    except ValueError:
-        raise HeaderError(f"unknown tensor type {kind}", name) from None
-    block, size = GGML_QUANT_SIZES[quant_type]
+    known = format_numbered(kind)
+    if known is None:
+        raise HeaderError(f"unknown tensor type {kind}", name)
+    block, size = known.block_size, known.block_bytes
     elements = 1
     for dim in dims:
         elements *= dim
@@ -208,7 +207,7 @@ def _format_of(kind: int, dims: tuple[int, ...], name: str) -> tuple[str, int]:
         raise HeaderError(f"dimensions {dims} are impossible", name)
     if dims[0] % block:
         raise HeaderError(f"row of {dims[0]} is not a multiple of the block {block}", name)
-    return quant_type.name, elements // block * size
+    return known.name, elements // block * size
 
 
 def _check_extents(header: GgufHeader, file_size: int | None) -> None:

@@ -4,7 +4,6 @@ The file appears under its name only when it is whole. Knows the container's lay
 architecture and no quantization.
 """
 
-import errno
 import os
 import shutil
 import struct
@@ -18,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from gguf.constants import GGUFValueType
 
-from quant.errors import NotEnoughDisk
+from quant.errors import NO_SPACE, NotEnoughDisk
 from quant.formats import format_named, ggml_type, nbytes
 
 ALIGNMENT = 32
 _VERSION = 3
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 _SCALARS: Mapping[int, str] = {
     GGUFValueType.UINT8: "<B",
@@ -96,7 +94,7 @@ def _header(metadata: Mapping[str, GgufValue], slots: Sequence[TensorSlot]) -> b
         dims = slot.shape[::-1]
         parts.append(_encode_item(GGUFValueType.STRING, slot.name))
         parts.append(struct.pack(f"<I{len(dims)}Q", len(dims), *dims))
-        parts.append(struct.pack("<IQ", int(ggml_type(slot.format)), offset))
+        parts.append(struct.pack("<IQ", ggml_type(slot.format), offset))
         offset += _padded(slot.nbytes)
     return b"".join(parts)
 
@@ -154,7 +152,7 @@ def whole_file(target: Path, size: int) -> Iterator[BinaryIO]:
         os.replace(part, target)
     except OSError as error:
         part.unlink(missing_ok=True)
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             left = shutil.disk_usage(target.parent).free
             raise NotEnoughDisk(path=str(target), needed=size, available=left) from error
         raise

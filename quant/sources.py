@@ -16,6 +16,7 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from quant.errors import CorruptCheckpoint, IncompatibleShape, MissingTensor, UnsupportedFormat
@@ -79,7 +80,7 @@ class SourceTensor:
         piece = self.raw[start * per_row : stop * per_row].reshape(stop - start, per_row)
         plain = _PLAIN.get(self.format)
         if plain is None:
-            decoded: F32 = dequantize(piece, ggml_type(self.format))
+            decoded: F32 = dequantize(piece, GGMLQuantizationType(ggml_type(self.format)))
             return decoded.reshape(stop - start, self.row_length)
         values: F32 = piece.view(plain).astype(np.float32)
         return values if self.scales is None else _scaled(values, self.scales, start)

@@ -8,11 +8,12 @@ one weight format teaches about the others. Knows statistics; knows no model and
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from runtime.plan import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Z80 = 1.2816  # standard deviations of a two-sided 80 % interval
 NOISE = 0.1  # relative spread of runs about a fitted prediction: between runs and between shapes
@@ -141,6 +142,8 @@ def fit(observations: Iterable[Observation]) -> Calibration:
 
 
 def _fit_engine(runs: Sequence[Observation]) -> EngineCoefficients:
+    import numpy as np  # late: predictions are made at the start of a window, fits are not
+
     names = tuple(sorted({name for run in runs for term in run.terms for name in parameters(term)}))
     index = {name: position for position, name in enumerate(names)}
     prior = np.array([_prior(name) for name in names])
@@ -167,9 +170,11 @@ def _fit_engine(runs: Sequence[Observation]) -> EngineCoefficients:
 
 
 def _linearised(
-    runs: Sequence[Observation], index: Mapping[str, int], theta: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    runs: Sequence[Observation], index: Mapping[str, int], theta: "np.ndarray[Any, Any]"
+) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
     """Log residuals and the derivative of log predictions by each parameter."""
+    import numpy as np
+
     residuals = np.zeros(len(runs))
     jacobian = np.zeros((len(runs), len(index)))
     for row, run in enumerate(runs):
@@ -185,9 +190,11 @@ def _linearised(
     return residuals, jacobian
 
 
-def _noise(residuals: np.ndarray[Any, Any]) -> float:
+def _noise(residuals: "np.ndarray[Any, Any]") -> float:
     """Spread of what the fit leaves, from the median so that outliers do not widen everything;
     a few runs prove little, so the prior guess counts as eight of them."""
+    import numpy as np
+
     spread = 1.4826 * float(np.median(np.abs(residuals)))
     count = len(residuals)
     return math.sqrt((8 * NOISE**2 + count * spread**2) / (8 + count))
@@ -205,8 +212,13 @@ def _variance(known: EngineCoefficients | None, gradient: Mapping[str, float]) -
     learnt = set(known.names) if known else set()
     total = sum((g * _prior(name)) ** 2 for name, g in gradient.items() if name not in learnt)
     if known:
-        vector = np.array([gradient.get(name, 0.0) for name in known.names])
-        total += float(vector @ np.array(known.covariance) @ vector)
+        vector = [gradient.get(name, 0.0) for name in known.names]
+        total += sum(
+            a * b * known.covariance[i][j]
+            for i, a in enumerate(vector)
+            for j, b in enumerate(vector)
+            if a and b
+        )
     return total
 
 

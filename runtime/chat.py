@@ -10,13 +10,12 @@ the first user turn), every answer begins with `<think>`, earlier reasoning is n
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
+from runtime.chat_profile import PLAIN, R1, ChatProfile
 from runtime.generation import Message
 from runtime.reasoning import CLOSE_TAG, OPEN_TAG, split
 from runtime.templates import TemplateFailed, defined_variables, render
-
-ProfileKind = Literal["plain", "reasoning"]
 
 MATH_HINT = "Please reason step by step, and put your final answer within \\boxed{}."
 
@@ -33,27 +32,6 @@ _CONTROL = re.compile(
 )
 _MARK_OPEN, _MARK_CLOSE = "\ue0f0", "\ue0f1"
 _MARK = re.compile(_MARK_OPEN + r"(\d+)" + _MARK_CLOSE)
-
-
-@dataclass(frozen=True)
-class ChatProfile:
-    """How a model is spoken to. `stop` are texts that end a turn besides its end tokens."""
-
-    kind: ProfileKind = "plain"
-    fold_system: bool = False
-    force_think: bool = False
-    stop: tuple[str, ...] = ()
-    open_tag: str = OPEN_TAG
-    close_tag: str = CLOSE_TAG
-
-
-PLAIN = ChatProfile()
-R1 = ChatProfile(
-    kind="reasoning",
-    fold_system=True,
-    force_think=True,
-    stop=("<｜User｜>", "<｜end▁of▁sentence｜>"),
-)
 
 
 class TemplateFacts(Protocol):
@@ -234,19 +212,6 @@ def _segments(rendered: str, masks: list[str]) -> tuple[Segment, ...]:
     if start < len(rendered):
         segments.append(Segment(rendered[start:], True))
     return tuple(segments)
-
-
-def conversation_title(messages: Sequence[Message], *, length: int = 60) -> str:
-    """A title out of the first user turn, or of the first answer; never out of reasoning."""
-    for role in ("user", "assistant"):
-        for message in messages:
-            text = message.content
-            if role == "assistant":
-                text = split(text, starts_inside=False).answer
-            line = " ".join(text.split())
-            if message.role == role and line:
-                return line if len(line) <= length else line[: length - 1].rstrip() + "…"
-    return ""
 
 
 def with_math_hint(message: Message) -> Message:

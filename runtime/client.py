@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from quant.errors import QuantError
 from runtime.backend import LoadReport
-from runtime.chat import ChatProfile
+from runtime.chat_profile import ChatProfile
 from runtime.errors import (
     EngineError,
     ProtocolMismatch,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from runtime.backend import LoadReport
-from runtime.chat import ChatProfile
+from runtime.chat_profile import ChatProfile
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import Progress
 from runtime.plan import Placement

@@ -1,12 +1,15 @@
 """Separates a model's reasoning from its answer while the text streams.
 
-Knows reasoning tags and enough Markdown to tell a tag from a quoted one. Knows no model, no
-template and no token: it works on text, in pieces of any size, and its result does not depend on
-how the text was cut into pieces.
+Knows reasoning tags and enough Markdown to tell a tag from a quoted one, and finds a conversation's
+title, which must not come out of reasoning. Knows no model, no template and no token: it works on
+text, in pieces of any size, and its result does not depend on how the text was cut into pieces.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from runtime.generation import Message
 
 OPEN_TAG = "<think>"
 CLOSE_TAG = "</think>"
@@ -299,3 +302,16 @@ def split(
         reasoning = f"{reasoning}\n\n{unopened}" if reasoning else unopened
         answer = answer[parser.unopened_length :]
     return Split(reasoning, answer, not parser.inside)
+
+
+def conversation_title(messages: Sequence[Message], *, length: int = 60) -> str:
+    """A title out of the first user turn, or of the first answer; never out of reasoning."""
+    for role in ("user", "assistant"):
+        for message in messages:
+            text = message.content
+            if role == "assistant":
+                text = split(text, starts_inside=False).answer
+            line = " ".join(text.split())
+            if message.role == role and line:
+                return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+    return ""

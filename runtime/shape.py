@@ -11,7 +11,7 @@ from functools import partial
 from math import prod
 from typing import Literal
 
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+from quant.formats import FORMATS
 
 AttentionKind = Literal["MHA", "GQA", "MLA"]
 TensorRole = Literal["embedding", "attention", "feed_forward", "experts", "norm", "lm_head"]
@@ -172,11 +172,10 @@ def row_bytes(values: int, block_format: str) -> int:
 
     Raises ValueError for an unknown format.
     """
-    try:
-        block, nbytes = GGML_QUANT_SIZES[GGMLQuantizationType[block_format.upper()]]
-    except KeyError:
-        raise ValueError(f"unknown block format {block_format!r}") from None
-    return int(-(-values // block) * nbytes)
+    known = FORMATS.get(block_format.upper())
+    if known is None:
+        raise ValueError(f"unknown block format {block_format!r}")
+    return -(-values // known.block_size) * known.block_bytes
 
 
 def tensor_bytes(tensor: TensorShape, block_format: str) -> int:

@@ -21,10 +21,10 @@ from app.records import Attachment, Conversation, MessageState, StoredMessage
 from app.session import Session
 from app.store import Store
 from runtime.attachments import TextFile, file_prompt
-from runtime.chat import conversation_title
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.protocol import Streamed
+from runtime.reasoning import conversation_title
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,13 @@ Written with the cursor instead of HTML: several times faster, and the end of a 
 be taken back and written again without touching what stands before it.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from markdown_it.token import Token
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import (
     QColor,
@@ -37,6 +39,9 @@ from app.gui.theme import (
     ui_font,
 )
 from app.gui.words import tr
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 COPY_SCHEME = "copy"
 _INDENT = 22.0

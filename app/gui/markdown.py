@@ -5,15 +5,18 @@ never interpreted and images are never fetched. Mathematics is \( \), \[ \], $ $
 \begin{...} environments.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
-from markdown_it.rules_inline import StateInline
-from markdown_it.token import Token
-from mdit_py_plugins.amsmath import amsmath_plugin
-from mdit_py_plugins.dollarmath import dollarmath_plugin
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,13 @@ class Growth:
     settled_chars: int
 
 
+@cache
 def parser() -> MarkdownIt:
-    """The one configuration in use."""
+    """The one configuration in use; imported with the first message shown, not with the window."""
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.amsmath import amsmath_plugin
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
     markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     markdown.disable(["html_block", "html_inline"])
     markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)

@@ -9,7 +9,7 @@ from fake_engine import WORDS, ask, fake_placement
 
 from runtime.answering import Answerer
 from runtime.backends.fake import FakeBackend
-from runtime.chat import ChatProfile
+from runtime.chat_profile import ChatProfile
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import CancelToken, ignore_progress

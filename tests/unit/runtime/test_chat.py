@@ -6,18 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.chat import (
-    MATH_HINT,
-    PLAIN,
-    R1,
-    ChatProfile,
-    conversation_title,
-    detect_profile,
-    prepare,
-    with_math_hint,
-)
+from runtime.chat import MATH_HINT, detect_profile, prepare, with_math_hint
+from runtime.chat_profile import PLAIN, R1, ChatProfile, thinks
 from runtime.generation import Message
 from runtime.modelfile import inspect_gguf_bytes
+from runtime.reasoning import conversation_title
 from runtime.templates import TemplateFailed
 
 DATA = Path(__file__).parents[2] / "data"
@@ -176,6 +169,8 @@ def test_detection() -> None:
     assert detect_profile(R1_TEMPLATE, {"<｜User｜>"}) == PLAIN
     assert detect_profile(CHATML) == PLAIN
     assert detect_profile(None) == PLAIN
+    for template in (R1_TEMPLATE, CHATML, SWITCHED, None):
+        assert thinks(template) == (detect_profile(template).kind == "reasoning")
     switched = detect_profile(SWITCHED)
     assert (switched.kind, switched.force_think) == ("reasoning", False)
 

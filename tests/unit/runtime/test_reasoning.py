@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.chat import R1, conversation_title, prepare
+from runtime.chat import prepare
+from runtime.chat_profile import R1
 from runtime.generation import Message
-from runtime.reasoning import ReasoningParser, split
+from runtime.reasoning import ReasoningParser, conversation_title, split
 
 FOLDER = Path(__file__).parents[2] / "data" / "streams"
 STREAMS: list[dict[str, Any]] = [

@@ -1,0 +1,22 @@
+"""Opens a session on a user's folders: paths, logging, settings. What every entry does first."""
+
+import os
+import sys
+from pathlib import Path
+
+from app.explain import explain
+from app.logs import start_logging, trim_log
+from app.paths import Paths
+from app.session import Session
+from app.settings import load as load_settings
+
+
+def open_session(home: Path | None, *, verbose: bool = False) -> Session:
+    """A session on the user's folders, with logging started."""
+    paths = Paths.under(home) if home else Paths.default()
+    start_logging(paths.log, verbose=verbose)
+    trim_log(paths.worker_log)
+    settings, problems = load_settings(paths.settings, os.environ)
+    for problem in problems:
+        print(explain(problem).sentence, file=sys.stderr)
+    return Session(paths, settings)
