@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from runtime.errors import BackendUnavailable
-from runtime.generation import SamplingParams
+from runtime.generation import SamplingParams, TokenLogprob
 from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import Placement
 
@@ -128,6 +128,50 @@ class AsynchronousBackend(Protocol):
 
     def wait(self) -> None:
         """Return when what `decode` began has ended."""
+        ...
+
+
+class SequenceBackend(Protocol):
+    """A loaded model with several sequences. Rows of logits live until the next evaluation."""
+
+    tokenizer: Tokenizer
+    n_sequences: int
+    chunk: int  # most tokens of a prompt evaluated at once
+    raw_prefix: tuple[int, ...]  # tokens every text begins with that no template wrote
+
+    def begin(
+        self, sequence: int, sampling: SamplingParams, history: Sequence[int], grammar: str
+    ) -> None:
+        """Prepare to draw for a new answer. Raises InvalidRequest for an unusable grammar."""
+        ...
+
+    def truncate(self, sequence: int, n_tokens: int) -> int:
+        """Keep the first cached tokens of a sequence; how many really remain."""
+        ...
+
+    def prefill(self, sequence: int, tokens: Sequence[int], cancel: CancelToken) -> None:
+        """Evaluate up to `chunk` tokens after the cached ones. Raises Cancelled."""
+        ...
+
+    def decode(self, tokens: Sequence[tuple[int, int]]) -> None:
+        """Evaluate one (sequence, token) each, in one batch."""
+        ...
+
+    def sample(self, sequence: int, *, bound: bool) -> int:
+        """Draw from a sequence's logits; within the grammar where `bound`."""
+        ...
+
+    def logprob(self, sequence: int, token: int, top: int) -> TokenLogprob:
+        """How likely `token` was, and the likeliest `top` tokens."""
+        ...
+
+
+@runtime_checkable
+class SharedBackend(Protocol):
+    """A Backend that can answer several requests at a time."""
+
+    def shared(self) -> "SequenceBackend":
+        """The loaded model with `Placement.sequences` sequences, in place of the one."""
         ...
 
 

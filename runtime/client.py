@@ -95,6 +95,7 @@ class Worker:
         self._log = log
         self._kills_before = oom_kills()
         self._ended_by_us: EndedByUs | None = None
+        self._shared = False  # whether other answers would go with it, were it killed for one
         self._tail: deque[bytes] = deque()
         self._heard = time.monotonic()
         self._boxes: dict[str, queue.SimpleQueue[Event | _Died]] = {}
@@ -140,12 +141,15 @@ class Worker:
         placement: Placement,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
+        *,
+        shared: bool = False,
     ) -> LoadReport:
-        """Load a model. Raises EngineError, WorkerDied, WorkerStalled, Cancelled."""
-        event = self._ask(
-            Load(uuid4().hex, path, placement), on_progress, None, cancel, LOAD_STALL_SECONDS
-        )
+        """Load a model, `shared` for several answers at a time. Raises EngineError, WorkerDied,
+        WorkerStalled, Cancelled."""
+        load = Load(uuid4().hex, path, placement, shared)
+        event = self._ask(load, on_progress, None, cancel, LOAD_STALL_SECONDS)
         assert isinstance(event, Loaded)
+        self._shared = shared
         return event.report
 
     def generate(
@@ -386,7 +390,8 @@ class _Asking:
             self._check_stall()
 
     def _climb(self) -> None:
-        """Ask, then terminate, then kill, with a grace period between."""
+        """Ask, then terminate, then kill, with a grace period between. A shared worker is asked
+        only; the stall clock ends it when it hears nothing."""
         if self._cancel is None or not self._cancel.cancelled:
             return
         now = time.monotonic()
@@ -394,6 +399,8 @@ class _Asking:
             self._asked_at = now
             with contextlib.suppress(OSError, ValueError):
                 self._worker._send(Cancel(self._id))
+        elif self._worker._shared:
+            return
         elif now - self._asked_at > 2 * GRACE_SECONDS:
             self._worker.end("cancelled")
         elif now - self._asked_at > GRACE_SECONDS and not self._terminated:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runtime.backend import AsynchronousBackend, Backend, VerifyingBackend
+from runtime.backend import AsynchronousBackend, Backend, Tokenizer, VerifyingBackend
 from runtime.drafting import PromptLookup, Speculation
 from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, SamplingParams
@@ -53,6 +53,38 @@ class LoopOutcome:
     times: LoopTimes
     drafted: int = 0  # tokens guessed and evaluated ahead
     accepted: int = 0  # of these, the ones that proved right
+
+
+class Ending:
+    """The tokens of one answer so far, and the rules that end it. `room` is what the context still
+    holds."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, limits: LoopLimits, room: int, on_text: OnText
+    ) -> None:
+        self.generated: list[int] = []
+        self._tokenizer = tokenizer
+        self._on_text = on_text
+        self._text = codecs.getincrementaldecoder("utf-8")("replace")
+        self._loops = LoopDetector() if limits.detect_loops else None
+        self._budget = room if limits.max_tokens is None else min(room, limits.max_tokens)
+        self._over: FinishReason = "context" if self._budget == room else "length"
+
+    @property
+    def left(self) -> int:
+        """Tokens that may still be generated."""
+        return self._budget - len(self.generated)
+
+    def take(self, token: int) -> FinishReason | None:
+        """Add a drawn token; why the answer ends with it, None where it goes on."""
+        self.generated.append(token)
+        if self._tokenizer.is_end(token):
+            return "stop"
+        if not self._on_text(self._text.decode(self._tokenizer.piece(token)), 1):
+            return "stop"
+        if self._loops is not None and self._loops.add(token):
+            return "loop"
+        return None if self.left > 0 else self._over
 
 
 class TokenLoop:
@@ -131,40 +163,27 @@ class TokenLoop:
         cancel: CancelToken,
         times: LoopTimes,
     ) -> tuple[list[int], FinishReason]:
-        tokenizer = self._backend.tokenizer
-        text = codecs.getincrementaldecoder("utf-8")("replace")
-        loops = LoopDetector() if limits.detect_loops else None
         room = limits.n_ctx - len(self.cached)
-        budget = room if limits.max_tokens is None else min(room, limits.max_tokens)
-        over: FinishReason = "context" if budget == room else "length"
-        generated: list[int] = []
+        answer = Ending(self._backend.tokenizer, limits, room, on_text)
         drawn = [self._first_token(times)]
         while True:
             try:
-                ahead = self._evaluate_ahead(drawn[-1], budget - len(generated), times)
+                ahead = self._evaluate_ahead(drawn[-1], answer.left, times)
             except Cancelled:
                 self._backend.truncate(len(self.cached))
-                return generated, "cancelled"
+                return answer.generated, "cancelled"
             for token in drawn:
-                generated.append(token)
-                if tokenizer.is_end(token):
-                    return generated, "stop"
-                if not on_text(text.decode(tokenizer.piece(token)), 1):
-                    return generated, "stop"
-                if loops is not None and loops.add(token):
-                    return generated, "loop"
-                if len(generated) >= budget:
-                    return generated, over
-                if cancel.cancelled:
-                    return generated, "cancelled"
+                reason = answer.take(token) or ("cancelled" if cancel.cancelled else None)
+                if reason is not None:
+                    return answer.generated, reason
             if ahead:
                 drawn = [self._following(times)]
                 continue
             try:
-                drawn = self._step(drawn, budget - len(generated), guesses, times)
+                drawn = self._step(drawn, answer.left, guesses, times)
             except Cancelled:
                 self._backend.truncate(len(self.cached))
-                return generated, "cancelled"
+                return answer.generated, "cancelled"
 
     def _first_token(self, times: LoopTimes) -> int:
         before = time.perf_counter()

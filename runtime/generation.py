@@ -40,7 +40,12 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What to generate. `max_tokens` None means until the context is full."""
+    """What to generate. `max_tokens` None means until the context is full.
+
+    `prompt` is a text to go on with as it stands, in place of messages and template. `grammar`
+    (GBNF, rule `root`) binds the answer, not the reasoning before it. `logprobs` asks for the
+    probability of each token and of that many others. Only a shared engine knows these three.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -48,6 +53,19 @@ class GenerationRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     continue_last: bool = False  # go on with an assistant message that was cut
+    prompt: str | None = None
+    grammar: str = ""
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A drawn token's bytes, the natural logarithm of its probability before sampling, and the
+    likeliest tokens at that place."""
+
+    token: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +76,7 @@ class TokenChunk:
     text: str
     is_reasoning: bool
     tokens: int
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)

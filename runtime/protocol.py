@@ -24,11 +24,16 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True)
 class Load:
-    """Load a model; answered by Progressed events, then Loaded or Failed."""
+    """Load a model; answered by Progressed events, then Loaded or Failed.
+
+    A `shared` model answers as many Generate commands at a time as its placement has sequences,
+    where its engine can; the events of several commands then come in turns.
+    """
 
     id: str
     path: str
     placement: Placement
+    shared: bool = False
 
 
 @dataclass(frozen=True)

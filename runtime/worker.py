@@ -1,9 +1,10 @@
-"""The worker process: reads commands, runs one at a time, writes events.
+"""The worker process: reads commands, runs them in order, writes events.
 
 Holds at most one loaded model. Knows the protocol and the order of start-up; engines come in
 through `runtime.backend`, jobs through `runtime.jobtable`. Run as `python -P -m runtime.worker`.
 """
 
+import contextlib
 import logging
 import os
 import queue
@@ -16,9 +17,10 @@ from typing import Any, BinaryIO
 
 from quant.errors import QuantError
 from runtime.answering import Answerer
-from runtime.backend import Backend, open_backend
+from runtime.backend import Backend, SharedBackend, open_backend
+from runtime.batching import BatchAnswerer, Listener
 from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
-from runtime.generation import TokenChunk
+from runtime.generation import GenerationStats, TokenChunk
 from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.jobtable import find_job
 from runtime.kvstate import StateFolder
@@ -118,10 +120,11 @@ class Worker:
         self._write = writer.write
         self._backend: Backend | None = None
         self._answerer: Answerer | None = None
+        self._batch: BatchAnswerer | None = None
 
     def serve(self) -> None:
         """Run commands until Exit."""
-        handlers: dict[type, Callable[[Any, CancelToken], Event]] = {
+        handlers: dict[type, Callable[[Any, CancelToken], Event | None]] = {
             Load: self._load,
             Generate: self._generate,
             CountTokens: self._count,
@@ -130,7 +133,7 @@ class Worker:
             RunJob: self._run_job,
         }
         while True:
-            command = self._reader.queue.get()
+            command = self._next()
             if isinstance(command, ProtocolError):
                 raise command
             if isinstance(command, Exit):
@@ -138,23 +141,29 @@ class Worker:
             if isinstance(command, Cancel):
                 continue
             cancel = self._reader.token(command.id)
-            self._write(self._outcome(handlers[type(command)], command, cancel))
-            self._reader.forget(command.id)
+            self._end(command.id, self._outcome(handlers[type(command)], command, cancel))
+
+    def _next(self) -> Command | ProtocolError:
+        """The next command; answers under way go on until one comes."""
+        while self._batch is not None and self._batch.busy:
+            with contextlib.suppress(queue.Empty):
+                return self._reader.queue.get_nowait()
+            self._batch.step()
+        return self._reader.queue.get()
+
+    def _end(self, command_id: str, event: Event | None) -> None:
+        """Write a command's final event; None where it goes on beside others."""
+        if event is not None:
+            self._write(event)
+            self._reader.forget(command_id)
 
     def _outcome(
-        self, handler: Callable[[Any, CancelToken], Event], command: Any, cancel: CancelToken
-    ) -> Event:
+        self, handler: Callable[[Any, CancelToken], Event | None], command: Any, cancel: CancelToken
+    ) -> Event | None:
         try:
             return handler(command, cancel)
-        except Cancelled:
-            return Stopped(command.id)
-        except (EngineError, QuantError) as error:
-            return Failed(command.id, error.to_json())
-        except MemoryError:
-            return Failed(command.id, OutOfMemory(device="cpu").to_json())
-        except Exception as error:  # a fault of ours: the log has the traceback
-            traceback.print_exc()
-            return Failed(command.id, InternalError(detail=repr(error)).to_json())
+        except Exception as error:
+            return _failure(command.id, error)
 
     def _progress(self, command_id: str) -> Callable[[Progress], None]:
         return lambda progress: self._write(Progressed(command_id, progress))
@@ -165,7 +174,10 @@ class Worker:
         backend = open_backend(command.placement.engine)
         report = backend.load(command.path, command.placement, self._progress(command.id), cancel)
         self._backend = backend
-        self._answerer = Answerer(backend, report.n_ctx)
+        if command.shared and isinstance(backend, SharedBackend):
+            self._batch = BatchAnswerer(backend.shared(), report.n_ctx)
+        else:
+            self._answerer = Answerer(backend, report.n_ctx)
         return Loaded(command.id, report)
 
     def _loaded(self) -> Answerer:
@@ -173,19 +185,28 @@ class Worker:
             raise InvalidRequest(field="model", reason="no model is loaded")
         return self._answerer
 
-    def _generate(self, command: Generate, cancel: CancelToken) -> Event:
+    def _generate(self, command: Generate, cancel: CancelToken) -> Event | None:
         def on_chunks(chunks: tuple[TokenChunk, ...], tps: float | None) -> None:
             self._write(Streamed(command.id, chunks, tps))
 
+        def ended(how: GenerationStats | Exception) -> None:
+            if isinstance(how, Exception):
+                self._end(command.id, _failure(command.id, how))
+            else:
+                self._end(command.id, Finished(command.id, how))
+
+        if self._batch is not None:
+            listener = Listener(on_chunks, self._progress(command.id), ended)
+            self._batch.join(command.request, command.profile, listener, cancel)
+            return None
         stats = self._loaded().answer(
             command.request, command.profile, on_chunks, self._progress(command.id), cancel
         )
         return Finished(command.id, stats)
 
     def _count(self, command: CountTokens, _cancel: CancelToken) -> Event:
-        return Result(
-            command.id, {"tokens": self._loaded().count(command.request, command.profile)}
-        )
+        answerer = self._batch or self._loaded()
+        return Result(command.id, {"tokens": answerer.count(command.request, command.profile)})
 
     def _save_state(self, command: SaveState, _cancel: CancelToken) -> Event:
         folder = StateFolder(Path(command.folder), command.limit)
@@ -200,6 +221,18 @@ class Worker:
 
     def _run_job(self, command: RunJob, _cancel: CancelToken) -> Event:
         return Result(command.id, find_job(command.name)(command.args, self._progress(command.id)))
+
+
+def _failure(command_id: str, error: Exception) -> Event:
+    """The final event of a command that raised."""
+    if isinstance(error, Cancelled):
+        return Stopped(command_id)
+    if isinstance(error, EngineError | QuantError):
+        return Failed(command_id, error.to_json())
+    if isinstance(error, MemoryError):
+        return Failed(command_id, OutOfMemory(device="cpu").to_json())
+    traceback.print_exception(error)  # a fault of ours: the log has the traceback
+    return Failed(command_id, InternalError(detail=repr(error)).to_json())
 
 
 def main() -> int:

@@ -64,6 +64,14 @@ class SamplerChain:
         the penalties."""
         return int(native.llama_sampler_sample(self._chain, context, row))
 
+    def apply(self, candidates: Any) -> None:
+        """Filter a llama_token_data_array and select from it, remembering nothing."""
+        native.llama_sampler_apply(self._chain, ctypes.byref(candidates))
+
+    def accept(self, token: int) -> None:
+        """Remember a token that was drawn outside."""
+        native.llama_sampler_accept(self._chain, token)
+
     def free(self) -> None:
         if self._attached is not None:
             native.llama_set_sampler(self._attached, 0, None)

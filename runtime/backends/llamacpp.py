@@ -18,6 +18,7 @@ from runtime.backend import LoadReport, Verified
 from runtime.backends import llama_native, llama_state
 from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_sampling import SamplerChain
+from runtime.backends.llama_sequences import LlamaSequences
 from runtime.backends.llama_tokenizer import LlamaTokenizer
 from runtime.errors import CorruptFile, DeviceUnavailable, EvaluationFailed, ModelFileError
 from runtime.generation import SamplingParams
@@ -39,7 +40,7 @@ _ABORTED = 2
 
 
 class LlamaBackend:
-    """One GGUF model in one llama.cpp context with one sequence.
+    """One GGUF model in one llama.cpp context, with one sequence unless it is `shared`.
 
     `device_sampling` draws tokens on the device of the LM head where that is not the CPU.
     """
@@ -58,6 +59,7 @@ class LlamaBackend:
         self._decodes_ahead = False
         self._token = (ctypes.c_int32 * 1)()
         self._rows: RowsBatch | None = None
+        self._sequences: LlamaSequences | None = None
         self._position = 0
         self.tokenizer: LlamaTokenizer
 
@@ -81,7 +83,7 @@ class LlamaBackend:
         return LoadReport(
             engine="llamacpp",
             engine_version=llama_cpp.__version__,
-            n_ctx=int(native.llama_n_ctx(self._context)),
+            n_ctx=int(native.llama_n_ctx_seq(self._context)),
             load_seconds=time.perf_counter() - started,
             buffers=self._log.buffers,
         )
@@ -117,13 +119,31 @@ class LlamaBackend:
             self._threads.stop()
         if self._rows is not None:
             self._rows.free()
+        if self._sequences is not None:
+            self._sequences.free()
         if self._sampler is not None:
             self._sampler.free()
         if self._context is not None:
             native.llama_free(self._context)
         if self._model is not None:
             native.llama_model_free(self._model)
-        self._sampler = self._context = self._model = self._rows = None
+        self._sampler = self._context = self._model = self._rows = self._sequences = None
+
+    def shared(self) -> LlamaSequences:
+        """The same model with `Placement.sequences` answers at a time. The methods for one answer
+        are not to be used from then on."""
+        assert self._placement is not None
+        if self._sequences is None:
+            chunk = min(self._placement.n_ubatch, int(native.llama_n_batch(self._context)))
+            vocab = native.llama_model_get_vocab(self._model)
+            self._sequences = LlamaSequences(
+                self._context, vocab, self.tokenizer, chunk, self._abort, self._run_following
+            )
+        return self._sequences
+
+    def _run_following(self, batch: Any, count: int) -> None:
+        self._follow_load()
+        self._run(batch, count)
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
         assert self._placement is not None
@@ -286,11 +306,11 @@ def model_params(placement: Placement) -> tuple[Any, list[Any]]:
 def context_params(placement: Placement) -> Any:
     """llama_context_params of a placement."""
     params = native.llama_context_default_params()
-    params.n_ctx = placement.n_ctx
+    params.n_ctx = placement.n_ctx * placement.sequences
     params.n_batch = placement.n_batch
     params.n_ubatch = placement.n_ubatch
     params.n_seq_max = placement.sequences
-    params.n_outputs_max = MAX_LOGIT_ROWS
+    params.n_outputs_max = max(MAX_LOGIT_ROWS, placement.sequences)
     params.n_threads = placement.n_threads
     params.n_threads_batch = placement.n_threads_batch
     params.type_k = _KV_TYPES[placement.kv_type_k]

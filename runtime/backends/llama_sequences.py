@@ -1,0 +1,144 @@
+"""llama.cpp with several sequences in one context: the SequenceBackend of `runtime.batching`.
+
+Knows native batches, the samplers of each sequence and their rows of logits. Knows no request.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+import numpy as np
+
+from runtime.backends.llama_batch import RowsBatch
+from runtime.backends.llama_grammar import GrammarSampler
+from runtime.backends.llama_native import AbortFlag
+from runtime.backends.llama_sampling import SamplerChain
+from runtime.backends.llama_tokenizer import LlamaTokenizer
+from runtime.generation import SamplingParams, TokenLogprob
+from runtime.jobs import CancelToken
+
+Run = Callable[[Any, int], None]
+"""Evaluates a native batch of so many rows. Raises EvaluationFailed, Cancelled."""
+
+
+class LlamaSequences:
+    """The sequences of one loaded context. Each has its own stream of the cache
+    (`kv_unified` off), so that one's cells never lie among another's."""
+
+    def __init__(
+        self,
+        context: Any,
+        vocab: Any,
+        tokenizer: LlamaTokenizer,
+        chunk: int,
+        abort: AbortFlag,
+        run: Run,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.n_sequences = int(native.llama_n_seq_max(context))
+        self.chunk = chunk
+        adds_bos = native.llama_vocab_get_add_bos(vocab)
+        self.raw_prefix = (int(native.llama_vocab_bos(vocab)),) if adds_bos else ()
+        self._context = context
+        self._vocab = vocab
+        self._memory = native.llama_get_memory(context)
+        self._run = run
+        self._abort = _PrefillAbort(abort)
+        self._batch = RowsBatch(max(chunk, self.n_sequences))
+        self._positions = [0] * self.n_sequences
+        self._rows = [0] * self.n_sequences
+        self._chains: list[SamplerChain | None] = [None] * self.n_sequences
+        self._grammars: list[GrammarSampler | None] = [None] * self.n_sequences
+
+    def begin(
+        self, sequence: int, sampling: SamplingParams, history: Sequence[int], grammar: str
+    ) -> None:
+        self._drop_samplers(sequence)
+        n_vocab = self.tokenizer.n_vocab
+        if grammar:
+            self._grammars[sequence] = GrammarSampler(self._vocab, n_vocab, grammar)
+        self._chains[sequence] = SamplerChain(sampling, history, n_vocab)
+
+    def truncate(self, sequence: int, n_tokens: int) -> int:
+        if not native.llama_memory_seq_rm(self._memory, sequence, n_tokens, -1):
+            # A recurrent state cannot be rewound, but it can be forgotten.
+            native.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+            n_tokens = 0
+        self._positions[sequence] = n_tokens
+        return n_tokens
+
+    def prefill(self, sequence: int, tokens: Sequence[int], cancel: CancelToken) -> None:
+        batch = self._batch.fill_piece(sequence, tokens, self._positions[sequence])
+        with self._abort.during(cancel):
+            self._run(batch, len(tokens))
+            native.llama_synchronize(self._context)
+        self._positions[sequence] += len(tokens)
+        self._rows[sequence] = -1
+
+    def decode(self, tokens: Sequence[tuple[int, int]]) -> None:
+        rows = [(sequence, token, self._positions[sequence]) for sequence, token in tokens]
+        self._run(self._batch.fill_step(rows), len(rows))
+        native.llama_synchronize(self._context)
+        for row, (sequence, _token, _position) in enumerate(rows):
+            self._positions[sequence] += 1
+            self._rows[sequence] = row
+
+    def sample(self, sequence: int, *, bound: bool) -> int:
+        chain, grammar = self._chains[sequence], self._grammars[sequence]
+        assert chain is not None
+        if grammar is not None and bound:
+            return grammar.sample(chain, self._context, self._rows[sequence])
+        return chain.sample(self._context, self._rows[sequence])
+
+    def logprob(self, sequence: int, token: int, top: int) -> TokenLogprob:
+        logits = native.llama_get_logits_ith(self._context, self._rows[sequence])
+        values = np.ctypeslib.as_array(logits, (self.tokenizer.n_vocab,)).astype(np.float64)
+        values -= values.max()
+        values -= np.log(np.exp(values).sum())
+        best = np.argsort(values)[::-1][:top] if top else ()
+        return TokenLogprob(
+            self.tokenizer.piece(token),
+            float(values[token]),
+            tuple((self.tokenizer.piece(int(each)), float(values[each])) for each in best),
+        )
+
+    def _drop_samplers(self, sequence: int) -> None:
+        for sampler in (self._chains[sequence], self._grammars[sequence]):
+            if sampler is not None:
+                sampler.free()
+        self._chains[sequence] = self._grammars[sequence] = None
+
+    def free(self) -> None:
+        for sequence in range(self.n_sequences):
+            self._drop_samplers(sequence)
+        self._batch.free()
+
+
+class _PrefillAbort:
+    """Lets the cancel of one prompt end its own evaluation, and never that of another."""
+
+    def __init__(self, flag: AbortFlag) -> None:
+        self._flag = flag
+        self._lock = threading.Lock()
+        self._current: CancelToken | None = None
+
+    def during(self, cancel: CancelToken) -> "_PrefillAbort":
+        with self._lock:
+            self._current = cancel
+        cancel.on_cancel(lambda: self._cancelled(cancel))
+        return self
+
+    def _cancelled(self, cancel: CancelToken) -> None:
+        with self._lock:
+            if self._current is cancel:
+                self._flag.set()
+
+    def __enter__(self) -> None:
+        assert self._current is not None
+        self._current.raise_if_cancelled()
+
+    def __exit__(self, *_exception: object) -> None:
+        with self._lock:
+            self._current = None
+            self._flag.clear()
