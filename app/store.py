@@ -43,6 +43,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+DAMAGED = "damaged"
 CHECK_AT_OPEN_BYTES = 64 * 2**20  # larger files are checked by `check`, off the start-up path
 _CONVERSATION = "id, title, created, updated, head_id, pinned, folder, title_set, deleted, options"
 _MESSAGE = (
@@ -60,7 +61,8 @@ class Store:
     """One open history database.
 
     Opening migrates it (after a backup), sets a damaged file aside and restores the newest sound
-    backup, and closes answers that a dead process left streaming (they become "cut").
+    backup, and closes answers that a dead process left streaming (they become "cut"). A file that
+    is as it was closed is taken as sound; `check` reads it later, away from the start.
     Raises StoreError when the file cannot be opened or was written by a newer version.
     """
 
@@ -70,13 +72,16 @@ class Store:
         self._owner = f"{_identity(os.getpid())}:{secrets.token_hex(4)}"
         self._write_lock = threading.RLock()
         self._read_lock = threading.Lock()
+        self._mark = path.with_name(f"{path.name}.mark")
+        self._damaged = False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._writer = self._open()
-        except sqlite3.Error as error:
-            raise StoreError(path=str(path), reason=str(error)) from error
-        self._reader = _connect(path)
-        self._recover()
+            self._open()
+        except StoreError:
+            if not self._damaged:
+                raise
+            self._repair()
+            self._open()
 
     def close(self) -> None:
         """Close the file; unfinished answers of this process become "cut"."""
@@ -84,6 +89,8 @@ class Store:
             self._settle(self._owner)
             self._reader.close()
             self._writer.close()
+            with contextlib.suppress(OSError):  # then the next start reads the file once more
+                self._mark.write_text(DAMAGED if self._damaged else _stamp(self.path), "utf-8")
 
     # -- conversations ---------------------------------------------------------------------------
 
@@ -330,8 +337,10 @@ class Store:
     # -- upkeep ----------------------------------------------------------------------------------
 
     def check(self) -> bool:
-        """Whether the whole file is sound. Reads all of it: call it away from the window."""
-        return migrations.is_sound(self.path)
+        """Whether the whole file is sound; one that is not is repaired when it is next opened.
+        Reads all of it: call it away from the window."""
+        self._damaged = not migrations.is_sound(self.path)
+        return not self._damaged
 
     def backup_if_older(self, seconds: float = 86400) -> Path | None:
         """Write a backup unless there is one younger than that; returns its path."""
@@ -344,30 +353,40 @@ class Store:
         finally:
             connection.close()
 
-    def _open(self) -> sqlite3.Connection:
-        existing = self.path.exists() and self.path.stat().st_size > 0
-        if existing and not self._looks_sound():
-            log.warning("history database is damaged; restoring: %s", self.path)
-            self.repaired_from = migrations.repair(self.path)
-        connection = _connect(self.path)
-        if migrations.version_of(connection) > len(migrations.MIGRATIONS):
-            connection.close()
-            raise StoreError(path=str(self.path), reason="newer_version")
-        migrations.migrate(connection, self.path)
-        return connection
+    def _open(self) -> None:
+        try:
+            if self.path.exists() and self.path.stat().st_size > 0 and not self._looks_sound():
+                self._repair()
+            with contextlib.ExitStack() as opened:
+                self._writer = opened.enter_context(contextlib.closing(_connect(self.path)))
+                if migrations.version_of(self._writer) > len(migrations.MIGRATIONS):
+                    raise StoreError(path=str(self.path), reason="newer_version")
+                migrations.migrate(self._writer, self.path)
+                self._reader = opened.enter_context(contextlib.closing(_connect(self.path)))
+                self._recover()
+                opened.pop_all()
+        except (sqlite3.Error, OSError) as error:
+            raise self._failed(error) from error
+
+    def _repair(self) -> None:
+        log.warning("history database is damaged; restoring: %s", self.path)
+        self.repaired_from = migrations.repair(self.path)
+        self._damaged = False
 
     def _looks_sound(self) -> bool:
-        if self.path.stat().st_size <= CHECK_AT_OPEN_BYTES:
-            return migrations.is_sound(self.path)
-        try:
-            connection = _connect(self.path)
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            connection.close()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
+        mark = self._mark.read_text("utf-8") if self._mark.exists() else ""
+        if mark == DAMAGED:
             return False
-        return True
+        as_closed = mark == _stamp(self.path)
+        large = self.path.stat().st_size > CHECK_AT_OPEN_BYTES
+        return as_closed or large or migrations.is_sound(self.path)
+
+    def _failed(self, error: Exception) -> StoreError:
+        """A failure of SQLite as ours; one that betrays damage is remembered."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            self._damaged = True
+        return StoreError(path=str(self.path), reason=str(error))
 
     def _recover(self) -> None:
         """Settle answers whose process is gone; those of a living process are left to it."""
@@ -398,14 +417,14 @@ class Store:
                         self._writer.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise StoreError(path=str(self.path), reason=str(error)) from error
+                raise self._failed(error) from error
 
     def _read(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self._read_lock:
             try:
                 return self._reader.execute(sql, values).fetchall()
             except sqlite3.Error as error:
-                raise StoreError(path=str(self.path), reason=str(error)) from error
+                raise self._failed(error) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -414,6 +433,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut, too
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _stamp(path: Path) -> str:
+    """What tells a file that was not touched since."""
+    state = path.stat()
+    return f"{state.st_size} {state.st_mtime_ns}"
 
 
 def _fold(db: sqlite3.Connection, message_id: int, state: MessageState) -> None:

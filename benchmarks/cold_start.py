@@ -52,7 +52,8 @@ from PySide6.QtCore import QTimer
 start = MainWindow.start
 def usable(window):
     print("USABLE", time.time(), time.process_time(), flush=True)
-    assert window.conversation_list.model.entries and window.chat_page.composer.text.hasFocus()
+    assert window.conversation_list.model.entries
+    assert window.focusWidget() is window.chat_page.composer.text
     window.close()
 def started(window):
     start(window)

@@ -49,7 +49,7 @@ class Entry:
     detail: str
     pinned: bool = False
     message_id: int | None = None
-    section: str = ""
+    section: str = ""  # the name above this line, empty within a section
 
 
 class ConversationModel(QAbstractListModel):
@@ -108,7 +108,7 @@ class ConversationList(QWidget):
         self.model = ConversationModel()
         self.view = _View()
         self.view.setModel(self.model)
-        self._delegate = _Delegate(theme, self.view)
+        self._delegate = _Delegate(theme, self.model, self.view)
         self.view.setItemDelegate(self._delegate)
         self.view.setAccessibleName(tr("Conversations"))
         self.view.clicked.connect(self._open)
@@ -134,15 +134,15 @@ class ConversationList(QWidget):
         """All conversations, with the sections they fall into."""
         now = time.time()
         entries = []
+        sections: dict[str, list[Conversation]] = {}
         for each in conversations:
-            section = tr("Pinned") if each.pinned else each.folder or _day(each.updated, now)
-            title = each.title or tr("Untitled")
-            entries.append(
-                Entry(each.id, title, _ago(each.updated, now), each.pinned, section=section)
-            )
-        if any(each.folder for each in conversations):
-            order = list(dict.fromkeys(entry.section for entry in entries))
-            entries.sort(key=lambda entry: order.index(entry.section))
+            name = tr("Pinned") if each.pinned else each.folder or _day(each.updated, now)
+            sections.setdefault(name, []).append(each)
+        for name, members in sections.items():
+            for each in members:
+                title, detail = each.title or tr("Untitled"), _ago(each.updated, now)
+                entries.append(Entry(each.id, title, detail, each.pinned, section=name))
+                name = ""
         self._fill(entries, tr("No conversations yet"))
 
     def show_hits(self, hits: Sequence[SearchHit]) -> None:
@@ -233,36 +233,31 @@ class _View(QListView):
 class _Delegate(QStyledItemDelegate):
     """Title over a muted second line; a section name above the first line of each section."""
 
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
+    def __init__(self, theme: Theme, model: ConversationModel, parent: QWidget) -> None:
         super().__init__(parent)
         self.theme = theme
-
-    def _section(self, index: _Index) -> str:
-        entry: Entry = index.data(ENTRY)
-        before = index.sibling(index.row() - 1, 0)
-        if not entry.section or (before.isValid() and before.data(ENTRY).section == entry.section):
-            return ""
-        return entry.section
+        self._model = model
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
-        height = self.theme.px(30)
-        if index.data(ENTRY).message_id is not None:
-            height = self.theme.px(48)
-        return QSize(100, height + (self.theme.px(26) if self._section(index) else 0))
+        """Asked for every line, seen or not: read past Qt's index, which costs a hundred times as
+        much."""
+        entry = self._model.entries[index.row()]
+        height = 30 if entry.message_id is None else 48
+        return QSize(100, self.theme.px(height) + (self.theme.px(26) if entry.section else 0))
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        theme, entry = self.theme, index.data(ENTRY)
+        theme, entry = self.theme, self._model.entries[index.row()]
         state: Any = option.state
         area = QRect(option.rect)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         small = ui_font(theme)
         small.setPixelSize(theme.px(TEXT_SMALL))
-        if section := self._section(index):
+        if entry.section:
             painter.setPen(QColor(theme.muted))
             painter.setFont(small)
             head = QRect(area.x() + 10, area.y() + 4, area.width() - 16, theme.px(22))
-            painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, section)
+            painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, entry.section)
             area.setTop(area.top() + theme.px(26))
         selected = bool(state & QStyle.StateFlag.State_Selected)
         focused = selected and bool(state & QStyle.StateFlag.State_HasFocus)

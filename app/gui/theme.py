@@ -4,6 +4,7 @@ Knows no page: widgets ask for a role through the `kind` property or their objec
 """
 
 from dataclasses import dataclass
+from functools import cache
 from string import Template
 
 from PySide6.QtCore import Qt
@@ -136,11 +137,17 @@ def system_is_dark(application: QApplication) -> bool:
     return application.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
 
+@cache
+def _families(wanted: tuple[str, ...]) -> list[str]:
+    """Two of these that the machine has, and its families for Chinese behind them."""
+    available = set(QFontDatabase.families())
+    found = [family for family in wanted if family in available][:2]
+    return found + [family for family in _CJK_FAMILIES if family in available]
+
+
 def ui_font(theme: Theme, size: int = TEXT_BODY) -> QFont:
     """The interface font, with families for Chinese behind the first one the machine has."""
-    available = set(QFontDatabase.families())
-    families = [f for f in _UI_FAMILIES if f in available][:2]
-    families += [f for f in _CJK_FAMILIES if f in available]
+    families = _families(_UI_FAMILIES)
     font = QFont()
     if families:
         font.setFamilies(families)
@@ -151,9 +158,7 @@ def ui_font(theme: Theme, size: int = TEXT_BODY) -> QFont:
 
 def mono_font(theme: Theme) -> QFont:
     """The code font."""
-    available = set(QFontDatabase.families())
-    families = [f for f in _MONO_FAMILIES if f in available][:2]
-    families += [f for f in _CJK_FAMILIES if f in available]
+    families = _families(_MONO_FAMILIES)
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     if families:
         font.setFamilies(families)

@@ -306,6 +306,32 @@ def test_a_damaged_database_is_restored_from_its_backup(
     restored.close()
 
 
+def test_damage_that_no_clock_betrays_is_found_by_the_check_and_repaired_at_the_next_start(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("history database is damaged")
+    path = tmp_path / "history.sqlite3"
+    store = Store(path)
+    chat = store.add_conversation("precious")
+    for number in range(200):
+        store.add_message(chat.id, "user", f"message {number} " + "x" * 200)
+    store.backup_if_older()
+    store.close()
+    closed = path.stat()
+    with path.open("r+b") as file:  # a page of old messages, which opening does not read
+        file.seek(path.stat().st_size // 3 // 4096 * 4096)
+        file.write(b"\xa5" * 4096)
+    os.utime(path, ns=(closed.st_atime_ns, closed.st_mtime_ns))
+    trusted = Store(path)  # as it was closed, by size and time: not read at the start
+    assert trusted.repaired_from is None
+    assert not trusted.check()
+    trusted.close()
+    restored = Store(path)
+    assert restored.repaired_from is not None
+    assert len(restored.messages(chat.id)) == 200
+    restored.close()
+
+
 @pytest.mark.parametrize("content", [b"not a database at all" * 400, b"SQLite format 3\x00junk"])
 def test_a_file_that_is_no_database_is_set_aside(
     tmp_path: Path, content: bytes, expect_log: Callable[[str], None]
