@@ -33,7 +33,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "NonFiniteWeights": (
         "Broken weights",
-        "Tensor {tensor} holds {count} values that are not finite numbers.",
+        "Tensor {tensor} holds {count} values that are not finite, or too large to store.",
         "Download the checkpoint again.",
     ),
     "InvalidRecipe": ("Unusable recipe", "The recipe's {field} is not usable: {reason}.", ""),
@@ -212,11 +212,46 @@ EXITS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+# why a context is too long: (what limits it, what else would help)
+CONTEXT_LIMITS: dict[str, tuple[str, str]] = {
+    "trained": ("the model was trained for", ""),
+    "exported": (
+        "this file was made for",
+        ", or quantize it again with a longer --context",
+    ),
+    "compiled": (
+        "its body for {device} was made for",
+        ", take another device, or quantize it again with a longer --context",
+    ),
+}
+
+ENGINES: dict[str, str] = {
+    "llamacpp": "llama.cpp",
+    "onnx": "ONNX Runtime",
+    "genai": "ONNX Runtime GenAI",
+}
+
 REASONS: dict[str, str] = {
+    "engine_faster": "{engine} decodes {decode_tps} here and {other} {other_decode_tps}:"
+    " measured with this model.",
+    "engines_equal": "{engine} and {other} decode equally fast here ({decode_tps} and"
+    " {other_decode_tps}).",
+    "engine_only": "{engine}: the only engine that ran this model here.",
+    "engine_reaches_device": "{engine}: it reaches {device}.",
+    "engines_not_measured": "{engine}, although the model is here for another engine too:"
+    " `stillroom profile` finds out which is faster.",
+    "device_failed": "{device} was planned and failed: {why}. This is the next best.",
+    "cpu_library_own": "the engine was compiled for this processor",
+    "cpu_library_best": "{library}: the best of {count} for this processor, and its self-test"
+    " passed",
+    "cpu_library_next": "{library}: the best of {count} whose self-test passed; {failed} failed",
+    "cpu_library_none": "no library passed its self-test: {failed}",
     "fastest_predicted": "The fastest of the placements that fit ({decode_tps} predicted).",
     "only_one_fits": "The only placement that fits.",
     "speed_unknown": "Nothing measured here yet: the usual order of placements decides.",
     "context_is_the_models": "Context: {n_ctx} tokens, all the model was trained for.",
+    "context_is_the_files": "Context: {n_ctx} tokens, all this file was made for.",
+    "context_compiled": "Context: {n_ctx} tokens, all its body for {device} was made for.",
     "context_limited_by_memory": "Context: {n_ctx} tokens, because {wanted} would not fit.",
     "context_for_reasoning": "Context: {n_ctx} tokens, to leave room for reasoning.",
     "context_default": "Context: {n_ctx} tokens, enough for most chats.",
@@ -228,6 +263,7 @@ REASONS: dict[str, str] = {
     "device_left_out": "{device} is not used: {why}.",
     "slower": "slower",
     "not_preferred": "not preferred",
+    "context_not_compiled": "its body was made for {longest} tokens",
     "does_not_fit": "does not fit: {needed} needed on {device}, {available} free",
 }
 
@@ -242,7 +278,14 @@ UNAVAILABLE: dict[str, str] = {
     "driver:not_loaded": "its driver is not loaded",
     "driver:no_permission": "this user may not open it: add them to the group render",
     "provider:not_installed": "its execution provider is not installed",
-    "self_test:not_run": "its self-test has not run yet",
+    "provider:no_such_device": "its execution provider does not find it",
+    "provider:provider_failed_to_load": "its execution provider did not load",
+    "self_test:compile_failed": "it could not compile the self-test",
+    "self_test:wrong_numbers": "it returned wrong numbers in the self-test",
+    "self_test:not_finite": "it returned no numbers in the self-test",
+    "device_lost": "it stopped working while the model ran",
+    "engine_does_not_reach_it": "no engine for this model reaches it",
+    "no_fixed_shape_body": "this model was made without a body of fixed shape, which NPUs need",
     "no_such_device": "there is no such device",
     "provider_not_installed": "its execution provider is not installed",
     "provider_failed_to_load": "its execution provider did not load",
@@ -259,9 +302,44 @@ NOTICES: dict[str, str] = {
     "loop_detected": "Stopped: the answer was repeating itself.",
     "no_chat_template": "The file has no chat template; a plain one was used.",
     "fixed_shape_body": "The body was compiled for a fixed context.",
+    "device_changed": "The planned device failed; the model now runs elsewhere, and its plan says"
+    " where and why.",
     "rows_padded": "Some rows were padded to the block size.",
     "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
     " `stillroom search` shows distilled models for real work.",
+}
+
+# The five facts about an execution provider.
+FACTS: dict[str, str] = {
+    "hardware": "hardware",
+    "driver": "driver",
+    "provider": "provider",
+    "memory": "memory",
+    "self_test": "self-test",
+}
+
+# what was found out about one of them, by its code
+FINDINGS: dict[str, str] = {
+    "present": "found ({vendor}, {node})",
+    "not_present": "no NPU of this maker ({vendor}) was found",
+    "simulated": "simulated",
+    "found_by_provider": "left to the provider to find",
+    "loaded": "{driver} loaded",
+    "not_loaded": "{driver} is not loaded: install the maker's driver",
+    "no_permission": "{node} may not be opened: add this user to the group render",
+    "not_needed": "none needed",
+    "no_hardware": "not looked for",
+    "installed": "version {version}",
+    "not_installed": "not installed: `pip install {package}`",
+    "shared_with_host": "{bytes}, shared with the processor",
+    "passed": "passed (cosine {cosine}, {seconds})",
+    "wrong_numbers": "wrong numbers (cosine {cosine})",
+    "not_finite": "no finite numbers",
+    "not_run": "not run",
+    "compile_failed": "could not compile: {detail}",
+    "provider_not_installed": "not installed: `pip install {package}`",
+    "provider_failed_to_load": "did not load: {detail}",
+    "no_such_device": "lists no such device: {detail}",
 }
 
 VERDICTS: dict[str, str] = {

@@ -1,35 +1,54 @@
 """What quantizing takes and costs: time, peak memory, bits per weight and divergence by recipe.
 
-    python benchmarks/quantize.py --starter PATH.gguf [--out results.json]
-    python benchmarks/quantize.py --shape 1.5b [--recipes q4_0,q4_0-search]
-    python benchmarks/quantize.py --shape 7b --recipes q4_0
+    python benchmarks/quantize.py --starter PATH.gguf --measure quality --out results.json
+    python benchmarks/quantize.py --starter PATH.gguf --measure time --out results.json
+    python benchmarks/quantize.py --shape 1.5b [--recipes q4_0,onnx-q4-b32]  --out results.json
 
 The starter is measured from its dequantized weights, with KL against them over the bundled texts.
 A shape is a Qwen2 checkpoint of DeepSeek-R1-Distill-Qwen's dimensions with random bf16 weights,
 written to a temporary folder: time and memory only. Each conversion runs in a process of its own.
+`--out` keeps the figures of earlier runs that this one does not measure: divergence does not
+depend on how busy the machine is, time does. A table goes beside it.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
 from checkpoints import write_tokenizer  # noqa: E402
 
+from quant.quality import WINDOWS, compare  # noqa: E402
+from quant.texts import quality_texts  # noqa: E402
+from runtime.evaluation import open_evaluator  # noqa: E402
+
+# NAME+imatrix weighs errors by an importance matrix over the bundled calibration text.
 STARTER_RECIPES = (
-    "q4_0,q4_0+imatrix,q4_0-search,q4_0-search+imatrix,q4_0-q8head,q4_1,q4_k_m,q6_k,q8_0"
+    "q4_0,q4_0-search,q4_0+imatrix,q4_0-best+imatrix,onnx-q4-b32,onnx-q4-b32-search,"
+    "onnx-q4-b32-asym,onnx-q4-b32-search+imatrix,q4_k_m,q4_k_m+imatrix,q8_0,q4_0-q8head,q4_1,q6_k,"
+    "onnx-q4-b64,onnx-q4-b64-search,onnx-q4-b64-asym,onnx-q4-b128,onnx-q4-b128-search,"
+    "onnx-q4-b128-asym,onnx-q4-b32-asym-search,onnx-q4-b64-asym-search,onnx-q4-b128-asym-search,"
+    "onnx-q4-b64-search+imatrix,onnx-q4-b128-search+imatrix,q4_0-round,q5_k,bf16,f16"
 )
+SHAPE_RECIPES = "q4_0,q4_0-search,onnx-q4-b32,onnx-q4-b32-search"
+NOISY = ("seconds", "peak_anonymous")
+SCORES = ("kl_mean", "kl_p99", "same_top", "source_perplexity", "perplexity", "verdict", "tokens")
 SHAPES = {
     "1.5b": {"hidden": 1536, "width": 8960, "blocks": 28, "heads": 12, "kv": 2, "tied": False},
     "7b": {"hidden": 3584, "width": 18944, "blocks": 28, "heads": 28, "kv": 4, "tied": False},
@@ -54,8 +73,11 @@ def run_job(wrap: list[str], name: str, arguments: dict[str, Any]) -> dict[str, 
     return result
 
 
-def summary(report: dict[str, Any]) -> dict[str, Any]:
-    kept = ("recipe", "seconds", "peak_anonymous", "bits_per_weight", "target_bytes", "importance")
+def convert(wrap: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
+    """One conversion of recipe `arguments["recipe"]`: what its report says."""
+    onnx = arguments["recipe"].startswith("onnx")
+    report = run_job(wrap, "export_onnx" if onnx else "quantize_gguf", arguments)
+    kept = ("recipe", "bits_per_weight", "target_bytes", "importance", *NOISY)
     return {
         **{key: report[key] for key in kept},
         "bits_per_weight_by_role": report["bits_per_weight_by_role"],
@@ -64,30 +86,61 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+class Scorer:
+    """Scores models over the bundled texts as the quality job does, but evaluates the source once:
+    its logits stay in `folder`."""
+
+    def __init__(self, source: Path, folder: Path, threads: int) -> None:
+        self._folder = folder
+        self._threads = threads
+        self._source = open_evaluator(source, threads, WINDOWS.context)
+        first = next(iter(self._source.tokenize("")), None)
+        self._windows = replace(WINDOWS, first_token=first)
+        self._tokens = {n: self._source.tokenize(text) for n, text in quality_texts().items()}
+
+    def _logits(self, tokens: Sequence[int], first: int) -> Iterator[npt.NDArray[np.float32]]:
+        digest = hashlib.sha256(repr((first, tokens)).encode()).hexdigest()
+        file = self._folder / f"{digest}.npy"
+        if not file.exists():
+            np.save(file, np.concatenate(list(self._source.logits(tokens, first))))
+        yield np.load(file, mmap_mode="r")
+
+    def score(self, target: Path) -> dict[str, Any]:
+        candidate = open_evaluator(target, self._threads, WINDOWS.context)
+        report = compare(self._tokens, self._logits, candidate.logits, windows=self._windows)
+        candidate.close()
+        figures = report.to_json()
+        return {key: figures[key] for key in SCORES}
+
+
 def measure_starter(
-    source: Path, recipes: list[str], folder: Path, threads: int, wrap: list[str]
-) -> list[dict[str, Any]]:
-    """Each recipe on the starter's dequantized weights; NAME+imatrix weighs by inputs."""
+    options: argparse.Namespace, folder: Path, wrap: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Each recipe on the starter's dequantized weights."""
     full, matrix = folder / "full.gguf", folder / "imatrix.gguf"
-    run_job(wrap, "quantize_gguf", {"source": str(source), "target": str(full), "recipe": "f16"})
+    threads = options.threads
+    source = str(options.starter)
+    run_job(wrap, "quantize_gguf", {"source": source, "target": str(full), "recipe": "f16"})
     run_job(wrap, "imatrix", {"source": str(full), "target": str(matrix), "threads": threads})
-    rows = []
-    for named in recipes:
+    scorer = Scorer(full, folder, threads)
+    for named in (options.recipes or STARTER_RECIPES).split(","):
         recipe, _, weighted = named.partition("+")
-        target = folder / "candidate.gguf"
+        target = folder / "candidate"
         arguments = {"source": str(full), "target": str(target), "recipe": recipe}
         if weighted:
             arguments["imatrix"] = str(matrix)
-        row = summary(run_job(wrap, "quantize_gguf", arguments))
-        quality = run_job(
-            wrap, "quality", {"source": str(full), "target": str(target), "threads": threads}
-        )
-        for key in ("kl_mean", "kl_p99", "same_top", "source_perplexity", "perplexity", "verdict"):
-            row[key] = quality[key]
-        row["tokens"] = quality["tokens"]
-        rows.append(row)
-        print(named, json.dumps(row), flush=True)
-    return rows
+        row = convert(wrap, arguments)
+        if options.measure != "time":
+            row |= scorer.score(target)
+        yield row
+        remove(target)
+
+
+def remove(target: Path) -> None:
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink()
 
 
 def shape_tensors(shape: dict[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -136,67 +189,85 @@ def write_shape(shape: dict[str, Any], folder: Path) -> None:
 
 
 def measure_shape(
-    name: str, recipes: list[str], folder: Path, wrap: list[str]
-) -> list[dict[str, Any]]:
-    checkpoint = folder / "checkpoint"
-    write_shape(SHAPES[name], checkpoint)
-    rows = []
-    for recipe in recipes:
-        target = folder / "target.gguf"
+    options: argparse.Namespace, folder: Path, wrap: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Time and memory of each recipe on a checkpoint of the shape's size."""
+    checkpoint, target = folder / "checkpoint", folder / "target"
+    write_shape(SHAPES[options.shape], checkpoint)
+    for recipe in (options.recipes or SHAPE_RECIPES).split(","):
         arguments = {"source": str(checkpoint), "target": str(target), "recipe": recipe}
-        row = {"shape": name, **summary(run_job(wrap, "quantize_gguf", arguments))}
-        rows.append(row)
-        target.unlink()
-        print(name, json.dumps(row), flush=True)
-    return rows
+        yield {"shape": options.shape, **convert(wrap, arguments)}
+        remove(target)
 
 
 def as_table(rows: list[dict[str, Any]]) -> str:
     """The figures a person reads first, one line a recipe."""
     lines = [
-        "recipe               imatrix  seconds  anon MB  bits/w  KL mean [95 %]          p99    top"
+        f"{'recipe':24s} imatrix  seconds  anon MB  bits/w  perplexity  "
+        "KL mean [95 %]           p99    same top token [95 %]"
     ]
     for row in rows:
-        line = f"{row['recipe']:20s} {'yes' if row['importance'] else 'no':7s}"
-        line += f" {row['seconds']:8.1f} {row['peak_anonymous'] / 1e6:8.0f}"
+        line = f"{row['recipe']:24s} {'yes' if row['importance'] else 'no':7s}"
+        line += f" {row['seconds']:8.1f}" if "seconds" in row else f" {'-':>8s}"
+        memory = row.get("peak_anonymous")
+        line += f" {memory / 1e6:8.0f}" if memory is not None else f" {'-':>8s}"
         line += f" {row['bits_per_weight']:7.3f}"
         if "kl_mean" in row:
-            kl = row["kl_mean"]
-            line += f"  {kl['value']:.4f} [{kl['low']:.4f}, {kl['high']:.4f}]"
-            line += f"  {row['kl_p99']['value']:.3f}  {row['same_top']['value']:.3f}"
+            line += f" {row['perplexity']['value']:11.3f}"
+            line += f"  {interval(row['kl_mean'], '.4f')}  {row['kl_p99']['value']:.3f}"
+            line += f"  {interval(row['same_top'], '.3f')}"
         lines.append(f"{line}  {row.get('shape', '')}".rstrip())
     return "\n".join(lines) + "\n"
 
 
+def interval(estimate: dict[str, float], form: str) -> str:
+    value, low, high = (format(estimate[key], form) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+class Results:
+    """The file of figures, rewritten after every row: an interrupted run keeps what it had."""
+
+    def __init__(self, path: Path, measured: str) -> None:
+        self._path = path
+        self._measured = measured
+        found = json.loads(path.read_text())["rows"] if path.exists() else []
+        self._rows: dict[tuple[Any, ...], dict[str, Any]] = {_key(row): row for row in found}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Keep the row's figures, and older ones that this run does not measure."""
+        if self._measured == "quality":
+            row = {key: value for key, value in row.items() if key not in NOISY}
+        self._rows[_key(row)] = {**self._rows.get(_key(row), {}), **row}
+        rows = list(self._rows.values())
+        system = {"machine": platform.machine(), "cores": os.cpu_count()}
+        text = json.dumps({**system, "system": platform.system(), "rows": rows}, indent=1)
+        self._path.write_text(text + "\n")
+        self._path.with_suffix(".txt").write_text(as_table(rows))
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return (row.get("shape"), row["recipe"], row["importance"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--starter", type=Path)
-    parser.add_argument("--shape", choices=list(SHAPES))
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--starter", type=Path)
+    subject.add_argument("--shape", choices=list(SHAPES))
     parser.add_argument("--recipes", help="comma-separated; NAME+imatrix weighs by inputs")
+    parser.add_argument("--measure", choices=("both", "time", "quality"), default="both")
     parser.add_argument("--threads", type=int, default=1, help="for scoring")
     parser.add_argument("--folder", type=Path, help="where temporary files go")
     parser.add_argument("--wrap", default="", help="command put before each job, such as nice")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    wrap = shlex.split(options.wrap)
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
-        if options.starter:
-            recipes = (options.recipes or STARTER_RECIPES).split(",")
-            rows += measure_starter(
-                options.starter, recipes, Path(temporary), options.threads, wrap
-            )
-        if options.shape:
-            rows += measure_shape(
-                options.shape,
-                (options.recipes or "q4_0,q4_0-search").split(","),
-                Path(temporary),
-                wrap,
-            )
-    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()}
-    if options.out:
-        options.out.write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n")
-        options.out.with_suffix(".txt").write_text(as_table(rows))
+    results = Results(options.out, options.measure)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        measure = measure_starter if options.starter else measure_shape
+        for row in measure(options, Path(folder), shlex.split(options.wrap)):
+            results.add(row)
+            print(row["recipe"], json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ BLOCK = 32
 _SLICE = 2048
 # A scale smaller than this is zero as float16, and its reciprocal may overflow.
 _SMALLEST_SCALE = np.float32(2.0**-25)
+_FLOAT16_MAX = np.float32(np.finfo(np.float16).max)
 # Trial scales: the extreme weight divided by these. 8 is plain rounding; negative ones put the
 # extreme on the side that reaches only 7.
 _SYMMETRIC_STEPS = (8.0, 7.0, 7.3, 7.6, 8.4, 8.8, 9.3, 10.0, -6.6, -7.0, -7.4, -7.8, -8.4, -9.0)
@@ -190,7 +191,9 @@ def _search_affine(blocks: F32, weights: F32) -> U8:
 
 def _half(scale: F32, low: F32) -> tuple[F32, F32]:
     """Both as they are once stored in float16."""
-    return scale.astype(np.float16).astype(np.float32), low.astype(np.float16).astype(np.float32)
+    stored = np.clip([scale, low], -_FLOAT16_MAX, _FLOAT16_MAX).astype(np.float16)
+    values: F32 = stored.astype(np.float32)
+    return values[0], values[1]
 
 
 def _affine_codes(blocks: F32, scale: F32, low: F32) -> F32:

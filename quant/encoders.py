@@ -27,18 +27,11 @@ class RowQuantizer(Protocol):
 
 class Encoder:
     """Encodes rows by one method. "round" and "search" fall back on the native kernels for formats
-    they do not cover; `covers` tells which.
-    """
+    they do not cover."""
 
     def __init__(self, method: Method, native: RowQuantizer) -> None:
         self._method = method
         self._native = native
-
-    def covers(self, format_name: str) -> bool:
-        """Whether the method itself encodes this format."""
-        if self._method == "search":
-            return format_name in SEARCHES
-        return self._method == "llama.cpp" or format_name in ROUNDINGS
 
     def encode(self, format_name: str, rows: F32, importance: F32 | None = None) -> U8:
         """Rows [n, row_length] as bytes [n, bytes per row]. Values must be finite."""

@@ -12,7 +12,11 @@ QuantError
 └── NativeQuantizerFailed  reason
 """
 
+import errno
 from typing import Any, ClassVar
+
+# What the system says where NotEnoughDisk is meant: no room, a quota, a limit on a file's size.
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class QuantError(Exception):

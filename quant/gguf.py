@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gguf.constants import GGML_QUANT_VERSION, GGUFValueType, LlamaFileType
 
 from quant.encoders import Encoder, decode
-from quant.errors import AlreadyQuantized, IncompatibleShape, InvalidRecipe, NonFiniteWeights
+from quant.errors import AlreadyQuantized, IncompatibleShape, InvalidRecipe
 from quant.formats import format_named
 from quant.gguf_writer import GgufValue, TensorSlot, write_gguf
 from quant.native import open_native
@@ -24,6 +24,7 @@ from quant.recipe import QuantRecipe, QuantReport, TensorReport, fallback_for
 from quant.roles import TensorRole, role_of
 from quant.safetensors_view import view_of_safetensors
 from quant.sources import open_gguf, open_source
+from quant.storable import refuse_unstorable
 from quant.views import GgufView, ViewTensor, view_of_gguf
 
 F32 = npt.NDArray[np.float32]
@@ -36,7 +37,6 @@ _SLAB = 1 << 19
 # Rows of a slab whose error is measured.
 _MEASURED_ROWS = 16
 _WEIGHT_ROLES = frozenset(TensorRole) - {TensorRole.NORM, TensorRole.OTHER}
-_FLOAT16_MAX = 65504.0
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class _Run:
         if target == tensor.format and tensor.raw is not None:
             return tensor.raw(start, stop), 0.0, 0.0
         rows = tensor.rows(start, stop)
-        _refuse_non_finite(tensor.name, rows, target)
+        refuse_unstorable(tensor.name, rows, target)
         weights = _importance_of(tensor, self._importance, start)
         data = self._encoder.encode(target, rows, weights)
         sample = slice(0, _MEASURED_ROWS)
@@ -188,17 +188,6 @@ class _Run:
 
 def _square_sum(values: F32) -> float:
     return float(np.einsum("ij,ij->", values, values, dtype=np.float64))
-
-
-def _refuse_non_finite(name: str, rows: F32, target: str) -> None:
-    """NaN and infinity have no block; nor has a weight whose scale overflows float16."""
-    finite = int(np.count_nonzero(np.isfinite(rows)))
-    if finite != rows.size:
-        raise NonFiniteWeights(tensor=name, count=rows.size - finite)
-    limit = {"F32": np.inf, "BF16": np.inf, "F16": _FLOAT16_MAX}.get(target, 7 * _FLOAT16_MAX)
-    too_large = int(np.count_nonzero(np.abs(rows) > limit))
-    if too_large:
-        raise NonFiniteWeights(tensor=name, count=too_large, format=target)
 
 
 def _importance_of(tensor: ViewTensor, importance: Importance, start: int) -> F32 | None:

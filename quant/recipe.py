@@ -56,7 +56,6 @@ class QuantRecipe:
     importance: Literal["ignored", "optional", "required"] = "optional"
     overrides: tuple[FormatOverride, ...] = ()
     allow_requantize: bool = True
-    symmetric: bool = True
 
     @property
     def family(self) -> Literal["gguf", "onnx"]:
@@ -132,6 +131,8 @@ def _named() -> dict[str, QuantRecipe]:
             r"\.(attn_v|attn_kv_b|ffn_down(_exps|_shexp)?)\.weight$", "Q6_K", "sensitive"
         ),
     )
+    onnx = [f"onnx-q4-b{size}{kind}" for size in (32, 64, 128) for kind in ("", "-asym")]
+    methods: Mapping[str, Method] = {"": "round", "-search": "search"}
     recipes = (
         QuantRecipe("q4_0", uniform("Q4_0")),
         QuantRecipe("q4_0-round", uniform("Q4_0"), method="round", importance="ignored"),
@@ -146,21 +147,9 @@ def _named() -> dict[str, QuantRecipe]:
         QuantRecipe("f16", uniform("F16"), importance="ignored"),
         QuantRecipe("bf16", uniform("BF16"), importance="ignored"),
         *(
-            QuantRecipe(f"onnx-q4-b{size}", uniform(f"onnx-q4-b{size}"), method="round")
-            for size in (32, 64, 128)
-        ),
-        *(
-            QuantRecipe(
-                f"onnx-q4-b{size}-asym",
-                uniform(f"onnx-q4-b{size}-asym"),
-                method="round",
-                symmetric=False,
-            )
-            for size in (32, 64, 128)
-        ),
-        *(
-            QuantRecipe(f"onnx-q4-b{size}-search", uniform(f"onnx-q4-b{size}"), method="search")
-            for size in (32, 64, 128)
+            QuantRecipe(name + suffix, uniform(name), method=method)
+            for name in onnx
+            for suffix, method in methods.items()
         ),
     )
     return {recipe.name: recipe for recipe in recipes}
@@ -189,7 +178,6 @@ def recipe_from_json(data: Mapping[str, Any]) -> QuantRecipe:
         "importance",
         "overrides",
         "allow_requantize",
-        "symmetric",
     }
     for key in data:
         if key not in known:
@@ -211,7 +199,6 @@ def recipe_from_json(data: Mapping[str, Any]) -> QuantRecipe:
         importance=importance,
         overrides=tuple(_override_from_json(item) for item in data.get("overrides", ())),
         allow_requantize=bool(data.get("allow_requantize", True)),
-        symmetric=bool(data.get("symmetric", True)),
     )
 
 

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from quant.errors import IncompatibleShape, NonFiniteWeights
+from quant.errors import IncompatibleShape
+from quant.storable import refuse_unstorable
 
 Method = Literal["round", "search"]
 FloatArray = npt.NDArray[np.float32]
@@ -51,12 +52,10 @@ def quantize_rows(
 
     "round" takes the scale from the extreme value; "search" tries a few scales around it, refits
     each by least squares and keeps the smallest squared error, weighted by `importance` [K] where
-    given. Raises NonFiniteWeights for NaN or infinity, IncompatibleShape for a bad importance.
+    given. Raises NonFiniteWeights (see quant.storable), IncompatibleShape for a bad importance.
     """
     n, k = rows.shape
-    finite = int(np.isfinite(rows).sum())
-    if finite != rows.size:
-        raise NonFiniteWeights(tensor=tensor, count=rows.size - finite)
+    refuse_unstorable(tensor, rows, f"onnx-q4-b{block}")
     if importance is not None and importance.shape != (k,):
         raise IncompatibleShape(tensor=tensor, shape=list(importance.shape), detail=f"[{k}]")
     blocks = -(-k // block)

@@ -6,7 +6,6 @@ of one matrix. Knows no engine.
 """
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -19,7 +18,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from quant.errors import IncompatibleShape, InvalidRecipe, NonFiniteWeights, NotEnoughDisk
+from quant.errors import (
+    NO_SPACE,
+    IncompatibleShape,
+    InvalidRecipe,
+    NotEnoughDisk,
+)
 from quant.formats import format_named
 from quant.onnx.blocks import FloatArray, Method, PackedRows, quantize_rows
 from quant.onnx.checkpoint import Checkpoint, DecoderTensor, open_checkpoint
@@ -46,6 +50,7 @@ from quant.onnx.weights import BlockWeights, DecoderWeights, StoredMatrix
 from quant.recipe import QuantRecipe, QuantReport, TensorReport
 from quant.roles import role_of
 from quant.sources import Source
+from quant.storable import refuse_unstorable
 
 OnTensor = Callable[[int, int, str], None]  # done, total, name; may raise to cancel
 
@@ -101,7 +106,7 @@ def export_onnx(
         _move_into_place(partial, target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_SPACE:
             needed = _estimate(checkpoint, layout)
             free = shutil.disk_usage(target.parent).free
             raise NotEnoughDisk(path=str(target), needed=needed, available=free) from error
@@ -240,9 +245,7 @@ class _Export:
         values = []
         for tensor in tensors:
             value = tensor.rows(0, tensor.source.row_count).reshape(-1)
-            if not np.isfinite(value).all():
-                count = int((~np.isfinite(value)).sum())
-                raise NonFiniteWeights(tensor=tensor.name, count=count)
+            refuse_unstorable(tensor.name, value, "F32")
             values.append(value.astype(np.float32))
             self._finish(tensor, "F32", value.nbytes, None)
         return self._file.append(np.concatenate(values))

@@ -141,17 +141,6 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [0, 1, 7, 20])
-def test_a_cancelled_export_leaves_nothing(checkpoint: Path, tmp_path: Path, at: int) -> None:
-    def stop(done: int, _total: int, _name: str) -> None:
-        if done >= at:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        export_onnx(open_source(checkpoint), tmp_path / "m", B32, stop, OPTIONS)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_failed_export_keeps_the_folder_that_was_there(checkpoint: Path, folder: Path) -> None:
     before = read_manifest(folder).digest
 
@@ -163,14 +152,6 @@ def test_a_failed_export_keeps_the_folder_that_was_there(checkpoint: Path, folde
         export_onnx(open_source(checkpoint), folder, recipe_named("onnx-q4-b64"), stop, OPTIONS)
     assert read_manifest(folder).digest == before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-
-
-def test_what_a_killed_export_left_behind_is_replaced(checkpoint: Path, tmp_path: Path) -> None:
-    left = tmp_path / ".m.part"
-    left.mkdir()
-    (left / "weights.data").write_bytes(b"half")
-    export_onnx(open_source(checkpoint), tmp_path / "m", B32, ignore, OPTIONS)
-    assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
 def test_a_full_disk_is_known_beforehand(

@@ -1,0 +1,149 @@
+"""Our quality report beside llama-perplexity, and our 4-bit recipes beside llama-quantize.
+
+    python benchmarks/quantize_crosscheck.py --tools FOLDER --starter PATH.gguf --out results.json
+
+FOLDER holds llama.cpp's tools, built from the source archive of the llama-cpp-python in use. All
+candidates are Q4_0 throughout, made from the starter's dequantized weights, and of one size. A
+table goes beside the results.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
+
+from llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base  # noqa: E402
+from quantize import interval, run_job  # noqa: E402
+
+from quant.texts import quality_texts  # noqa: E402
+
+# Recipe of ours, beside llama-quantize at the same format and size; with an importance matrix?
+PAIRS = (("q4_0-search", False), ("q4_0-best", True))
+PIECES = 24
+_T95 = 2.069  # Student's t, 97.5 %, PIECES - 1 degrees of freedom
+
+
+class Judge:
+    """Scores candidates against the starter, by our report and by llama-perplexity."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self._tools: Path = options.tools
+        self._wrap = shlex.split(options.wrap)
+        self._folder = folder
+        self.full, self.matrix = folder / "full.gguf", folder / "imatrix.gguf"
+        self._text, self._base = folder / "text.txt", folder / "base.kld"
+        source = {"source": str(options.starter), "target": str(self.full), "recipe": "f16"}
+        self.job("quantize_gguf", source)
+        self.job("imatrix", {"source": str(self.full), "target": str(self.matrix)})
+        self._text.write_text("".join(quality_texts().values()), encoding="utf-8")
+        self._pieces = self._cut()
+        write_base(self._tools, self.full, self._text, self._base)
+
+    def job(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return run_job(self._wrap, name, {**arguments, "threads": 1})
+
+    def _cut(self) -> dict[str, str]:
+        """The texts in pieces of about equal length, for comparing two models pairwise."""
+        text = self._text.read_text(encoding="utf-8").encode()
+        edges = [len(text) * index // PIECES for index in range(PIECES + 1)]
+        files = {}
+        for index in range(PIECES):
+            file = self._folder / f"piece-{index:02d}.txt"
+            piece = text[edges[index] : edges[index + 1]].decode("utf-8", "ignore")
+            file.write_text(piece, encoding="utf-8")
+            files[file.stem] = str(file)
+        return files
+
+    def score(self, name: str, target: Path) -> dict[str, Any]:
+        subject = {"source": str(self.full), "target": str(target)}
+        ours = self.job("quality", {**subject, **WINDOWS, "texts": {"all": str(self._text)}})
+        pieces = self.job("quality", {**subject, "skip": 16, "texts": self._pieces})
+        theirs = divergence(self._tools, target, self._base)
+        return {
+            "name": name,
+            "bytes": target.stat().st_size,
+            "ours": {key: ours[key] for key in ("kl_mean", "kl_p99", "perplexity", "same_top")},
+            "llama_perplexity": asdict(theirs),
+            "tokens": ours["tokens"],
+            "kl_by_piece": [piece["kl_mean"] for piece in pieces["texts"]],
+        }
+
+
+def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    judge, target, rows = Judge(options, folder), folder / "candidate.gguf", []
+    for recipe, weighted in PAIRS:
+        matrix = judge.matrix if weighted else None
+        label = " +imatrix" if weighted else ""
+        quantize_pure_q4_0(options.tools, judge.full, target, matrix)
+        rows.append(judge.score(f"llama-quantize q4_0{label}", target))
+        arguments = {"source": str(judge.full), "target": str(target), "recipe": recipe}
+        judge.job("quantize_gguf", {**arguments, "imatrix": matrix and str(matrix)})
+        rows.append(judge.score(f"{recipe}{label}", target))
+    return rows
+
+
+def largest_difference(rows: list[dict[str, Any]]) -> float:
+    """The largest relative difference of a figure between our report and llama-perplexity."""
+    return max(
+        abs(float(ours["value"]) / row["llama_perplexity"][key] - 1)
+        for row in rows
+        for key, ours in row["ours"].items()
+    )
+
+
+def paired(theirs: dict[str, Any], ours: dict[str, Any]) -> dict[str, float]:
+    """Mean KL of theirs less ours over the pieces, with its 95 % interval."""
+    gains = np.array(theirs["kl_by_piece"]) - np.array(ours["kl_by_piece"])
+    mean, error = float(gains.mean()), float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return {"value": mean, "low": mean - _T95 * error, "high": mean + _T95 * error}
+
+
+def as_table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"Windows of {WINDOWS['context']} tokens, second half scored, {rows[0]['tokens']} tokens; "
+        "ours, then llama-perplexity's (+- 1.96 of its standard errors).",
+        f"{'':28s} {'bytes':>10s}  KL mean [95 %]             KL mean            p99            "
+        "perplexity        same top token",
+    ]
+    for row in rows:
+        ours, theirs = row["ours"], row["llama_perplexity"]
+        lines.append(
+            f"{row['name']:28s} {row['bytes']:10d}  {interval(ours['kl_mean'], '.5f')}  "
+            f"{theirs['kl_mean']:.5f} +- {1.96 * theirs['kl_error']:.4f}  "
+            f"{ours['kl_p99']['value']:.4f} {theirs['kl_p99']:.4f}  "
+            f"{ours['perplexity']['value']:.4f} {theirs['perplexity']:.4f}  "
+            f"{ours['same_top']['value']:.4f} {theirs['same_top']:.4f}"
+        )
+    lines.append(f"Largest difference of any of these figures: {largest_difference(rows):.2%}")
+    for theirs, ours in zip(rows[::2], rows[1::2], strict=True):
+        gain = interval(paired(theirs, ours), ".4f")
+        lines.append(f"KL of {theirs['name']} less {ours['name']}, {PIECES} pieces paired: {gain}")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tools", type=Path, required=True)
+    parser.add_argument("--starter", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, help="where temporary files go")
+    parser.add_argument("--wrap", default="", help="command put before each job, such as nice")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        rows = measure(options, Path(folder))
+    options.out.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    options.out.with_suffix(".txt").write_text(as_table(rows))
+
+
+if __name__ == "__main__":
+    main()
