@@ -80,9 +80,12 @@ def _add_model_commands(commands: _Commands) -> None:
 
 def _add_weight_commands(commands: _Commands) -> None:
     quantize = commands.add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
-    quantize.add_argument("--to", choices=("gguf", "onnx"), default="gguf")
+    text = "by default that of the engine that was faster here last"
+    quantize.add_argument("--to", choices=("gguf", "onnx"), help=text)
     quantize.add_argument("--recipe", metavar="NAME", help="recipe, instead of the usual one")
     quantize.add_argument("--output", metavar="NAME", help="name of the new model")
+    text = "tokens an NPU can hold (onnx; longer needs another export)"
+    quantize.add_argument("--context", type=int, metavar="N", help=text)
     quality = commands.add_model("quality", convert.quality, "what quantization cost, measured")
     quality.add_argument("--against", metavar="SOURCE", help="the model it was made from")
     quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")

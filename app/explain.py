@@ -9,11 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.units import format_bytes, format_tps
-from app.words import CAUSES, ERRORS, EXITS, FIELDS, NOTICES, REASONS, UNAVAILABLE
+from app.units import format_bytes, format_seconds, format_tps
+from app.words import (
+    CAUSES,
+    CONTEXT_LIMITS,
+    ENGINES,
+    ERRORS,
+    EXITS,
+    FACTS,
+    FIELDS,
+    FINDINGS,
+    NOTICES,
+    REASONS,
+    UNAVAILABLE,
+)
 from runtime.diagnosis import Diagnosis
 from runtime.jobs import Cancelled
 from runtime.plan import Reason
+from runtime.providers import Fact, Preflight
 
 
 @dataclass(frozen=True)
@@ -150,8 +163,19 @@ def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
+def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
+    limit, or_else = CONTEXT_LIMITS.get(str(facts["why"]), ("possible here", ""))
+    return Explanation(
+        "Context too long",
+        f"A context of {facts['n_ctx']} tokens is more than {limit.format_map(facts)}:"
+        f" {facts['longest']}.",
+        f"Choose {facts['longest']} tokens or fewer{or_else}.",
+    )
+
+
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
+    "ContextTooLong": _context_too_long,
     "DoesNotFit": _does_not_fit,
     "UnknownModel": _unknown_model,
     "ModelFileError": _missing_or_bad_file,
@@ -162,11 +186,17 @@ _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
 def reason_text(reason: Reason) -> str:
     """Why a plan is as it is, as one sentence."""
     facts = _Facts(reason.facts)
-    if "decode_tps" in facts:
-        facts["decode_tps"] = format_tps(facts["decode_tps"])
+    for key in ("decode_tps", "other_decode_tps"):
+        if key in facts:
+            facts[key] = format_tps(facts[key])
+    for key in ("engine", "other"):
+        if key in facts:
+            facts[key] = ENGINES.get(str(facts[key]), facts[key])
     for key in ("needed", "available"):
         if isinstance(facts.get(key), int):
             facts[key] = format_bytes(facts[key])
+    if isinstance(facts.get("failed"), dict):
+        facts["failed"] = ", ".join(f"{name} ({why})" for name, why in facts["failed"].items())
     if "why" in facts:
         facts["why"] = unavailable_text(str(facts["why"]))
     return REASONS.get(reason.code, reason.code.replace("_", " ")).format_map(facts)
@@ -175,6 +205,26 @@ def reason_text(reason: Reason) -> str:
 def unavailable_text(code: str) -> str:
     """Why a device is not used. Texts that are no code are given back."""
     return UNAVAILABLE.get(code, code)
+
+
+def preflight_text(preflight: Preflight) -> str:
+    """What was found out about an execution provider, its five facts on a line each."""
+    marks = {True: "ok ", False: "NO ", None: "–  "}
+    lines = [f"{preflight.target}: {'usable' if preflight.usable else 'not usable'}"]
+    for fact in preflight.facts:
+        lines.append(f"  {marks[fact.ok]} {FACTS[fact.name]:<10} {finding_text(fact)}")
+    return "\n".join(lines)
+
+
+def finding_text(fact: Fact) -> str:
+    """One fact in words: what was found, or what is missing and what to install."""
+    facts = _Facts(fact.facts)
+    for key, form in (("bytes", format_bytes), ("seconds", format_seconds)):
+        if key in facts:
+            facts[key] = form(facts[key])
+    if "cosine" in facts:
+        facts["cosine"] = f"{facts['cosine']:.5f}"
+    return FINDINGS.get(fact.code, fact.code.replace("_", " ")).format_map(facts)
 
 
 def notice_text(code: str) -> str:

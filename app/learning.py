@@ -15,7 +15,7 @@ from app.library import write_json_atomically
 from runtime.bandwidth import BandwidthProfile, machine_fingerprint
 from runtime.calibration import Observation, TrackRecord, fit, track_record
 from runtime.generation import GenerationStats
-from runtime.plan import Plan, PlanModel
+from runtime.plan import Placement, Plan, PlanModel
 from runtime.speed import SpeedModel
 
 KEPT = 400
@@ -61,13 +61,25 @@ class Learning:
 
     def learn(self, model: PlanModel, plan: Plan, stats: GenerationStats) -> None:
         """Keep what a finished generation teaches about this machine."""
-        learnt = self.load()
-        speed = learnt.speed
-        if speed is None or not speed.knows(plan.placement):
-            return
-        new = list(observations_of(speed, model, plan, stats))
+        speed = self._speed_of(plan.placement)
+        if speed is not None:
+            self._add(observations_of(speed, model, plan, stats))
+
+    def learn_decode(
+        self, model: PlanModel, placement: Placement, depth: float, decode_tps: float
+    ) -> None:
+        """Keep what a measurement teaches: tokens per second after `depth` cached ones."""
+        speed = self._speed_of(placement)
+        if speed is not None:
+            self._add((speed.decode_observation(model, placement, depth, decode_tps),))
+
+    def _speed_of(self, placement: Placement) -> SpeedModel | None:
+        speed = self.load().speed
+        return speed if speed is not None and speed.knows(placement) else None
+
+    def _add(self, new: tuple[Observation, ...]) -> None:
         if new:
-            kept = [*learnt.observations, *new][-KEPT:]
+            kept = [*self.load().observations, *new][-KEPT:]
             self._observations.parent.mkdir(parents=True, exist_ok=True)
             write_json_atomically(self._observations, msgspec.to_builtins(kept))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from app.records import RunRecord
+from app.saved_context import context_key
 from app.targets import Target
 from runtime.backend import LoadReport
 from runtime.chat_profile import ChatProfile
@@ -31,6 +32,20 @@ class LoadedModel:
     plan: Plan
     report: LoadReport
     profile: ChatProfile | None
+
+    @property
+    def identity(self) -> str:
+        """What its cached state depends on: the SHA-256, or path, size and time of a file."""
+        installed, path = self.target.installed, self.target.local
+        if installed is not None:
+            return installed.sha256
+        stamp = path.stat() if path.exists() else None
+        return f"{path} {stamp.st_size} {stamp.st_mtime_ns}" if stamp else str(path)
+
+    @property
+    def context_key(self) -> str:
+        """What a saved context of this model must have been made with."""
+        return context_key(self.identity, self.plan.placement, self.report)
 
 
 @dataclass(frozen=True)

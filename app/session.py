@@ -5,51 +5,49 @@ block and are meant for worker threads; callbacks run on the calling thread. Kno
 words nothing.
 """
 
-import dataclasses
 import logging
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from app.acquisition import HUB_PREFIX, Acquisition
 from app.catalog import CatalogEntry, load_catalog
-from app.errors import AlreadyInstalled, AppError, UnknownModel
-from app.fetch import request_for
+from app.conversion import Conversion
+from app.download import Limits
+from app.engines import Engines
+from app.errors import AppError, UnknownModel
+from app.fetch import ModelRequest, request_for
+from app.inspection import Inspection
 from app.learning import Learning, default_learning
-from app.library import InstalledModel, Library, safe_name
+from app.library import InstalledModel, Library
+from app.machine import Machine, failed_device
 from app.paths import Paths, bundled_folder
+from app.planning import Planning
+from app.processor import Processor
+from app.queue import DownloadQueue, OnChange
 from app.runs import FinishedRun, LoadedModel, run_record, why_slow, without
-from app.saved_context import SavedContexts, context_key
+from app.saved_context import SavedContexts
 from app.settings import Settings
 from app.starter import install_starter
 from app.store import Store
 from app.targets import Target, entry_of, resolve
 from runtime.backend import LoadReport
 from runtime.bandwidth import BandwidthProfile
-from runtime.chat_profile import thinks
 from runtime.client import Worker, run_job
 from runtime.conditions import Conditions, ConditionsSampler
 from runtime.devices import Device
 from runtime.diagnosis import Diagnosis
-from runtime.errors import EngineError, InvalidRequest, UnsupportedModel
-from runtime.exact_memory import exact_memory
+from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.modelfile import ModelInfo
-from runtime.placement import fits, tight
-from runtime.placement import plan as make_plan
-from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy
+from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy, Reason
 from runtime.protocol import Streamed
-from runtime.shape import weight_bytes
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
-DEVICES_FRESH_SECONDS = 5.0
 
 
 class Session:
@@ -65,9 +63,12 @@ class Session:
         self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
         self._last: FinishedRun | None = None
+        self.processor = Processor(paths.learning / "cpu-library.json", paths.worker_log)
         self._busy = threading.RLock()
-        self._devices: tuple[float, tuple[Device, ...]] = (float("-inf"), ())
-        self._inspected: dict[tuple[str, float, int], ModelInfo] = {}
+        self._moved = False  # from a device that failed, and the next answer has to say so
+        self._inspection = Inspection(self._worker_log)
+        self.engines = Engines(paths.learning / "engines.json", self._worker_log)
+        self.machine = Machine(self._worker_log)
 
     # -- what there is -----------------------------------------------------------------------
 
@@ -95,6 +96,18 @@ class Session:
         """Searching and downloading, by the settings as they are now."""
         return Acquisition(self.paths, self.settings, self.library)
 
+    def download_queue(self, on_change: OnChange) -> DownloadQueue:
+        """The user's downloads; only one process may start it. Each goes by the settings of the
+        moment it starts."""
+
+        def fetch(
+            request: ModelRequest, report: OnProgress, cancel: CancelToken, limits: Limits
+        ) -> InstalledModel:
+            return self.acquisition.fetch(request, report, cancel, limits)
+
+        file = self.paths.data / "downloads.json"
+        return DownloadQueue(file, self.library, fetch, on_change, limits=self.acquisition.limits)
+
     @property
     def learning(self) -> Learning:
         """What this machine has taught."""
@@ -117,12 +130,7 @@ class Session:
 
     def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
         """What this machine has, found by a child process; kept for a few seconds."""
-        found_at, devices = self._devices
-        if refresh or time.monotonic() - found_at > DEVICES_FRESH_SECONDS:
-            result = run_job("probe", {}, log=self._worker_log(), stall_seconds=30)
-            devices = msgspec.convert(result["devices"], type=tuple[Device, ...])
-            self._devices = (time.monotonic(), devices)
-        return devices
+        return self.machine.devices(refresh=refresh)
 
     # -- the pipeline ------------------------------------------------------------------------
 
@@ -135,10 +143,13 @@ class Session:
         """Install a catalog entry, or a model named hub:OWNER/REPO[/FILE]."""
         if not name.startswith(HUB_PREFIX):
             return self.install(name, on_progress, cancel)
-        acquisition = self.acquisition
-        return acquisition.fetch(
-            request_for(acquisition.variant(name, cancel)), on_progress, cancel
-        )
+        return self.acquisition.fetch(self.request(name, cancel), on_progress, cancel)
+
+    def request(self, name: str, cancel: CancelToken | None = None) -> ModelRequest:
+        """What to download for a catalog id or hub:OWNER/REPO[/FILE]. Raises HubError."""
+        if name.startswith(HUB_PREFIX):
+            return request_for(self.acquisition.variant(name, cancel))
+        return self.acquisition.request(self._entry(name), cancel)
 
     def install(
         self,
@@ -150,13 +161,9 @@ class Session:
 
         Raises UnknownModel, HubError, DownloadError, Cancelled.
         """
-        entry = next((entry for entry in self.catalog if entry.id == entry_id), None)
-        if entry is None:
-            raise UnknownModel(entry_id, [e.id for e in self.catalog])
+        entry = self._entry(entry_id)
         if entry.source is None:
-            return self.acquisition.fetch(
-                self.acquisition.request(entry, cancel), on_progress, cancel
-            )
+            return self.acquisition.fetch(self.request(entry_id, cancel), on_progress, cancel)
         return install_starter(
             entry.source,
             self.library,
@@ -175,7 +182,7 @@ class Session:
         """
         if model.startswith(HUB_PREFIX):
             return self.acquisition.look(model)
-        return self._inspect(self._local(self.find(model)))
+        return self._inspection.inspect(self.find(model).local)
 
     def plan(
         self,
@@ -187,7 +194,10 @@ class Session:
         kv_type: KvCacheType | None = None,
         engine: EngineName | None = None,
     ) -> Plan:
-        """Where a model would go here, and what that takes. Raises DoesNotFit and its kin."""
+        """Where a model would go here, and what that takes. Raises DoesNotFit and its kin.
+
+        Of a model that is installed for several engines, the plan with the faster one.
+        """
         request = PlanRequest(
             policy=policy,
             device=device,
@@ -196,44 +206,31 @@ class Session:
             engine=engine,
             n_threads=self.settings.threads or None,
         )
-        speed = self.learning.load().speed
+        return self.planning.plan(model, request)
+
+    @property
+    def planning(self) -> Planning:
+        """Plans by the settings as they are now, with what the loaded model holds given back."""
+        return Planning(
+            self.find,
+            self._devices_for_next,
+            self.library,
+            self.acquisition,
+            self._inspection,
+            self.learning,
+            self.engines,
+            self.settings.threads or None,
+        )
+
+    def plan_for(self, model: PlanModel) -> Plan:
+        """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
+        return self.planning.plan_for(model)
+
+    def _devices_for_next(self) -> tuple[Device, ...]:
         devices = self.devices()
         if self._loaded is not None and self._worker is not None and self._worker.alive:
-            devices = without(self._loaded, devices)
-        return make_plan(self.plan_model(model), devices, request, speed)
-
-    def exact(self, model: str, plan: Plan) -> Plan:
-        """The plan with the memory that the engine itself reports, found by a child that allocates
-        nothing; as it is where the file is not here or the engine cannot tell."""
-        path = None if model.startswith(HUB_PREFIX) else self.find(model).path
-        if path is None or plan.placement.engine != "llamacpp":
-            return plan
-        arguments = {"path": str(path), "placement": msgspec.to_builtins(plan.placement)}
-        try:
-            report = run_job("simulate_memory", arguments, log=self._worker_log(), stall_seconds=60)
-        except EngineError:
-            logger.exception("the engine could not simulate its memory")
-            return plan
-        memory = exact_memory(plan.memory, report)
-        if not fits(memory):
-            return dataclasses.replace(plan, memory=memory, fits="does_not_fit")
-        return dataclasses.replace(plan, memory=memory, fits="tight" if tight(memory) else "fits")
-
-    def plan_model(self, model: str) -> PlanModel:
-        """What the planner must know of a model: its header's facts, or the catalog's."""
-        if model.startswith(HUB_PREFIX):
-            return _plan_model(self.inspect(model), None)
-        target = self.find(model)
-        if target.path is None:
-            assert target.entry is not None
-            return PlanModel(
-                shape=target.entry.shape,
-                weights=weight_bytes(target.entry.shape, DEFAULT_FORMAT),
-                block_format=DEFAULT_FORMAT,
-                reasoning=target.entry.chat.kind == "reasoning",
-                exact_weights=False,
-            )
-        return _plan_model(self._inspect(target.path), target.entry)
+            return without(self._loaded, devices)
+        return devices
 
     def load(
         self,
@@ -242,22 +239,49 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> LoadReport:
-        """Load a model in a fresh worker, in place of the one before. Raises EngineError."""
+        """Load a model in a fresh worker, in place of the one before. Raises EngineError.
+
+        Where a device fails, the model is planned and loaded again without it: the plan of what
+        is `loaded` then begins with the reason, and the next answer carries a notice.
+        """
         with self._busy:
-            target = self.find(model)
-            path = self._local(target)
             plan = plan or self.plan(model)
             self.unload()
-            worker = Worker.start(self._worker_log())
-            try:
-                report = worker.load(str(path), plan.placement, on_progress, cancel)
-            except BaseException:
-                worker.close()
-                raise
+            while True:
+                target = self.planning.build(model, plan)
+                worker = Worker.start(self._worker_log())
+                try:
+                    report = worker.load(str(target.local), plan.placement, on_progress, cancel)
+                    break
+                except EngineError as error:
+                    worker.close()
+                    plan = self._plan_around(model, plan, error)
+                except BaseException:
+                    worker.close()
+                    raise
             self._worker = worker
             profile = target.entry.chat if target.entry else None
             self._loaded = LoadedModel(target, plan, report, profile)
             return report
+
+    def _plan_around(self, model: str, plan: Plan, error: EngineError) -> Plan:
+        """A plan without the accelerator that failed, or the same plan with another CPU library.
+        Raises the error where neither failed, or where nothing else is left."""
+        if self.processor.died(error):
+            return plan
+        failed = failed_device(plan.placement, error)
+        if failed is None:
+            raise error
+        device, code = failed
+        logger.warning("%s failed (%s): %s", device, code, error)
+        self.machine.failed(device, code)
+        try:
+            other = self.plan(model, n_ctx=plan.placement.n_ctx)
+        except EngineError:
+            raise error from None
+        self._moved = True
+        reason = Reason("device_failed", {"device": device, "why": code})
+        return replace(other, reasons=(reason, *other.reasons))
 
     def profile(
         self,
@@ -266,11 +290,15 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> BandwidthProfile:
-        """Measure this machine's memory bandwidth and keep the result. Raises Cancelled."""
+        """Measure this machine's memory bandwidth, and the engines of every model that is installed
+        for several and was not timed yet; keep the results. Raises Cancelled."""
         arguments = {"mode": "full" if full else "quick"}
         result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
         profile = BandwidthProfile.from_json(result)
         self.learning.keep_profile(profile)
+        for name in self.planning.untimed():
+            with suppress(EngineError):  # a broken model has its own moment to say so
+                self.planning.time_engines(name, on_progress, cancel)
         return profile
 
     def unload(self) -> None:
@@ -301,26 +329,57 @@ class Session:
         Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile,
         Cancelled when stopped before the first token.
         """
+        shown = False
+
+        def stream(streamed: Streamed) -> None:
+            nonlocal shown
+            shown = True
+            on_stream(streamed)
+
         with self._busy:
             loaded = self._loaded
             if loaded is None:
                 raise InvalidRequest(field="model", reason="no model is loaded")
             if self._worker is None or not self._worker.alive:
-                on_progress(Progress("restart", 0, None, "steps"))
-                self._contexts.forget()
-                self._restart(loaded, on_progress, cancel)
-            worker = self._worker
-            assert worker is not None
-            self._contexts.enter(worker, _context_key(loaded), conversation)
-            watch = ConditionsSampler(worker.pid)
-            watch.start()
+                self._restart(loaded, loaded.plan, on_progress, cancel)
             try:
-                stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
-            finally:
-                conditions = watch.stop()
-            self._contexts.grew(stats)
-            self._keep(loaded, stats, conditions)
-            return stats
+                stats = self._generate(request, stream, cancel, on_progress, conversation)
+            except EngineError as error:
+                plan = self._plan_around(loaded.target.name, loaded.plan, error)
+                self._restart(loaded, plan, on_progress, cancel)
+                if shown:  # another answer must not go on where this one was cut
+                    raise
+                stats = self._generate(request, stream, cancel, on_progress, conversation)
+            return self._told(stats)
+
+    def _told(self, stats: GenerationStats) -> GenerationStats:
+        """The stats of the first answer after a device failed say so."""
+        if self._moved:
+            self._moved = False
+            stats = replace(stats, notices=(*stats.notices, "device_changed"))
+        return stats
+
+    def _generate(
+        self,
+        request: GenerationRequest,
+        on_stream: Callable[[Streamed], None],
+        cancel: CancelToken | None,
+        on_progress: OnProgress,
+        conversation: str | None,
+    ) -> GenerationStats:
+        worker, loaded = self._worker, self._loaded
+        assert worker is not None
+        assert loaded is not None
+        self._contexts.enter(worker, loaded.context_key, conversation)
+        watch = ConditionsSampler(worker.pid)
+        watch.start()
+        try:
+            stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
+        finally:
+            conditions = watch.stop()
+        self._contexts.grew(stats)
+        self._keep(loaded, stats, conditions)
+        return stats
 
     def why_slow(self) -> Diagnosis | None:
         """The causes of the last run's slowness by weight; None before a planned run."""
@@ -332,7 +391,7 @@ class Session:
         written, or the model's file is gone meanwhile, nothing is learnt; the answer stands."""
         try:
             self.store.add_run(run_record(loaded, stats, conditions))
-            model = self.plan_model(loaded.target.name)
+            model = self.planning.model_of(loaded.target)
             self._last = FinishedRun(loaded, model, stats, conditions)
             if self._last.calm:
                 self.learning.learn(model, loaded.plan, stats)
@@ -340,10 +399,12 @@ class Session:
             logger.info("this run was not recorded: %s", error)
 
     def _restart(
-        self, loaded: LoadedModel, on_progress: OnProgress, cancel: CancelToken | None
+        self, loaded: LoadedModel, plan: Plan, on_progress: OnProgress, cancel: CancelToken | None
     ) -> None:
+        on_progress(Progress("restart", 0, None, "steps"))
+        self._contexts.forget()
         try:
-            self.load(loaded.target.name, loaded.plan, on_progress, cancel)
+            self.load(loaded.target.name, plan, on_progress, cancel)
         except BaseException:
             self._loaded = loaded  # the next prompt tries again
             raise
@@ -362,37 +423,21 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
         name: str | None = None,
+        context: int | None = None,
     ) -> tuple[InstalledModel, dict[str, Any]]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
-        an ONNX folder where the recipe's name begins with "onnx".
+        an ONNX folder where the recipe's name begins with "onnx", its NPU bodies then for `context`
+        tokens. A model that is then installed for two engines has them timed.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report as JSON. Raises QuantError, LibraryError.
         """
-        target = self.find(model)
-        source = self._local(target)
-        library = self.library
-        if name is not None and library.find(library.manifest_path(name).stem) is not None:
-            raise AlreadyInstalled(path=str(library.root), name=name, reason="the name is taken")
-        original = target.name if target.installed else source.name.removesuffix(".gguf")
-        name = name or safe_name(f"{original}-{recipe}".lower())
-        is_onnx = recipe.startswith("onnx")
-        with library.staging() as staging:
-            output = staging / (name if is_onnx else f"{name}.gguf")
-            arguments = {"source": str(source), "target": str(output), "recipe": recipe}
-            job = "export_onnx" if is_onnx else "quantize_gguf"
-            report = run_job(job, arguments, on_progress, cancel, self._worker_log())
-            quantized = library.add(
-                output,
-                name=name,
-                format="onnx" if is_onnx else "gguf",
-                source=f"quantized from {target.name}",
-                licence=target.entry.licence if target.entry else None,
-                recipe=recipe,
-                replace=True,
-                cancel=cancel,
-            )
-        return quantized, report
+        made, report = self._conversion.quantize(
+            self.find(model), recipe, on_progress, cancel, name=name, context=context
+        )
+        with suppress(EngineError, Cancelled):  # the new model is there, timed or not
+            self.planning.time_engines(made.name, on_progress, cancel)
+        return made, report
 
     def quality(
         self,
@@ -405,11 +450,7 @@ class Session:
 
         Returns a QualityReport as JSON. Raises EngineError, QuantError, Cancelled.
         """
-        arguments = {
-            "source": str(self._local(self.find(against))),
-            "target": str(self._local(self.find(model))),
-        }
-        return run_job("quality", arguments, on_progress, cancel, self._worker_log())
+        return self._conversion.quality(self.find(model), self.find(against), on_progress, cancel)
 
     def schemes(
         self,
@@ -418,9 +459,11 @@ class Session:
         cancel: CancelToken | None = None,
     ) -> dict[str, Any]:
         """The same model at 4 bits per tensor, per channel and per block, each against itself."""
-        with self.library.staging() as staging:
-            arguments = {"source": str(self._local(self.find(model))), "folder": str(staging)}
-            return run_job("schemes", arguments, on_progress, cancel, self._worker_log())
+        return self._conversion.schemes(self.find(model), on_progress, cancel)
+
+    @property
+    def _conversion(self) -> Conversion:
+        return Conversion(self.library, self._worker_log)
 
     def close(self) -> None:
         """End the worker at once and close the history."""
@@ -447,50 +490,14 @@ class Session:
 
     def _keep_context(self) -> None:
         if self._worker is not None and self._loaded is not None:
-            self._contexts.leave(self._worker, _context_key(self._loaded))
+            self._contexts.leave(self._worker, self._loaded.context_key)
+
+    def _entry(self, entry_id: str) -> CatalogEntry:
+        for entry in self.catalog:
+            if entry.id == entry_id:
+                return entry
+        raise UnknownModel(entry_id, [entry.id for entry in self.catalog])
 
     def _worker_log(self) -> Path:
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         return self.paths.worker_log
-
-    def _local(self, target: Target) -> Path:
-        if target.path is None:
-            raise UnsupportedModel(path=target.name, detail="not_installed")
-        return target.path
-
-    def _inspect(self, path: Path) -> ModelInfo:
-        stamp = path.stat() if path.exists() else None
-        key = (str(path), stamp.st_mtime if stamp else 0.0, stamp.st_size if stamp else 0)
-        if key not in self._inspected:
-            result = run_job(
-                "inspect", {"path": str(path)}, log=self._worker_log(), stall_seconds=30
-            )
-            self._inspected[key] = msgspec.convert(result, type=ModelInfo)
-        return self._inspected[key]
-
-
-def _plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
-    return PlanModel(
-        shape=info.shape,
-        weights=info.weights,
-        formats=(info.format,),
-        block_format=_main_format(info),
-        reasoning=entry.chat.kind == "reasoning" if entry else thinks(info.chat_template),
-    )
-
-
-def _main_format(info: ModelInfo) -> str:
-    """The format most of the weights are in."""
-    sizes: dict[str, int] = {}
-    for tensor in info.tensors:
-        sizes[tensor.format] = sizes.get(tensor.format, 0) + tensor.nbytes
-    return max(sizes, key=lambda name: sizes[name], default="")
-
-
-def _context_key(loaded: LoadedModel) -> str:
-    installed, path = loaded.target.installed, loaded.target.path
-    model = installed.sha256 if installed else str(path)
-    if installed is None and path is not None and path.exists():
-        stamp = path.stat()
-        model = f"{path} {stamp.st_size} {stamp.st_mtime_ns}"
-    return context_key(model, loaded.plan.placement, loaded.report)

@@ -5,16 +5,16 @@ Knows the catalog, the library and the file system; inspects nothing.
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.catalog import CatalogEntry
 from app.errors import UnknownModel
 from app.library import InstalledModel, Library
-from runtime.errors import ModelFileError
+from runtime.errors import ModelFileError, UnsupportedModel
 
-_QUANTIZED_FROM = "quantized from "
+QUANTIZED_FROM = "quantized from "
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,13 @@ class Target:
     path: Path | None
     entry: CatalogEntry | None
     installed: InstalledModel | None = None
+
+    @property
+    def local(self) -> Path:
+        """The file or folder. Raises UnsupportedModel for what is not here."""
+        if self.path is None:
+            raise UnsupportedModel(path=self.name, detail="not_installed")
+        return self.path
 
 
 def resolve(name: str, catalog: Sequence[CatalogEntry], library: Library) -> Target:
@@ -53,15 +60,30 @@ def entry_of(
     model: InstalledModel, catalog: Sequence[CatalogEntry], library: Library
 ) -> CatalogEntry | None:
     """The catalog entry an installed model came from, through the models it was quantized from."""
-    seen: set[str] = set()
-    current: InstalledModel | None = model
-    while current is not None and current.name not in seen:
-        seen.add(current.name)
+    for current in _ancestors(model, library):
         for entry in catalog:
             names = (entry.id, entry.repositories.official, entry.repositories.gguf)
             if current.source in names:
                 return entry
-        if not current.source.startswith(_QUANTIZED_FROM):
-            return None
-        current = library.find(current.source.removeprefix(_QUANTIZED_FROM))
     return None
+
+
+def made_from(model: InstalledModel, library: Library) -> str:
+    """The name of what a model was first quantized from: its own, where it was not."""
+    *_, first = _ancestors(model, library)
+    return first.source.removeprefix(QUANTIZED_FROM) if _is_quantized(first) else first.name
+
+
+def _ancestors(model: InstalledModel, library: Library) -> Iterator[InstalledModel]:
+    """The model and, in turn, the installed ones it was quantized from."""
+    seen: set[str] = set()
+    current: InstalledModel | None = model
+    while current is not None and current.name not in seen:
+        yield current
+        seen.add(current.name)
+        source = current.source.removeprefix(QUANTIZED_FROM)
+        current = library.find(source) if _is_quantized(current) else None
+
+
+def _is_quantized(model: InstalledModel) -> bool:
+    return model.source.startswith(QUANTIZED_FROM)

@@ -183,30 +183,17 @@ class BackendDescriptor:
     module: str
     distribution: str
     formats: tuple[str, ...]
-    device_kinds: tuple[str, ...]
 
 
 DESCRIPTORS: dict[str, BackendDescriptor] = {
     descriptor.name: descriptor
     for descriptor in (
+        BackendDescriptor("llamacpp", "runtime.backends.llamacpp", "llama-cpp-python", ("gguf",)),
+        BackendDescriptor("onnx", "runtime.backends.onnx", "onnxruntime", ("onnx",)),
         BackendDescriptor(
-            "llamacpp",
-            "runtime.backends.llamacpp",
-            "llama-cpp-python",
-            ("gguf",),
-            ("CPU", "GPU", "RPC"),
+            "genai", "runtime.backends.genai", "onnxruntime-genai", ("genai", "onnx")
         ),
-        BackendDescriptor(
-            "onnx", "runtime.backends.onnx", "onnxruntime", ("onnx",), ("CPU", "GPU", "NPU")
-        ),
-        BackendDescriptor(
-            "genai",
-            "runtime.backends.genai",
-            "onnxruntime-genai",
-            ("genai", "onnx"),
-            ("CPU", "GPU"),
-        ),
-        BackendDescriptor("fake", "runtime.backends.fake", "", ("fake",), ("CPU",)),
+        BackendDescriptor("fake", "runtime.backends.fake", "", ("fake",)),
     )
 }
 

@@ -14,7 +14,8 @@ class Device:
     """One device. Bytes are integers; memory_free is what was free when it was probed.
 
     `id` is stable within a machine: "cpu", "cuda0", "vulkan0", "npu0", "rpc:HOST:PORT".
-    A device that cannot be used has `unavailable_reason` set (a code and its facts).
+    A device that cannot be used has `unavailable_reason` set (a code). One that is `on_request`
+    (a simulator, or the processor once more through a provider) is used only when it is named.
     """
 
     id: str
@@ -28,6 +29,8 @@ class Device:
     threads: int = 0
     features: tuple[str, ...] = ()  # instruction sets, driver facts
     unavailable_reason: str = ""
+    engines: tuple[str, ...] = ("llamacpp",)  # which reach it; every engine reaches the CPU
+    on_request: bool = False
     facts: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -2,7 +2,7 @@
 
 The measuring job alternates the candidates round by round, so that both meet the same machine. The
 choice is a pure function of what was measured; a small JSON file keeps it until the model, an
-engine or the processor changes. Knows no policy about devices; `app.explain` words the reasons.
+engine or the processor changes. `app.explain` words the reasons.
 """
 
 import json
@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_args
@@ -20,7 +20,7 @@ from runtime.backend import DESCRIPTORS, Backend, open_backend
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
-from runtime.plan import EngineName, LayerRange, Placement, Reason
+from runtime.plan import Alternative, EngineName, LayerRange, Placement, Plan, Reason
 
 EQUAL_SHARE = 0.05  # engines nearer than this count as equally fast: the first candidate stays
 DEFAULT_ROUNDS = 3
@@ -40,8 +40,9 @@ class EngineCandidate:
 
 @dataclass(frozen=True)
 class EngineMeasurement:
-    """What one candidate did: tokens per second, medians over the rounds. `failed` is the type of
-    the error it ended with, its speeds 0 then."""
+    """What one candidate did: tokens per second, medians over the rounds; decode after `depth`
+    cached tokens on average. `failed` is the type of the error it ended with, its speeds 0 then.
+    """
 
     engine: EngineName
     path: str
@@ -49,6 +50,7 @@ class EngineMeasurement:
     decode_tps: float = 0.0
     load_seconds: float = 0.0
     failed: str = ""
+    depth: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,42 @@ def _failures(measurements: Sequence[EngineMeasurement]) -> dict[str, str]:
     return {one.engine: one.failed for one in measurements if one.failed}
 
 
+def choose_plan(plans: Sequence[Plan], choice: EngineChoice | None) -> Plan:
+    """One plan of those of a model that is installed for several engines, the preferred one first.
+
+    A plan that uses an accelerator comes before those that do not; among plans on the processor
+    the measured choice decides, and without one the first. The others become alternatives.
+    """
+    first, *others = plans
+    if not others:
+        return first
+    fast = [plan for plan in plans if _accelerated(plan)]
+    if fast and len(fast) < len(plans):
+        best = fast[0]
+        facts = {"engine": best.placement.engine, "device": best.placement.layers[-1].device}
+        reason = Reason("engine_reaches_device", facts)
+    elif choice is not None and not fast:
+        best = next((p for p in plans if p.placement.engine == choice.engine), first)
+        reason = choice.reason
+    else:
+        best = first
+        reason = Reason("engines_not_measured", {"engine": best.placement.engine})
+    why = "slower" if choice is not None and reason is choice.reason else "not_preferred"
+    passed = tuple(_alternative(plan, Reason(why)) for plan in plans if plan is not best)
+    return replace(
+        best, reasons=(reason, *best.reasons), alternatives=(*passed, *best.alternatives)
+    )
+
+
+def _accelerated(plan: Plan) -> bool:
+    return any(part.device != "cpu" for part in plan.placement.layers)
+
+
+def _alternative(plan: Plan, reason: Reason) -> Alternative:
+    tps = plan.speed.decode_tps if plan.speed else None
+    return Alternative(plan.placement, plan.memory.total, tps, reason)
+
+
 # -- keeping --------------------------------------------------------------------------------------
 
 
@@ -132,9 +170,17 @@ class ChoiceFile:
             return _choice_from_json(self._read()[key])
         return None
 
+    def latest(self) -> EngineChoice | None:
+        """The choice made last, whatever it was for."""
+        with suppress(IndexError, KeyError, TypeError, ValueError):
+            return _choice_from_json(list(self._read().values())[-1])
+        return None
+
     def put(self, key: str, choice: EngineChoice) -> None:
         """Keep a choice, whole or not at all."""
-        data = {**self._read(), key: asdict(choice)}
+        data = self._read()
+        data.pop(key, None)  # the latest is the last
+        data[key] = asdict(choice)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
@@ -160,9 +206,10 @@ def _choice_from_json(data: Mapping[str, Any]) -> EngineChoice:
 
 
 def measure_engines_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "measure_engines": times candidates on the CPU in this process, alternately.
+    """Job "measure_engines": times candidates on the CPU in this process.
 
-    args: candidates: [{"engine", "path"}, ...]; threads; rounds, prompt_tokens, tokens (optional).
+    args: candidates: [{"engine", "path"}, ...]; threads; together: whether memory holds them all
+    at once, so that they can alternate (default true); rounds, prompt_tokens, tokens (optional).
     Returns {"measurements": [EngineMeasurement as JSON, ...]} in the candidates' order.
     """
     candidates = [EngineCandidate(item["engine"], item["path"]) for item in args["candidates"]]
@@ -172,18 +219,29 @@ def measure_engines_job(args: dict[str, Any], on_progress: OnProgress) -> dict[s
         prompt_tokens=int(args.get("prompt_tokens", DEFAULT_PROMPT_TOKENS)),
         tokens=int(args.get("tokens", DEFAULT_TOKENS)),
     )
-    total = len(candidates) * (rounds + 1)
-    runs = []
-    for done, candidate in enumerate(candidates):
+    total, done = len(candidates) * (rounds + 1), 0
+    groups = [candidates] if args.get("together", True) else [[each] for each in candidates]
+    results: list[dict[str, Any]] = []
+
+    def step(candidate: EngineCandidate) -> None:
+        nonlocal done
         on_progress(Progress("measure", done, total, "steps", candidate.engine))
-        runs.append(_CandidateRun(candidate, timing))
-    for turn in range(rounds):
-        for place, run in enumerate(runs):
-            done = len(candidates) * (turn + 1) + place
-            on_progress(Progress("measure", done, total, "steps", run.candidate.engine))
-            run.measure()
+        done += 1
+
+    for group in groups:
+        runs = []
+        for candidate in group:
+            step(candidate)
+            runs.append(_CandidateRun(candidate, timing))
+        for _ in range(rounds):
+            for run in runs:
+                step(run.candidate)
+                run.measure()
+        for run in runs:
+            results.append(asdict(run.result()))
+            run.close()
     on_progress(Progress("measure", total, total, "steps"))
-    return {"measurements": [asdict(run.result()) for run in runs]}
+    return {"measurements": results}
 
 
 @dataclass(frozen=True)
@@ -251,6 +309,12 @@ class _CandidateRun:
             backend.decode(backend.sample())
         return between - started, time.perf_counter() - between
 
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._backend is not None:
+            self._backend.unload()
+            self._backend = None
+
     def result(self) -> EngineMeasurement:
         engine, path = self.candidate.engine, self.candidate.path
         if self._failed or not self._decode:
@@ -261,4 +325,5 @@ class _CandidateRun:
             statistics.median(self._prefill),
             statistics.median(self._decode),
             self._load_seconds,
+            depth=self._timing.prompt_tokens + self._timing.tokens / 2,
         )

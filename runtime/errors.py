@@ -11,7 +11,9 @@ EngineError
 ├── ContextOverflow           n_tokens, n_ctx
 ├── EvaluationFailed          code, tokens, log
 ├── StageFailed               stage, device, detail
+├── TemplateFailed            reason, detail
 ├── InvalidRequest            field, reason
+│   └── ContextTooLong        n_ctx, longest, device, why
 ├── InternalError             detail: a fault of the program, its traceback is in the log
 └── WorkerError               the worker process: kind, facts
     ├── WorkerStartFailed
@@ -88,8 +90,20 @@ class StageFailed(EngineError):
     """facts: stage, device, detail. A stage raised, or its numbers were not finite."""
 
 
+class TemplateFailed(EngineError):
+    """A chat template could not be used. facts: reason, detail.
+
+    reason is "syntax", "raised" (the template itself refused), "limit" or "error".
+    """
+
+
 class InvalidRequest(EngineError):
     """facts: field, reason."""
+
+
+class ContextTooLong(InvalidRequest):
+    """facts: n_ctx (asked for), longest (what is possible), device, why: "trained" (the model's own
+    limit), "exported" (the file's) or "compiled" (that of its body for the device)."""
 
 
 class InternalError(EngineError):

@@ -35,7 +35,11 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model's header says. `weights` counts stored bytes by role."""
+    """What a model's header says. `weights` counts stored bytes by role.
+
+    `context_limit` is the longest context the file can run where that is less than what the model
+    was trained for, else 0. `compiled_contexts` are those of its fixed-shape bodies for NPUs.
+    """
 
     path: str
     format: ModelFormat
@@ -49,6 +53,8 @@ class ModelInfo:
     licence: str
     tensors: tuple[TensorInfo, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    context_limit: int = 0
+    compiled_contexts: tuple[int, ...] = ()
 
     @property
     def bits_per_weight(self) -> float:
@@ -223,8 +229,11 @@ def _inspect_folder(path: Path) -> ModelInfo:
         raise UnsupportedModel(path=str(path), detail="no stillroom.json in the folder")
     try:
         data = msgspec.json.decode(manifest.read_bytes())
-        data["model"]["path"] = str(path)
-        return msgspec.convert(data["model"], type=ModelInfo)
+        contexts = sorted({body["context"] for body in data["static_bodies"]})
+        found = {"path": str(path), "context_limit": data["rope_context"]}
+        return msgspec.convert(
+            {**data["model"], **found, "compiled_contexts": contexts}, type=ModelInfo
+        )
     except (msgspec.MsgspecError, KeyError, TypeError, OSError) as error:
         raise CorruptFile(path=str(manifest), detail=str(error), tensor="") from error
 

@@ -11,7 +11,13 @@ from typing import Any, get_args
 from runtime.backend import DESCRIPTORS
 from runtime.cores import available_cores
 from runtime.devices import Device
-from runtime.errors import BackendUnavailable, DeviceUnavailable, DoesNotFit, InvalidRequest
+from runtime.errors import (
+    BackendUnavailable,
+    ContextTooLong,
+    DeviceUnavailable,
+    DoesNotFit,
+    InvalidRequest,
+)
 from runtime.memory import estimate
 from runtime.plan import (
     Alternative,
@@ -61,8 +67,8 @@ def plan(
     """The best placement that fits, by predicted decode speed where it is known.
 
     Raises DoesNotFit (with the nearest request that fits as `suggestion`), DeviceUnavailable,
-    BackendUnavailable when no engine runs the formats at hand, InvalidRequest for a context beyond
-    the model's.
+    BackendUnavailable when no engine runs the formats at hand, ContextTooLong for a context beyond
+    the model's, the file's or that of its body for the device.
     """
     request = request or PlanRequest()
     _check(model, request)
@@ -70,19 +76,47 @@ def plan(
     n_ctx = request.n_ctx or default_context(model, usable, request)
     fitting: list[Candidate] = []
     refused: list[Candidate] = []
+    short: list[Candidate] = []
     for candidate in _candidates(model, usable, replace(request, n_ctx=n_ctx), speed):
-        (fitting if fits(candidate.memory) else refused).append(candidate)
+        if candidate.placement.n_ctx < (request.n_ctx or 0):
+            short.append(candidate)
+        else:
+            (fitting if fits(candidate.memory) else refused).append(candidate)
+    if not fitting and not refused:
+        raise _nothing_to_choose(model, request, short)
     if not fitting:
         raise _does_not_fit(model, usable, request, refused)
     chosen, why = _choose(fitting, request)
-    reasons = (*why, *_reasons(model, request, chosen, n_ctx, devices))
+    reasons = (*why, *_reasons(model, request, chosen, devices))
     return Plan(
         placement=chosen.placement,
         memory=chosen.memory,
         speed=chosen.speed,
         fits="tight" if tight(chosen.memory) else "fits",
         reasons=reasons,
-        alternatives=_alternatives(chosen, fitting, refused),
+        alternatives=_alternatives(chosen, fitting, refused, short),
+    )
+
+
+def _nothing_to_choose(
+    model: PlanModel, request: PlanRequest, short: Sequence[Candidate]
+) -> ContextTooLong | DeviceUnavailable:
+    """Why there is no placement at all on the device that was asked for."""
+    if short:
+        placement = short[0].placement
+        return ContextTooLong(
+            field="n_ctx",
+            n_ctx=request.n_ctx,
+            longest=placement.n_ctx,
+            device=placement.layers[0].device,
+            why="compiled",
+        )
+    device = request.device or "cpu"
+    if request.policy == "full":
+        return DeviceUnavailable(device=device, reason="lm_head_runs_on_the_cpu")
+    reason = "engine_does_not_reach_it" if model.compiled_contexts else "no_fixed_shape_body"
+    return DeviceUnavailable(
+        device=device, reason=reason if "onnx" in model.formats else "engine_does_not_reach_it"
     )
 
 
@@ -100,7 +134,7 @@ def default_context(model: PlanModel, devices: Sequence[Device], request: PlanRe
     """The largest step up to 8192 tokens (16384 for reasoning models) that fits; the smallest step
     if none does, so that the refusal can tell how much is missing."""
     wanted = REASONING_CONTEXT if model.reasoning else DEFAULT_CONTEXT
-    limit = min(model.shape.context_length, wanted)
+    limit = min(model.longest_context, wanted)
     for n_ctx in [limit, *(step for step in CONTEXT_STEPS if step < limit)]:
         if _any_fits(model, devices, replace(request, n_ctx=n_ctx)):
             return n_ctx
@@ -112,9 +146,14 @@ def _any_fits(model: PlanModel, devices: Sequence[Device], request: PlanRequest)
 
 
 def _check(model: PlanModel, request: PlanRequest) -> None:
-    limit = model.shape.context_length
-    if request.n_ctx is not None and not 0 < request.n_ctx <= limit:
-        raise InvalidRequest(field="n_ctx", reason=f"must be between 1 and {limit}")
+    limit = model.longest_context
+    if request.n_ctx is not None and request.n_ctx < 1:
+        raise InvalidRequest(field="n_ctx", reason="must be at least 1")
+    if request.n_ctx is not None and request.n_ctx > limit:
+        why = "exported" if limit < model.shape.context_length else "trained"
+        raise ContextTooLong(
+            field="n_ctx", n_ctx=request.n_ctx, longest=limit, device="cpu", why=why
+        )
     if request.kv_type is not None and request.kv_type not in get_args(KvCacheType):
         raise InvalidRequest(field="kv_type", reason=f"one of {', '.join(get_args(KvCacheType))}")
     if request.policy not in get_args(Policy):
@@ -137,9 +176,10 @@ def _usable(devices: Sequence[Device], request: PlanRequest) -> tuple[Device, ..
     usable = tuple(
         device
         for device in devices
-        if device.usable and (device.kind == "CPU" or request.device in (None, device.id))
+        if device.usable
+        and (device.id in ("cpu", request.device) or not (request.device or device.on_request))
     )
-    if not any(device.kind == "CPU" for device in usable):
+    if not any(device.id == "cpu" for device in usable):
         raise DeviceUnavailable(device="cpu", reason="not detected")
     return usable
 
@@ -155,7 +195,8 @@ def _engines(model: PlanModel, request: PlanRequest) -> list[EngineName]:
         return [request.engine]
     if not engines:
         raise BackendUnavailable(backend="any", reason=f"no engine reads {model.formats}")
-    return engines
+    # Stock genai reads our folders too, but cannot rewind them: only when it is asked for.
+    return [e for e in engines if e != "genai" or "onnx" not in engines]
 
 
 def _candidates(
@@ -165,7 +206,7 @@ def _candidates(
     speed: SpeedPredictor | None,
 ) -> Iterator[Candidate]:
     """Every placement worth comparing, fitting or not; `request.n_ctx` is set."""
-    cpu = next(device for device in devices if device.kind == "CPU")
+    cpu = next(device for device in devices if device.id == "cpu")
     for engine in _engines(model, request):
         base = _base(engine, cpu, request)
         for label, placement in _placements(model, base, devices, request):
@@ -197,13 +238,17 @@ def _placements(
 ) -> Iterator[tuple[str, Placement]]:
     """(label, placement) for the CPU alone and for each accelerator, whole and in part."""
     last = model.shape.block_count - 1
-    only_cpu = request.device is not None and all(d.kind == "CPU" for d in devices)
-    if request.device is None or only_cpu:
+    if request.device in (None, "cpu"):
         yield "cpu", replace(base, layers=(LayerRange("cpu", 0, last),))
     for device in devices:
-        if device.kind == "CPU" or device.kind not in DESCRIPTORS[base.engine].device_kinds:
+        if device.id == "cpu" or base.engine not in device.engines:
             continue
         whole = (LayerRange(device.id, 0, last),)
+        if base.engine == "onnx":
+            if model.compiled_contexts and request.policy != "full":
+                n_ctx = min(base.n_ctx, max(model.compiled_contexts))
+                yield "split", replace(base, layers=whole, n_ctx=n_ctx)
+            continue
         if request.policy in ("auto", "full"):
             yield "full", replace(base, layers=whole, lm_head_device=device.id)
         if request.policy in ("auto", "split"):
@@ -236,7 +281,7 @@ def _several(
     model: PlanModel, base: Placement, devices: Sequence[Device], request: PlanRequest
 ) -> Iterator[tuple[str, Placement]]:
     """Blocks shared out over all GPUs (and RPC hosts) in proportion to their free memory."""
-    group = [device for device in devices if device.kind in ("GPU", "RPC")]
+    group = [d for d in devices if d.id != "cpu" and base.engine in d.engines]
     if len(group) < 2:
         return
     total = sum(device.memory_free for device in group) or 1
@@ -260,7 +305,7 @@ def _estimate(model: PlanModel, placement: Placement, devices: Sequence[Device])
 
 def _shared(memory: MemoryEstimate, devices: Sequence[Device]) -> MemoryEstimate:
     """Integrated accelerators live in the host's memory: what they take is not free there."""
-    integrated = {device.id for device in devices if device.integrated and device.kind != "CPU"}
+    integrated = {device.id for device in devices if device.integrated and device.id != "cpu"}
     taken = sum(d.total for d in memory.devices if d.device in integrated)
     if not taken:
         return memory
@@ -291,14 +336,19 @@ def _reasons(
     model: PlanModel,
     request: PlanRequest,
     chosen: Candidate,
-    n_ctx: int,
     devices: Sequence[Device],
 ) -> Iterator[Reason]:
     placement = chosen.placement
+    n_ctx = placement.n_ctx
     if request.n_ctx is None:
         wanted = REASONING_CONTEXT if model.reasoning else DEFAULT_CONTEXT
+        body = placement.layers[-1].device
         if n_ctx == model.shape.context_length:
             yield Reason("context_is_the_models", {"n_ctx": n_ctx})
+        elif n_ctx == model.context_limit:
+            yield Reason("context_is_the_files", {"n_ctx": n_ctx})
+        elif placement.engine == "onnx" and body != "cpu" and n_ctx in model.compiled_contexts:
+            yield Reason("context_compiled", {"n_ctx": n_ctx, "device": body})
         elif n_ctx < wanted:
             yield Reason("context_limited_by_memory", {"n_ctx": n_ctx, "wanted": wanted})
         else:
@@ -321,7 +371,10 @@ def _reasons(
 
 
 def _alternatives(
-    chosen: Candidate, fitting: Sequence[Candidate], refused: Sequence[Candidate]
+    chosen: Candidate,
+    fitting: Sequence[Candidate],
+    refused: Sequence[Candidate],
+    short: Sequence[Candidate],
 ) -> tuple[Alternative, ...]:
     def entry(candidate: Candidate, reason: Reason) -> Alternative:
         tps = candidate.speed.decode_tps if candidate.speed else None
@@ -335,7 +388,10 @@ def _alternatives(
         if c is not chosen
     ]
     too_big = [entry(c, Reason("does_not_fit", _shortage(c.memory))) for c in refused]
-    return (*slower, *too_big)
+    too_short = [
+        entry(c, Reason("context_not_compiled", {"longest": c.placement.n_ctx})) for c in short
+    ]
+    return (*slower, *too_big, *too_short)
 
 
 def _shortage(memory: MemoryEstimate) -> dict[str, Any]:

@@ -135,6 +135,8 @@ class PlanModel:
     `formats` are the containers at hand ("gguf", "onnx", "genai"); `block_format` names the blocks'
     weight format ("Q4_0", "Q4_K", "int4-b32" ...); `reasoning` models get a longer context.
     `exact_weights` is False when the bytes were worked out from the shape instead of read.
+    `context_limit` is the longest context the file can run where that is less than the model's,
+    else 0; `compiled_contexts` are those of its fixed-shape bodies, which NPUs need.
     """
 
     shape: ModelShape
@@ -143,6 +145,13 @@ class PlanModel:
     block_format: str = ""
     reasoning: bool = False
     exact_weights: bool = True
+    context_limit: int = 0
+    compiled_contexts: tuple[int, ...] = ()
+
+    @property
+    def longest_context(self) -> int:
+        trained = self.shape.context_length
+        return min(trained, self.context_limit) if self.context_limit else trained
 
 
 @dataclass(frozen=True)

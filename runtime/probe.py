@@ -15,7 +15,7 @@ import psutil
 from runtime.cores import available_cores
 from runtime.devices import Device, DeviceKind
 from runtime.jobs import OnProgress
-from runtime.providers import find_npus, npu_devices
+from runtime.providers import find_npus, installed_version, provider_devices
 
 SYS = Path("/sys")
 CPUINFO = Path("/proc/cpuinfo")
@@ -98,6 +98,7 @@ def engine_devices() -> list[Device]:
     """GPUs the installed llama.cpp lists. Imports the engine: child processes only."""
     from runtime.backends import llama_native
 
+    genai_cuda = bool(installed_version("onnxruntime_genai", "onnxruntime-genai-cuda"))
     found = []
     for device in llama_native.devices():
         if device.kind not in _GGML_KINDS:
@@ -113,6 +114,9 @@ def engine_devices() -> list[Device]:
                 memory_total=device.memory_total,
                 memory_free=device.memory_free,
                 integrated=integrated,
+                engines=("llamacpp", "genai")
+                if library == "CUDA" and genai_cuda
+                else ("llamacpp",),
             )
         )
     return found
@@ -156,12 +160,12 @@ def _driver(folder: Path) -> str:
 
 def probe() -> list[Device]:
     """All devices, the CPU last: first those an engine lists, then hardware none can use."""
-    usable = engine_devices()
+    usable, hardware, cpu = engine_devices(), hardware_gpus(), cpu_device()
     vendors = " ".join(device.name for device in usable)
-    unused = [gpu for gpu in hardware_gpus() if not re.search(gpu.facts["vendor"], vendors)]
-    cpu = cpu_device()
-    npus = npu_devices(find_npus(), cpu.memory_total, cpu.memory_free)
-    return [*usable, *unused, *npus, cpu]
+    unused = [gpu for gpu in hardware if not re.search(gpu.facts["vendor"], vendors)]
+    gpus = frozenset(gpu.facts["vendor"].lower() for gpu in hardware)
+    through = provider_devices(find_npus(), gpus, cpu.memory_total, cpu.memory_free)
+    return [*usable, *unused, *through, cpu]
 
 
 def probe_job(_args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:

@@ -39,6 +39,12 @@ class ProviderTarget:
     match: Mapping[str, str] = field(default_factory=dict)
     hardware_vendor: str = ""
     simulated: bool = False
+    name: str = ""
+
+    @property
+    def on_request(self) -> bool:
+        """Whether it runs on the processor in the end, and so is used only when it is named."""
+        return self.simulated or self.kind == "CPU"
 
 
 def _openvino(kind: DeviceKind) -> ProviderTarget:
@@ -49,9 +55,10 @@ def _openvino(kind: DeviceKind) -> ProviderTarget:
         provider="OpenVINOExecutionProvider",
         distribution="onnxruntime-ep-openvino",
         module="onnxruntime_ep_openvino",
-        extra="openvino",
+        extra="npu-openvino",
         match={"ov_device": kind},
         hardware_vendor="intel" if kind == "NPU" else "",
+        name="processor through OpenVINO" if kind == "CPU" else f"Intel {kind}",
     )
 
 
@@ -63,10 +70,11 @@ def _qnn(name: str, options: Mapping[str, str], *, simulated: bool) -> ProviderT
         provider="QNNExecutionProvider",
         distribution="onnxruntime-qnn",
         module="onnxruntime_qnn",
-        extra="qnn",
+        extra="npu-qnn",
         options={"backend_type": "htp", **options},
         hardware_vendor="" if simulated else "qualcomm",
         simulated=simulated,
+        name="Qualcomm HTP simulator" if simulated else "Qualcomm NPU",
     )
 
 
@@ -86,8 +94,9 @@ TARGETS: Mapping[str, ProviderTarget] = {
             provider="VitisAIExecutionProvider",
             distribution="windowsml",
             module="windowsml",
-            extra="winml",
+            extra="npu-winml",
             hardware_vendor="amd",
+            name="AMD NPU",
         ),
     )
 }
@@ -189,7 +198,7 @@ def static_facts(
     `self_test` is left unknown: only a child process can run it.
     """
     npu = next((npu for npu in npus if npu.vendor == target.hardware_vendor), None)
-    installed = _installed_version(target)
+    installed = installed_version(target.module, target.distribution)
     hardware, driver = _hardware_facts(target, npu)
     provider = (
         Fact("provider", True, "installed", {"version": installed})
@@ -218,38 +227,49 @@ def _hardware_facts(target: ProviderTarget, npu: NpuHardware | None) -> tuple[Fa
     return hardware, Fact("driver", True, "loaded", {"driver": npu.driver})
 
 
-def _installed_version(target: ProviderTarget) -> str:
-    if importlib.util.find_spec(target.module) is None:
+def installed_version(module: str, distribution: str) -> str:
+    """The version of a package whose module can be imported here, else an empty text."""
+    if importlib.util.find_spec(module) is None:
         return ""
     try:
-        return importlib.metadata.version(target.distribution)
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return ""
 
 
-def npu_devices(
-    npus: tuple[NpuHardware, ...], host_memory: int, host_free: int
+def provider_devices(
+    npus: tuple[NpuHardware, ...], gpu_vendors: frozenset[str], host_memory: int, host_free: int
 ) -> tuple[Device, ...]:
-    """NPUs as devices, each with the first missing fact as the reason it cannot be used.
+    """What provider plug-ins reach: NPUs, a GPU of Intel's, and stand-ins used on request.
 
-    An NPU whose only open fact is the self-test counts as unusable until the test has run.
+    An NPU has its first missing fact as the reason it cannot be used. The self-test is no such
+    fact: it runs when a model is loaded, and a failure leads to another device, which is told.
+    The others are listed where their plug-in is installed.
     """
+
+    def device(identity: str, target: ProviderTarget, facts: dict[str, str], why: str) -> Device:
+        return Device(
+            id=identity,
+            kind=target.kind,
+            library=target.library,
+            name=target.name,
+            memory_total=host_memory,
+            memory_free=host_free,
+            integrated=True,
+            unavailable_reason=why,
+            engines=("onnx",),
+            on_request=target.on_request,
+            facts={"target": target.id, **facts},
+        )
+
     devices = []
     for npu in npus:
         target = TARGETS[_NPU_TARGETS[npu.vendor]]
-        preflight = static_facts(target, (npu,), host_memory)
-        missing = preflight.missing
-        devices.append(
-            Device(
-                id=npu.id,
-                kind="NPU",
-                library=target.library,
-                name=f"{npu.vendor} NPU",
-                memory_total=host_memory,
-                memory_free=host_free,
-                integrated=True,
-                unavailable_reason=f"{missing.name}:{missing.code}" if missing else "",
-                facts={"target": target.id, "driver": npu.driver, "node": npu.node},
-            )
-        )
+        known = static_facts(target, (npu,), host_memory).facts
+        why = next((f"{fact.name}:{fact.code}" for fact in known if fact.ok is False), "")
+        devices.append(device(npu.id, target, {"driver": npu.driver, "node": npu.node}, why))
+    for target in TARGETS.values():
+        there = target.on_request or (target.kind == "GPU" and "intel" in gpu_vendors)
+        if there and installed_version(target.module, target.distribution):
+            devices.append(device(target.id, target, {}, ""))
     return tuple(devices)

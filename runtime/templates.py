@@ -21,7 +21,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runtime.errors import EngineError
+from runtime.errors import TemplateFailed as TemplateFailed
 
 MAX_TEMPLATE = 256 * 1024  # characters of template source
 MAX_OUTPUT = 16 * 1024 * 1024  # characters rendered, and of any single value on the way
@@ -38,13 +38,6 @@ _FILTERS = frozenset(
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{5,})|\{[^{}]*\d{5,}")
 
 TemplateMessage = Mapping[str, Any]
-
-
-class TemplateFailed(EngineError):
-    """A chat template could not be used. facts: reason, detail.
-
-    reason is "syntax", "raised" (the template itself refused), "limit" or "error".
-    """
 
 
 class _LimitExceeded(SecurityError):

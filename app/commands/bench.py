@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from app.console import Console, table
+from app.engines import engine_for
 from app.session import Session
 from app.units import format_bytes
 from runtime.bench import (
@@ -42,11 +43,15 @@ def measure(session: Session, args: Namespace, console: Console) -> BenchRun:
     """Load the model as planned and run the tests."""
     depths = tuple(args.depths)
     wanted = BenchRequest(args.prompt_tokens, args.generate_tokens, args.repeat, depths)
-    name = session.find(args.model).name
-    plan = session.plan(name, device=args.device, engine=args.engine, n_ctx=args.context)
+    target = session.find(args.model)
+    name = target.name
+    # What is named is measured, not the same model for a faster engine.
+    engine = args.engine or (engine_for(target.installed) if target.installed else None)
+    plan = session.plan(name, device=args.device, engine=engine, n_ctx=args.context)
     wanted.check(plan.placement.n_ctx)
     before = machine_load()
     report = session.load(name, plan, console.progress, CancelToken())
+    plan = session.loaded.plan if session.loaded else plan
     runner = Bench(
         lambda request, cancel: session.generate(request, lambda _: None, cancel),
         session.count_tokens,

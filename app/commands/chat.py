@@ -12,7 +12,7 @@ from uuid import uuid4
 from app.catalog import starter
 from app.commands.models import error_text, plan_text
 from app.console import Console
-from app.explain import diagnosis_text, notice_text
+from app.explain import diagnosis_text, notice_text, reason_text
 from app.session import Session
 from app.units import format_bytes, format_interval, format_seconds, format_tps
 from runtime.errors import EngineError, InvalidRequest
@@ -79,6 +79,7 @@ def chat(session: Session, args: Namespace, console: Console) -> None:
     plan = session.plan(name, device=args.device, engine=args.engine, n_ctx=args.context)
     session.load(name, plan, console.progress, CancelToken())
     console.end_progress()
+    _tell_engine(session, console)
     _warn_demonstration(session, name, console)
     if args.prompt is not None:
         messages = (Message("user", args.prompt),)
@@ -89,6 +90,14 @@ def chat(session: Session, args: Namespace, console: Console) -> None:
     if console.as_json:
         raise InvalidRequest(field="--json", reason="needs --prompt")
     _converse(session, args, name, console)
+
+
+def _tell_engine(session: Session, console: Console) -> None:
+    """Say which engine was chosen, and what failed, where that was not a matter of course."""
+    loaded = session.loaded
+    for reason in loaded.plan.reasons if loaded else ():
+        if reason.code.startswith("engine") or reason.code == "device_failed":
+            console.say(reason_text(reason))
 
 
 def _warn_demonstration(session: Session, name: str, console: Console) -> None:

@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from app.console import Console, table
+from app.explain import reason_text
 from app.session import Session
 from app.units import format_bytes, format_seconds
 from app.words import VERDICTS
@@ -15,12 +16,26 @@ DEFAULT_RECIPES = {"gguf": "q4_0", "onnx": "onnx-q4-b32-search"}
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role and install the result."""
-    recipe = args.recipe or DEFAULT_RECIPES[args.to]
+    recipe = args.recipe or _default_recipe(session, args.to, console)
     model, report = session.quantize(
-        args.model, recipe, console.progress, CancelToken(), name=args.output
+        args.model, recipe, console.progress, CancelToken(), name=args.output, context=args.context
     )
     console.end_progress()
-    console.result({"model": model, "report": report}, report_text(model.name, model.size, report))
+    text = report_text(model.name, model.size, report)
+    choice = session.planning.engine_choice(model.name)
+    if choice is not None:
+        text += f"\n{reason_text(choice.reason)}"
+    console.result({"model": model, "report": report, "engine": choice}, text)
+
+
+def _default_recipe(session: Session, to: str | None, console: Console) -> str:
+    """The usual recipe for a format, and for the one of the engine that was faster here last."""
+    faster = session.engines.latest() if to is None else None
+    if faster is None or any(d.usable and d.kind == "GPU" for d in session.devices()):
+        return DEFAULT_RECIPES[to or "gguf"]
+    if faster.engine == "onnx":
+        console.say(f"For ONNX Runtime: {reason_text(faster.reason)}")
+    return DEFAULT_RECIPES["onnx" if faster.engine == "onnx" else "gguf"]
 
 
 def report_text(name: str, size: int, report: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from app.catalog import starter
 from app.commands.models import error_text
 from app.console import Console, table
 from app.errors import AppError
-from app.explain import unavailable_text
+from app.explain import preflight_text, reason_text, unavailable_text
 from app.learning import history
 from app.session import Session
 from app.units import format_bytes
@@ -19,7 +19,7 @@ from app.words import DOUBTS
 from quant.errors import QuantError
 from runtime.bandwidth import BandwidthProfile
 from runtime.devices import Device
-from runtime.errors import EngineError
+from runtime.errors import BackendUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 
@@ -27,8 +27,11 @@ _WORKING_SETS = (4_000_000, 64_000_000, 1_000_000_000, 4_000_000_000)  # bytes
 
 
 def devices(session: Session, _args: Namespace, console: Console) -> None:
-    """CPU, GPUs and NPUs: memory, and usable or the reason why not."""
-    found = session.devices(refresh=True)
+    """CPU, GPUs and NPUs: memory, and usable or the reason why not, from five facts each."""
+    session.devices(refresh=True)
+    preflights = session.machine.preflight(console.progress, CancelToken())
+    console.end_progress()
+    found = session.devices()
     rows = [
         (
             device.id,
@@ -41,7 +44,9 @@ def devices(session: Session, _args: Namespace, console: Console) -> None:
         for device in found
     ]
     headings = ("DEVICE", "KIND", "LIBRARY", "NAME", "MEMORY", "STATE")
-    console.result(found, table(headings, rows))
+    facts = "\n".join(map(preflight_text, preflights))
+    text = table(headings, rows) + (f"\n\n{facts}" if facts else "")
+    console.result({"devices": found, "preflights": preflights}, text)
 
 
 def profile(session: Session, args: Namespace, console: Console) -> None:
@@ -58,7 +63,11 @@ def profile(session: Session, args: Namespace, console: Console) -> None:
         return
     measured = session.profile(full=args.full, on_progress=console.progress, cancel=CancelToken())
     console.end_progress()
-    console.result(measured, profile_text(measured))
+    lines = [profile_text(measured)]
+    faster = session.engines.latest()
+    if faster is not None:
+        lines.append(f"engines: {reason_text(faster.reason)}")
+    console.result(measured, "\n".join(lines))
 
 
 def profile_text(profile: BandwidthProfile) -> str:
@@ -87,7 +96,9 @@ def doctor(session: Session, _args: Namespace, console: Console) -> None:
         ("folders", _folders),
         ("catalog", lambda s: f"{len(s.catalog)} models"),
         ("history", _history),
+        ("processor", _processor),
         ("devices", _devices),
+        ("providers", _providers),
         ("engine", _engine),
     )
     results: list[dict[str, Any]] = []
@@ -130,6 +141,13 @@ def _history(session: Session) -> str:
     return f"{len(session.store.conversations())} conversations, {len(session.store.runs())} runs"
 
 
+def _processor(session: Session) -> str:
+    choice = session.processor.adopt()
+    if choice.reason.code == "cpu_library_none":
+        raise BackendUnavailable(backend="llamacpp", reason=reason_text(choice.reason))
+    return reason_text(choice.reason)
+
+
 def _devices(session: Session) -> str:
     def word(device: Device) -> str:
         if device.usable:
@@ -137,6 +155,12 @@ def _devices(session: Session) -> str:
         return f"{device.id} not used: {unavailable_text(device.unavailable_reason)}"
 
     return "; ".join(map(word, session.devices(refresh=True)))
+
+
+def _providers(session: Session) -> str:
+    """The five facts about each execution provider; a failed one is told, and no fault here."""
+    tried = session.machine.preflight()
+    return "\n".join(map(preflight_text, tried)) or "none is installed, and no NPU was found"
 
 
 def _engine(session: Session) -> str:

@@ -8,6 +8,7 @@ from app.catalog import CatalogEntry
 from app.console import Console, table
 from app.errors import UnknownModel
 from app.explain import explain, reason_text
+from app.hub_values import SearchQuery
 from app.session import Session
 from app.units import format_bytes, format_count, format_interval
 from runtime.errors import EngineError
@@ -40,7 +41,7 @@ def search(session: Session, args: Namespace, console: Console) -> None:
     if not args.hub:
         console.result(values, text)
         return
-    page = session.acquisition.search(" ".join(args.text), CancelToken())
+    page = session.acquisition.search(SearchQuery(" ".join(args.text)))
     hits = [
         (
             hit.repo,
@@ -111,7 +112,7 @@ def plan(session: Session, args: Namespace, console: Console) -> None:
         kv_type=args.kv_cache,
         engine=args.engine,
     )
-    made = session.exact(args.model, made)
+    made = session.planning.exact(args.model, made)
     console.result(made, plan_text(args.model, made))
 
 
@@ -138,7 +139,8 @@ def plan_text(model: str, plan: Plan) -> str:
     lines.extend(f"  why      {reason_text(reason)}" for reason in plan.reasons)
     for other in plan.alternatives:
         lines.append(
-            f"  instead  LM head on {other.placement.lm_head_device},"
+            f"  instead  {other.placement.engine}, blocks on {other.placement.layers[-1].device},"
+            f" LM head on {other.placement.lm_head_device},"
             f" {format_interval(other.decode_tps)}: {reason_text(other.reason)}"
         )
     return "\n".join(lines)
@@ -146,7 +148,7 @@ def plan_text(model: str, plan: Plan) -> str:
 
 def memory(session: Session, args: Namespace, console: Console) -> None:
     """Peak memory over batch x context x KV-cache type, from header or catalog alone."""
-    model = session.plan_model(args.model)
+    model = session.planning.model(args.model)
     kv_types: tuple[KvCacheType, ...] = (args.kv_cache,) if args.kv_cache else ("f16", "q8_0")
     cells = memory_table(model.shape, model.weights, args.batches, args.contexts, kv_types)
     console.result(cells, memory_text(args.model, model.shape, cells))

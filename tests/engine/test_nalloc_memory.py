@@ -99,7 +99,7 @@ def test_devices_keep_their_shares_of_the_cache() -> None:
 
 def test_a_session_makes_its_plan_exact(session: Session, starter_gguf: Path) -> None:
     plan = session.plan(str(starter_gguf), n_ctx=2048)
-    exact = session.exact(str(starter_gguf), plan)
+    exact = session.planning.exact(str(starter_gguf), plan)
     assert exact.memory.exact
     assert not plan.memory.exact
     assert exact.memory.total == pytest.approx(plan.memory.total, rel=TOLERANCE)

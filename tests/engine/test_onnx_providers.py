@@ -183,7 +183,7 @@ def test_a_provider_without_its_package_says_so(models: Callable[[str], Path]) -
     assert caught.value.facts["reason"] == "provider_not_installed"
     facts = preflight(absent)
     assert (facts.missing and facts.missing.code) == "not_installed"
-    assert facts.install == "openvino"
+    assert facts.install == "npu-openvino"
 
 
 @pytest.mark.parametrize("device", HERE)

@@ -10,7 +10,7 @@ from runtime.providers import (
     TARGETS,
     ProviderTarget,
     find_npus,
-    npu_devices,
+    provider_devices,
     resolve_target,
     static_facts,
 )
@@ -23,7 +23,7 @@ ABSENT = ProviderTarget(
     provider="NoExecutionProvider",
     distribution="no-such-distribution",
     module="no_such_module",
-    extra="openvino",
+    extra="npu-openvino",
     hardware_vendor="intel",
 )
 
@@ -96,11 +96,20 @@ def test_a_missing_package_says_what_to_install(tmp_path: Path) -> None:
     assert preflight.missing is not None
     assert preflight.missing.name == "provider"
     assert preflight.missing.facts == {"package": "no-such-distribution"}
-    assert preflight.install == "openvino"
+    assert preflight.install == "npu-openvino"
 
 
-def test_an_npu_is_not_usable_before_its_self_test(tmp_path: Path) -> None:
+def test_an_npu_without_its_driver_is_listed_with_the_reason(tmp_path: Path) -> None:
     npus = find_npus(_system(tmp_path, "0x8086", None))
-    (device,) = npu_devices(npus, MEMORY, MEMORY // 2)
-    assert device.kind == "NPU"
+    device = next(d for d in provider_devices(npus, frozenset(), MEMORY, MEMORY // 2))
+    assert (device.id, device.kind, device.engines) == ("npu0", "NPU", ("onnx",))
     assert device.unavailable_reason == "driver:not_loaded"
+
+
+def test_stand_ins_are_used_only_when_they_are_named() -> None:
+    """Where their plug-ins are installed: the simulator, and the processor through OpenVINO."""
+    for device in provider_devices((), frozenset(), MEMORY, MEMORY // 2):
+        assert device.on_request
+        assert TARGETS[device.id].on_request
+    assert not TARGETS["openvino-npu"].on_request
+    assert not TARGETS["qnn-htp"].on_request

@@ -1,0 +1,77 @@
+"""Changing weights and measuring what it cost: quantize, quality, schemes, each in a child process.
+
+Knows the jobs' arguments and how a result gets into the library. A cancel kills the child, and
+nothing is left behind.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import AlreadyInstalled
+from app.library import InstalledModel, Library, safe_name
+from app.targets import QUANTIZED_FROM, Target
+from runtime.client import run_job
+from runtime.jobs import CancelToken, OnProgress
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Conversions from and into one library. `log` gives the file for what the children say."""
+
+    library: Library
+    log: Callable[[], Path]
+
+    def quantize(
+        self,
+        target: Target,
+        recipe: str,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+        *,
+        name: str | None = None,
+        context: int | None = None,
+    ) -> tuple[InstalledModel, dict[str, Any]]:
+        """Quantize and install: a GGUF file, or an ONNX folder where the recipe's name begins with
+        "onnx", its NPU bodies then for `context` tokens. See `Session.quantize`."""
+        source, library = target.local, self.library
+        if name is not None and library.find(library.manifest_path(name).stem) is not None:
+            raise AlreadyInstalled(path=str(library.root), name=name, reason="the name is taken")
+        original = target.name if target.installed else source.name.removesuffix(".gguf")
+        name = name or safe_name(f"{original}-{recipe}".lower())
+        is_onnx = recipe.startswith("onnx")
+        with library.staging() as staging:
+            output = staging / (name if is_onnx else f"{name}.gguf")
+            arguments: dict[str, Any] = {"source": str(source), "target": str(output)}
+            arguments["recipe"] = recipe
+            if is_onnx and context is not None:
+                arguments["static_context"] = context
+            job = "export_onnx" if is_onnx else "quantize_gguf"
+            report = run_job(job, arguments, on_progress, cancel, self.log())
+            quantized = library.add(
+                output,
+                name=name,
+                format="onnx" if is_onnx else "gguf",
+                source=f"{QUANTIZED_FROM}{target.name}",
+                licence=target.entry.licence if target.entry else None,
+                recipe=recipe,
+                replace=True,
+                cancel=cancel,
+            )
+        return quantized, report
+
+    def quality(
+        self, target: Target, against: Target, on_progress: OnProgress, cancel: CancelToken | None
+    ) -> dict[str, Any]:
+        """A QualityReport as JSON: what `target` lost against `against`, over the bundled texts."""
+        arguments = {"source": str(against.local), "target": str(target.local)}
+        return run_job("quality", arguments, on_progress, cancel, self.log())
+
+    def schemes(
+        self, target: Target, on_progress: OnProgress, cancel: CancelToken | None
+    ) -> dict[str, Any]:
+        """The model at 4 bits per tensor, per channel and per block, each against itself."""
+        with self.library.staging() as staging:
+            arguments = {"source": str(target.local), "folder": str(staging)}
+            return run_job("schemes", arguments, on_progress, cancel, self.log())

@@ -1,0 +1,67 @@
+"""What a model's header tells, read once per file by a child process, and what a planner needs.
+
+Keeps what it read while the file stays as it is. Plans nothing.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from app.catalog import CatalogEntry
+from runtime.chat_profile import thinks
+from runtime.client import run_job
+from runtime.modelfile import ModelInfo
+from runtime.plan import PlanModel
+from runtime.shape import weight_bytes
+
+DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
+
+
+class Inspection:
+    """Headers of local files. `log` gives the file for what the child says."""
+
+    def __init__(self, log: Callable[[], Path]) -> None:
+        self.log = log
+        self._known: dict[tuple[str, float, int], ModelInfo] = {}
+
+    def inspect(self, path: Path) -> ModelInfo:
+        """Header facts of a file or folder. Raises ModelFileError and its kin."""
+        stamp = path.stat() if path.exists() else None
+        key = (str(path), stamp.st_mtime if stamp else 0.0, stamp.st_size if stamp else 0)
+        if key not in self._known:
+            result = run_job("inspect", {"path": str(path)}, log=self.log(), stall_seconds=30)
+            self._known[key] = msgspec.convert(result, type=ModelInfo)
+        return self._known[key]
+
+
+def plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
+    """What the planner must know of a model whose header was read."""
+    return PlanModel(
+        shape=info.shape,
+        weights=info.weights,
+        formats=(info.format,),
+        block_format=_main_format(info),
+        reasoning=entry.chat.kind == "reasoning" if entry else thinks(info.chat_template),
+        context_limit=info.context_limit,
+        compiled_contexts=info.compiled_contexts,
+    )
+
+
+def catalog_model(entry: CatalogEntry) -> PlanModel:
+    """The same of a catalog entry that is not here: sizes worked out from its shape."""
+    return PlanModel(
+        shape=entry.shape,
+        weights=weight_bytes(entry.shape, DEFAULT_FORMAT),
+        block_format=DEFAULT_FORMAT,
+        reasoning=entry.chat.kind == "reasoning",
+        exact_weights=False,
+    )
+
+
+def _main_format(info: ModelInfo) -> str:
+    """The format most of the weights are in."""
+    sizes: dict[str, int] = {}
+    for tensor in info.tensors:
+        sizes[tensor.format] = sizes.get(tensor.format, 0) + tensor.nbytes
+    return max(sizes, key=lambda name: sizes[name], default="")
