@@ -382,6 +382,8 @@ class _Asking:
                 event = box.get(timeout=self.POLL_SECONDS)
             except queue.Empty:
                 event = None
+            if isinstance(event, _TERMINAL):
+                return event  # too late for a cancel, which would meet the next command
             self._climb()
             if isinstance(event, _Died):
                 self._raise_for(event.exit)

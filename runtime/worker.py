@@ -94,7 +94,14 @@ class CommandReader(threading.Thread):
         with self._lock:
             return self._tokens.setdefault(command_id, CancelToken())
 
+    def cancel(self, command_id: str) -> None:
+        """Cancel a command. Holds the lock, so that once `forget` has returned nothing that was
+        meant for an ended command can reach the engine, which may be at the next one."""
+        with self._lock:
+            self._tokens.setdefault(command_id, CancelToken()).cancel()
+
     def forget(self, command_id: str) -> None:
+        """A command has ended; waits for a cancel of it that is just being acted on."""
         with self._lock:
             self._tokens.pop(command_id, None)
 
@@ -106,7 +113,7 @@ class CommandReader(threading.Thread):
                 self.queue.put(error)
                 continue
             if isinstance(command, Cancel):
-                self.token(command.id).cancel()
+                self.cancel(command.id)
             else:
                 self.queue.put(command)
         os._exit(0)
@@ -154,8 +161,8 @@ class Worker:
     def _end(self, command_id: str, event: Event | None) -> None:
         """Write a command's final event; None where it goes on beside others."""
         if event is not None:
-            self._write(event)
             self._reader.forget(command_id)
+            self._write(event)
 
     def _outcome(
         self, handler: Callable[[Any, CancelToken], Event | None], command: Any, cancel: CancelToken

@@ -1,5 +1,6 @@
 """Stopping a real worker: in the prompt, in the answer, while loading, and when it is deaf."""
 
+import io
 import statistics
 import threading
 import time
@@ -14,6 +15,7 @@ from runtime.backends.fake import Fault
 from runtime.client import Worker
 from runtime.generation import GenerationStats
 from runtime.jobs import Cancelled, CancelToken
+from runtime.worker import CommandReader
 
 PROMISED_SECONDS = 0.2
 GRACE = 0.6  # in place of 2 s, to save the tests' time
@@ -124,3 +126,26 @@ def test_a_hung_engine_is_ended_by_the_ladder(
     assert worker.exit is not None
     assert worker.exit.kind == "cancelled"
     assert worker.exit.cause == ("SIGKILL" if deaf else "SIGTERM")
+
+
+def test_a_cancel_of_an_ended_command_cannot_reach_the_next_one() -> None:
+    """The reader acts on a late Cancel while the main thread ends that command: `forget` waits."""
+    reader = CommandReader(io.BytesIO())
+    order: list[str] = []
+    acting, go_on = threading.Event(), threading.Event()
+
+    def stop_the_engine() -> None:
+        acting.set()
+        go_on.wait(5)
+        order.append("engine stopped")
+
+    reader.token("first").on_cancel(stop_the_engine)
+    canceller = threading.Thread(target=reader.cancel, args=("first",))
+    canceller.start()
+    assert acting.wait(5)
+    threading.Timer(0.1, go_on.set).start()
+    reader.forget("first")
+    order.append("next command")
+    canceller.join()
+    assert order == ["engine stopped", "next command"]
+    assert not reader.token("second").cancelled
