@@ -18,14 +18,16 @@ from runtime.jobs import CancelToken, OnProgress
 
 @dataclass(frozen=True)
 class Conversion:
-    """Conversions from and into one library. `log` gives the file for what the children say."""
+    """Conversions from and into one library. `find` tells what a name means, `log` gives the file
+    for what the children say."""
 
+    find: Callable[[str], Target]
     library: Library
     log: Callable[[], Path]
 
     def quantize(
         self,
-        target: Target,
+        model: str,
         recipe: str,
         on_progress: OnProgress,
         cancel: CancelToken | None,
@@ -35,7 +37,8 @@ class Conversion:
     ) -> tuple[InstalledModel, dict[str, Any]]:
         """Quantize and install: a GGUF file, or an ONNX folder where the recipe's name begins with
         "onnx", its NPU bodies then for `context` tokens. See `Session.quantize`."""
-        source, library = target.local, self.library
+        target, library = self.find(model), self.library
+        source = target.local
         if name is not None and library.find(library.manifest_path(name).stem) is not None:
             raise AlreadyInstalled(path=str(library.root), name=name, reason="the name is taken")
         original = target.name if target.installed else source.name.removesuffix(".gguf")
@@ -62,16 +65,18 @@ class Conversion:
         return quantized, report
 
     def quality(
-        self, target: Target, against: Target, on_progress: OnProgress, cancel: CancelToken | None
+        self, model: str, against: str, on_progress: OnProgress, cancel: CancelToken | None
     ) -> dict[str, Any]:
-        """A QualityReport as JSON: what `target` lost against `against`, over the bundled texts."""
-        arguments = {"source": str(against.local), "target": str(target.local)}
+        """What a quantized model lost against its source over the bundled texts: a QualityReport as
+        JSON. Raises EngineError, QuantError, Cancelled."""
+        source, target = self.find(against).local, self.find(model).local
+        arguments = {"source": str(source), "target": str(target)}
         return run_job("quality", arguments, on_progress, cancel, self.log())
 
     def schemes(
-        self, target: Target, on_progress: OnProgress, cancel: CancelToken | None
+        self, model: str, on_progress: OnProgress, cancel: CancelToken | None
     ) -> dict[str, Any]:
         """The model at 4 bits per tensor, per channel and per block, each against itself."""
         with self.library.staging() as staging:
-            arguments = {"source": str(target.local), "folder": str(staging)}
+            arguments = {"source": str(self.find(model).local), "folder": str(staging)}
             return run_job("schemes", arguments, on_progress, cancel, self.log())

@@ -5,6 +5,7 @@ nothing itself.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -16,11 +17,13 @@ from runtime.backend import LoadReport
 from runtime.chat_profile import ChatProfile
 from runtime.conditions import Conditions
 from runtime.devices import Device
-from runtime.diagnosis import Diagnosis, Run, diagnose
+from runtime.diagnosis import Diagnosis, Run, diagnose, read_probe
 from runtime.generation import GenerationStats
-from runtime.plan import Plan, PlanModel
+from runtime.plan import Interval, Placement, Plan, PlanModel
 from runtime.speed import SpeedModel
 
+UNEXPLAINED = 0.4  # of a slowdown, from which memory is read again
+JUDGED_TOKENS = 16  # fewer say nothing about the speed
 CALM_LOAD_CORES = 0.25  # what others may keep busy before a run teaches nothing about the machine
 
 
@@ -32,6 +35,11 @@ class LoadedModel:
     plan: Plan
     report: LoadReport
     profile: ChatProfile | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the plan is a second one, made because a device failed."""
+        return any(reason.code == "device_failed" for reason in self.plan.reasons)
 
     @property
     def identity(self) -> str:
@@ -98,8 +106,21 @@ def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditio
     )
 
 
-def why_slow(run: FinishedRun, speed: SpeedModel) -> Diagnosis | None:
-    """The causes of a run's slowness by weight; None where nothing was planned or measured."""
+def missed(promised: Interval | None, decode_tps: float | None, tokens: int) -> bool:
+    """Whether a run long enough to judge was slower than its predicted range."""
+    if promised is None or decode_tps is None or tokens < JUDGED_TOKENS:
+        return False
+    return decode_tps < promised.low
+
+
+def why_slow(
+    run: FinishedRun, speed: SpeedModel, read_rate: Callable[[int, int], float]
+) -> Diagnosis | None:
+    """The causes of a run's slowness by weight; None where nothing was planned or measured.
+
+    Where the run's own conditions leave much unexplained, memory is read again by
+    `read_rate(threads, nbytes)`, in bytes per second, and compared with the profile.
+    """
     loaded, stats = run.loaded, run.stats
     planned = loaded.plan.speed
     if planned is None or not stats.decode_tps:
@@ -112,8 +133,21 @@ def why_slow(run: FinishedRun, speed: SpeedModel) -> Diagnosis | None:
         measured_tps=stats.decode_tps,
         depth=stats.prompt_tokens + stats.generated_tokens / 2,
         n_threads=placement.n_threads,
-        device=placement.layers[-1].device,
+        device=ran_on(loaded.report, placement),
         draft_tokens=stats.draft_tokens,
         accepted_tokens=stats.accepted_tokens,
     )
-    return diagnose(facts, run.conditions, speed)
+    found = diagnose(facts, run.conditions, speed)
+    probe = read_probe(speed.profile)
+    if found.unexplained < UNEXPLAINED or probe is None:
+        return found
+    return diagnose(facts, run.conditions, speed, read_rate(*probe))
+
+
+def ran_on(report: LoadReport, placement: Placement) -> str:
+    """Where the engine says the last blocks' weights are: the planned device, or another."""
+    planned = placement.layers[-1].device
+    held = {name.lower(): parts.get("weights", 0) for name, parts in report.buffers.items()}
+    if planned == "cpu" or not any(held.values()) or held.get(planned):
+        return planned
+    return max(held, key=lambda name: held[name]).partition("_")[0]

@@ -384,7 +384,12 @@ class Session:
     def why_slow(self) -> Diagnosis | None:
         """The causes of the last run's slowness by weight; None before a planned run."""
         speed = self.learning.load().speed
-        return why_slow(self._last, speed) if self._last and speed else None
+        return why_slow(self._last, speed, self._read_rate) if self._last and speed else None
+
+    def _read_rate(self, threads: int, nbytes: int) -> float:
+        arguments = {"threads": threads, "nbytes": nbytes}
+        result = run_job("read_rate", arguments, log=self._worker_log())
+        return float(result["bytes_per_second"])
 
     def _keep(self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> None:
         """Store a run and compare the promise with what happened. Where the history cannot be
@@ -432,38 +437,17 @@ class Session:
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report as JSON. Raises QuantError, LibraryError.
         """
-        made, report = self._conversion.quantize(
-            self.find(model), recipe, on_progress, cancel, name=name, context=context
+        made, report = self.conversion.quantize(
+            model, recipe, on_progress, cancel, name=name, context=context
         )
         with suppress(EngineError, Cancelled):  # the new model is there, timed or not
             self.planning.time_engines(made.name, on_progress, cancel)
         return made, report
 
-    def quality(
-        self,
-        model: str,
-        against: str,
-        on_progress: OnProgress = ignore_progress,
-        cancel: CancelToken | None = None,
-    ) -> dict[str, Any]:
-        """What a quantized model lost against its source, measured over the bundled texts.
-
-        Returns a QualityReport as JSON. Raises EngineError, QuantError, Cancelled.
-        """
-        return self._conversion.quality(self.find(model), self.find(against), on_progress, cancel)
-
-    def schemes(
-        self,
-        model: str,
-        on_progress: OnProgress = ignore_progress,
-        cancel: CancelToken | None = None,
-    ) -> dict[str, Any]:
-        """The same model at 4 bits per tensor, per channel and per block, each against itself."""
-        return self._conversion.schemes(self.find(model), on_progress, cancel)
-
     @property
-    def _conversion(self) -> Conversion:
-        return Conversion(self.library, self._worker_log)
+    def conversion(self) -> Conversion:
+        """What a conversion costs in quality, measured."""
+        return Conversion(self.find, self.library, self._worker_log)
 
     def close(self) -> None:
         """End the worker at once and close the history."""

@@ -55,7 +55,7 @@ def report_text(name: str, size: int, report: dict[str, Any]) -> str:
 def quality(session: Session, args: Namespace, console: Console) -> None:
     """What quantization cost: perplexity, KL divergence, same top token."""
     if args.schemes:
-        result = session.schemes(args.model, console.progress, CancelToken())
+        result = session.conversion.schemes(args.model, console.progress, CancelToken())
         console.end_progress()
         rows = [
             (entry["scheme"], f"{entry['bits_per_weight']:.2f}", *_figures(entry["report"]))
@@ -66,7 +66,7 @@ def quality(session: Session, args: Namespace, console: Console) -> None:
         return
     if args.against is None:
         raise InvalidRequest(field="--against", reason="name the model it was made from")
-    report = session.quality(args.model, args.against, console.progress, CancelToken())
+    report = session.conversion.quality(args.model, args.against, console.progress, CancelToken())
     console.end_progress()
     console.result(report, quality_text(report))
 

@@ -140,6 +140,9 @@ class ModelControl(QObject):
         """Tell what the session has loaded now."""
         loaded = self._session.loaded
         self.report = loaded.report if loaded else None
+        if loaded is not None and loaded.target.name == self.chosen and loaded.moved:
+            self.plan = loaded.plan  # a device failed: what was planned here cannot be
+            self.plan_changed.emit(self.plan)
         self.loading.emit(False)
         self.loaded_changed.emit(self.report)
 
