@@ -77,6 +77,8 @@ class ChatControl(QObject):
         self.conversation: Conversation | None = None
         self.tree = Tree(())
         self._stream: _Stream | None = None
+        self._deleted: list[int] = []  # whose contexts are still on disk
+        self._forgetting = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(FRAME_MILLISECONDS)
@@ -139,10 +141,29 @@ class ChatControl(QObject):
         if self._stream is not None and self._stream.message.conversation_id == conversation_id:
             self.stop()
         self.store.delete_conversation(conversation_id)
-        self._bridge.call(lambda: self._session.forget_context(str(conversation_id)))
+        self._deleted.append(conversation_id)
+        self._forget_contexts()
         if self.conversation is not None and self.conversation.id == conversation_id:
             self.new()
         self.conversations_changed.emit()
+
+    def _forget_contexts(self) -> None:
+        """Delete what is kept on disk of deleted conversations. One job at a time: it waits for the
+        answer in the making, and a job for each would leave the window no thread."""
+        if self._forgetting or not self._deleted:
+            return
+        self._forgetting = True
+        deleted, self._deleted = self._deleted, []
+
+        def forget() -> None:
+            for each in deleted:
+                self._session.forget_context(str(each))
+
+        def ended() -> None:
+            self._forgetting = False
+            self._forget_contexts()
+
+        self._bridge.call(forget).ended.connect(ended)
 
     def restore(self, conversation_id: int) -> None:
         """Undo `delete`."""

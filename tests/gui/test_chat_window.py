@@ -18,6 +18,7 @@ from app.gui.main_window import MainWindow
 from app.gui.message_view import MessageView
 from app.session import Session
 from runtime.generation import SamplingParams
+from runtime.kvstate import state_name
 
 QUESTION = "What is the capital of France? Answer in one sentence."
 LONG = "Write a very long story about a lighthouse keeper and the sea."
@@ -206,6 +207,29 @@ def test_delete_can_be_undone_and_search_finds_what_was_said(
     assert listed.model.entries[0].conversation_id == chat.id
     window.toast.button.click()
     qtbot.waitUntil(lambda: len(listed.model.entries) == 2, timeout=2000)
+
+
+def test_deleting_many_conversations_while_answering_leaves_the_window_its_threads(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    store = window.session.store
+    chats = [store.add_conversation(f"chat {number}") for number in range(12)]
+    folder = window.session.paths.contexts
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = [folder / f"{state_name(str(chat.id))}.kv" for chat in chats]
+    for path in kept:
+        path.write_bytes(b"its words")
+    type_and_send(window, LONG)
+    wait_streaming(qtbot, window)
+    for chat in chats:
+        window.conversations.delete(chat.id)
+    done: list[object] = []
+    window.bridge.call(lambda: "a thread was free").finished.connect(done.append)
+    qtbot.waitUntil(lambda: bool(done), timeout=3000)
+    assert window.chat.busy
+    window.chat.stop()
+    wait_answer(qtbot, window)
+    qtbot.waitUntil(lambda: not any(path.exists() for path in kept), timeout=10000)
 
 
 def test_each_conversation_has_its_own_sampling_and_a_way_back(
