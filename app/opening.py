@@ -19,4 +19,6 @@ def open_session(home: Path | None, *, verbose: bool = False) -> Session:
     settings, problems = load_settings(paths.settings, os.environ)
     for problem in problems:
         print(explain(problem).sentence, file=sys.stderr)
-    return Session(paths, settings)
+    session = Session(paths, settings)
+    session.processor.adopt()
+    return session

@@ -8,12 +8,13 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import llama_cpp
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
+
+from runtime.backends import llama_native
 
 _F16, _F32 = 1, 0
 _POINTER = ctypes.c_void_p
@@ -78,16 +79,10 @@ class Ggml:
     """
 
     def __init__(self, device: str = "CPU", threads: int = 1) -> None:
-        llama_cpp.llama_backend_init()
-        folder = Path(llama_cpp.__file__).parent / "lib"
-        self._libraries = [ctypes.CDLL(str(path)) for path in _library_files(folder)]
+        llama_native.start_engine()
         for name, (result, arguments) in _SIGNATURES.items():
-            function = self._find(name)
-            function.restype, function.argtypes = result, arguments
-            setattr(self, name, function)
-        init = self._find("ggml_init")
-        init.restype, init.argtypes = _POINTER, (_InitParams,)
-        self._init = init
+            setattr(self, name, llama_native.function(name, result, *arguments))
+        self._init = llama_native.function("ggml_init", _POINTER, _InitParams)
         self.device = self._device(device)
         self.backend = self.ggml_backend_dev_init(self.device, None)
         self.buffer_type = self.ggml_backend_dev_buffer_type(self.device)
@@ -95,14 +90,6 @@ class Ggml:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
-
-    def _find(self, name: str) -> Any:
-        for library in self._libraries:
-            try:
-                return getattr(library, name)
-            except AttributeError:
-                continue
-        raise OSError(f"the engine's library has no {name}")
 
     def _device(self, name: str) -> Any:
         for index in range(self.ggml_backend_dev_count()):
@@ -114,9 +101,13 @@ class Ggml:
     def set_threads(self, threads: int) -> None:
         """Threads of later computations; devices without threads ignore it."""
         if self.ggml_backend_dev_type(self.device) == _CPU_DEVICE:
-            setter = self._find("ggml_backend_cpu_set_n_threads")
-            setter.restype, setter.argtypes = None, (_POINTER, ctypes.c_int)
-            setter(self.backend, threads)
+            address = self._special("ggml_backend_set_n_threads")
+            ctypes.CFUNCTYPE(None, _POINTER, ctypes.c_int)(address)(self.backend, threads)
+
+    def _special(self, name: str) -> Any:
+        """Address of a function that only some devices have, None for the others."""
+        registry = self.ggml_backend_dev_backend_reg(self.device)
+        return self.ggml_backend_reg_get_proc_address(registry, name.encode())
 
     def context(self, tensors: int) -> Any:
         """A context for `tensors` tensor headers and one graph, without data."""
@@ -126,10 +117,7 @@ class Ggml:
 
     def weight_buffer_type(self, block_format: int, columns: int, rows: int) -> Any:
         """Where the engine itself would put such a matrix: a repacking buffer when it has one."""
-        registry = self.ggml_backend_dev_backend_reg(self.device)
-        address = self.ggml_backend_reg_get_proc_address(
-            registry, b"ggml_backend_dev_get_extra_bufts"
-        )
+        address = self._special("ggml_backend_dev_get_extra_bufts")
         if not address:
             return self.buffer_type
         extra = ctypes.CFUNCTYPE(ctypes.POINTER(_POINTER), _POINTER)(address)(self.device)
@@ -167,11 +155,6 @@ def _drop(_level: int, _text: bytes, _user_data: Any) -> None:
 
 # The engine keeps the address for the life of the process.
 _DROP = llama_cpp.llama_log_callback(_drop)
-
-
-def _library_files(folder: Path) -> list[Path]:
-    files = [*folder.glob("*ggml*.so"), *folder.glob("*ggml*.dylib"), *folder.glob("*ggml*.dll")]
-    return sorted(files, key=lambda path: ("base" not in path.name, path.name))
 
 
 class _Graph:

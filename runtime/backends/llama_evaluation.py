@@ -6,7 +6,7 @@ no report.
 
 import ctypes
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
+from runtime.backends import llama_native
 from runtime.errors import CorruptFile, ModelFileError
 
 logger = logging.getLogger("llama.cpp")
@@ -37,7 +38,7 @@ class LlamaEvaluator:
 
     def __init__(self, path: Path, threads: int, context: int, on_node: Any = None) -> None:
         native.llama_log_set(_LOG, ctypes.c_void_p(0))
-        native.llama_backend_init()
+        llama_native.start_engine()
         self._model = _load(path)
         self._vocab = native.llama_model_get_vocab(self._model)
         self.n_vocab = int(native.llama_vocab_n_tokens(self._vocab))
@@ -147,7 +148,7 @@ class InputSquares:
         self.counts: dict[str, npt.NDArray[np.float64]] = {}
         self.errors: list[BaseException] = []
         self._operations: dict[int, str] = {}
-        self._name_of = _op_names()
+        self._name_of = llama_native.function("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
         self.callback = native.ggml_backend_sched_eval_callback(self._on_node)
 
     def _on_node(self, pointer: int, ask: bool, _user_data: object) -> bool:
@@ -204,13 +205,6 @@ class InputSquares:
             inputs = values[:, slot if values.shape[1] > 1 else 0].astype(np.float64)
             np.add.at(sums, ids[:, slot], np.square(inputs))
             np.add.at(counts, ids[:, slot], 1.0)
-
-
-def _op_names() -> Callable[[int], bytes | None]:
-    function = native._lib.ggml_op_name
-    function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_int]
-    named: Callable[[int], bytes | None] = function
-    return named
 
 
 def _weight_name(node: _Tensor) -> str | None:

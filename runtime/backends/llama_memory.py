@@ -11,7 +11,7 @@ from typing import Any
 import llama_cpp.llama_cpp as native
 import msgspec
 
-from runtime.backends.llama_native import NativeLog
+from runtime.backends.llama_native import NativeLog, start_engine
 from runtime.backends.llamacpp import context_params, model_params
 from runtime.errors import CorruptFile, ModelFileError
 from runtime.jobs import OnProgress
@@ -39,7 +39,7 @@ def simulate(path: str, placement: Placement) -> dict[str, Any]:
     """{"compute": device -> bytes, "kv_cache": bytes on all devices}. Raises CorruptFile,
     ModelFileError, DeviceUnavailable."""
     log = _Log()
-    native.llama_backend_init()
+    start_engine()
     params, keep_alive = model_params(placement)
     params.no_alloc = True
     params.load_mode = native.LLAMA_LOAD_MODE_NONE  # mapping is an allocation to the engine

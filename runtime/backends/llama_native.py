@@ -4,14 +4,19 @@ Imports the native library, so worker and job processes only. Knows nothing of p
 """
 
 import ctypes
+import functools
 import logging
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import llama_cpp.llama_cpp as native
+
+from runtime.cpuchoice import VARIABLE, cpu_libraries, engine_folder
+from runtime.errors import BackendUnavailable
 
 logger = logging.getLogger("llama.cpp")
 
@@ -25,6 +30,7 @@ _PART_NAMES = {
     "compute": "compute",
     "output": "output",
 }
+_FOLDER = engine_folder() or Path(native.__file__).parent
 _DEBUG, _INFO, _WARN, _ERROR = 1, 2, 3, 4
 _LEVELS = {_INFO: logging.INFO, _WARN: logging.WARNING, _ERROR: logging.ERROR}
 
@@ -85,25 +91,62 @@ def _text(value: Any) -> str:
     return bytes(value or b"").decode("utf-8", "replace")
 
 
-def _function(name: str, restype: object, *argtypes: object) -> Callable[..., Any]:
-    """A ggml function through libllama's own handle: another handle may be a second copy of the
-    library with a second device registry (abetlen/llama-cpp-python#2069)."""
-    function = getattr(native._lib, name)
-    function.restype = restype
-    function.argtypes = list(argtypes)
-    callable_function: Callable[..., Any] = function
+def function(name: str, restype: object, *argtypes: object) -> Callable[..., Any]:
+    """A ggml function with its types, through libllama's own handle: another handle may be a second
+    copy of the library with a second device registry (abetlen/llama-cpp-python#2069)."""
+    found = next(getattr(library, name) for library in _libraries() if hasattr(library, name))
+    found.restype = restype
+    found.argtypes = list(argtypes)
+    callable_function: Callable[..., Any] = found
     return callable_function
+
+
+@functools.cache
+def _libraries() -> tuple[ctypes.CDLL, ...]:
+    """Where ggml functions are found. Windows does not look into what a library depends on, but
+    has each only once."""
+    if os.name != "nt":
+        return (native._lib,)
+    return tuple(ctypes.CDLL(str(_FOLDER / name)) for name in ("ggml-base.dll", "ggml.dll"))
+
+
+@functools.cache
+def start_engine() -> None:
+    """Make the engine ready, once in a process. Raises BackendUnavailable.
+
+    An engine with a library per processor generation loads none by itself: here the chosen one, or
+    without a choice the one it ranks highest, and what it has for other devices.
+    """
+    native.llama_backend_init()
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        for library in (Path(chosen), *_device_libraries()):
+            load = function("ggml_backend_load", ctypes.c_void_p, ctypes.c_char_p)
+            if not load(os.fsencode(library)) and library == Path(chosen):
+                raise BackendUnavailable(backend="llamacpp", reason=f"{library.name} was refused")
+    elif cpu_libraries(_FOLDER):
+        load_all = function("ggml_backend_load_all_from_path", None, ctypes.c_char_p)
+        load_all(os.fsencode(_FOLDER))
+
+
+def _device_libraries() -> list[Path]:
+    """Libraries for other devices than the CPU, in an engine that keeps them apart."""
+    if not cpu_libraries(_FOLDER):
+        return []
+    others = re.compile(r"(lib)?ggml-(?!base|cpu)\w+\.(so|dll|dylib)")
+    return [path for path in sorted(_FOLDER.iterdir()) if others.fullmatch(path.name)]
 
 
 def devices() -> list[NativeDevice]:
     """Every device the loaded ggml backends offer."""
+    start_engine()
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
-    count = _function("ggml_backend_dev_count", size)
-    get = _function("ggml_backend_dev_get", pointer, size)
-    name = _function("ggml_backend_dev_name", ctypes.c_char_p, pointer)
-    description = _function("ggml_backend_dev_description", ctypes.c_char_p, pointer)
-    kind = _function("ggml_backend_dev_type", ctypes.c_int, pointer)
-    memory = _function(
+    count = function("ggml_backend_dev_count", size)
+    get = function("ggml_backend_dev_get", pointer, size)
+    name = function("ggml_backend_dev_name", ctypes.c_char_p, pointer)
+    description = function("ggml_backend_dev_description", ctypes.c_char_p, pointer)
+    kind = function("ggml_backend_dev_type", ctypes.c_int, pointer)
+    memory = function(
         "ggml_backend_dev_memory", None, pointer, ctypes.POINTER(size), ctypes.POINTER(size)
     )
     found = []
@@ -126,7 +169,9 @@ def devices() -> list[NativeDevice]:
 
 def cpu_buffer_type() -> int:
     """Handle of the plain CPU buffer type, for tensor overrides."""
-    return int(_function("ggml_backend_cpu_buffer_type", ctypes.c_void_p)())
+    cpu = next(device.handle for device in devices() if device.kind == 0)
+    buffer_type = function("ggml_backend_dev_buffer_type", ctypes.c_void_p, ctypes.c_void_p)
+    return int(buffer_type(cpu))
 
 
 def overrides(patterns: dict[str, int]) -> "ctypes.Array[BufferOverride]":

@@ -69,7 +69,7 @@ class LlamaBackend:
         """Load weights and make the context. Raises CorruptFile, DeviceUnavailable, Cancelled."""
         started = time.perf_counter()
         self._threads = ThreadGovernor(max(placement.n_threads, placement.n_threads_batch))
-        native.llama_backend_init()
+        llama_native.start_engine()
         self._model = self._load_model(path, placement, on_progress, cancel)
         vocab = native.llama_model_get_vocab(self._model)
         self.tokenizer = LlamaTokenizer(self._model, vocab)
