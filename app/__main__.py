@@ -5,21 +5,10 @@ Decides before anything of Qt or of an engine is imported.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-NO_DISPLAY = (
-    "stillroom: there is no display for the window.\n"
-    "Use `stillroom chat MODEL` or `stillroom try` in the terminal; `stillroom --help` lists all."
-)
-
-
-def has_display(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Whether a window can be opened. An explicit Qt platform counts."""
-    if platform in ("win32", "darwin"):
-        return True
-    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    return any(environment.get(name) for name in names)
+from app.display import NO_DISPLAY, has_display
 
 
 def main() -> int:

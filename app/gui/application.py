@@ -1,15 +1,25 @@
 """The Qt application around the window: appearance, faults, screenshot mode, a clean end."""
 
 import logging
+import os
 import sys
 import threading
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
+from PySide6.QtCore import (
+    QLibraryInfo,
+    QLocale,
+    QMessageLogContext,
+    QTimer,
+    QtMsgType,
+    QTranslator,
+    qInstallMessageHandler,
+)
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
+from app.display import NO_DISPLAY
 from app.gui import icons, theme
 from app.gui.main_window import MainWindow
 from app.gui.words import tr
@@ -26,8 +36,7 @@ def run_window(session: Session, *, screenshot: Path | None = None) -> int:
 
     screenshot: write a picture of the window there once it is filled, then end.
     """
-    application = QApplication.instance() or QApplication(["stillroom"])
-    assert isinstance(application, QApplication)
+    application = _application()
     application.setApplicationName("Stillroom")
     application.setDesktopFileName("stillroom")
     application.setStyle("Fusion")
@@ -47,6 +56,29 @@ def run_window(session: Session, *, screenshot: Path | None = None) -> int:
         application.removeTranslator(translator)
     session.close()
     return code
+
+
+def _application() -> QApplication:
+    """Qt's application. A display that is named but does not answer ends the program with a
+    sentence: Qt itself would abort."""
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        return existing
+    said: list[str] = []
+
+    def listen(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        said.append(text)
+        if kind == QtMsgType.QtFatalMsg:
+            print(NO_DISPLAY, file=sys.stderr)
+            for line in said:
+                log.error("Qt: %s", line)
+            logging.shutdown()
+            os._exit(1)
+
+    before = qInstallMessageHandler(listen)
+    application = QApplication(["stillroom"])
+    qInstallMessageHandler(before)
+    return application
 
 
 def install_language(application: QApplication, setting: str) -> list[QTranslator]:

@@ -83,3 +83,23 @@ def test_every_page_is_drawn_and_photographed(
     assert min(colours(folder / f"{page}{suffix}.png") for page in pages) > 20
     small = QImage(str(folder / f"small{suffix}.png"))
     assert (small.width(), small.height()) == (900, 600)
+
+
+@pytest.mark.parametrize(
+    "gone", [{"DISPLAY": ":987"}, {"WAYLAND_DISPLAY": "gone", "XDG_RUNTIME_DIR": "/nowhere"}]
+)
+def test_a_display_that_is_gone_is_told_in_a_sentence(
+    stillroom_home: Path, gone: dict[str, str]
+) -> None:
+    unset = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY")
+    environment = {k: v for k, v in os.environ.items() if k not in unset}
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "app", "--home", str(stillroom_home)],
+        env={**environment, **gone, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1  # not the abort of Qt
+    assert "no display" in ended.stderr
+    assert "stillroom chat" in ended.stderr

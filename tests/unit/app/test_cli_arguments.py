@@ -9,6 +9,7 @@ import app.__main__ as entry
 from app.arguments import parser
 from app.cli import main
 from app.commands import models
+from app.display import has_display
 from app.session import Session
 
 COMMANDS = {"try", "devices", "search", "inspect", "plan", "pull", "list", "remove", "verify",
@@ -94,4 +95,4 @@ def test_when_the_window_opens(arguments: list[str], window: bool) -> None:
 def test_what_counts_as_a_display(
     environment: dict[str, str], platform: str, display: bool
 ) -> None:
-    assert entry.has_display(environment, platform) == display
+    assert has_display(environment, platform) == display
