@@ -16,7 +16,7 @@ from app.hub import Hub
 from app.hub_values import RepoDetails, SearchPage, SearchQuery, Variant, variants
 from app.library import InstalledModel, Library
 from app.paths import Paths
-from app.queue import DownloadQueue, OnChange
+from app.rate_limit import RateLimit
 from app.remote_header import inspect_remote
 from app.settings import Settings
 from app.token_store import TokenStore, system_keyring
@@ -52,9 +52,16 @@ class Acquisition:
         """Access tokens by address: in the system keyring, else in a file only the user reads."""
         return TokenStore(self._paths.config / "tokens.json", system_keyring())
 
-    def search(self, text: str, cancel: CancelToken | None = None) -> SearchPage:
-        """One page of GGUF repositories. Raises HubError, Cancelled."""
-        return self.hub.search(SearchQuery(text), cancel=cancel)
+    @property
+    def limits(self) -> Limits:
+        """What downloads may take."""
+        return Limits(rate=RateLimit(self._settings.download_limit * 1_000_000 or None))
+
+    def search(
+        self, query: SearchQuery, next_page: str | None = None, cancel: CancelToken | None = None
+    ) -> SearchPage:
+        """One page of repositories. Raises HubError, Cancelled."""
+        return self.hub.search(query, next_page, cancel)
 
     def request(self, entry: CatalogEntry, cancel: CancelToken | None = None) -> ModelRequest:
         """What to download for a catalog entry: the preferred variant of its GGUF repository.
@@ -97,13 +104,13 @@ class Acquisition:
     ) -> InstalledModel:
         """Download, verify, look at the header in a child process, install."""
         return fetch_model(
-            request, self.hub, self._library, on_progress, cancel, limits=limits, check=check_header
-        )
-
-    def queue(self, on_change: OnChange = lambda _: None) -> DownloadQueue:
-        """The download queue; only one process may start it."""
-        return DownloadQueue(
-            self._paths.data / "downloads.json", self._library, self.fetch, on_change
+            request,
+            self.hub,
+            self._library,
+            on_progress,
+            cancel,
+            limits=limits or self.limits,
+            check=check_header,
         )
 
 

@@ -160,7 +160,14 @@ class Hub:
             data = self._run(lambda: self._read(self.file_url(file), _MAX_CARD, file), cancel)
         except RemoteFileNotFound:
             return ""
-        return data.decode("utf-8", "replace")
+        text = data.decode("utf-8", "replace")
+        self._cache.put(self._key("card", repo), text)
+        return text
+
+    def cached_card(self, repo: str) -> str:
+        """The last README.md seen of this repository, without any request; "" without one."""
+        found = self._cache.get(self._key("card", repo), str)
+        return found.value if found else ""
 
     def whoami(self, cancel: CancelToken | None = None) -> str:
         """The name the token belongs to. Raises TokenRefused and other HubErrors, Cancelled."""

@@ -200,6 +200,9 @@ class DownloadQueue:
             token.cancel()
             with self._changed:
                 self._changed.wait_for(lambda: item_id not in self._tokens, timeout=10)
+                received = received_bytes(self._library, item.request)
+                item = replace(self._items[item_id], received=received)
+                self._items[item_id] = item
         self._on_change(item)
 
     @staticmethod
@@ -213,7 +216,11 @@ class DownloadQueue:
             item = self._items.get(item_id)
             if item is not None and item.state == "waiting" and now >= due:
                 self._items[item_id] = replace(item, state="queued")
-        queued = [item for item in self._items.values() if item.state == "queued"]
+        queued = [
+            item
+            for item in self._items.values()
+            if item.state == "queued" and item.id not in self._tokens
+        ]
         return min(queued, key=lambda item: -item.priority, default=None)
 
     def _work(self) -> None:

@@ -104,6 +104,10 @@ class Settings:
     hub_endpoint: str = _setting(
         "", "Network", "Hub address", "Address of a mirror of the hub; empty for the official one."
     )
+    download_limit: int = _setting(
+        0, "Network", "Download limit", "Megabytes per second for all downloads; 0 is no limit.",
+        minimum=0, maximum=100_000,
+    )  # fmt: skip
     offline: bool = _setting(
         False, "Network", "Stay offline", "Refuse every request, even one that is asked for."
     )

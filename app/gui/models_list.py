@@ -1,123 +1,64 @@
-"""The list of models: title, size, whether it fits and how fast it is expected to be."""
+"""The list of models and the search over it, here and on the hub."""
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QRect,
-    QSize,
-    Qt,
-    Signal,
-)
-from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import (
-    QFrame,
-    QLineEdit,
-    QListView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QModelIndex, Signal
+from PySide6.QtWidgets import QFrame, QLineEdit, QListView, QVBoxLayout, QWidget
 
-from app.gui import icons, words
-from app.gui.models_control import ModelItem
-from app.gui.theme import SPACE_M, SPACE_S, TEXT_SMALL, Theme, ui_font
+from app.explain import explain
+from app.gui.controls import IconButton, button, label, row
+from app.gui.models_cards import ITEM, ModelDelegate, ModelListModel
+from app.gui.models_control import ModelItem, ModelsControl
+from app.gui.models_filters import FilterPanel, Filters
+from app.gui.theme import SPACE_M, SPACE_S, Theme
 from app.gui.words import tr
-
-_Index = QModelIndex | QPersistentModelIndex
-ITEM = Qt.ItemDataRole.UserRole
-
-
-def fit_words(item: ModelItem) -> tuple[str, str, str]:
-    """(word, icon, kind of colour) for whether a model fits here; empty while unknown."""
-    if item.plan is not None:
-        return {
-            "fits": (tr("fits"), "check", "good"),
-            "tight": (tr("tight"), "tight", "warning"),
-            "does_not_fit": (tr("does not fit"), "cross", "bad"),
-        }[item.plan.fits]
-    if type(item.plan_error).__name__ == "DoesNotFit":
-        return tr("does not fit"), "cross", "bad"
-    return "", "", ""
-
-
-def detail_words(item: ModelItem) -> str:
-    """Size, fit and expected speed on one line."""
-    parts = []
-    if item.size:
-        parts.append(words.size(item.size))
-    elif item.hit is not None and item.hit.parameters:
-        parts.append(words.parameters(item.hit.parameters))
-    elif item.entry is not None:
-        parts.append(words.parameters(item.entry.parameters))
-    fit = fit_words(item)[0]
-    if fit:
-        parts.append(fit)
-    if item.plan is not None and item.plan.speed is not None and item.plan.fits != "does_not_fit":
-        parts.append(f"{words.span(item.plan.speed.decode_tps)} tok/s")
-    return " · ".join(parts)
-
-
-class ModelListModel(QAbstractListModel):
-    """Items for the view."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.items: list[ModelItem] = []
-
-    def set_items(self, items: Sequence[ModelItem]) -> None:
-        if [i.key for i in items] == [i.key for i in self.items]:
-            self.items = list(items)
-            self.dataChanged.emit(self.index(0), self.index(max(len(items) - 1, 0)))
-            return
-        self.beginResetModel()
-        self.items = list(items)
-        self.endResetModel()
-
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.items)
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        item = self.items[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return item.title
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{item.title}, {section_words(item)}, {detail_words(item)}"
-        return item if role == ITEM else None
-
-
-def section_words(item: ModelItem) -> str:
-    names = {
-        "installed": tr("Installed"),
-        "catalog": tr("Catalog"),
-        "hub": tr("From the hub"),
-    }
-    return names[item.section]
+from app.hub_values import SearchPage
 
 
 class ModelList(QWidget):
-    """Search over names, and the list."""
+    """Search and filters, the list, and what the hub's answer adds to it."""
 
     selected = Signal(str)
-    activated = Signal(str)
-    search_submitted = Signal(str)
+    announced = Signal(str)
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, control: ModelsControl, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._all: list[ModelItem] = []
+        self._control = control
+        self._cached: SearchPage | None = None
+        self._failure = ""
+        self._asked_filters = Filters()
         self.search = QLineEdit()
         self.search.setPlaceholderText(tr("Search; Enter asks the hub"))
         self.search.setAccessibleName(tr("Search models"))
         self.search.setClearButtonEnabled(True)
-        self.search.textChanged.connect(self._filter)
-        self.search.returnPressed.connect(
-            lambda: self.search_submitted.emit(self.search.text().strip())
-        )
+        self.search.textChanged.connect(self._text_changed)
+        self.search.returnPressed.connect(self.ask_hub)
+        self.filter_button = IconButton("settings", tr("Filters"), theme)
+        self.filter_button.setCheckable(True)
+        self.filters = FilterPanel()
+        self.filters.hide()
+        self.filters.changed.connect(self._filters_changed)
+        self.filter_button.toggled.connect(self.filters.setVisible)
+        self.said = label("", "small", wrap=True)
+        self.earlier = button(tr("Show earlier results"), "", tr("What the hub said last"))
+        self.earlier.clicked.connect(self._show_earlier)
+        self.more = button(tr("More results"))
+        self.more.clicked.connect(control.search.ask_more)
+        self._build_view(theme)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(SPACE_M, SPACE_M, SPACE_S, SPACE_S)
+        layout.setSpacing(SPACE_S)
+        layout.addLayout(row(self.search, self.filter_button, spacing=4))
+        for each in (self.filters, self.said, self.earlier):
+            layout.addWidget(each)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self.more)
+        control.items_changed.connect(self.refresh)
+        control.search.changed.connect(self._say)
+        control.search.failed.connect(self._failed)
+        self._say()
+
+    def _build_view(self, theme: Theme) -> None:
         self.model = ModelListModel()
         self.view = QListView()
         self.view.setModel(self.model)
@@ -128,42 +69,99 @@ class ModelList(QWidget):
         self._delegate = ModelDelegate(theme, self.view)
         self.view.setItemDelegate(self._delegate)
         self.view.selectionModel().currentChanged.connect(self._current_changed)
-        self.view.activated.connect(lambda index: self.activated.emit(index.data(ITEM).key))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(SPACE_M, SPACE_M, SPACE_S, SPACE_S)
-        layout.setSpacing(SPACE_S)
-        layout.addWidget(self.search)
-        layout.addWidget(self.view, 1)
 
-    def show_items(self, items: Sequence[ModelItem]) -> None:
-        self._all = list(items)
-        self._filter()
+    # -- the list --------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Show what passes the search and the filters."""
+        text, filters = self.search.text().strip(), self.filters.filters()
+        wanted = text.lower().split()
+        answered = self._control.search.query.text == text
+        current = self.current()
+        self.model.set_items(
+            [
+                item
+                for item in self._control.items
+                if filters.shows(item)
+                and ((answered and item.hit) or all(word in haystack(item) for word in wanted))
+            ]
+        )
+        if current and self.current() != current:
+            self.select(current)
+        self._say()
 
     def select(self, key: str) -> None:
         """Mark one model, if it is listed."""
-        for row, item in enumerate(self.model.items):
+        for number, item in enumerate(self.model.items):
             if item.key == key:
-                self.view.setCurrentIndex(self.model.index(row))
+                self.view.setCurrentIndex(self.model.index(number))
 
     def current(self) -> str:
         index = self.view.currentIndex()
         return index.data(ITEM).key if index.isValid() else ""
 
-    def _filter(self) -> None:
-        wanted = self.search.text().lower().split()
-        current = self.current()
-        self.model.set_items(
-            [item for item in self._all if all(w in haystack(item) for w in wanted)]
-        )
-        if current and self.current() != current:
-            self.select(current)
-
     def _current_changed(self, index: QModelIndex) -> None:
         if index.isValid():
             self.selected.emit(index.data(ITEM).key)
 
+    # -- the hub ---------------------------------------------------------------------------------
+
+    def ask_hub(self) -> None:
+        """Search the hub for the text, by the filters."""
+        self._asked_filters = self.filters.filters()
+        self._forget_failure()
+        self._control.search.ask(self._asked_filters.query(self.search.text().strip()))
+
+    def _text_changed(self, text: str) -> None:
+        self._forget_failure()
+        if not text and self._control.search.asked:
+            self._control.search.clear()
+        self.refresh()
+
+    def _filters_changed(self) -> None:
+        asked = replace(self._asked_filters, fits_only=self.filters.filters().fits_only)
+        if self._control.search.asked and self.filters.filters() != asked:
+            self.ask_hub()
+        self.refresh()
+
+    def _failed(self, error: Exception, cached: SearchPage | None) -> None:
+        wording = explain(error)
+        self._cached = cached
+        self._failure = f"{tr(wording.sentence)} {tr(wording.hint)}".strip()
+        self._say()
+        self.announced.emit(self._failure)
+
+    def _forget_failure(self) -> None:
+        self._cached, self._failure = None, ""
+
+    def _show_earlier(self) -> None:
+        cached = self._cached
+        self._forget_failure()
+        if cached is not None:
+            self._control.search.show_cached(cached)
+
+    def _say(self) -> None:
+        """One line on how the search stands."""
+        search = self._control.search
+        self.more.setVisible(search.has_more and not search.busy)
+        self.earlier.setVisible(self._cached is not None)
+        text = ""
+        if search.busy:
+            text = tr("Asking the hub …")
+        elif self._failure:
+            text = self._failure
+        elif search.asked and search.cached_at:
+            text = tr("As seen on {0}: the hub cannot be reached.", search.cached_at[:10])
+        elif search.asked and not search.hits:
+            text = tr("Nothing on the hub matches.")
+        elif not self.model.items and self._control.items:
+            text = tr("Nothing here matches. Enter asks the hub.")
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
+
     def set_theme(self, theme: Theme) -> None:
         self._delegate.theme = theme
+        self.filter_button.set_theme(theme)
         self.view.viewport().update()
 
 
@@ -172,70 +170,3 @@ def haystack(item: ModelItem) -> str:
     entry = item.entry
     more = f" {entry.summary} {entry.teacher} {entry.base_model}" if entry else ""
     return f"{item.title} {item.key}{more}".lower()
-
-
-class ModelDelegate(QStyledItemDelegate):
-    """Two lines; the fit has a word, a shape and a colour."""
-
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.theme = theme
-
-    def _section(self, index: _Index) -> str:
-        item: ModelItem = index.data(ITEM)
-        before = index.sibling(index.row() - 1, 0)
-        if before.isValid() and before.data(ITEM).section == item.section:
-            return ""
-        return section_words(item)
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
-        return QSize(100, self.theme.px(48) + (self.theme.px(26) if self._section(index) else 0))
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        theme = self.theme
-        item: ModelItem = index.data(ITEM)
-        state: Any = option.state
-        area = QRect(option.rect)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        small = ui_font(theme)
-        small.setPixelSize(theme.px(TEXT_SMALL))
-        if section := self._section(index):
-            painter.setPen(QColor(theme.muted))
-            painter.setFont(small)
-            head = QRect(area.x() + 10, area.y() + 4, area.width() - 16, theme.px(22))
-            painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, section)
-            area.setTop(area.top() + theme.px(26))
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        if selected or state & QStyle.StateFlag.State_MouseOver:
-            focused = selected and bool(state & QStyle.StateFlag.State_HasFocus)
-            painter.setBrush(QColor(theme.selected if selected else theme.hover))
-            painter.setPen(QColor(theme.focus) if focused else Qt.PenStyle.NoPen)
-            painter.drawRoundedRect(area.adjusted(1, 1, -1, -1), 6, 6)
-        self._paint_lines(painter, area.adjusted(10, 5, -8, -5), item, small)
-        painter.restore()
-
-    def _paint_lines(self, painter: QPainter, area: QRect, item: ModelItem, small: Any) -> None:
-        theme = self.theme
-        painter.setFont(ui_font(theme))
-        painter.setPen(QColor(theme.text))
-        half = area.height() // 2
-        metrics = painter.fontMetrics()
-        title = metrics.elidedText(item.title, Qt.TextElideMode.ElideMiddle, area.width())
-        top = QRect(area.x(), area.y(), area.width(), half)
-        painter.drawText(top, Qt.AlignmentFlag.AlignVCenter, title)
-        painter.setFont(small)
-        below = QRect(area.x(), area.y() + half, area.width(), half)
-        _word, icon, kind = fit_words(item)
-        if icon:
-            colour = {"good": theme.good, "warning": theme.warning, "bad": theme.bad}[kind]
-            side = theme.px(13)
-            ratio = painter.device().devicePixelRatio()
-            mark = icons.pixmap(icon, colour, side, ratio)
-            painter.drawPixmap(below.x(), below.center().y() - side // 2 + 1, mark)
-            below.setLeft(below.left() + side + 5)
-        painter.setPen(QColor(theme.muted))
-        text = painter.fontMetrics().elidedText(
-            detail_words(item), Qt.TextElideMode.ElideRight, below.width()
-        )
-        painter.drawText(below, Qt.AlignmentFlag.AlignVCenter, text)

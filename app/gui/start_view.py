@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 from app.gui import icons
 from app.gui.controls import button, label, row
 from app.gui.models_control import ModelItem
-from app.gui.models_list import detail_words
-from app.gui.models_page import progress_words
+from app.gui.models_words import detail_words, progress_words
 from app.gui.theme import SPACE_L, SPACE_S, Theme
 from app.gui.words import tr
 from runtime.jobs import Progress

@@ -16,8 +16,36 @@
       <translation>视图(&amp;V)</translation>
     </message>
     <message>
+      <source>4 bits, 6 where it matters most: closer, a little slower.</source>
+      <translation>4 位，关键处 6 位：更接近原模型，稍慢。</translation>
+    </message>
+    <message>
+      <source>4 bits, blocks of 128</source>
+      <translation>4 位，每块 128 个权重</translation>
+    </message>
+    <message>
+      <source>4 bits, blocks of 32</source>
+      <translation>4 位，每块 32 个权重</translation>
+    </message>
+    <message>
+      <source>4 bits, blocks of 32, scales searched (usual)</source>
+      <translation>4 位，每块 32 个权重，搜索缩放系数（常用）</translation>
+    </message>
+    <message>
+      <source>4-bit blocks everywhere, embeddings and LM head too.</source>
+      <translation>全部使用 4 位分块，包括嵌入层和 LM head。</translation>
+    </message>
+    <message>
       <source>4-bit blocks, embeddings and LM head</source>
       <translation>4 位分块，含嵌入层和 LM 头</translation>
+    </message>
+    <message>
+      <source>6 bits: hardly told from the original.</source>
+      <translation>6 位：与原模型几乎没有差别。</translation>
+    </message>
+    <message>
+      <source>8 bits: next to nothing is lost, twice the size.</source>
+      <translation>8 位：几乎没有损失，大小约为两倍。</translation>
     </message>
     <message>
       <source>A demonstration: it shows how everything works and knows little.</source>
@@ -32,6 +60,10 @@
       <translation>访问</translation>
     </message>
     <message>
+      <source>Access token</source>
+      <translation>访问令牌</translation>
+    </message>
+    <message>
       <source>Active parameters</source>
       <translation>激活参数</translation>
     </message>
@@ -42,6 +74,10 @@
     <message>
       <source>Address of an OpenAI-compatible server to run models on.</source>
       <translation>用来运行模型的 OpenAI 兼容服务器的地址。</translation>
+    </message>
+    <message>
+      <source>Another Stillroom runs these downloads.</source>
+      <translation>这些下载由另一个 Stillroom 窗口执行。</translation>
     </message>
     <message>
       <source>Another answer</source>
@@ -60,12 +96,40 @@
       <translation>回答完成</translation>
     </message>
     <message>
+      <source>Any architecture</source>
+      <translation>任意架构</translation>
+    </message>
+    <message>
+      <source>Any licence</source>
+      <translation>任意许可证</translation>
+    </message>
+    <message>
+      <source>Any size</source>
+      <translation>任意大小</translation>
+    </message>
+    <message>
+      <source>Any variant</source>
+      <translation>任意量化版本</translation>
+    </message>
+    <message>
       <source>Appearance</source>
       <translation>外观</translation>
     </message>
     <message>
       <source>Architecture</source>
       <translation>架构</translation>
+    </message>
+    <message>
+      <source>As a picture, a table or data</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>As fast as planned</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>As seen on {0}: the hub cannot be reached.</source>
+      <translation>{0} 时的内容：现在无法连接模型库。</translation>
     </message>
     <message>
       <source>Ask before opening links</source>
@@ -76,6 +140,14 @@
       <translation>输入问题</translation>
     </message>
     <message>
+      <source>Ask the hub for all variants and the makers' notes</source>
+      <translation>向模型库查询全部量化版本和作者说明</translation>
+    </message>
+    <message>
+      <source>Asking the hub …</source>
+      <translation>正在查询模型库 …</translation>
+    </message>
+    <message>
       <source>Attach files</source>
       <translation>附加文件</translation>
     </message>
@@ -84,12 +156,28 @@
       <translation>恢复“{0}”的默认值</translation>
     </message>
     <message>
-      <source>Bandwidth by working set</source>
-      <translation>各工作集大小的带宽</translation>
+      <source>Bars: predicted. Dots: measured.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % inside.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Base model</source>
       <translation>基础模型</translation>
+    </message>
+    <message>
+      <source>Batch</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Before the others</source>
+      <translation>排到最前</translation>
+    </message>
+    <message>
+      <source>Bits per weight</source>
+      <translation>每权重位数</translation>
     </message>
     <message>
       <source>Branch after</source>
@@ -112,8 +200,16 @@
       <translation>取消</translation>
     </message>
     <message>
+      <source>Cancel {0}</source>
+      <translation>取消 {0}</translation>
+    </message>
+    <message>
       <source>Catalog</source>
       <translation>目录</translation>
+    </message>
+    <message>
+      <source>Changed last</source>
+      <translation>最近更新</translation>
     </message>
     <message>
       <source>Chat</source>
@@ -144,6 +240,10 @@
       <translation>选择模型</translation>
     </message>
     <message>
+      <source>Clear finished</source>
+      <translation>清除已完成的</translation>
+    </message>
+    <message>
       <source>Close</source>
       <translation>关闭</translation>
     </message>
@@ -154,6 +254,10 @@
     <message>
       <source>Command palette</source>
       <translation>命令面板</translation>
+    </message>
+    <message>
+      <source>Compare every byte with the checksums</source>
+      <translation>用校验和核对每个字节</translation>
     </message>
     <message>
       <source>Context</source>
@@ -192,6 +296,14 @@
       <translation>复制消息</translation>
     </message>
     <message>
+      <source>Copying</source>
+      <translation>正在复制</translation>
+    </message>
+    <message>
+      <source>Data (JSON)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Decode</source>
       <translation>解码</translation>
     </message>
@@ -222,6 +334,18 @@
     <message>
       <source>Download</source>
       <translation>下载</translation>
+    </message>
+    <message>
+      <source>Download limit</source>
+      <translation>下载限速</translation>
+    </message>
+    <message>
+      <source>Download queue</source>
+      <translation>下载队列</translation>
+    </message>
+    <message>
+      <source>Download {0} · {1}</source>
+      <translation>下载 {0} · {1}</translation>
     </message>
     <message>
       <source>Download · {0}</source>
@@ -264,6 +388,10 @@
       <translation>回车发送，Shift+回车换行；关闭则相反。</translation>
     </message>
     <message>
+      <source>Expected</source>
+      <translation>预计</translation>
+    </message>
+    <message>
       <source>Explain why the sky is blue.</source>
       <translation>解释天空为什么是蓝色的。</translation>
     </message>
@@ -284,12 +412,16 @@
       <translation>已导出到 {0}</translation>
     </message>
     <message>
-      <source>Fetch from the hub, check, install</source>
-      <translation>从模型库下载、校验并安装</translation>
+      <source>Fetch the usual variant from the hub, check it, install it</source>
+      <translation>从模型库获取常用版本，校验后安装</translation>
     </message>
     <message>
       <source>File</source>
       <translation>文件</translation>
+    </message>
+    <message>
+      <source>Filters</source>
+      <translation>筛选</translation>
     </message>
     <message>
       <source>Folder (empty for none)</source>
@@ -298,6 +430,10 @@
     <message>
       <source>From the hub</source>
       <translation>来自模型库</translation>
+    </message>
+    <message>
+      <source>Full-precision weights: quantize them to run them here.</source>
+      <translation>全精度权重：量化后才能在本机运行。</translation>
     </message>
     <message>
       <source>GB/s</source>
@@ -310,6 +446,10 @@
     <message>
       <source>Get the starter model</source>
       <translation>获取入门模型</translation>
+    </message>
+    <message>
+      <source>Here</source>
+      <translation>本机</translation>
     </message>
     <message>
       <source>How this speed comes about</source>
@@ -326,6 +466,14 @@
     <message>
       <source>Import conversation</source>
       <translation>导入对话</translation>
+    </message>
+    <message>
+      <source>In the queue</source>
+      <translation>排队中</translation>
+    </message>
+    <message>
+      <source>In the system's keyring where there is one</source>
+      <translation>保存在系统密钥环中（如有）</translation>
     </message>
     <message>
       <source>Install · {0}</source>
@@ -348,8 +496,20 @@
       <translation>KV 缓存</translation>
     </message>
     <message>
+      <source>KV cache in GB</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>KV cache type</source>
       <translation>KV 缓存类型</translation>
+    </message>
+    <message>
+      <source>Keep token</source>
+      <translation>保存令牌</translation>
+    </message>
+    <message>
+      <source>Kernel</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>LM head</source>
@@ -380,6 +540,14 @@
       <translation>浅色、深色或跟随系统。</translation>
     </message>
     <message>
+      <source>Line: memory's limit. Bars: predicted. Dots: measured. Dotted: reading speed.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Line: what is read in a second. Dashed: what a model reads for each token.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Links open in the web browser after a question.</source>
       <translation>询问之后才在浏览器中打开链接。</translation>
     </message>
@@ -404,6 +572,10 @@
       <translation>正在加载模型</translation>
     </message>
     <message>
+      <source>Looking at the last answer …</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Matching commands</source>
       <translation>匹配的命令</translation>
     </message>
@@ -412,12 +584,28 @@
       <translation>测量本机</translation>
     </message>
     <message>
+      <source>Measure what it cost afterwards</source>
+      <translation>完成后测量质量损失</translation>
+    </message>
+    <message>
       <source>Measured</source>
       <translation>实测</translation>
     </message>
     <message>
+      <source>Measured (median)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Measured {0}</source>
       <translation>测量于 {0}</translation>
+    </message>
+    <message>
+      <source>Measuring</source>
+      <translation>正在测量</translation>
+    </message>
+    <message>
+      <source>Megabytes per second for all downloads; 0 is no limit.</source>
+      <translation>所有下载合计每秒兆字节数；0 表示不限速。</translation>
     </message>
     <message>
       <source>Memory</source>
@@ -426,6 +614,18 @@
     <message>
       <source>Memory bandwidth</source>
       <translation>内存带宽</translation>
+    </message>
+    <message>
+      <source>Memory by batch and context</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Memory measured</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Memory planned</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Message</source>
@@ -452,6 +652,18 @@
       <translation>模型文件夹</translation>
     </message>
     <message>
+      <source>More results</source>
+      <translation>更多结果</translation>
+    </message>
+    <message>
+      <source>Most downloaded</source>
+      <translation>下载最多</translation>
+    </message>
+    <message>
+      <source>Most liked</source>
+      <translation>最受欢迎</translation>
+    </message>
+    <message>
       <source>Move to folder</source>
       <translation>移到文件夹</translation>
     </message>
@@ -462,6 +674,10 @@
     <message>
       <source>Move to the trash; can be undone</source>
       <translation>移到回收站；可以撤销</translation>
+    </message>
+    <message>
+      <source>Moving</source>
+      <translation>正在移动</translation>
     </message>
     <message>
       <source>Network</source>
@@ -476,12 +692,24 @@
       <translation>新对话 (Ctrl+N)</translation>
     </message>
     <message>
+      <source>Newest</source>
+      <translation>最新发布</translation>
+    </message>
+    <message>
       <source>Next pane</source>
       <translation>下一窗格</translation>
     </message>
     <message>
+      <source>No answer with a predicted speed yet.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>No conversations yet</source>
       <translation>还没有对话</translation>
+    </message>
+    <message>
+      <source>No gated models</source>
+      <translation>不含受限模型</translation>
     </message>
     <message>
       <source>No model</source>
@@ -508,12 +736,16 @@
       <translation>尚未测量。预测速度需要测量一次，约一分钟。</translation>
     </message>
     <message>
-      <source>Not trusted</source>
-      <translation>不可信</translation>
-    </message>
-    <message>
       <source>Nothing found</source>
       <translation>没有找到</translation>
+    </message>
+    <message>
+      <source>Nothing here matches. Enter asks the hub.</source>
+      <translation>这里没有匹配项。按回车键查询模型库。</translation>
+    </message>
+    <message>
+      <source>Nothing on the hub matches.</source>
+      <translation>模型库中没有匹配项。</translation>
     </message>
     <message>
       <source>Notify when done</source>
@@ -524,16 +756,36 @@
       <translation>KV 缓存的数值格式。</translation>
     </message>
     <message>
+      <source>ONNX Runtime: also NPUs</source>
+      <translation>ONNX Runtime：也支持 NPU</translation>
+    </message>
+    <message>
       <source>On this machine</source>
       <translation>在本机上</translation>
+    </message>
+    <message>
+      <source>Only what fits here</source>
+      <translation>只显示本机放得下的</translation>
     </message>
     <message>
       <source>Open link</source>
       <translation>打开链接</translation>
     </message>
     <message>
+      <source>Open the page</source>
+      <translation>打开网页</translation>
+    </message>
+    <message>
       <source>Open this address in the web browser?</source>
       <translation>在浏览器中打开这个地址吗？</translation>
+    </message>
+    <message>
+      <source>Order</source>
+      <translation>排序</translation>
+    </message>
+    <message>
+      <source>Order and variant are the hub's.</source>
+      <translation>排序和量化版本只作用于模型库的结果。</translation>
     </message>
     <message>
       <source>Parameters</source>
@@ -542,6 +794,18 @@
     <message>
       <source>Pause</source>
       <translation>暂停</translation>
+    </message>
+    <message>
+      <source>Pause {0}</source>
+      <translation>暂停 {0}</translation>
+    </message>
+    <message>
+      <source>Paused</source>
+      <translation>已暂停</translation>
+    </message>
+    <message>
+      <source>Picture (PNG)</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Pin</source>
@@ -576,6 +840,14 @@
       <translation>预测</translation>
     </message>
     <message>
+      <source>Predicted from</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Predicted to</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Prefill</source>
       <translation>预填充</translation>
     </message>
@@ -592,20 +864,60 @@
       <translation>进度</translation>
     </message>
     <message>
+      <source>Progress of {0}</source>
+      <translation>{0} 的进度</translation>
+    </message>
+    <message>
       <source>Promised and measured</source>
       <translation>预测与实测</translation>
     </message>
     <message>
-      <source>Quantize to 4 bits</source>
-      <translation>量化到 4 位</translation>
+      <source>Put {0} before the others</source>
+      <translation>让 {0} 先下载</translation>
+    </message>
+    <message>
+      <source>Q4_0 (usual)</source>
+      <translation>Q4_0（常用）</translation>
+    </message>
+    <message>
+      <source>Q4_0, scales searched</source>
+      <translation>Q4_0，搜索缩放系数</translation>
+    </message>
+    <message>
+      <source>Quantize</source>
+      <translation>量化</translation>
+    </message>
+    <message>
+      <source>Quantize here to {0}</source>
+      <translation>在本机量化为 {0}</translation>
+    </message>
+    <message>
+      <source>Quantize here: fetch the official weights and make the 4-bit file yourself.</source>
+      <translation>在本机量化：下载官方权重，自己生成 4 位文件。</translation>
+    </message>
+    <message>
+      <source>Quantize {0}</source>
+      <translation>量化 {0}</translation>
+    </message>
+    <message>
+      <source>Quantize …</source>
+      <translation>量化 …</translation>
     </message>
     <message>
       <source>Quantizing</source>
       <translation>正在量化</translation>
     </message>
     <message>
+      <source>Quick to make.</source>
+      <translation>生成很快。</translation>
+    </message>
+    <message>
       <source>Quit</source>
       <translation>退出</translation>
+    </message>
+    <message>
+      <source>Read for each token</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Read rate</source>
@@ -614,6 +926,10 @@
     <message>
       <source>Reading the prompt</source>
       <translation>正在读取提示词</translation>
+    </message>
+    <message>
+      <source>Recipe</source>
+      <translation>方案</translation>
     </message>
     <message>
       <source>Recommended here: {0}</source>
@@ -652,12 +968,32 @@
       <translation>仓库</translation>
     </message>
     <message>
+      <source>Resume</source>
+      <translation>继续</translation>
+    </message>
+    <message>
+      <source>Resume {0}</source>
+      <translation>继续 {0}</translation>
+    </message>
+    <message>
+      <source>Roof</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Roofline</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Runs</source>
       <translation>运行记录</translation>
     </message>
     <message>
-      <source>Save picture</source>
-      <translation>保存图片</translation>
+      <source>Save</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Save …</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Search conversations</source>
@@ -708,6 +1044,10 @@
       <translation>显示更早的消息</translation>
     </message>
     <message>
+      <source>Show earlier results</source>
+      <translation>显示之前的结果</translation>
+    </message>
+    <message>
       <source>Show models</source>
       <translation>显示模型</translation>
     </message>
@@ -732,8 +1072,16 @@
       <translation>查看 {0}</translation>
     </message>
     <message>
+      <source>Shown once this machine is measured.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Side panel</source>
       <translation>侧栏</translation>
+    </message>
+    <message>
+      <source>Size</source>
+      <translation>大小</translation>
     </message>
     <message>
       <source>Size of all text, in percent.</source>
@@ -742,6 +1090,10 @@
     <message>
       <source>Size on disk</source>
       <translation>磁盘占用</translation>
+    </message>
+    <message>
+      <source>Slightly closer to the original, takes longer to make.</source>
+      <translation>略接近原模型，生成时间较长。</translation>
     </message>
     <message>
       <source>SmolLM2 135M needs about 100 MB and shows how everything works.</source>
@@ -788,12 +1140,28 @@
       <translation>停止回答</translation>
     </message>
     <message>
+      <source>Stopped</source>
+      <translation>已停止</translation>
+    </message>
+    <message>
       <source>System prompt</source>
       <translation>系统提示词</translation>
     </message>
     <message>
       <source>Table</source>
       <translation>表格</translation>
+    </message>
+    <message>
+      <source>Table (CSV)</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Table: peak memory as a plan promises it. Plot: KV cache of one sequence.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Target</source>
+      <translation>目标引擎</translation>
     </message>
     <message>
       <source>Tell when a long answer or a download is finished and the window is not in front.</source>
@@ -808,12 +1176,36 @@
       <translation>文字大小</translation>
     </message>
     <message>
+      <source>The closest of the ONNX recipes, takes longer to make.</source>
+      <translation>ONNX 方案中最接近原模型，生成时间较长。</translation>
+    </message>
+    <message>
+      <source>The fastest; small losses.</source>
+      <translation>速度最快；损失很小。</translation>
+    </message>
+    <message>
+      <source>The makers' notes</source>
+      <translation>作者说明</translation>
+    </message>
+    <message>
       <source>The model chosen when the window opens.</source>
       <translation>窗口打开时选择的模型。</translation>
     </message>
     <message>
+      <source>The models stay</source>
+      <translation>模型会保留</translation>
+    </message>
+    <message>
+      <source>The owner grants access on request: agree on the hub's page, then enter a token.</source>
+      <translation>所有者按申请授权：先在模型库网页上同意条款，再输入令牌。</translation>
+    </message>
+    <message>
       <source>The plan has changed since loading</source>
       <translation>加载之后方案已改变</translation>
+    </message>
+    <message>
+      <source>The smallest, with the largest losses.</source>
+      <translation>体积最小，损失最大。</translation>
     </message>
     <message>
       <source>Theme</source>
@@ -844,6 +1236,14 @@
       <translation>引擎可用的线程数；0 表示由方案决定。</translation>
     </message>
     <message>
+      <source>Threads: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Throw away the {0} that are here?</source>
+      <translation>丢弃已下载的 {0}？</translation>
+    </message>
+    <message>
       <source>Time to first token</source>
       <translation>首个词元用时</translation>
     </message>
@@ -866,6 +1266,10 @@
     <message>
       <source>Top p</source>
       <translation>Top p</translation>
+    </message>
+    <message>
+      <source>Trending</source>
+      <translation>热门</translation>
     </message>
     <message>
       <source>Type what you want to do</source>
@@ -892,12 +1296,36 @@
       <translation>无标题</translation>
     </message>
     <message>
+      <source>Up to {0} B parameters</source>
+      <translation>不超过 {0} B 参数</translation>
+    </message>
+    <message>
+      <source>Variant</source>
+      <translation>量化版本</translation>
+    </message>
+    <message>
       <source>Variants</source>
       <translation>量化版本</translation>
     </message>
     <message>
+      <source>Verified: every byte is as it was installed.</source>
+      <translation>校验通过：每个字节都与安装时一致。</translation>
+    </message>
+    <message>
+      <source>Verify</source>
+      <translation>校验</translation>
+    </message>
+    <message>
+      <source>Waiting for the network</source>
+      <translation>等待网络</translation>
+    </message>
+    <message>
       <source>What is the capital of France? Answer in one sentence.</source>
       <translation>法国的首都是哪里？用一句话回答。</translation>
+    </message>
+    <message>
+      <source>What the hub said last</source>
+      <translation>模型库上次的回答</translation>
     </message>
     <message>
       <source>What would you like to ask?</source>
@@ -968,6 +1396,10 @@
       <translation>你</translation>
     </message>
     <message>
+      <source>about {0} more</source>
+      <translation>另需约 {0}</translation>
+    </message>
+    <message>
       <source>about {0} tokens</source>
       <translation>约 {0} 词元</translation>
     </message>
@@ -988,12 +1420,20 @@
       <translation>层</translation>
     </message>
     <message>
+      <source>bytes read for each token</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>code</source>
       <translation>代码</translation>
     </message>
     <message>
       <source>compute buffers</source>
       <translation>计算缓冲区</translation>
+    </message>
+    <message>
+      <source>context in tokens</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>conversation</source>
@@ -1042,6 +1482,10 @@
     <message>
       <source>light</source>
       <translation>浅色</translation>
+    </message>
+    <message>
+      <source>llama.cpp (GGUF): any CPU or GPU</source>
+      <translation>llama.cpp（GGUF）：任意 CPU 或 GPU</translation>
     </message>
     <message>
       <source>memory {0}</source>
@@ -1100,12 +1544,24 @@
       <translation>工作集</translation>
     </message>
     <message>
+      <source>{0} % no measurement explains</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>{0} (usual)</source>
+      <translation>{0}（常用）</translation>
+    </message>
+    <message>
       <source>{0} blocks</source>
       <translation>{0} 层</translation>
     </message>
     <message>
       <source>{0} cannot be read; it may be damaged or locked.</source>
       <translation>{0} 无法读取，可能已损坏或被锁定。</translation>
+    </message>
+    <message>
+      <source>{0} downloads</source>
+      <translation>{0} 个下载</translation>
     </message>
     <message>
       <source>{0} h ago</source>
@@ -1126,6 +1582,10 @@
     <message>
       <source>{0} is ready</source>
       <translation>{0} 已就绪</translation>
+    </message>
+    <message>
+      <source>{0} left</source>
+      <translation>剩余 {0}</translation>
     </message>
     <message>
       <source>{0} min ago</source>
@@ -1160,12 +1620,20 @@
       <translation>{0} 在本机上运行。你写的内容不会离开本机。</translation>
     </message>
     <message>
+      <source>{0} times slower than planned</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} tok/s expected</source>
       <translation>预计 {0} tok/s</translation>
     </message>
     <message>
       <source>{0} tokens</source>
       <translation>{0} 词元</translation>
+    </message>
+    <message>
+      <source>{0}, {1} bits per weight, about {2}</source>
+      <translation>{0}，每权重 {1} 位，约 {2}</translation>
     </message>
     <message>
       <source>△ tight</source>

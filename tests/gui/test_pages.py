@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from app.gui.attachments import UnreadableFile, read_attachment
 from app.gui.chat_control import prompt_message
 from app.gui.main_window import MainWindow
+from app.gui.models_quantize import QuantizeDialog
 from app.gui.settings_dialog import SettingsDialog
 from app.gui.transfer import as_html, as_json, as_markdown, import_json
 from app.records import Attachment
@@ -44,6 +45,11 @@ def test_quantize_then_chat_then_remove_and_undo(qtbot: QtBot, window: MainWindo
     key = window.models.chosen
     window.model_list.select(key)
     button_named(window, "Quantize").click()
+    qtbot.waitUntil(lambda: window.findChild(QuantizeDialog) is not None, timeout=10000)
+    dialog = window.findChild(QuantizeDialog)
+    assert isinstance(dialog, QuantizeDialog)
+    dialog.measure.setChecked(False)
+    dialog.findChild(QPushButton, "startQuantize").click()  # type: ignore[union-attr]
     qtbot.waitUntil(lambda: len(window.session.installed()) == 2, timeout=60000)
     qtbot.waitUntil(lambda: not window.bridge.busy, timeout=20000)
     made = next(m.name for m in window.session.installed() if m.name != key)
@@ -87,18 +93,19 @@ def test_the_palette_does_what_is_typed(qtbot: QtBot, window: MainWindow) -> Non
     assert not palette.isVisible()
 
 
-def test_speed_page_lists_runs_in_plot_and_table(qtbot: QtBot, window: MainWindow) -> None:
+def test_speed_page_lists_runs_and_why_explains_the_last(qtbot: QtBot, window: MainWindow) -> None:
     window.chat.set_options(max_tokens=4)
     window.chat.send("Hello")
     qtbot.waitUntil(lambda: not window.chat.busy, timeout=60000)
     window.show_page("speed")
-    page = window.speed_page
-    qtbot.waitUntil(lambda: page.run_table.rowCount() == 1, timeout=10000)
-    cells = [page.run_table.item(0, column) for column in range(page.run_table.columnCount())]
-    texts = [cell.text() for cell in cells if cell is not None]
+    sheet = window.speed_page.history.sheet
+    qtbot.waitUntil(lambda: sheet.rowCount() == 1, timeout=10000)
+    texts = [sheet.index(0, column).data() for column in range(sheet.columnCount())]
     assert texts[1] == window.models.chosen
-    assert "tok/s" in texts[4]
-    assert page.run_tabs.count() == 2
+    assert "tok/s" in texts[5]
+    window.show_why()
+    assert window.diagnosis.isVisible()
+    qtbot.waitUntil(lambda: "No answer" in window.diagnosis.summary.text(), timeout=10000)
 
 
 def test_files_become_chips_with_tokens_and_go_into_the_prompt(

@@ -1,0 +1,45 @@
+"""What a quantization will take and give, before it is done: size and time.
+
+Knows shapes, recipes and rates measured on one machine; reads no file.
+"""
+
+from dataclasses import dataclass
+
+from quant.formats import format_named
+from quant.recipe import QuantRecipe
+from quant.roles import TensorRole
+from runtime.shape import ModelShape, model_tensors
+
+# Processor seconds per weight, from benchmarks/results/quantize-1.5b-cpu.txt (2 threads). A search
+# tries many scales for each block; the rest is reading, rounding and writing.
+_SECONDS_PER_WEIGHT = {"search": 1.3e-7, "round": 1.2e-8, "llama.cpp": 1.2e-8}
+_START_SECONDS = 2.0  # a child process, its imports, the header
+_ROLES = {"experts": TensorRole.EXPERT}  # the one role that has another name in `runtime.shape`
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Bytes of the result, its bits per weight, and about how many seconds it takes here."""
+
+    size: int
+    bits_per_weight: float
+    seconds: float
+
+
+def expected(shape: ModelShape, recipe: QuantRecipe, threads: int) -> Expected:
+    """What `recipe` would make of a model of this shape with so many threads."""
+    bits = weights = 0.0
+    for tensor in model_tensors(shape):
+        wanted = None
+        if tensor.matrix:
+            wanted = recipe.format_for(
+                tensor.name,
+                _ROLES.get(tensor.role) or TensorRole(tensor.role),
+                block_count=shape.block_count,
+                tied=shape.tied_embeddings,
+            )
+        width = format_named(wanted).bits_per_weight if wanted else 32.0
+        bits += width * tensor.parameters
+        weights += tensor.parameters
+    seconds = _START_SECONDS + weights * _SECONDS_PER_WEIGHT[recipe.method] / max(threads, 1)
+    return Expected(round(bits / 8), bits / weights, seconds)

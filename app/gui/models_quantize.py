@@ -1,0 +1,136 @@
+"""The question before quantizing: for which engine, by which recipe, and what that takes."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QCheckBox, QDialog, QFormLayout, QWidget
+
+from app.expectations import expected
+from app.gui import words
+from app.gui.controls import Choice, button, label, row
+from app.gui.theme import SPACE_L, SPACE_M
+from app.gui.words import tr
+from quant.recipe import recipe_named
+from runtime.plan import PlanModel
+
+QUALITY_TOKENS = 8000  # prompt tokens that measuring evaluates: the bundled texts, in both models
+# recipe, what it is, and what to expect of it
+_GGUF = ("q4_0", "q4_0-search", "q4_k_m", "q6_k", "q8_0")
+_ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", "onnx-q4-b128")
+
+
+@dataclass(frozen=True)
+class QuantizeChoice:
+    """What was chosen: a recipe's name, and whether to measure what it cost."""
+
+    recipe: str
+    measure: bool
+
+
+class QuantizeDialog(QDialog):
+    """Recipe and target of one model, with the size and time to expect."""
+
+    chosen = Signal(object)  # QuantizeChoice
+
+    def __init__(
+        self,
+        name: str,
+        model: PlanModel | None,
+        threads: int,
+        prefill_tps: float | None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._threads = threads
+        self._prefill_tps = prefill_tps
+        self.setWindowTitle(tr("Quantize {0}", name))
+        self.target = Choice(
+            [
+                ("gguf", tr("llama.cpp (GGUF): any CPU or GPU")),
+                ("onnx", tr("ONNX Runtime: also NPUs")),
+            ]
+        )
+        self.target.setAccessibleName(tr("Target"))
+        self.recipe = Choice([])
+        self.recipe.setAccessibleName(tr("Recipe"))
+        self.recipe.setMinimumContentsLength(26)
+        self._about = label("", "muted", wrap=True)
+        self.expectation = label("", "value", wrap=True)
+        self.measure = QCheckBox(tr("Measure what it cost afterwards"))
+        self.measure.setChecked(True)
+        self._measure_time = label("", "small", wrap=True)
+        start = button(tr("Quantize"), "primary")
+        start.setObjectName("startQuantize")
+        start.setDefault(True)
+        start.clicked.connect(self._start)
+        cancel = button(tr("Cancel"))
+        cancel.clicked.connect(self.reject)
+        form = QFormLayout(self)
+        form.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
+        form.setSpacing(SPACE_M)
+        form.addRow(tr("Target"), self.target)
+        form.addRow(tr("Recipe"), self.recipe)
+        form.addRow("", self._about)
+        form.addRow(tr("Expected"), self.expectation)
+        form.addRow("", self.measure)
+        form.addRow("", self._measure_time)
+        form.addRow(row(1, cancel, start))
+        self.setMinimumWidth(460)
+        self.target.currentIndexChanged.connect(self._fill)
+        self.recipe.currentIndexChanged.connect(self._show)
+        self._fill()
+
+    def _fill(self) -> None:
+        names = _GGUF if self.target.currentData() == "gguf" else _ONNX
+        self.recipe.clear()
+        for name in names:
+            self.recipe.addItem(recipe_words(name)[0], name)
+
+    def _show(self) -> None:
+        name = self.recipe.currentData()
+        if name is None:
+            return
+        self._about.setText(recipe_words(name)[1])
+        tokens = self._prefill_tps and 2 * QUALITY_TOKENS / self._prefill_tps
+        self._measure_time.setText(tr("about {0} more", words.seconds(tokens)) if tokens else "")
+        if self._model is None:
+            self.expectation.setText("–")
+            return
+        will = expected(self._model.shape, recipe_named(name), self._threads)
+        self.expectation.setText(
+            tr(
+                "{0}, {1} bits per weight, about {2}",
+                words.size(will.size),
+                f"{will.bits_per_weight:.2f}",
+                words.seconds(will.seconds),
+            )
+        )
+
+    def _start(self) -> None:
+        self.chosen.emit(QuantizeChoice(self.recipe.currentData(), self.measure.isChecked()))
+        self.accept()
+
+
+def recipe_words(name: str) -> tuple[str, str]:
+    """A recipe's name for people and what to expect of its quality."""
+    four = tr("4-bit blocks everywhere, embeddings and LM head too.")
+    return {
+        "q4_0": (tr("Q4_0 (usual)"), f"{four} {tr('The fastest; small losses.')}"),
+        "q4_0-search": (
+            tr("Q4_0, scales searched"),
+            f"{four} {tr('Slightly closer to the original, takes longer to make.')}",
+        ),
+        "q4_k_m": ("Q4_K_M", tr("4 bits, 6 where it matters most: closer, a little slower.")),
+        "q6_k": ("Q6_K", tr("6 bits: hardly told from the original.")),
+        "q8_0": ("Q8_0", tr("8 bits: next to nothing is lost, twice the size.")),
+        "onnx-q4-b32-search": (
+            tr("4 bits, blocks of 32, scales searched (usual)"),
+            f"{four} {tr('The closest of the ONNX recipes, takes longer to make.')}",
+        ),
+        "onnx-q4-b32": (tr("4 bits, blocks of 32"), f"{four} {tr('Quick to make.')}"),
+        "onnx-q4-b128": (
+            tr("4 bits, blocks of 128"),
+            tr("The smallest, with the largest losses."),
+        ),
+    }[name]
