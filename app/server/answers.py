@@ -1,0 +1,93 @@
+"""Answers of served models as asynchronous streams, one or several at a time.
+
+Knows turns and worker threads; knows no HTTP. A stream that is closed, for whatever reason, stops
+its generation.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from app.server.pool import ModelPool, ServedModel
+from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
+from runtime.jobs import CancelToken
+from runtime.protocol import Streamed
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of answer number `index`: chunks, or at its end the stats."""
+
+    index: int
+    chunks: tuple[TokenChunk, ...] = ()
+    stats: GenerationStats | None = None
+    queue_seconds: float = 0.0
+
+
+async def answers(
+    pool: ModelPool, served: ServedModel, requests: Sequence[GenerationRequest], client: str
+) -> AsyncGenerator[Part, None]:
+    """The parts of all answers as they come. Raises Busy, EngineError."""
+    served.turns.check(len(requests))
+    if len(requests) == 1:
+        async with aclosing(_answer(pool, served, requests[0], client, 0)) as parts:
+            async for part in parts:
+                yield part
+        return
+    box: asyncio.Queue[Part | Exception] = asyncio.Queue()
+
+    async def pump(index: int, request: GenerationRequest) -> None:
+        try:
+            async with aclosing(_answer(pool, served, request, client, index)) as parts:
+                async for part in parts:
+                    box.put_nowait(part)
+        except Exception as error:
+            box.put_nowait(error)
+
+    tasks = [asyncio.create_task(pump(*each)) for each in enumerate(requests)]
+    try:
+        left = len(tasks)
+        while left:
+            item = await box.get()
+            if isinstance(item, Exception):
+                raise item
+            left -= item.stats is not None
+            yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _answer(
+    pool: ModelPool, served: ServedModel, request: GenerationRequest, client: str, index: int
+) -> AsyncGenerator[Part, None]:
+    waited = await served.turns.enter(client)
+    loop, cancel = asyncio.get_running_loop(), CancelToken()
+    box: asyncio.Queue[Streamed | GenerationStats | Exception] = asyncio.Queue()
+    started = time.monotonic()
+
+    def put(item: Streamed | GenerationStats | Exception) -> None:
+        loop.call_soon_threadsafe(box.put_nowait, item)
+
+    def work() -> None:
+        try:
+            put(served.worker.generate(request, put, cancel, profile=served.loaded.profile))
+        except Exception as error:
+            put(error)
+
+    working = loop.run_in_executor(pool.threads, work)
+    working.add_done_callback(lambda _: served.turns.leave(time.monotonic() - started))
+    try:
+        while True:
+            item = await box.get()
+            if isinstance(item, Exception):
+                raise item
+            if isinstance(item, GenerationStats):
+                yield Part(index, stats=item, queue_seconds=waited)
+                return
+            yield Part(index, item.chunks)
+    finally:
+        cancel.cancel()

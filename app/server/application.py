@@ -1,0 +1,59 @@
+"""The application: routes behind guards. Knows how the parts fit; does nothing itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.server.faults import RequestRefused
+from app.server.guards import App, Door, Guards
+from app.server.limits import ServeOptions
+from app.server.openapi import document
+from app.server.pool import ModelPool
+from app.server.routes import Endpoints, json_response, on_error
+
+
+def application(pool: ModelPool, door: Door, options: ServeOptions) -> App:
+    """The server as an ASGI application."""
+    endpoints = Endpoints(pool, options.limits)
+    described = document()
+
+    async def openapi(_request: Request) -> Response:
+        return json_response(described)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(pool.sweep())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeping
+
+    routes = [
+        Route("/v1/models", endpoints.models, methods=["GET"]),
+        Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
+        Route("/v1/completions", endpoints.complete, methods=["POST"]),
+        Route("/openapi.json", openapi, methods=["GET"]),
+    ]
+    handlers = {HTTPException: _on_http, Exception: on_error}
+    return Guards(
+        Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan),
+        door,
+        options.limits,
+    )
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    refused = RequestRefused(error.status_code, "not_found", f"{error.detail}.")
+    response = await on_error(request, refused)
+    response.headers.update(error.headers or {})
+    return response

@@ -1,0 +1,49 @@
+"""A connection that must get its request told in time.
+
+uvicorn closes idle connections only: one that sends its request's head a byte at a time would stay
+for ever (encode/uvicorn, h11_impl.py: the keep-alive timer stops at the first byte).
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class PatientConnection(H11Protocol):
+    """uvicorn's HTTP/1.1 with a limit on the time a request's head may take."""
+
+    head_seconds = 10.0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._between_requests:
+            self._stop_timer()
+        elif self._head_timer is None:
+            self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    @property
+    def _between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _start_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self._between_requests and not self.transport.is_closing():
+            self.transport.close()

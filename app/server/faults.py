@@ -1,0 +1,71 @@
+"""What goes wrong in a request, as HTTP: status, OpenAI's error type and code, our words.
+
+Knows statuses; the wording is `app.explain`'s.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import AppError
+from app.explain import explain
+
+
+class RequestRefused(AppError):
+    """facts: status, code, reason, param (may be None). A request that is not even tried."""
+
+    def __init__(self, status: int, code: str, reason: str, param: str | None = None) -> None:
+        super().__init__(status=status, code=code, reason=reason, param=param)
+
+
+class Busy(AppError):
+    """facts: retry_after (seconds). Too many requests wait already."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error as it is sent."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+_STATUS = {
+    "UnknownModel": (404, "model_not_found"),
+    "ContextOverflow": (400, "context_length_exceeded"),
+    "InvalidRequest": (400, "invalid_request"),
+    "TemplateFailed": (400, "invalid_messages"),
+    "Busy": (429, "rate_limit_exceeded"),
+    "DoesNotFit": (503, "model_does_not_fit"),
+    "WorkerDied": (503, "engine_stopped"),
+    "WorkerStalled": (503, "engine_stalled"),
+}
+_RETRY = {"DoesNotFit": 10.0, "WorkerDied": 1.0, "WorkerStalled": 1.0}
+
+
+def fault_of(error: Exception) -> Fault:
+    """How an error is told to a client."""
+    if isinstance(error, RequestRefused):
+        facts = error.facts
+        return _fault(facts["status"], facts["code"], facts["reason"], facts["param"])
+    names = [cls.__name__ for cls in type(error).__mro__]
+    known = next((name for name in names if name in _STATUS), None)
+    if known is None:
+        return _fault(500, "internal_error", "Something went wrong; the log has the details.")
+    status, code = _STATUS[known]
+    facts = getattr(error, "facts", {})
+    param = facts.get("field") if known == "InvalidRequest" else None
+    fault = _fault(status, code, explain(error).sentence, param)
+    retry = facts.get("retry_after") or _RETRY.get(known)
+    if retry is not None:
+        fault.headers["retry-after"] = str(math.ceil(retry))
+    return fault
+
+
+def _fault(status: int, code: str, message: str, param: str | None = None) -> Fault:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    if status == 429:
+        kind = "rate_limit_error"
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return Fault(status, {"error": error}, {})

@@ -1,0 +1,200 @@
+"""What a request must be before anything looks into it: from here, with the key, of bounded size.
+
+Pure ASGI. Checked in this order: the host it was sent to (a name that was made to point here is
+not one of ours), where the page that sends it comes from, the key, the type and size of its body.
+Ends a request whose client went away. Knows no model.
+"""
+
+import asyncio
+import ipaddress
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.server.faults import Fault, RequestRefused, fault_of
+from app.server.keys import same_key
+from app.server.limits import Limits
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who may come in. `hosts` are lower-case host names without port; with `any_address` a client
+    may also use any numeric address, which no name server can have made to point here."""
+
+    key: str
+    port: int
+    hosts: frozenset[str]
+    any_address: bool = False
+
+    def admits_host(self, host: str) -> bool:
+        name, port = _split_port(host.lower())
+        if port not in ("", str(self.port)) or (port == "" and self.port != 80):
+            return False
+        return name in self.hosts or (self.any_address and _is_address(name))
+
+
+class Guards:
+    """Stands before the application."""
+
+    def __init__(self, app: App, door: Door, limits: Limits) -> None:
+        self._app = app
+        self._door = door
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        try:
+            self._check(scope)
+            body = await self._body(scope, receive)
+        except RequestRefused as error:
+            await refuse(send, fault_of(error))
+            return
+        if body is not None:
+            await self._while_connected(scope, body, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = _headers(scope)
+        hosts = headers.get("host", [])
+        if len(hosts) != 1 or not self._door.admits_host(hosts[0]):
+            raise RequestRefused(421, "wrong_host", "This server does not answer to that name.")
+        origin = headers.get("origin", [])
+        site = headers.get("sec-fetch-site", ["none"])[-1]
+        if origin not in ([], [f"http://{hosts[0]}"]) or site not in ("none", "same-origin"):
+            raise RequestRefused(403, "cross_origin", "Web pages of other sites are not answered.")
+        self._check_key(headers.get("authorization", []))
+        if scope["method"] in ("POST", "PUT", "PATCH"):
+            self._check_body(headers)
+
+    def _check_key(self, given: list[str]) -> None:
+        scheme, _, key = (given[0] if len(given) == 1 else "").partition(" ")
+        right = same_key(key.strip().encode("latin-1"), self._door.key.encode())
+        if scheme.lower() != "bearer" or not right:
+            raise RequestRefused(
+                401, "invalid_api_key", "The key is missing or wrong; `stillroom serve` shows it."
+            )
+
+    def _check_body(self, headers: dict[str, list[str]]) -> None:
+        kind = headers.get("content-type", [""])[-1].partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise RequestRefused(415, "unsupported_media_type", "The body must be JSON.")
+        length = headers.get("content-length", ["0"])[-1]
+        if not length.isdecimal() or int(length[:20]) > self._limits.body_bytes:
+            raise _too_large(self._limits)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body; None when the client went away before its end."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    pieces.append(message.get("body", b""))
+                    size += len(pieces[-1])
+                    if size > self._limits.body_bytes:
+                        raise _too_large(self._limits)
+                    if not message.get("more_body", False):
+                        return b"".join(pieces)
+        except TimeoutError:
+            raise RequestRefused(408, "timeout", "The request took too long to arrive.") from None
+
+    async def _while_connected(
+        self, scope: Scope, body: bytes, receive: Receive, send: Send
+    ) -> None:
+        """Run the application until it has answered or its client is gone."""
+        answering = asyncio.ensure_future(self._app(scope, _replay(body), self._timely(send)))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (answering, leaving):
+                task.cancel()
+        await asyncio.gather(answering, leaving, return_exceptions=True)
+        if not answering.cancelled() and isinstance(answering.exception(), TimeoutError):
+            logger.info("a client left what was sent to it unread")
+
+    def _timely(self, send: Send) -> Send:
+        """`send` for a client that reads: one that does not is given up."""
+
+        async def timely(message: Message) -> None:
+            async with asyncio.timeout(self._limits.unread_seconds):
+                await send(message)
+
+        return timely
+
+
+async def refuse(send: Send, fault: Fault) -> None:
+    """Answer with a fault and end the connection: what else the client sends is not read."""
+    body = json.dumps(fault.body).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        *((name.encode(), value.encode()) for name, value in fault.headers.items()),
+    ]
+    if fault.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _replay(body: bytes) -> Receive:
+    pending = [body]
+
+    async def receive() -> Message:
+        if pending:
+            return {"type": "http.request", "body": pending.pop(), "more_body": False}
+        await asyncio.Event().wait()  # the guards look after the client's leaving
+        raise AssertionError
+
+    return receive
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _headers(scope: Scope) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return found
+
+
+def _split_port(host: str) -> tuple[str, str]:
+    if host.startswith("["):
+        name, _, rest = host.partition("]")
+        return name + "]", rest.removeprefix(":")
+    name, _, port = host.partition(":")
+    return name, port
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _too_large(limits: Limits) -> RequestRefused:
+    most = limits.body_bytes // (1024 * 1024)
+    return RequestRefused(413, "body_too_large", f"A request may have {most} MiB at most.")

@@ -1,0 +1,151 @@
+"""The OpenAPI document, made of the types of `app.server.schemas`."""
+
+from typing import Any
+
+import msgspec
+
+from app import __version__
+from app.server.schemas import ChatRequest, CompletionRequest, EmbeddingRequest
+
+_ERRORS = {
+    "400": "the request cannot be used",
+    "401": "the key is missing or wrong",
+    "403": "sent by a web page of another site",
+    "404": "no such model",
+    "408": "the request took too long to arrive",
+    "413": "the request is too large",
+    "415": "the body is not JSON",
+    "421": "sent to a name this server does not have",
+    "429": "too many requests wait; Retry-After says for how long",
+    "503": "the model cannot be loaded now",
+}
+_NUMBER = {"type": "integer", "minimum": 0}
+_USAGE = {
+    "type": "object",
+    "properties": {
+        "prompt_tokens": _NUMBER,
+        "completion_tokens": _NUMBER,
+        "total_tokens": _NUMBER,
+        "timings": {"type": "array", "items": {"type": "object"}},
+    },
+    "required": ["prompt_tokens", "total_tokens"],
+}
+_LOGPROBS = {"type": ["object", "null"]}
+_FINISH = {"enum": ["stop", "length", "tool_calls"]}
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    properties = required | (optional or {})
+    return {"type": "object", "properties": properties, "required": sorted(required)}
+
+
+def _list_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+def _reply(kind: str, choice: dict[str, Any]) -> dict[str, Any]:
+    head = {"id": {"type": "string"}, "object": {"const": kind}, "created": _NUMBER}
+    return _object(
+        head | {"model": {"type": "string"}, "choices": _list_of(choice), "usage": _USAGE}
+    )
+
+
+_MESSAGE = _object(
+    {"role": {"const": "assistant"}, "content": {"type": ["string", "null"]}},
+    {"reasoning_content": {"type": "string"}, "tool_calls": _list_of({"type": "object"})},
+)
+_CHAT_CHOICE = _object(
+    {"index": _NUMBER, "finish_reason": _FINISH, "logprobs": _LOGPROBS, "message": _MESSAGE}
+)
+_TEXT_CHOICE = _object(
+    {"index": _NUMBER, "finish_reason": _FINISH, "logprobs": _LOGPROBS, "text": {"type": "string"}}
+)
+_MODEL = _object(
+    {
+        "id": {"type": "string"},
+        "object": {"const": "model"},
+        "created": _NUMBER,
+        "owned_by": {"type": "string"},
+    }
+)
+_EMBEDDING = _object(
+    {
+        "object": {"const": "embedding"},
+        "index": _NUMBER,
+        "embedding": {"anyOf": [_list_of({"type": "number"}), {"type": "string"}]},
+    }
+)
+_LIST = {"const": "list"}
+_REPLIES = {
+    "ModelList": _object({"object": _LIST, "data": _list_of(_MODEL)}),
+    "ChatReply": _reply("chat.completion", _CHAT_CHOICE),
+    "CompletionReply": _reply("text_completion", _TEXT_CHOICE),
+    "EmbeddingReply": _object(
+        {"object": _LIST, "data": _list_of(_EMBEDDING), "usage": _USAGE},
+        {"model": {"type": "string"}},
+    ),
+    "Error": _object(
+        {"error": _object({"message": {"type": "string"}, "type": {"type": "string"}})}
+    ),
+}
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1."""
+    requests = (ChatRequest, CompletionRequest, EmbeddingRequest)
+    schemas, components = msgspec.json.schema_components(
+        requests, ref_template="#/components/schemas/{name}"
+    )
+    chat, completion, embedding = schemas
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Stillroom", "version": __version__},
+        "security": [{"key": []}],
+        "paths": {
+            "/v1/models": {"get": _operation("models", "The models", "ModelList")},
+            "/v1/chat/completions": {
+                "post": _operation("chat", "Answer a conversation", "ChatReply", chat, True)
+            },
+            "/v1/completions": {
+                "post": _operation(
+                    "complete", "Go on with a text", "CompletionReply", completion, True
+                )
+            },
+            "/v1/embeddings": {
+                "post": _operation("embed", "Texts as vectors", "EmbeddingReply", embedding)
+            },
+        },
+        "components": {
+            "schemas": {**components, **_REPLIES},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(
+    name: str,
+    summary: str,
+    reply: str,
+    request: dict[str, Any] | None = None,
+    streams: bool = False,
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": _ref(reply)}}
+    if streams:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
+    for status, text in _ERRORS.items():
+        content = {"application/json": {"schema": _ref("Error")}}
+        responses[status] = {"description": text, "content": content}
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "responses": responses,
+    }
+    if request is not None:
+        body = {"application/json": {"schema": request}}
+        operation["requestBody"] = {"required": True, "content": body}
+    return operation
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,168 @@
+"""The models that are being served: loaded when they are asked for, given up when they are not.
+
+Knows sessions, workers and the clock; knows no HTTP. Each model has a worker of its own, so that
+one that dies takes no other with it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from app.errors import UnknownModel
+from app.library import InstalledModel
+from app.runs import LoadedModel
+from app.server.limits import ServeOptions
+from app.server.turns import Turns
+from app.session import Session
+from runtime.client import Worker
+from runtime.errors import DoesNotFit
+from runtime.generation import SamplingParams
+from runtime.plan import Plan, PlanRequest
+
+logger = logging.getLogger(__name__)
+
+SERVED_FORMATS = ("gguf", "onnx", "genai")
+_SWEEP_SECONDS = 5.0
+_AHEAD = 2  # requests the worker may hold beyond its places, so that none is empty for a moment
+
+
+@dataclass
+class ServedModel:
+    """A loaded model and who uses it. `parallel` answers at a time."""
+
+    name: str
+    worker: Worker
+    loaded: LoadedModel
+    sampling: SamplingParams
+    turns: Turns
+    users: int = 0
+    used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since its last use; 0 while it is used."""
+        return 0.0 if self.users else time.monotonic() - self.used_at
+
+
+class ModelPool:
+    """Every method but `close` belongs to the server's event loop."""
+
+    def __init__(self, session: Session, options: ServeOptions) -> None:
+        self._session = session
+        self._options = options
+        self._served: dict[str, ServedModel] = {}
+        self._loading = asyncio.Lock()  # one at a time: each load changes what fits beside it
+        threads = 8 * (options.parallel + _AHEAD)
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
+
+    @property
+    def served(self) -> tuple[ServedModel, ...]:
+        """What is loaded now."""
+        return tuple(self._served.values())
+
+    def available(self) -> list[InstalledModel]:
+        """The installed models that an engine here can run."""
+        return [m for m in self._session.installed() if m.format in SERVED_FORMATS]
+
+    @asynccontextmanager
+    async def use(self, name: str) -> AsyncIterator[ServedModel]:
+        """A model, loaded if need be, that stays for as long as it is used.
+
+        Raises UnknownModel for anything but the name of an installed model, EngineError.
+        """
+        served = await self._loaded(name)
+        served.users += 1
+        try:
+            yield served
+        finally:
+            served.users -= 1
+            served.used_at = time.monotonic()
+
+    async def _loaded(self, name: str) -> ServedModel:
+        served = self._served.get(name)
+        if served is not None and served.worker.alive:
+            return served
+        async with self._loading:
+            served = self._served.get(name)
+            if served is not None and served.worker.alive:
+                return served
+            self._served.pop(name, None)
+            known = {model.name: model for model in self.available()}
+            if name not in known:
+                raise UnknownModel(name[:200], sorted(known)[:3])
+            while True:
+                try:
+                    served = await asyncio.to_thread(self._open, known[name])
+                    break
+                except DoesNotFit:
+                    if not await self._make_room():
+                        raise
+            self._served[name] = served
+            return served
+
+    def _open(self, model: InstalledModel) -> ServedModel:
+        """Plan and load; blocks."""
+        started = time.monotonic()
+        plan = self._plan(model)
+        target = self._session.planning.build(model.name, plan)
+        shared = plan.placement.engine == "llamacpp"
+        self._session.paths.logs.mkdir(parents=True, exist_ok=True)
+        worker = Worker.start(self._session.paths.worker_log)
+        try:
+            report = worker.load(str(target.local), plan.placement, shared=shared)
+        except BaseException:
+            worker.close()
+            raise
+        profile = target.entry.chat if target.entry else None
+        places = plan.placement.sequences + (_AHEAD if shared else 0)
+        logger.info("%s loaded in %.1f s", model.name, time.monotonic() - started)
+        return ServedModel(
+            model.name,
+            worker,
+            LoadedModel(target, plan, report, profile),
+            self._session.sampling(model.name),
+            Turns(places, self._options.limits.waiting),
+        )
+
+    def _plan(self, model: InstalledModel) -> Plan:
+        """A plan for the memory that is free now. Only llama.cpp answers several at a time."""
+        planning = replace(self._session.planning, devices=self._session.devices)
+        threads = self._session.settings.threads or None
+        request = PlanRequest(n_ctx=self._options.n_ctx, n_threads=threads)
+        if model.format == "gguf":
+            request = replace(request, engine="llamacpp", sequences=self._options.parallel)
+        return planning.plan(model.name, request)
+
+    async def _make_room(self) -> bool:
+        """Give up the model that was unused for longest; whether there was one."""
+        idle = [served for served in self.served if not served.users]
+        if not idle:
+            return False
+        await self._give_up(max(idle, key=lambda served: served.idle_seconds))
+        self._session.devices(refresh=True)
+        return True
+
+    async def _give_up(self, served: ServedModel) -> None:
+        self._served.pop(served.name, None)
+        logger.info("%s unloaded", served.name)
+        await asyncio.to_thread(served.worker.close)
+
+    async def sweep(self) -> None:
+        """Give up models that nobody used for long enough; runs until it is cancelled."""
+        while True:
+            await asyncio.sleep(min(_SWEEP_SECONDS, self._options.idle_seconds / 2))
+            for served in self.served:
+                if served.idle_seconds > self._options.idle_seconds:
+                    await self._give_up(served)
+
+    def close(self) -> None:
+        """End every worker at once."""
+        for served in self.served:
+            served.worker.end("clean")
+            served.worker.close()
+        self._served.clear()
+        self.threads.shutdown(wait=False, cancel_futures=True)

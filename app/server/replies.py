@@ -1,0 +1,182 @@
+"""Answers in OpenAI's forms: whole, or as the chunks of a stream, with usage and timings.
+
+Values in, JSON values out; knows no model and no HTTP.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from app.server.answers import Part
+from app.server.tools import Offer, call_in
+from runtime.generation import GenerationStats, TokenLogprob
+
+_FINISH = {"stop": "stop", "loop": "stop", "length": "length", "context": "length"}
+
+
+@dataclass
+class Reply:
+    """The common head of all parts of one reply, and what has come of it so far."""
+
+    model: str
+    kind: str  # "chat.completion" or "text_completion"
+    offer: Offer | None = None
+    logprobs: int | None = None
+    id: str = field(default_factory=lambda: uuid4().hex[:24])
+    created: int = field(default_factory=lambda: int(time.time()))
+    stats: list[tuple[GenerationStats, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._choices: dict[int, _Choice] = {}
+
+    def take(self, part: Part) -> list[dict[str, Any]]:
+        """Note a part; the choices of the stream's chunks that it makes."""
+        choice = self._choices.setdefault(part.index, _Choice(part.index, self))
+        made = []
+        for chunk in part.chunks:
+            delta = choice.add(chunk.text, chunk.logprobs, is_reasoning=chunk.is_reasoning)
+            if delta is not None:
+                made.append(delta)
+        if part.stats is not None:
+            self.stats.append((part.stats, part.queue_seconds))
+            made.append(choice.end(part.stats))
+        return made
+
+    def chunk(self, choices: list[dict[str, Any]], *, usage: bool = False) -> dict[str, Any]:
+        """One event of a stream."""
+        kind = self.kind + (".chunk" if self.kind == "chat.completion" else "")
+        return self._head(kind) | {"choices": choices, "usage": self.usage() if usage else None}
+
+    def whole(self) -> dict[str, Any]:
+        """The reply that is not streamed."""
+        choices = [self._choices[index].whole() for index in sorted(self._choices)]
+        return self._head(self.kind) | {"choices": choices, "usage": self.usage()}
+
+    def usage(self) -> dict[str, Any]:
+        """Tokens, and how long they took. Of several answers the prompt counts once."""
+        first = self.stats[0][0]
+        completion = sum(stats.generated_tokens for stats, _ in self.stats)
+        return {
+            "prompt_tokens": first.prompt_tokens,
+            "completion_tokens": completion,
+            "total_tokens": first.prompt_tokens + completion,
+            "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
+            "completion_tokens_details": {
+                "reasoning_tokens": sum(stats.reasoning_tokens for stats, _ in self.stats)
+            },
+            "timings": [_timings(stats, waited) for stats, waited in self.stats],
+        }
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        prefix = "chatcmpl-" if self.kind == "chat.completion" else "cmpl-"
+        return {
+            "id": prefix + self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+        }
+
+
+@dataclass
+class _Choice:
+    index: int
+    reply: Reply
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    finish: str | None = None
+    call: dict[str, Any] | None = None
+    opened: bool = False
+
+    def add(
+        self, text: str, logprobs: Sequence[TokenLogprob], *, is_reasoning: bool
+    ) -> dict[str, Any] | None:
+        """Note text; what a stream shows of it. A possible call is shown at its end only."""
+        if not text and not logprobs:
+            return None
+        (self.thoughts if is_reasoning else self.texts).append(text)
+        self.logprobs.extend(logprobs)
+        if not is_reasoning and self._may_be_call:
+            return None
+        return self._event({"reasoning_content" if is_reasoning else "content": text}, logprobs)
+
+    def end(self, stats: GenerationStats) -> dict[str, Any]:
+        """What ends a stream."""
+        self.finish = _FINISH.get(stats.finish_reason, "stop")
+        self.call = call_in(self.text, self.reply.offer)
+        delta: dict[str, Any] = {"content": self.text if self._may_be_call else ""}
+        if self.call is not None:
+            self.finish = "tool_calls"
+            delta = {"tool_calls": [{"index": 0, **self.call}]}
+        return self._event(delta, ()) | {"finish_reason": self.finish}
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    @property
+    def _may_be_call(self) -> bool:
+        start = self.text.lstrip()
+        return self.reply.offer is not None and (not start or start.startswith("{"))
+
+    def _event(self, delta: dict[str, Any], logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+        event: dict[str, Any] = {"index": self.index, "finish_reason": None}
+        event["logprobs"] = self._told(logprobs)
+        if self.reply.kind == "text_completion":
+            return event | {"text": delta["content"]}
+        if not self.opened:
+            self.opened = True
+            delta = {"role": "assistant", **delta}
+        return event | {"delta": delta}
+
+    def whole(self) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": self.index, "finish_reason": self.finish}
+        choice["logprobs"] = self._told(self.logprobs)
+        if self.reply.kind == "text_completion":
+            return choice | {"text": self.text}
+        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
+        if self.thoughts:
+            message["reasoning_content"] = "".join(self.thoughts)
+        if self.call is not None:
+            message |= {"content": None, "tool_calls": [self.call]}
+        return choice | {"message": message}
+
+    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+        if self.reply.logprobs is None:
+            return None
+        if self.reply.kind == "chat.completion":
+            return {"content": [_chat_logprob(each) for each in logprobs], "refusal": None}
+        return {
+            "tokens": [_text(each.token) for each in logprobs],
+            "token_logprobs": [each.logprob for each in logprobs],
+            "top_logprobs": [
+                {_text(token): value for token, value in each.top} for each in logprobs
+            ],
+            "text_offset": [],
+        }
+
+
+def _chat_logprob(logprob: TokenLogprob) -> dict[str, Any]:
+    top = [_token(token, value) for token, value in logprob.top]
+    return _token(logprob.token, logprob.logprob) | {"top_logprobs": top}
+
+
+def _token(token: bytes, logprob: float) -> dict[str, Any]:
+    return {"token": _text(token), "logprob": logprob, "bytes": list(token)}
+
+
+def _text(token: bytes) -> str:
+    return token.decode("utf-8", "replace")
+
+
+def _timings(stats: GenerationStats, waited: float) -> dict[str, Any]:
+    return {
+        "queue_seconds": waited,
+        "time_to_first_token": waited + stats.time_to_first_token,
+        "prefill_seconds": stats.prefill_seconds,
+        "prefill_tokens_per_second": stats.prefill_tps,
+        "decode_seconds": stats.decode_seconds,
+        "decode_tokens_per_second": stats.decode_tps,
+    }

@@ -1,0 +1,121 @@
+"""The server as something that is started and stopped, in the foreground or beside a window.
+
+Knows uvicorn, sockets and threads; knows no request.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from dataclasses import dataclass
+
+import uvicorn
+
+from app.errors import AppError
+from app.server.application import application
+from app.server.connections import PatientConnection
+from app.server.guards import Door
+from app.server.limits import ServeOptions
+from app.server.pool import ModelPool
+from app.session import Session
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_OWN_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_STOP_SECONDS = 3
+
+
+class PortTaken(AppError):
+    """facts: host, port, reason."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What clients are given as their base address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/v1"
+
+
+class RunningServer:
+    """A server in a thread of its own. `pool` belongs to that thread's event loop."""
+
+    def __init__(self, session: Session, options: ServeOptions, key: str) -> None:
+        self._options = options
+        self._socket = _listen(options.host, options.port)
+        port = self._socket.getsockname()[1]
+        self.address = Address(options.host, port)
+        open_to_network = options.host not in LOOPBACK
+        names = _OWN_NAMES | {name.lower() for name in options.names}
+        door = Door(key, port, frozenset(names), any_address=open_to_network)
+        self.pool = ModelPool(session, options)
+        self._server = _Server(_config(application(self.pool, door, options), options))
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+
+    def start(self) -> "RunningServer":
+        """Answer requests from now on."""
+        self._thread.start()
+        return self
+
+    def wait(self) -> None:
+        """Block until it has stopped."""
+        while self._thread.is_alive():
+            self._thread.join(0.2)
+
+    def stop(self) -> None:
+        """Stop answering, end what is generated and every worker."""
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(2 * _STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve([self._socket]))
+        finally:
+            self.pool.close()
+            self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Signals belong to whoever started this server."""
+        yield
+
+
+def _config(app: object, options: ServeOptions) -> uvicorn.Config:
+    class Connection(PatientConnection):
+        head_seconds = options.limits.head_seconds
+
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # paths and addresses are nobody's business either
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=options.limits.connections,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":  # elsewhere it would let another program share the port
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        raise PortTaken(host=host, port=port, reason=error.strerror or str(error)) from error
+    made.listen(128)
+    return made

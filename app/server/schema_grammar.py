@@ -1,0 +1,244 @@
+"""A JSON schema as a GBNF grammar, so that an engine can only write what the schema allows.
+
+GBNF is llama.cpp's notation (ggml-org/llama.cpp, grammars/README.md). Schemas come from clients:
+what grows without bound is refused, by limits on rules, nesting and repetition; regular expressions
+are refused altogether. Knows no engine.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtime.errors import InvalidRequest
+
+MAX_RULES = 2000
+MAX_DEPTH = 32
+MAX_REPEAT = 256
+MAX_TEXT = 200_000  # characters of grammar
+
+_BASE = r"""
+ws ::= [ \n]?
+null ::= "null"
+boolean ::= "true" | "false"
+integer ::= "-"? ("0" | [1-9] [0-9]{0,17})
+number ::= integer ("." [0-9]{1,17})? ([eE] [-+]? [0-9]{1,3})?
+char ::= [^"\\\x00-\x1F\x7F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})
+string ::= "\"" char* "\""
+value ::= object | array | string | number | boolean | null
+object ::= "{" ws (string ":" ws value ("," ws string ":" ws value)*)? ws "}"
+array ::= "[" ws (value ("," ws value)*)? ws "]"
+"""
+_TYPES = ("null", "boolean", "integer", "number", "string", "object", "array")
+_ANNOTATIONS = frozenset(
+    "$schema $id $comment $defs definitions title description default examples deprecated "
+    "readOnly writeOnly format additionalProperties".split()
+)
+_KNOWN = _ANNOTATIONS | frozenset(
+    "type enum const anyOf oneOf $ref properties required items minItems maxItems minLength "
+    "maxLength".split()
+)
+_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
+
+
+def any_object() -> str:
+    """The grammar of any JSON object."""
+    return "root ::= object\n" + _BASE
+
+
+def grammar_of(schema: Mapping[str, Any], *, strict: bool = False) -> str:
+    """The grammar of a schema's values.
+
+    With `strict`, keywords that a grammar cannot hold to are refused instead of left out of
+    account. Raises InvalidRequest.
+    """
+    made = _Grammar(schema, strict=strict)
+    return _finished(made, made.rule("value", schema, 0))
+
+
+def grammar_of_calls(functions: Mapping[str, Mapping[str, Any]], *, or_text: bool) -> str:
+    """The grammar of a call of one of the functions, given with the schemas of their arguments:
+    {"name": ..., "arguments": ...}. With `or_text`, a text that does not begin like a JSON object
+    is allowed too. Raises InvalidRequest."""
+    made = _Grammar({}, strict=False)
+    calls = []
+    for name, parameters in functions.items():
+        made.enter(parameters)
+        arguments = made.rule("arguments", parameters, 0)
+        call = f'"{{" ws "\\"name\\":" ws {_literal(name)} "," ws "\\"arguments\\":" ws '
+        calls.append(f'{call}{arguments} ws "}}"')
+    text = " | [^{ \\n] [\\x00-\\U0010FFFF]*" if or_text else ""
+    return _finished(made, _alternatives(calls) + text)
+
+
+def _finished(made: "_Grammar", root: str) -> str:
+    lines = [f"root ::= {root}", *(f"{name} ::= {body}" for name, body in made.rules.items())]
+    text = "\n".join(lines)
+    if len(text) > MAX_TEXT:
+        raise _refused("it is too large")
+    return text + "\n" + _BASE
+
+
+class _Grammar:
+    """The rules made so far, by name."""
+
+    def __init__(self, root: Mapping[str, Any], *, strict: bool) -> None:
+        self.rules: dict[str, str] = {}
+        self._root = root
+        self._strict = strict
+        self._referenced: dict[str, str] = {}
+
+    def enter(self, root: Mapping[str, Any]) -> None:
+        """Go on with another document: references mean its parts from now on."""
+        self._root = root
+        self._referenced = {}
+
+    def rule(self, hint: str, schema: Any, depth: int) -> str:
+        """The name of a rule for a schema."""
+        if depth > MAX_DEPTH:
+            raise _refused("it is nested too deeply")
+        if schema is True:
+            return "value"
+        if not isinstance(schema, Mapping):
+            raise _refused("a schema must be an object")
+        if "$ref" in schema:
+            return self._reference(schema["$ref"], depth)
+        return self._add(hint, self._body(hint, schema, depth))
+
+    def _add(self, hint: str, body: str) -> str:
+        if len(self.rules) >= MAX_RULES:
+            raise _refused("it has too many parts")
+        name = f"{hint}-{len(self.rules)}"
+        self.rules[name] = body
+        return name
+
+    def _reference(self, reference: Any, depth: int) -> str:
+        """The rule of a schema named elsewhere in the same document; it may name itself."""
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            raise _refused("a reference must point into the same schema")
+        if reference not in self._referenced:
+            if len(self._referenced) >= MAX_RULES:
+                raise _refused("it has too many parts")
+            name = self._referenced[reference] = f"ref-{len(self.rules)}"
+            self.rules[name] = ""
+            self.rules[name] = self.rule("named", self._resolved(reference), depth + 1)
+        return self._referenced[reference]
+
+    def _resolved(self, reference: str) -> Any:
+        found: Any = self._root
+        for part in reference.lstrip("#").split("/")[1:]:
+            key = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(found, Mapping) or key not in found:
+                raise _refused(f"{reference[:80]} points nowhere")
+            found = found[key]
+        if isinstance(found, Mapping) and found.get("$ref") == reference:
+            raise _refused(f"{reference[:80]} is itself")
+        return found
+
+    def _body(self, hint: str, schema: Mapping[str, Any], depth: int) -> str:
+        unknown = set(schema) - _KNOWN
+        if unknown and (self._strict or unknown & {"pattern", "allOf", "not"}):
+            raise _refused(f"“{min(unknown)[:40]}” is not supported")
+        if "const" in schema:
+            return _literal(schema["const"])
+        if "enum" in schema:
+            return _alternatives([_literal(value) for value in _list(schema["enum"])])
+        for key in ("anyOf", "oneOf"):
+            if key in schema:
+                options = _list(schema[key])
+                return _alternatives([self.rule(hint, each, depth + 1) for each in options])
+        kind = schema.get("type", "object" if "properties" in schema else None)
+        if isinstance(kind, list):
+            each = [self.rule(hint, {**schema, "type": one}, depth + 1) for one in kind]
+            return _alternatives(each)
+        if kind is None:
+            return "value"
+        if kind not in _TYPES:
+            raise _refused(f"“{str(kind)[:40]}” is not a type")
+        if kind == "object":
+            return self._object(schema, depth)
+        if kind == "array":
+            return self._array(schema, depth)
+        return _string(schema) if kind == "string" else str(kind)
+
+    def _object(self, schema: Mapping[str, Any], depth: int) -> str:
+        """Members in the order of `properties`; those not required may be left out."""
+        properties = schema.get("properties", {})
+        required = schema.get("required", [])
+        if not isinstance(properties, Mapping) or not isinstance(required, list):
+            raise _refused("“properties” must be an object and “required” a list")
+        if any(name not in properties for name in required):
+            raise _refused("“required” names a property that is not described")
+        if not properties:
+            empty = schema.get("additionalProperties", True) is False
+            return '"{" ws "}"' if empty else "object"
+        members = [
+            (name in required, f'{_literal(name)} ":" ws {self.rule("m", each, depth + 1)}')
+            for name, each in properties.items()
+        ]
+        return f'"{{" ws {self._members(members)} ws "}}"'
+
+    def _members(self, members: Sequence[tuple[bool, str]]) -> str:
+        """Two rules a member: for what follows it when none came before, and when one did."""
+        first, later = '""', '""'
+        for is_required, member in reversed(members):
+            new_first = f"{member} {later}"
+            new_later = f'"," ws {member} {later}'
+            if not is_required:
+                new_first, new_later = f"{new_first} | {first}", f"{new_later} | {later}"
+            first, later = self._add("first", new_first), self._add("later", new_later)
+        return first
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> str:
+        item = self.rule("item", schema.get("items", True), depth + 1)
+        low, high = _bounds(schema, "minItems", "maxItems")
+        more = self._add("more", f'"," ws {item}')
+        if high == 0:
+            return '"[" ws "]"'
+        rest = f"{item} {more}{_times(max(low - 1, 0), None if high is None else high - 1)}"
+        return f'"[" ws {rest} ws "]"' if low else f'"[" ws ({rest})? ws "]"'
+
+
+def _string(schema: Mapping[str, Any]) -> str:
+    low, high = _bounds(schema, "minLength", "maxLength")
+    return f'"\\"" char{_times(low, high)} "\\""'
+
+
+def _bounds(schema: Mapping[str, Any], low: str, high: str) -> tuple[int, int | None]:
+    least, most = schema.get(low, 0), schema.get(high)
+    for value in (least, most):
+        if value is not None and (not isinstance(value, int) or value < 0):
+            raise _refused(f"“{low}” and “{high}” must be counts")
+    if least > MAX_REPEAT or (most is not None and most < least):
+        raise _refused(f"“{low}” may be {MAX_REPEAT} at most and not above “{high}”")
+    # A larger limit costs the engine a rule for every repetition; it is left out instead.
+    return least, most if most is not None and most <= MAX_REPEAT else None
+
+
+def _times(low: int, high: int | None) -> str:
+    if high is None:
+        return "*" if low == 0 else f"{{{low},}}"
+    return f"{{{low},{high}}}"
+
+
+def _literal(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return '"' + _UNSAFE.sub(lambda m: _escaped(m.group()), text) + '"'
+
+
+def _escaped(character: str) -> str:
+    return "\\" + character if character in '"\\' else f"\\x{ord(character):02X}"
+
+
+def _alternatives(options: Sequence[str]) -> str:
+    return " | ".join(options)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_RULES:
+        raise _refused("a list of alternatives must not be empty or too long")
+    return value
+
+
+def _refused(reason: str) -> InvalidRequest:
+    return InvalidRequest(field="schema", reason=reason)

@@ -1,0 +1,103 @@
+"""From a client's request to what a worker is asked: sampling, stop texts, grammar, one value for
+each of `n` choices. Values in, values out; knows no HTTP."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from app.server.schema_grammar import any_object, grammar_of
+from app.server.schemas import (
+    ChatRequest,
+    CompletionRequest,
+    ObjectFormat,
+    SchemaFormat,
+    StreamOptions,
+)
+from app.server.tools import Offer, messages_of
+from runtime.errors import InvalidRequest
+from runtime.generation import GenerationRequest, SamplingParams
+
+
+def sampling_of(request: ChatRequest | CompletionRequest, usual: SamplingParams) -> SamplingParams:
+    """What the client fixed, and for the rest what the model's makers recommend."""
+    given: dict[str, Any] = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.top_k,
+        "min_p": request.min_p,
+        "repeat_penalty": request.repeat_penalty,
+        "seed": request.seed,
+    }
+    return replace(usual, **{key: value for key, value in given.items() if value is not None})
+
+
+def chat_requests(
+    request: ChatRequest, offer: Offer | None, usual: SamplingParams
+) -> list[GenerationRequest]:
+    """Raises InvalidRequest for what cannot be held to."""
+    one = GenerationRequest(
+        "",
+        messages_of(request, offer),
+        sampling_of(request, usual),
+        max_tokens=request.max_completion_tokens or request.max_tokens,
+        stop=_stops(request),
+        grammar=_grammar(request, offer),
+        logprobs=chat_logprobs(request),
+    )
+    return _choices(one, request.n or 1)
+
+
+def chat_logprobs(request: ChatRequest) -> int | None:
+    """How many likeliest tokens are told of each token; None for no probabilities at all."""
+    return request.top_logprobs or 0 if request.logprobs else None
+
+
+def completion_requests(
+    request: CompletionRequest, usual: SamplingParams
+) -> list[GenerationRequest]:
+    if not request.prompt:
+        raise InvalidRequest(field="prompt", reason="it is empty")
+    one = GenerationRequest(
+        "",
+        (),
+        sampling_of(request, usual),
+        max_tokens=request.max_tokens,
+        stop=_stops(request),
+        prompt=request.prompt,
+        logprobs=request.logprobs,
+    )
+    return _choices(one, request.n or 1)
+
+
+def wants_usage(options: StreamOptions | None) -> bool:
+    """Whether a stream ends with a chunk of usage."""
+    return options is not None and bool(options.include_usage)
+
+
+def _grammar(request: ChatRequest, offer: Offer | None) -> str:
+    form = request.response_format
+    if offer is not None:
+        if isinstance(form, ObjectFormat | SchemaFormat):
+            raise InvalidRequest(
+                field="response_format", reason="tools and JSON exclude each other"
+            )
+        return offer.grammar()
+    if isinstance(form, SchemaFormat):
+        return grammar_of(form.json_schema.schema, strict=bool(form.json_schema.strict))
+    return any_object() if isinstance(form, ObjectFormat) else ""
+
+
+def _stops(request: ChatRequest | CompletionRequest) -> tuple[str, ...]:
+    stop = request.stop
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
+
+
+def _choices(one: GenerationRequest, count: int) -> list[GenerationRequest]:
+    """The same request for each choice, each drawing from a seed of its own."""
+    made = []
+    for index in range(count):
+        sampling = one.sampling
+        if sampling.seed is not None:
+            sampling = sampling.with_seed(sampling.seed + index)
+        made.append(replace(one, id=uuid4().hex, sampling=sampling))
+    return made
