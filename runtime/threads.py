@@ -6,10 +6,12 @@ hundredth (measured; see docs/architecture.md). Using no more threads than cores
 cure, and only while the load lasts. Knows processor time; knows no engine.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -17,6 +19,9 @@ INTERVAL_SECONDS = 0.25
 # A core counts as free when at least this much of it is. Lower, and a busy process goes unseen: n
 # threads beside it on n cores still get n*n/(n+1) of them. Higher, and small noise costs a thread.
 FREE_SHARE = 0.55
+SHORTEST_WINDOW = 0.1  # seconds; the system counts processor time in hundredths
+_LOOKS, _LOOK_SECONDS = 3, 0.001  # a passing kernel thread is not load
+_LOADAVG = Path("/proc/loadavg")
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,30 @@ def cores_for_us(before: CpuSample, after: CpuSample) -> float:
     return (after.idle - before.idle + after.own - before.own) / elapsed
 
 
+def read_running() -> int | None:
+    """Threads of the whole machine that run or could run now, the caller's included; None where the
+    system does not say."""
+    try:
+        return int(_LOADAVG.read_text().split()[3].partition("/")[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 class ThreadGovernor:
     """Watches the load from a thread of its own; `n_threads` is the count to use now."""
 
     def __init__(
-        self, most: int, sample: Callable[[], CpuSample] = read_sample, *, watch: bool = True
+        self,
+        most: int,
+        sample: Callable[[], CpuSample] = read_sample,
+        running: Callable[[], int | None] = read_running,
+        *,
+        watch: bool = True,
     ) -> None:
         self.most = max(1, most)
         self.n_threads = self.most
         self._sample = sample
+        self._running = running
         self._before = sample()
         self._stopped = threading.Event()
         if watch and self.most > 1:
@@ -58,10 +78,29 @@ class ThreadGovernor:
     def update(self) -> int:
         """Take a sample and set the count for the coming window."""
         after = self._sample()
-        available = cores_for_us(self._before, after)
-        self._before = after
-        self.n_threads = min(self.most, max(1, int(available + 1 - FREE_SHARE)))
+        if after.at - self._before.at >= SHORTEST_WINDOW:
+            available = cores_for_us(self._before, after)
+            self._before = after
+            self._set(int(available + 1 - FREE_SHARE))
         return self.n_threads
+
+    def look(self) -> int:
+        """Set the count by what runs at this moment, before work begins that cannot be re-dealt: a
+        prompt's first step may be all of it, and the last window may have ended with another
+        program's work, or with the click that started ours."""
+        runs = []
+        for look in range(_LOOKS):
+            time.sleep(_LOOK_SECONDS if look else 0)
+            running = self._running()
+            if running is None:
+                return self.n_threads
+            runs.append(running)
+        self._before = self._sample()
+        self._set((os.cpu_count() or 1) - min(runs) + 1)
+        return self.n_threads
+
+    def _set(self, cores: int) -> None:
+        self.n_threads = min(self.most, max(1, cores))
 
     def stop(self) -> None:
         self._stopped.set()

@@ -170,6 +170,9 @@ class LlamaBackend:
         # The engine cuts its batch to a context shorter than that, and aborts on larger ones.
         n_batch = int(native.llama_n_batch(self._context))
         step, total = min(self._placement.n_ubatch, n_batch), len(tokens)
+        assert self._threads is not None
+        if total > MAX_LOGIT_ROWS:  # a prompt, not a drafter catching up
+            self._threads.look()
         self._abort.clear()
         cancel.on_cancel(self._abort.set)
         for start in range(0, total, step):
