@@ -18,6 +18,10 @@ def main() -> int:
         from runtime.worker import main as worker
 
         return worker()
+    if arguments == ["--self-test"]:
+        from app.self_test import main as self_test
+
+        return self_test()
     if _wants_window(arguments):
         return _window(arguments)
     from app.cli import main as command_line

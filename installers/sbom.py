@@ -1,0 +1,91 @@
+"""The software bill of materials of a frozen folder: CycloneDX 1.6, checked against its schema.
+
+Reads the packages' own metadata inside the folder, which About shows too.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+# What the packages above carry inside and name in no metadata of their own.
+VENDORED = (
+    ("llama.cpp", "llama-cpp-python", "MIT"),
+    ("Qt", "PySide6_Essentials", "LGPL-3.0-only"),
+)
+
+
+def component(distribution: importlib.metadata.Distribution) -> dict[str, Any]:
+    """One Python package as a component."""
+    metadata = distribution.metadata
+    name, version = metadata["Name"], distribution.version
+    found: dict[str, Any] = {
+        "type": "library",
+        "bom-ref": f"{name}@{version}",
+        "name": name,
+        "version": version,
+        "purl": f"pkg:pypi/{name.lower().replace('_', '-')}@{version}",
+    }
+    licence = metadata.get("License-Expression")
+    words = licence or (metadata.get("License") or "").split("\n")[0][:100]
+    if licence:
+        found["licenses"] = [{"expression": words}]
+    elif words:
+        found["licenses"] = [{"license": {"name": words}}]
+    return found
+
+
+def bill_of_materials(internal: Path, version: str, files: list[Path]) -> str:
+    """The document as JSON. internal: the folder with the *.dist-info folders; files: packages,
+    given with their hashes. Raises ValueError where it breaks the schema."""
+    distributions = {
+        one.metadata["Name"]: one for one in importlib.metadata.distributions(path=[str(internal)])
+    }
+    components = [component(one) for _, one in sorted(distributions.items())]
+    components += [
+        {
+            "type": "library",
+            "bom-ref": f"{name}@{inside}",
+            "name": name,
+            "version": distributions[inside].version,
+            "licenses": [{"license": {"id": licence}}],
+            "description": f"inside {inside}",
+        }
+        for name, inside, licence in VENDORED
+        if inside in distributions
+    ]
+    components += [
+        {
+            "type": "file",
+            "bom-ref": file.name,
+            "name": file.name,
+            "hashes": [
+                {"alg": "SHA-256", "content": hashlib.sha256(file.read_bytes()).hexdigest()}
+            ],
+        }
+        for file in files
+    ]
+    program = {"type": "application", "bom-ref": "stillroom", "name": "Stillroom"}
+    document = {
+        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": {
+                **program,
+                "version": version,
+                "licenses": [{"license": {"id": "Apache-2.0"}}],
+            }
+        },
+        "components": components,
+    }
+    text = json.dumps(document, indent=1)
+    fault = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    if fault is not None:
+        raise ValueError(str(fault))
+    return text
