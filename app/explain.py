@@ -232,12 +232,17 @@ def notice_text(code: str) -> str:
     return NOTICES.get(code, code.replace("_", " "))
 
 
+def cause_words(code: str) -> tuple[str, str]:
+    """What slowed a run down, and what to do (may be empty)."""
+    return CAUSES.get(code, (code.replace("_", " "), ""))
+
+
 def diagnosis_text(diagnosis: Diagnosis) -> str:
     """Why a run was slow, heaviest cause first, with its share and what to do."""
     if not diagnosis.causes:
         return "Nothing measured explains it."
     lines = []
     for cause in diagnosis.causes:
-        what, remedy = CAUSES.get(cause.code, (cause.code.replace("_", " "), ""))
+        what, remedy = cause_words(cause.code)
         lines.append(f"{100 * cause.share:.0f} %: {what}. {remedy}")
     return "\n".join(lines)

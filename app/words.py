@@ -364,3 +364,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "low_acceptance": ("guesses were rarely right", "Speculation switches itself off."),
     "single_channel_suspected": ("memory seems to have one channel", "Add a second module."),
 }
+    "slower_memory": (
+        "memory is slower now than when this machine was measured",
+        "Measure again on the page Speed; if it stays, check power settings and other load.",
+    ),

@@ -127,6 +127,13 @@ def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     ).to_json()
 
 
+def read_rate_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
+    """Job "read_rate": {"threads", "nbytes"} -> {"bytes_per_second"}, the best of three readings:
+    whatever else runs can only lower one."""
+    reader = PlainRead(int(args["nbytes"]), int(args["threads"]))
+    return {"bytes_per_second": max(reader.bytes_per_second(0.15) for _ in range(3))}
+
+
 class _Steps:
     """Counts steps done and reports them."""
 

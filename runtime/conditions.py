@@ -6,7 +6,7 @@ Samples the operating system while a process works; knows no model and judges no
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import psutil
 
 INTERVAL_SECONDS = 0.25
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Conditions:
     other_load_cores: float  # what other processes kept busy, in cores
     own_cores: float  # what the process itself kept busy
     major_faults: int  # pages that had to come from disk
-    blocked_seconds: float | None  # waiting for those pages
+    blocked_seconds: float | None  # waiting for disk: the process, or any where only that is told
     swap_in_bytes: int
     memory_limit_share: float | None  # control group's use of its own limit, at the highest
     throttled_share: float | None  # time a CPU quota stopped the process
@@ -82,7 +83,7 @@ class ConditionsSampler:
         clock = clock_share()
         if clock is not None:
             self._clocks.append(clock)
-        limit = memory_limit_share()
+        limit = memory_limit_share(self._pid)
         if limit is not None:
             self._limits.append(limit)
         self._free.append(psutil.virtual_memory().available)
@@ -126,42 +127,64 @@ def read_counters(pid: int) -> Counters:
         # proc(5): majflt is field 12, delayacct_blkio_ticks field 42; the list starts at field 3.
         faults = int(fields[9])
         blocked = _block_delay(int(fields[39]))
-    return Counters(
-        time.monotonic(), busy, own, faults, blocked, int(psutil.swap_memory().sin), _throttled()
-    )
+    swapped = int(psutil.swap_memory().sin)
+    return Counters(time.monotonic(), busy, own, faults, blocked, swapped, _throttled(pid))
 
 
 def _block_delay(ticks: int) -> float | None:
-    """Seconds of waiting for disk; the kernel counts them only when delay accounting is on."""
+    """Seconds of waiting for disk: the process's own where the kernel counts them (delay
+    accounting), else those in which any process waited (pressure stall information)."""
     with contextlib.suppress(OSError):
-        if Path("/proc/sys/kernel/task_delayacct").read_text().strip() == "1":
+        if (PROC / "sys/kernel/task_delayacct").read_text().strip() == "1":
             return ticks / 100
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        some = (PROC / "pressure/io").read_text().splitlines()[0]
+        return int(some.rpartition("total=")[2]) * 1e-6
     return None
 
 
-def _throttled(root: Path = CGROUP_ROOT) -> float | None:
-    """Seconds this control group was held back by its CPU quota so far."""
-    for path, unit in ((root / "cpu.stat", 1e-6), (root / "cpu" / "cpu.stat", 1e-9)):
+def control_groups(pid: int, controller: str, root: Path = CGROUP_ROOT) -> Iterator[Path]:
+    """Folders of the control groups a process is in, its own first, for one controller.
+
+    Inside a container the path may not exist below `root`; then `root` is the container's group.
+    """
+    with contextlib.suppress(OSError):
+        for line in (PROC / str(pid) / "cgroup").read_text().splitlines():
+            number, names, path = line.split(":", 2)
+            if number != "0" and controller not in names.split(","):
+                continue
+            top = root if number == "0" else root / controller
+            folder = top / path.lstrip("/")
+            while folder != top and top in folder.parents:
+                yield folder
+                folder = folder.parent
+    yield root
+    yield root / controller
+
+
+def _throttled(pid: int) -> float | None:
+    """Seconds this process's control groups were held back by their CPU quotas so far."""
+    found = []
+    for folder in control_groups(pid, "cpu"):
         with contextlib.suppress(OSError, ValueError):
-            for line in path.read_text().splitlines():
+            for line in (folder / "cpu.stat").read_text().splitlines():
                 name, _, value = line.partition(" ")
                 if name in ("throttled_usec", "throttled_time"):
-                    return int(value) * unit
-    return None
+                    found.append(int(value) * (1e-6 if name == "throttled_usec" else 1e-9))
+    return max(found, default=None)
 
 
-def memory_limit_share(root: Path = CGROUP_ROOT) -> float | None:
-    """Use of the control group's memory limit, 0..1; None without a limit."""
-    pairs = (
-        (root / "memory.current", root / "memory.max"),
-        (root / "memory" / "memory.usage_in_bytes", root / "memory" / "memory.limit_in_bytes"),
-    )
-    for used, limit in pairs:
-        with contextlib.suppress(OSError, ValueError):
-            most = int(limit.read_text())
-            if most < psutil.virtual_memory().total:
-                return int(used.read_text()) / most
-    return None
+def memory_limit_share(pid: int, root: Path = CGROUP_ROOT) -> float | None:
+    """Use of the tightest memory limit around a process, 0..1; None without a limit."""
+    pairs = (("memory.current", "memory.max"), ("memory.usage_in_bytes", "memory.limit_in_bytes"))
+    most, shares = psutil.virtual_memory().total, []
+    for folder in control_groups(pid, "memory", root):
+        for used, limit in pairs:
+            with contextlib.suppress(OSError, ValueError):
+                allowed = int((folder / limit).read_text())
+                if 0 < allowed < most:
+                    shares.append(int((folder / used).read_text()) / allowed)
+    return max(shares, default=None)
 
 
 def on_battery() -> bool | None:

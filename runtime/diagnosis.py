@@ -15,10 +15,12 @@ from runtime.plan import Placement, PlanModel
 from runtime.speed import SpeedModel
 
 DISK_PAGE_SECONDS = 120e-6  # one page fault served from a solid-state disk
+SLOWEST_PAGE_SECONDS = 0.02  # and from a busy hard disk: longer waits are not this process's
 BUSY_FACTOR = 2.4  # loss per over-committed core and thread: barriers wait for the slowest
 NOTICEABLE = 1.03  # factors below this are not named
 FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
 SINGLE_CHANNEL = 22e9  # bytes per second that one channel of current memory can deliver
+SLOWER_READING = 0.8  # a fresh reading below this share of the profile's tells of a change
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,16 @@ class Run:
     accepted_tokens: int = 0
 
 
-def diagnose(run: Run, conditions: Conditions, speed: SpeedModel) -> Diagnosis:
-    """The causes of a run's slowness, heaviest first; none when it was as fast as planned."""
+def diagnose(
+    run: Run, conditions: Conditions, speed: SpeedModel, reading: float | None = None
+) -> Diagnosis:
+    """The causes of a run's slowness, heaviest first; none when it was as fast as planned.
+
+    `reading` is what `read_probe` asks for, measured now, in bytes per second.
+    """
     slowdown = run.planned_tps / run.measured_tps
-    factors = [found for found in _factors(run, conditions, speed) if found[1] > NOTICEABLE]
+    found = [*_factors(run, conditions, speed), *_slower_memory(speed.profile, reading)]
+    factors = [each for each in found if each[1] > NOTICEABLE]
     factors.sort(key=lambda found: found[1], reverse=True)
     whole = math.log(max(slowdown, 1.0))
     explained = sum(math.log(factor) for _, factor, _ in factors)
@@ -126,6 +134,7 @@ def _waiting_for_memory(conditions: Conditions) -> Iterator[_Factor]:
     blocked = conditions.blocked_seconds
     if blocked is None:
         blocked = conditions.major_faults * DISK_PAGE_SECONDS
+    blocked = min(blocked, conditions.major_faults * SLOWEST_PAGE_SECONDS)
     share = min(0.97, blocked / conditions.seconds)
     facts: dict[str, Any] = {"major_faults": conditions.major_faults, "seconds": blocked}
     factor = 1 / (1 - share)
@@ -169,6 +178,26 @@ def _speculation(run: Run) -> Iterator[_Factor]:
         wasted = run.draft_tokens - run.accepted_tokens
         factor = 1 + 0.1 * wasted / max(1, run.accepted_tokens + wasted / 4)
         yield "low_acceptance", factor, {"acceptance": acceptance}
+
+
+def read_probe(profile: BandwidthProfile) -> tuple[int, int] | None:
+    """(threads, bytes) of the plain read whose rate tells whether the profile still holds."""
+    host = profile.device("cpu")
+    if host is None or not host.plain:
+        return None
+    curve = host.plain[-1]
+    return curve.threads, curve.points[-1].working_set
+
+
+def _slower_memory(profile: BandwidthProfile, reading: float | None) -> Iterator[_Factor]:
+    """Memory that is slower now than when it was profiled: an old profile, a lower clock, or load
+    that the system does not show."""
+    host = profile.device("cpu")
+    if reading is None or host is None or not host.plain:
+        return
+    profiled = host.plain[-1].points[-1].bytes_per_second
+    if reading < SLOWER_READING * profiled:
+        yield "slower_memory", profiled / reading, {"profiled": profiled, "reading": reading}
 
 
 def _channels(profile: BandwidthProfile) -> Iterator[_Factor]:

@@ -13,6 +13,7 @@ from app.catalog import starter
 from app.commands.models import error_text, plan_text
 from app.console import Console
 from app.explain import diagnosis_text, notice_text, reason_text
+from app.runs import missed
 from app.session import Session
 from app.units import format_bytes, format_interval, format_seconds, format_tps
 from runtime.errors import EngineError, InvalidRequest
@@ -23,7 +24,6 @@ from runtime.protocol import Streamed
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."
 TRY_SEED = 1
 TRY_TOKENS = 128
-JUDGED_TOKENS = 16  # fewer say nothing about the speed
 PROFILE_PATIENCE_SECONDS = 20.0
 
 
@@ -151,14 +151,12 @@ def _answer(
 def _explain_slowness(session: Session, stats: GenerationStats, console: Console) -> None:
     """Say why, when a run long enough to judge missed its predicted range from below."""
     loaded = session.loaded
-    planned = loaded.plan.speed if loaded else None
-    if planned is None or stats.decode_tps is None or stats.generated_tokens < JUDGED_TOKENS:
-        return
-    if stats.decode_tps >= planned.decode_tps.low:
+    promised = loaded.plan.speed.decode_tps if loaded and loaded.plan.speed else None
+    if not missed(promised, stats.decode_tps, stats.generated_tokens):
         return
     diagnosis = session.why_slow()
     if diagnosis is not None:
-        console.say(f"Slower than the {format_interval(planned.decode_tps)} predicted:")
+        console.say(f"Slower than the {format_interval(promised)} predicted:")
         console.say(diagnosis_text(diagnosis))
 
 

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.gui.chat_control import ChatControl
 from app.gui.controls import ElidedLabel, button, label, row
+from app.gui.diagnosis_panel import DiagnosisPanel
 from app.gui.plan_panel import PlanPanel
 from app.gui.sampling_panel import SamplingPanel
 from app.gui.theme import SPACE_L, SPACE_M, Theme
@@ -17,7 +18,12 @@ class Inspector(QScrollArea):
     """Follows the chosen model and the open conversation."""
 
     def __init__(
-        self, session: Session, chat: ChatControl, theme: Theme, parent: QWidget | None = None
+        self,
+        session: Session,
+        chat: ChatControl,
+        diagnosis: DiagnosisPanel,
+        theme: Theme,
+        parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._session = session
@@ -40,6 +46,7 @@ class Inspector(QScrollArea):
         layout.setSpacing(SPACE_M)
         layout.addWidget(self.name)
         layout.addLayout(row(self.state, 1, self.load_button))
+        layout.addWidget(diagnosis)
         layout.addWidget(label(tr("Plan"), "section"))
         layout.addWidget(self.plan)
         layout.addSpacing(SPACE_M)

@@ -121,11 +121,11 @@
     </message>
     <message>
       <source>As a picture, a table or data</source>
-      <translation type="unfinished" />
+      <translation>保存为图片、表格或数据</translation>
     </message>
     <message>
       <source>As fast as planned</source>
-      <translation type="unfinished" />
+      <translation>与计划一样快</translation>
     </message>
     <message>
       <source>As seen on {0}: the hub cannot be reached.</source>
@@ -157,11 +157,11 @@
     </message>
     <message>
       <source>Bars: predicted. Dots: measured.</source>
-      <translation type="unfinished" />
+      <translation>条：预测。点：实测。</translation>
     </message>
     <message>
       <source>Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % inside.</source>
-      <translation type="unfinished" />
+      <translation>条：预测。点：实测。{0} 次运行：误差中位数 {1} %，{2} % 在区间内。</translation>
     </message>
     <message>
       <source>Base model</source>
@@ -169,7 +169,7 @@
     </message>
     <message>
       <source>Batch</source>
-      <translation type="unfinished" />
+      <translation>批大小</translation>
     </message>
     <message>
       <source>Before the others</source>
@@ -301,7 +301,7 @@
     </message>
     <message>
       <source>Data (JSON)</source>
-      <translation type="unfinished" />
+      <translation>数据 (JSON)</translation>
     </message>
     <message>
       <source>Decode</source>
@@ -497,7 +497,7 @@
     </message>
     <message>
       <source>KV cache in GB</source>
-      <translation type="unfinished" />
+      <translation>KV 缓存（GB）</translation>
     </message>
     <message>
       <source>KV cache type</source>
@@ -509,7 +509,7 @@
     </message>
     <message>
       <source>Kernel</source>
-      <translation type="unfinished" />
+      <translation>内核</translation>
     </message>
     <message>
       <source>LM head</source>
@@ -541,11 +541,11 @@
     </message>
     <message>
       <source>Line: memory's limit. Bars: predicted. Dots: measured. Dotted: reading speed.</source>
-      <translation type="unfinished" />
+      <translation>线：内存的极限。条：预测。点：实测。虚线：阅读速度。</translation>
     </message>
     <message>
       <source>Line: what is read in a second. Dashed: what a model reads for each token.</source>
-      <translation type="unfinished" />
+      <translation>线：每秒读取量。虚线：模型每个词元读取的量。</translation>
     </message>
     <message>
       <source>Links open in the web browser after a question.</source>
@@ -573,7 +573,7 @@
     </message>
     <message>
       <source>Looking at the last answer …</source>
-      <translation type="unfinished" />
+      <translation>正在查看上一个回答 …</translation>
     </message>
     <message>
       <source>Matching commands</source>
@@ -593,7 +593,7 @@
     </message>
     <message>
       <source>Measured (median)</source>
-      <translation type="unfinished" />
+      <translation>实测（中位数）</translation>
     </message>
     <message>
       <source>Measured {0}</source>
@@ -617,15 +617,15 @@
     </message>
     <message>
       <source>Memory by batch and context</source>
-      <translation type="unfinished" />
+      <translation>按批大小与上下文的内存</translation>
     </message>
     <message>
       <source>Memory measured</source>
-      <translation type="unfinished" />
+      <translation>实测内存</translation>
     </message>
     <message>
       <source>Memory planned</source>
-      <translation type="unfinished" />
+      <translation>计划内存</translation>
     </message>
     <message>
       <source>Message</source>
@@ -701,7 +701,7 @@
     </message>
     <message>
       <source>No answer with a predicted speed yet.</source>
-      <translation type="unfinished" />
+      <translation>还没有带预测速度的回答。</translation>
     </message>
     <message>
       <source>No conversations yet</source>
@@ -805,7 +805,7 @@
     </message>
     <message>
       <source>Picture (PNG)</source>
-      <translation type="unfinished" />
+      <translation>图片 (PNG)</translation>
     </message>
     <message>
       <source>Pin</source>
@@ -841,11 +841,11 @@
     </message>
     <message>
       <source>Predicted from</source>
-      <translation type="unfinished" />
+      <translation>预测下限</translation>
     </message>
     <message>
       <source>Predicted to</source>
-      <translation type="unfinished" />
+      <translation>预测上限</translation>
     </message>
     <message>
       <source>Prefill</source>
@@ -917,7 +917,7 @@
     </message>
     <message>
       <source>Read for each token</source>
-      <translation type="unfinished" />
+      <translation>每词元读取</translation>
     </message>
     <message>
       <source>Read rate</source>
@@ -977,11 +977,11 @@
     </message>
     <message>
       <source>Roof</source>
-      <translation type="unfinished" />
+      <translation>上限</translation>
     </message>
     <message>
       <source>Roofline</source>
-      <translation type="unfinished" />
+      <translation>屋顶线</translation>
     </message>
     <message>
       <source>Runs</source>
@@ -989,11 +989,11 @@
     </message>
     <message>
       <source>Save</source>
-      <translation type="unfinished" />
+      <translation>保存</translation>
     </message>
     <message>
       <source>Save …</source>
-      <translation type="unfinished" />
+      <translation>保存 …</translation>
     </message>
     <message>
       <source>Search conversations</source>
@@ -1073,7 +1073,7 @@
     </message>
     <message>
       <source>Shown once this machine is measured.</source>
-      <translation type="unfinished" />
+      <translation>测量本机后显示。</translation>
     </message>
     <message>
       <source>Side panel</source>
@@ -1153,11 +1153,11 @@
     </message>
     <message>
       <source>Table (CSV)</source>
-      <translation type="unfinished" />
+      <translation>表格 (CSV)</translation>
     </message>
     <message>
       <source>Table: peak memory as a plan promises it. Plot: KV cache of one sequence.</source>
-      <translation type="unfinished" />
+      <translation>表：计划承诺的内存峰值。图：单个序列的 KV 缓存。</translation>
     </message>
     <message>
       <source>Target</source>
@@ -1182,6 +1182,14 @@
     <message>
       <source>The fastest; small losses.</source>
       <translation>速度最快；损失很小。</translation>
+    </message>
+    <message>
+      <source>The history file is damaged; the next start repairs it from a backup</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The history was damaged and has been repaired</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The makers' notes</source>
@@ -1237,7 +1245,7 @@
     </message>
     <message>
       <source>Threads: {0}</source>
-      <translation type="unfinished" />
+      <translation>线程：{0}</translation>
     </message>
     <message>
       <source>Throw away the {0} that are here?</source>
@@ -1421,7 +1429,7 @@
     </message>
     <message>
       <source>bytes read for each token</source>
-      <translation type="unfinished" />
+      <translation>每词元读取的字节</translation>
     </message>
     <message>
       <source>code</source>
@@ -1433,7 +1441,7 @@
     </message>
     <message>
       <source>context in tokens</source>
-      <translation type="unfinished" />
+      <translation>上下文（词元）</translation>
     </message>
     <message>
       <source>conversation</source>
@@ -1545,7 +1553,7 @@
     </message>
     <message>
       <source>{0} % no measurement explains</source>
-      <translation type="unfinished" />
+      <translation>{0} % 没有测量能解释</translation>
     </message>
     <message>
       <source>{0} (usual)</source>
@@ -1621,7 +1629,7 @@
     </message>
     <message>
       <source>{0} times slower than planned</source>
-      <translation type="unfinished" />
+      <translation>比计划慢 {0} 倍</translation>
     </message>
     <message>
       <source>{0} tok/s expected</source>

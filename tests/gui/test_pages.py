@@ -202,16 +202,16 @@ def test_finished_work_is_told_only_when_the_window_is_not_in_front(
 ) -> None:
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    assert not window.notices.tell("done", "text")
+    assert not window.news.notices.tell("done", "text")
     other = QPushButton("other")
     qtbot.addWidget(other)
     other.show()
     other.activateWindow()
     qtbot.waitUntil(lambda: not window.isActiveWindow())
-    assert window.notices.tell("done", "text")
-    window.notices.enabled = False
-    assert not window.notices.tell("again", "text")
-    assert window.notices.last == "done"
+    assert window.news.notices.tell("done", "text")
+    window.news.notices.enabled = False
+    assert not window.news.notices.tell("again", "text")
+    assert window.news.notices.last == "done"
 
 
 def test_the_chosen_model_is_remembered(qtbot: QtBot, window: MainWindow) -> None:
