@@ -1,7 +1,6 @@
 """The one window: rail, list, page, side panel, status bar, menus. Owns the pages, has no logic."""
 
 import logging
-import time
 
 from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QCloseEvent, QResizeEvent
@@ -19,32 +18,29 @@ from app.explain import explain
 from app.gui import panes
 from app.gui import theme as themes
 from app.gui.bridge import Bridge
-from app.gui.chat_control import ChatControl, Delta
+from app.gui.chat_control import ChatControl
 from app.gui.chat_page import ChatPage
 from app.gui.commands import Commands
 from app.gui.conversation_actions import ConversationActions
 from app.gui.conversation_list import ConversationList
 from app.gui.diagnosis_panel import DiagnosisPanel
 from app.gui.inspector import Inspector
-from app.gui.mathematics import warm_up
 from app.gui.model_control import ModelControl
-from app.gui.models_control import ModelsControl, Quantized, Work
+from app.gui.models_control import ModelsControl
 from app.gui.models_list import ModelList
 from app.gui.models_page import ModelsPage
-from app.gui.models_words import progress_words, queue_words
-from app.gui.notices import LONG_SECONDS, Notices
+from app.gui.news import News
 from app.gui.rail import PAGES, Rail
 from app.gui.settings_dialog import SettingsDialog
 from app.gui.speed_page import SpeedPage
+from app.gui.startup import Startup
 from app.gui.status_bar import StatusBar
 from app.gui.theme import Theme
 from app.gui.toast import Toast
 from app.gui.words import tr
-from app.library import InstalledModel, TrashedModel
-from app.records import Conversation, StoredMessage
+from app.records import Conversation
 from app.session import Session
 from app.settings import Settings, save
-from runtime.jobs import Progress
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +64,10 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self._build()
         self._wire()
+        self.news = News(self)
         self.commands = Commands(self)
-        self.notices = Notices(self)
-        self.notices.enabled = session.settings.notify
+        self.startup = Startup(self)
+        self.news.notices.enabled = session.settings.notify
         self.show_page("chat")
         self._conversations_dirty = QTimer(self)
         self._conversations_dirty.setSingleShot(True)
@@ -134,10 +131,6 @@ class MainWindow(QMainWindow):
         chat, status = self.chat, self.status
         chat.conversations_changed.connect(lambda: self._conversations_dirty.start())
         chat.opened.connect(self._conversation_opened)
-        chat.answer_progress.connect(self._answer_progress)
-        chat.answer_grew.connect(self._answer_grew)
-        chat.answer_ended.connect(self._answer_ended)
-        chat.not_stored.connect(self._tell)
         self.models.chosen_changed.connect(status.show_model)
         self.models.chosen_changed.connect(self._chosen)
         self.models.plan_changed.connect(status.show_plan)
@@ -145,7 +138,7 @@ class MainWindow(QMainWindow):
         status.why_asked.connect(self.show_why)
         self.chat_page.models_asked.connect(lambda: self.show_page("models"))
         self.chat_page.inspector_asked.connect(self.toggle_inspector)
-        self.chat_page.announced.connect(self._announce)
+        self.chat_page.announced.connect(self.status.announce)
 
     def _wire_conversations(self) -> None:
         listed = self.conversation_list
@@ -167,15 +160,9 @@ class MainWindow(QMainWindow):
     def _wire_models(self) -> None:
         library, start = self.library, self.chat_page.start
         library.items_changed.connect(self._recommend)
-        library.work_changed.connect(self._library_work)
-        library.work_ended.connect(self._library_ended)
-        library.removed.connect(self._model_removed)
-        library.failed.connect(self._tell)
-        library.downloads.changed.connect(self._downloads_changed)
-        library.downloads.finished.connect(lambda item: self._model_ready(item.request.name))
         self.model_list.selected.connect(self.models_page.show_item)
-        self.model_list.announced.connect(self._announce)
-        self.models_page.chat_asked.connect(self._chat_with)
+        self.model_list.announced.connect(self.status.announce)
+        self.models_page.chat_asked.connect(self.chat_with)
         start.get_starter_asked.connect(self._get_starter)
         start.browse_asked.connect(lambda: self.show_page("models"))
         start.banner_asked.connect(self.show_model)
@@ -184,30 +171,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Fill the window; called once it is shown."""
-        self.refresh_conversations()
-        self.library.items_changed.connect(self._choose_first)
-        self.library.refresh()
-        self.library.downloads.start()
-        devices = self.bridge.call(self.session.devices)
-        devices.finished.connect(self.inspector.plan.set_devices)
-        self.bridge.call(self._upkeep)
-        self.chat_page.composer.text.setFocus()
-
-    def _upkeep(self) -> None:
-        """What can wait until the window is up; runs in a thread."""
-        self.session.store.backup_if_older()
-        self.session.store.purge()
-        warm_up()
-
-    def _choose_first(self) -> None:
-        """The model of last time, else the first installed one."""
-        installed = [item for item in self.library.items if item.installed is not None]
-        names = [item.key for item in installed]
-        if self.models.chosen in names:
-            return
-        last = self.session.settings.last_model
-        chosen = last if last in names else names[0] if names else ""
-        self.models.choose(chosen)
+        self.startup.begin()
 
     # -- pages -----------------------------------------------------------------------------------
 
@@ -263,7 +227,7 @@ class MainWindow(QMainWindow):
         except SettingsError as error:
             self.toast.show_text(tr(explain(error).sentence))
         self.chat_page.use_settings(settings)
-        self.notices.enabled = settings.notify
+        self.news.notices.enabled = settings.notify
         self.library.downloads.use_settings(settings)
         if name in ("theme", "text_scale"):
             application = QApplication.instance()
@@ -349,41 +313,12 @@ class MainWindow(QMainWindow):
                 self.library.install(item.key)
                 return
 
-    def _library_work(self, key: str) -> None:
-        work = self.library.work.get(key)
-        self.chat_page.start.show_work(work.progress if work else None, work is not None)
-        text = f"{key}: {progress_words(work.progress)}" if work and work.progress else ""
-        self.status.show_work(text)
-
-    def _downloads_changed(self) -> None:
-        self.status.show_work(queue_words(self.library.downloads.items))
-
-    def _library_ended(self, work: Work, result: object, error: Exception | None) -> None:
-        if error is not None:
-            self._tell(error)
-        elif isinstance(result, Quantized):
-            self._model_ready(result.model.name)
-        elif isinstance(result, InstalledModel):
-            self._model_ready(result.name)
-
-    def _model_ready(self, name: str) -> None:
-        self.notices.tell(tr("{0} is ready", name), "")
-        self.toast.show_text(tr("{0} is ready", name), tr("Chat"), lambda: self._chat_with(name))
-
-    def _tell(self, error: Exception) -> None:
-        wording = explain(error)
-        self.toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
-
-    def _model_removed(self, trashed: TrashedModel) -> None:
-        self.toast.show_text(
-            tr("{0} removed", trashed.name), tr("Undo"), lambda: self.library.restore(trashed)
-        )
-
     def _chosen(self, name: str) -> None:
         if name:
             self.remember("last_model", name)
 
-    def _chat_with(self, name: str) -> None:
+    def chat_with(self, name: str) -> None:
+        """A new conversation with this model."""
         self.models.choose(name)
         self.new_chat()
 
@@ -393,27 +328,6 @@ class MainWindow(QMainWindow):
 
     def _recommend(self) -> None:
         self.chat_page.start.recommend(self.library.items)
-
-    # -- the answer in the making ----------------------------------------------------------------
-
-    def _answer_progress(self, progress: Progress) -> None:
-        self.status.show_work(progress_words(progress))
-
-    def _answer_grew(self, delta: Delta) -> None:
-        if delta.content or delta.reasoning:
-            self.status.show_work("")
-            self.status.show_live(delta.decode_tps)
-
-    def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
-        self.status.show_work("")
-        self.status.show_stats(message.stats)
-        self.diagnosis.judge(message.stats, self.models.plan)
-        if time.time() - message.created > LONG_SECONDS:
-            self.notices.tell(tr("Answer finished"), message.content[:120])
-
-    def _announce(self, text: str) -> None:
-        """Short news: seen in the status bar, spoken politely by screen readers."""
-        self.status.announce(text)
 
     # -- closing ---------------------------------------------------------------------------------
 

@@ -1,0 +1,77 @@
+"""What the window does once it can be used: models, devices, care of the history.
+
+The window is drawn and takes typing before any of this begins. Knows the order, not the pages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer
+
+from app.gui.mathematics import warm_up
+from app.gui.words import tr
+
+if TYPE_CHECKING:
+    from app.gui.main_window import MainWindow
+
+LOOK_AROUND_MILLISECONDS = 20  # the first frame is on the screen
+CARE_MILLISECONDS = 2000  # models and devices are known
+
+
+class Startup(QObject):
+    """Begins once; each step is short on the window's thread."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+
+    def begin(self) -> None:
+        """Show what is stored, put the cursor where one types, and leave the rest for later."""
+        window = self._window
+        window.refresh_conversations()
+        window.chat_page.composer.text.setFocus()
+        if window.session.store.repaired_from is not None:
+            window.toast.show_text(tr("The history was damaged and has been repaired"))
+        QTimer.singleShot(LOOK_AROUND_MILLISECONDS, self._look_around)
+        QTimer.singleShot(CARE_MILLISECONDS, self._care)
+
+    def _look_around(self) -> None:
+        window = self._window
+        window.library.items_changed.connect(self._choose_first)
+        window.library.refresh()
+        window.library.downloads.start()
+        devices = window.bridge.call(window.session.devices)
+        devices.finished.connect(window.inspector.plan.set_devices)
+
+    def _choose_first(self) -> None:
+        """The model of last time, else the first installed one."""
+        window = self._window
+        names = [item.key for item in window.library.items if item.installed is not None]
+        if window.models.chosen in names:
+            return
+        last = window.session.settings.last_model
+        window.models.choose(last if last in names else names[0] if names else "")
+
+    def _care(self) -> None:
+        """Back the history up and read all of it; import what the first formula needs."""
+        window = self._window
+        if not window.isVisible():
+            return
+        store = window.session.store
+
+        def care() -> bool:
+            store.purge()
+            sound = store.check()
+            if sound:
+                store.backup_if_older()
+            warm_up()
+            return sound
+
+        window.bridge.call(care).finished.connect(self._cared)
+
+    def _cared(self, sound: bool) -> None:
+        if not sound:
+            self._window.toast.show_text(
+                tr("The history file is damaged; the next start repairs it from a backup")
+            )
