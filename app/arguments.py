@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from app import __version__
-from app.commands import bench, chat, convert, machine, models
+from app.commands import bench, chat, convert, machine, models, serve
 from app.console import Console
 from app.session import Session
 from runtime.plan import EngineName, KvCacheType, Policy
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     profile = commands.add("profile", machine.profile, text)
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
+    _serve_options(commands.add("serve", serve.serve, "OpenAI-compatible server on this machine"))
     commands.add("doctor", machine.doctor, "self-test of everything")
     return top
 
@@ -120,6 +121,29 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--context", type=int, metavar="N", help="tokens")
     command.add_argument("--max-tokens", type=int, metavar="N")
     command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
+
+
+def _serve_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, metavar="N", help="instead of the one in the settings")
+    command.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen at"
+    )
+    text = "confirm an address that the network can reach; every request still needs the key"
+    command.add_argument("--open-to-network", action="store_true", help=text)
+    text = "a host name clients use for this machine; may be given again"
+    command.add_argument("--name", action="append", default=[], metavar="NAME", help=text)
+    text = "answers of one model at a time (4)"
+    command.add_argument("--parallel", type=_count, default=4, metavar="N", help=text)
+    command.add_argument("--context", type=_count, metavar="N", help="tokens of each answer")
+    text = "unload a model unused for so long (10)"
+    command.add_argument("--idle-minutes", type=float, default=10.0, metavar="N", help=text)
+    command.add_argument("--show-key", action="store_true", help="show the key")
+    command.add_argument("--new-key", action="store_true", help="make a new key, end the old one")
+
+
+def _count(text: str) -> int:
+    (number,) = _numbers(text)
+    return number
 
 
 def _bench_options(command: argparse.ArgumentParser) -> None:

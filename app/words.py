@@ -160,6 +160,19 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Check the network, or the package index this machine is set up with.",
     ),
     "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
+    # the local server
+    "PortTaken": (
+        "Port in use",
+        "The server cannot listen at {host}, port {port}: {reason}.",
+        "Choose another port with --port or in the settings.",
+    ),
+    "NotConfirmed": (
+        "Not opened to the network",
+        "The address {host} can be reached from the network, and that was not confirmed.",
+        "Confirm when asked, or add --open-to-network.",
+    ),
+    "Busy": ("Busy", "Too many requests are waiting; try again in {retry_after:.0f} s.", ""),
+    "RequestRefused": ("Refused", "{reason}", ""),
     "AppError": ("Something went wrong", "The request failed.", ""),
 }
 

@@ -22,6 +22,14 @@ class Busy(AppError):
     """facts: retry_after (seconds). Too many requests wait already."""
 
 
+class PortTaken(AppError):
+    """facts: host, port, reason."""
+
+
+class NotConfirmed(AppError):
+    """facts: host. Opening to the network was not confirmed."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """An error as it is sent."""

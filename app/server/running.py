@@ -8,39 +8,20 @@ import contextlib
 import os
 import socket
 import threading
-from dataclasses import dataclass
 
 import uvicorn
 
-from app.errors import AppError
 from app.server.application import application
 from app.server.connections import PatientConnection
+from app.server.faults import PortTaken
 from app.server.guards import Door
-from app.server.limits import ServeOptions
+from app.server.launch import Address
+from app.server.limits import LOOPBACK, ServeOptions
 from app.server.pool import ModelPool
 from app.session import Session
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _OWN_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _STOP_SECONDS = 3
-
-
-class PortTaken(AppError):
-    """facts: host, port, reason."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """What clients are given as their base address."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/v1"
 
 
 class RunningServer:
@@ -63,10 +44,9 @@ class RunningServer:
         self._thread.start()
         return self
 
-    def wait(self) -> None:
-        """Block until it has stopped."""
-        while self._thread.is_alive():
-            self._thread.join(0.2)
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """Stop answering, end what is generated and every worker."""
@@ -119,3 +99,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise PortTaken(host=host, port=port, reason=error.strerror or str(error)) from error
     made.listen(128)
     return made
+
+
+def start(session: Session, options: ServeOptions, key: str) -> RunningServer:
+    """A server that answers. Raises PortTaken."""
+    return RunningServer(session, options, key).start()

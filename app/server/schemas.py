@@ -141,7 +141,7 @@ class ChatRequest(_Sampling, kw_only=True):
 class CompletionRequest(_Sampling, kw_only=True):
     """POST /v1/completions: a text to go on with as it stands."""
 
-    prompt: Text
+    prompt: Text | Annotated[list[Text], Meta(min_length=1, max_length=16)]
     max_tokens: Count | None = 16
     logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     echo: Literal[False] | None = None

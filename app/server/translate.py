@@ -55,18 +55,22 @@ def chat_logprobs(request: ChatRequest) -> int | None:
 def completion_requests(
     request: CompletionRequest, usual: SamplingParams
 ) -> list[GenerationRequest]:
-    if not request.prompt:
+    prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
+    if not all(prompts):
         raise InvalidRequest(field="prompt", reason="it is empty")
-    one = GenerationRequest(
-        "",
-        (),
-        sampling_of(request, usual),
-        max_tokens=request.max_tokens,
-        stop=_stops(request),
-        prompt=request.prompt,
-        logprobs=request.logprobs,
-    )
-    return _choices(one, request.n or 1)
+    made = []
+    for prompt in prompts:
+        one = GenerationRequest(
+            "",
+            (),
+            sampling_of(request, usual),
+            max_tokens=request.max_tokens,
+            stop=_stops(request),
+            prompt=prompt,
+            logprobs=request.logprobs,
+        )
+        made.extend(_choices(one, request.n or 1))
+    return made
 
 
 def wants_usage(options: StreamOptions | None) -> bool:
