@@ -36,7 +36,7 @@ def genai_config(manifest: FolderManifest, *, pad_token_id: int) -> dict[str, An
             "is_lm_head": True,
         },
     }
-    ends = list(manifest.end_token_ids)
+    ends = list(manifest.end_token_ids) or [pad_token_id]  # some checkpoints name none
     return {
         "model": {
             "type": "decoder-pipeline",
