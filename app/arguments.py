@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from app import __version__
-from app.commands import bench, chat, convert, machine, models, serve
+from app.commands import bench, chat, convert, library, machine, models, serve
 from app.console import Console
 from app.session import Session
 from runtime.plan import EngineName, KvCacheType, Policy
@@ -77,13 +77,33 @@ def _add_model_commands(commands: _Commands) -> None:
     commands.add("list", models.list_models, "installed models")
     commands.add_model("remove", models.remove, "move an installed model to the trash")
     commands.add_model("verify", models.verify, "compare a model with its checksums")
+    _add_library_commands(commands)
+
+
+def _add_library_commands(commands: _Commands) -> None:
+    text = "take a model file, or one of LM Studio, Ollama, Jan, GPT4All or the hub's cache"
+    imports = commands.add("import", library.import_models, text)
+    imports.add_argument("path", nargs="?", metavar="PATH", help="file, folder or name; else lists")
+    imports.add_argument("--all", action="store_true", help="all that other programs have")
+    imports.add_argument("--copy", action="store_true", help="copy the files, instead of a link")
+    restore = commands.add("restore", library.restore, "bring a removed model back")
+    restore.add_argument("name", metavar="MODEL")
+    clean = commands.add("clean", library.clean_up, "what nobody needs in the models folder")
+    clean.add_argument("--yes", action="store_true", help="delete it, and empty the trash")
+    move = commands.add("move-models", library.move, "move all models to another folder")
+    move.add_argument("folder", type=Path, metavar="FOLDER")
 
 
 def _add_weight_commands(commands: _Commands) -> None:
     quantize = commands.add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
     text = "by default that of the engine that was faster here last"
     quantize.add_argument("--to", choices=("gguf", "onnx"), help=text)
-    quantize.add_argument("--recipe", metavar="NAME", help="recipe, instead of the usual one")
+    text = "recipe instead of the usual one: a name, or your own as FILE.json"
+    quantize.add_argument("--recipe", metavar="RECIPE", help=text)
+    text = "weigh errors by what a text (else the bundled one) sends through the model"
+    quantize.add_argument(
+        "--calibrate", nargs="?", type=Path, const=True, default=False, metavar="TEXT", help=text
+    )
     quantize.add_argument("--output", metavar="NAME", help="name of the new model")
     text = "tokens an NPU can hold (onnx; longer needs another export)"
     quantize.add_argument("--context", type=int, metavar="N", help=text)

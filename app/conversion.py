@@ -12,6 +12,9 @@ from typing import Any
 from app.errors import AlreadyInstalled
 from app.library import InstalledModel, Library, safe_name
 from app.targets import QUANTIZED_FROM, Target
+from quant.errors import InvalidRecipe
+from quant.recipe import QuantRecipe, recipe_from_json, recipe_named
+from quant.safetensors import read_json
 from runtime.client import run_job
 from runtime.jobs import CancelToken, OnProgress
 
@@ -34,31 +37,34 @@ class Conversion:
         *,
         name: str | None = None,
         context: int | None = None,
+        calibrate: Path | bool = False,
     ) -> tuple[InstalledModel, dict[str, Any]]:
-        """Quantize and install: a GGUF file, or an ONNX folder where the recipe's name begins with
-        "onnx", its NPU bodies then for `context` tokens. See `Session.quantize`."""
-        target, library = self.find(model), self.library
+        """Quantize and install. See `Session.quantize`."""
+        target, library, chosen = self.find(model), self.library, load_recipe(recipe)
         source = target.local
         if name is not None and library.find(library.manifest_path(name).stem) is not None:
             raise AlreadyInstalled(path=str(library.root), name=name, reason="the name is taken")
         original = target.name if target.installed else source.name.removesuffix(".gguf")
-        name = name or safe_name(f"{original}-{recipe}".lower())
-        is_onnx = recipe.startswith("onnx")
+        name = name or safe_name(f"{original}-{chosen.name}".lower())
+        is_onnx = chosen.family == "onnx"
         with library.staging() as staging:
             output = staging / (name if is_onnx else f"{name}.gguf")
-            arguments: dict[str, Any] = {"source": str(source), "target": str(output)}
-            arguments["recipe"] = recipe
-            if is_onnx and context is not None:
-                arguments["static_context"] = context
+            arguments: dict[str, Any] = {
+                "source": str(source),
+                "target": str(output),
+                "recipe": chosen.to_json(),
+                "calibrate": str(calibrate) if isinstance(calibrate, Path) else calibrate,
+                "static_context": context,
+            }
             job = "export_onnx" if is_onnx else "quantize_gguf"
             report = run_job(job, arguments, on_progress, cancel, self.log())
             quantized = library.add(
                 output,
                 name=name,
-                format="onnx" if is_onnx else "gguf",
+                format=chosen.family,
                 source=f"{QUANTIZED_FROM}{target.name}",
                 licence=target.entry.licence if target.entry else None,
-                recipe=recipe,
+                recipe=chosen.name,
                 replace=True,
                 cancel=cancel,
             )
@@ -80,3 +86,14 @@ class Conversion:
         with self.library.staging() as staging:
             arguments = {"source": str(self.find(model).local), "folder": str(staging)}
             return run_job("schemes", arguments, on_progress, cancel, self.log())
+
+
+def load_recipe(recipe: str) -> QuantRecipe:
+    """A recipe by its name, or a person's own from a file ending in .json. Raises InvalidRecipe,
+    CorruptCheckpoint where the file is no JSON document."""
+    if not recipe.endswith(".json"):
+        return recipe_named(recipe)
+    data = read_json(Path(recipe))
+    if not isinstance(data, dict):
+        raise InvalidRecipe(field="formats", reason=f"{recipe} is no JSON object")
+    return recipe_from_json(data)

@@ -96,7 +96,7 @@ class Session:
         """Searching and downloading, by the settings as they are now."""
         return Acquisition(self.paths, self.settings, self.library)
 
-    def download_queue(self, on_change: OnChange) -> DownloadQueue:
+    def download_queue(self, on_change: OnChange = lambda _: None) -> DownloadQueue:
         """The user's downloads; only one process may start it. Each goes by the settings of the
         moment it starts."""
 
@@ -429,16 +429,18 @@ class Session:
         cancel: CancelToken | None = None,
         name: str | None = None,
         context: int | None = None,
+        calibrate: Path | bool = False,
     ) -> tuple[InstalledModel, dict[str, Any]]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
-        an ONNX folder where the recipe's name begins with "onnx", its NPU bodies then for `context`
-        tokens. A model that is then installed for two engines has them timed.
+        an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
+        says. `calibrate` weighs errors by what a text (True: the bundled one) sends through the
+        model. A model that is then installed for two engines has them timed.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report as JSON. Raises QuantError, LibraryError.
         """
         made, report = self.conversion.quantize(
-            model, recipe, on_progress, cancel, name=name, context=context
+            model, recipe, on_progress, cancel, name=name, context=context, calibrate=calibrate
         )
         with suppress(EngineError, Cancelled):  # the new model is there, timed or not
             self.planning.time_engines(made.name, on_progress, cancel)

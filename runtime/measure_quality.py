@@ -30,15 +30,22 @@ from runtime.jobs import OnProgress, Progress
 _CONTEXT = 512
 
 
-def _path(args: dict[str, Any], key: str) -> Path:
+def path_of(args: dict[str, Any], key: str) -> Path:
+    """A job's argument that must be a path. Raises InvalidRequest."""
     value = args.get(key)
     if not isinstance(value, str) or not value:
         raise InvalidRequest(field=key, reason="a path is needed")
     return Path(value)
 
 
-def _threads(args: dict[str, Any]) -> int:
-    return max(1, int(args.get("threads") or os.cpu_count() or 1))
+def threads_of(args: dict[str, Any]) -> int:
+    """A job's `threads`, by default one per processor. Raises InvalidRequest."""
+    value = args.get("threads")
+    if value is None:
+        return os.cpu_count() or 1
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidRequest(field="threads", reason="a whole number from 1 is needed")
+    return value
 
 
 def _windows(args: dict[str, Any]) -> Windows:
@@ -74,7 +81,7 @@ def _first_token(evaluator: Evaluator) -> int | None:
 def _compared(
     args: dict[str, Any], source: Path, target: Path, phase: str, on_progress: OnProgress
 ) -> QualityReport:
-    windows, threads = _windows(args), _threads(args)
+    windows, threads = _windows(args), threads_of(args)
     with (
         _opened(source, threads, windows.context) as reference,
         _opened(target, threads, windows.context) as candidate,
@@ -101,7 +108,7 @@ def runnable(path: Path, args: dict[str, Any], on_progress: OnProgress) -> Itera
     with tempfile.TemporaryDirectory(prefix="quality-", dir=args.get("folder")) as folder:
         full = Path(folder) / "source.gguf"
         steps = _steps("convert", on_progress)
-        quantize_view(open_view(path), full, RECIPES["bf16"], steps, None, _threads(args))
+        quantize_view(open_view(path), full, RECIPES["bf16"], steps, None, threads_of(args))
         yield full
 
 
@@ -112,7 +119,7 @@ def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     the bundled set); context, skip, whole_only, threads; folder: where a temporary GGUF of a
     safetensors checkpoint goes. Returns QualityReport.to_json(). Raises EngineError, QuantError.
     """
-    given = _path(args, "source"), _path(args, "target")
+    given = path_of(args, "source"), path_of(args, "target")
     with (
         runnable(given[0], args, on_progress) as source,
         runnable(given[1], args, on_progress) as target,
@@ -131,9 +138,9 @@ def schemes_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     folder: where the temporary full-precision files go; texts and windows as `quality_job`.
     Returns {"source", "schemes": [{"scheme", "bits_per_weight", "report"}]}.
     """
-    source = _path(args, "source")
+    source = path_of(args, "source")
     names = list(args.get("schemes") or SCHEMES)
-    view, threads, full = open_view(source), _threads(args), RECIPES["f16"]
+    view, threads, full = open_view(source), threads_of(args), RECIPES["f16"]
     results = []
     with tempfile.TemporaryDirectory(prefix="schemes-", dir=args.get("folder")) as folder:
         reference, candidate = Path(folder) / "reference.gguf", Path(folder) / "candidate.gguf"
@@ -165,12 +172,12 @@ def imatrix_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     args: source (GGUF file); target (the .gguf to write); text: a file (default: the bundled
     calibration text); context, threads. Returns {"target", "tensors", "tokens"}.
     """
-    source, target = _path(args, "source"), _path(args, "target")
+    source, target = path_of(args, "source"), path_of(args, "target")
     given = args.get("text")
     text = Path(given).read_text(encoding="utf-8") if given else read_text(CALIBRATION_TEXT)
     context = int(args.get("context") or _CONTEXT)
     module = importlib.import_module("runtime.backends.llama_evaluation")
-    evaluator, squares = module.open_input_squares(source, _threads(args), context)
+    evaluator, squares = module.open_input_squares(source, threads_of(args), context)
     try:
         tokens, done = evaluator.tokenize(text), 0
         for window in Windows(context, 0, first_token=_first_token(evaluator)).cut(tokens):

@@ -18,7 +18,13 @@ def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role and install the result."""
     recipe = args.recipe or _default_recipe(session, args.to, console)
     model, report = session.quantize(
-        args.model, recipe, console.progress, CancelToken(), name=args.output, context=args.context
+        args.model,
+        recipe,
+        console.progress,
+        CancelToken(),
+        name=args.output,
+        context=args.context,
+        calibrate=args.calibrate,
     )
     console.end_progress()
     text = report_text(model.name, model.size, report)

@@ -5,7 +5,6 @@ finished folder or what was there before. Peak memory is a few row chunks per th
 of one matrix. Knows no engine.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -179,7 +178,6 @@ class _Export:
         self._reports: list[TensorReport] = []
         self._padded = False
         self._importance_used = False
-        self._peak_anonymous = 0
 
     def run(self, target: Path) -> QuantReport:
         started = time.monotonic()
@@ -205,7 +203,6 @@ class _Export:
             target_bytes=sum(item.size for item in manifest.files.values()),
             seconds=time.monotonic() - started,
             importance=self._importance_used,
-            peak_anonymous=self._peak_anonymous,
             notices=("rows_padded",) if self._padded else (),
         )
 
@@ -337,7 +334,6 @@ class _Export:
             )
         )
         self._done += 1
-        self._peak_anonymous = max(self._peak_anonymous, anonymous_bytes())
         self._on_tensor(self._done, self._total, tensor.name)
 
     # -- everything else ----------------------------------------------------------------------
@@ -391,12 +387,3 @@ class _Export:
         manifest = replace(base, files=files, model=model)
         write_manifest(self._folder, manifest)
         return manifest
-
-
-def anonymous_bytes() -> int:
-    """Anonymous resident memory of this process; 0 where the system does not tell."""
-    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -49,6 +49,19 @@ def test_every_command_in_order(session: Session, stillroom_home: Path) -> None:
     assert not [path for path in files_below(stillroom_home) if ".staging" in path]
 
 
+def test_an_own_recipe_weighed_by_an_own_text(session: Session, tmp_path: Path) -> None:
+    recipe, text = tmp_path / "mine.json", tmp_path / "text.txt"
+    formats = {"default": "Q4_0", "attention": "Q8_0"}
+    recipe.write_text(json.dumps({"name": "mine", "formats": formats}))
+    text.write_text("The capital of France is Paris. " * 80)
+    name = session.installed()[0].name
+    made = json_of(stillroom("quantize", name, "--recipe", recipe, "--calibrate", text, "--json"))
+    assert made["model"]["name"] == f"{name}-mine"
+    assert made["report"]["importance"]
+    bits = made["report"]["bits_per_weight_by_role"]
+    assert (bits["attention"], bits["feed_forward"]) == (8.5, 4.5)
+
+
 def test_try_walks_the_path(session: Session) -> None:
     process = stillroom("try")
     assert process.returncode == 0, process.stderr

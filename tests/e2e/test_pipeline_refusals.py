@@ -116,6 +116,7 @@ def test_a_bad_file_is_one_sentence(
         (["chat", "NAME", "--max-tokens", "0", "--prompt", "x"], "InvalidRequest", "at least 1"),
         (["chat", "NAME"], "InvalidRequest", "--prompt"),
         (["quantize", "NAME", "--recipe", "nonsense"], "InvalidRecipe", "nonsense"),
+        (["quantize", "NAME", "--recipe", "gone.json"], "CorruptCheckpoint", "gone.json"),
         (["quantize", "NAME", "--output", "../../escaped"], "LibraryError", "name"),
         (["quantize", "NAME", "--output", "NAME"], "AlreadyInstalled", "installed already"),
     ],

@@ -132,19 +132,21 @@ def test_imatrix_job_covers_every_expert_it_reached(tmp_path: Path) -> None:
     assert weighed.importance
 
 
-def test_quantize_job_calibrates_by_itself(full: Path, tmp_path: Path) -> None:
-    text = tmp_path / "text.txt"
+@pytest.mark.parametrize(
+    ("job", "recipe"), [("quantize_gguf", "q4_0-search"), ("export_onnx", "onnx-q4-b32-search")]
+)
+def test_conversion_jobs_calibrate_by_themselves(job: str, recipe: str, tmp_path: Path) -> None:
+    source, text, target = write_checkpoint("qwen3", tmp_path / "m"), tmp_path / "t", tmp_path / "q"
     text.write_text(TEXT)
-    target = tmp_path / "q.gguf"
-    arguments = {"source": str(full), "target": str(target), "recipe": "q4_0-search", "threads": 1}
+    arguments = {"source": str(source), "target": str(target), "recipe": recipe, "threads": 1}
     phases: list[str] = []
-    report = find_job("quantize_gguf")(
+    report = find_job(job)(
         {**arguments, "calibrate": str(text)}, lambda progress: phases.append(progress.phase)
     )
     assert report["importance"]
     assert report["peak_anonymous"] > 0
-    assert list(dict.fromkeys(phases)) == ["calibrate", "quantize"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["q.gguf", "text.txt"]
+    assert list(dict.fromkeys(phases)) == ["convert", "calibrate", "quantize"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "q", "t"]
 
 
 def test_recipe_that_requires_importance_computes_it(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from checkpoints import write_checkpoint
 
 from quant.errors import CorruptCheckpoint, NonFiniteWeights, QuantError
-from runtime.convert import anonymous_memory, convert_safetensors_job, quantize_gguf_job
+from runtime.convert import anonymous_memory, quantize_gguf_job
 from runtime.errors import InvalidRequest, UnsupportedModel
 from runtime.evaluation import kind_of
 from runtime.jobs import Progress, ignore_progress
@@ -52,10 +52,10 @@ def test_kind_of_tells_models_apart(tmp_path: Path) -> None:
 def test_conversion_job_reports_progress_and_memory(tmp_path: Path) -> None:
     folder = write_checkpoint("llama3", tmp_path / "m")
     seen: list[Progress] = []
-    report = convert_safetensors_job(
+    report = quantize_gguf_job(
         {"source": str(folder), "target": str(tmp_path / "o.gguf"), "threads": 1}, seen.append
     )
-    assert report["recipe"] == "bf16"
+    assert report["recipe"] == "q4_0"
     assert seen[-1].done == seen[-1].total == len(report["tensors"])
     assert report["peak_anonymous"] > 1_000_000
     assert anonymous_memory() > 1_000_000

@@ -9,7 +9,7 @@ import tiny_checkpoints
 from quant.errors import InvalidRecipe
 from quant.onnx.manifest import read_manifest
 from quant.recipe import QuantReport
-from runtime.convert_onnx import DEFAULT_RECIPE, export_job
+from runtime.convert import DEFAULT_ONNX, export_onnx_job
 from runtime.errors import InvalidRequest
 from runtime.jobs import Progress
 
@@ -23,10 +23,10 @@ def arguments(tmp_path: Path) -> dict[str, Any]:
 def test_a_checkpoint_becomes_a_folder(arguments: dict[str, Any]) -> None:
     seen: list[Progress] = []
     report = QuantReport.from_json(
-        export_job({**arguments, "static_context": 256, "rope_context": 128}, seen.append)
+        export_onnx_job({**arguments, "static_context": 256, "rope_context": 128}, seen.append)
     )
     manifest = read_manifest(Path(arguments["target"]))
-    assert report.recipe == manifest.recipe == DEFAULT_RECIPE
+    assert report.recipe == manifest.recipe == DEFAULT_ONNX
     assert sorted((body.rows, body.context) for body in manifest.static_bodies) == [
         (1, 256),
         (32, 256),
@@ -37,7 +37,7 @@ def test_a_checkpoint_becomes_a_folder(arguments: dict[str, Any]) -> None:
 
 def test_no_fixed_shapes_and_another_recipe(arguments: dict[str, Any]) -> None:
     recipe = {"name": "mine", "formats": {"default": "onnx-q4-b64"}, "method": "search"}
-    export_job({**arguments, "static_context": 0, "recipe": recipe}, lambda _: None)
+    export_onnx_job({**arguments, "static_context": 0, "recipe": recipe}, lambda _: None)
     manifest = read_manifest(Path(arguments["target"]))
     assert (manifest.recipe, manifest.block_size, manifest.static_bodies) == ("mine", 64, ())
 
@@ -56,10 +56,10 @@ def test_wrong_arguments_are_named(
     arguments: dict[str, Any], change: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        export_job({**arguments, **change}, lambda _: None)
+        export_onnx_job({**arguments, **change}, lambda _: None)
     assert caught.value.facts["field"] == field
 
 
 def test_an_unknown_recipe_is_named(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidRecipe):
-        export_job({**arguments, "recipe": "q99"}, lambda _: None)
+        export_onnx_job({**arguments, "recipe": "q99"}, lambda _: None)
