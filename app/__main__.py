@@ -38,8 +38,9 @@ def _window(arguments: Sequence[str]) -> int:
     if not has_display(os.environ):
         print(NO_DISPLAY, file=sys.stderr)
         return 1
-    from app.gui.application import run_window
-    from app.opening import open_session
+    from app.opening import open_session  # first: once PySide6 is in, it reads each module's source
+
+    from app.gui.application import run_window  # isort: skip
 
     options = dict(zip(arguments[::2], arguments[1::2], strict=False))
     home = Path(options["--home"]) if "--home" in options else None

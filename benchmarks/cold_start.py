@@ -45,8 +45,8 @@ application.exec()
 PROGRAM = """
 import sys, time
 from pathlib import Path
-import app.gui.application as application
 from app.opening import open_session
+import app.gui.application as application
 from app.gui.main_window import MainWindow
 from PySide6.QtCore import QTimer
 start = MainWindow.start
