@@ -137,7 +137,7 @@ class SequenceBackend(Protocol):
     tokenizer: Tokenizer
     n_sequences: int
     chunk: int  # most tokens of a prompt evaluated at once
-    raw_prefix: tuple[int, ...]  # tokens every text begins with that no template wrote
+    text_prefix: tuple[int, ...]  # tokens every text begins with that no template wrote
 
     def begin(
         self, sequence: int, sampling: SamplingParams, history: Sequence[int], grammar: str
@@ -171,6 +171,15 @@ class SharedBackend(Protocol):
     """A Backend that can answer several requests at a time."""
 
     def shared(self) -> "SequenceBackend":
+@runtime_checkable
+class EmbeddingBackend(Protocol):
+    """A Backend that can turn a text into a vector."""
+
+    def embed(self, text: str, cancel: CancelToken) -> tuple[list[float], int]:
+        """A vector of length 1, and the tokens of the text. Raises ContextOverflow."""
+        ...
+
+
         """The loaded model with `Placement.sequences` sequences, in place of the one."""
         ...
 

@@ -98,7 +98,7 @@ class BatchAnswerer:
     ) -> tuple[list[int], AnswerStream]:
         chosen = self._prompter.profile(request, profile)
         prompt = self._prompter.prepare(request, chosen)
-        prefix = self._backend.raw_prefix if request.prompt is not None else ()
+        prefix = self._backend.text_prefix if request.prompt is not None else ()
         tokens = [*prefix, *self._prompter.tokens(prompt)]
         return tokens, AnswerStream(request, chosen, prompt, on_chunks)
 

@@ -36,6 +36,7 @@ from runtime.protocol import (
     Cancel,
     Command,
     CountTokens,
+    Embed,
     Event,
     Exit,
     Failed,
@@ -182,6 +183,14 @@ class Worker:
         )
         assert isinstance(event, Result)
         return int(event.value["tokens"])
+
+    def embed(self, text: str, cancel: CancelToken | None = None) -> tuple[list[float], int]:
+        """A text as a vector of length 1, and its tokens. Raises ContextOverflow, InvalidRequest
+        where the engine has no vectors, Cancelled."""
+        command = Embed(uuid4().hex, text)
+        event = self._ask(command, ignore_progress, None, cancel, GENERATE_STALL_SECONDS)
+        assert isinstance(event, Result)
+        return event.value["vector"], event.value["tokens"]
 
     def save_state(self, folder: Path, name: str, key: str, limit: int) -> dict[str, Any]:
         """Keep the cache as `name`: {"tokens", "bytes"}, zeros when nothing was kept."""

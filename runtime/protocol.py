@@ -55,6 +55,15 @@ class CountTokens:
 
 
 @dataclass(frozen=True)
+class Embed:
+    """A text as a vector of length 1, by the loaded model; answered by Result {"vector",
+    "tokens"}."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
 class SaveState:
     """Keep the loaded model's cache in `folder`; answered by Result {"tokens", "bytes"}, zeros when
     nothing was kept. `limit`: bytes of all states in the folder. See `runtime.kvstate`."""
@@ -151,12 +160,12 @@ class Failed:
     error: dict[str, Any] = field(default_factory=dict)
 
 
-Command = Load | Generate | CountTokens | SaveState | RestoreState | RunJob | Cancel | Exit
+Command = Load | Generate | CountTokens | Embed | SaveState | RestoreState | RunJob | Cancel | Exit
 Event = Hello | Progressed | Loaded | Streamed | Finished | Result | Stopped | Failed
 
 _COMMANDS: dict[str, type[Command]] = {
     cls.__name__: cls
-    for cls in (Load, Generate, CountTokens, SaveState, RestoreState, RunJob, Cancel, Exit)
+    for cls in (Load, Generate, CountTokens, Embed, SaveState, RestoreState, RunJob, Cancel, Exit)
 }
 _EVENTS: dict[str, type[Event]] = {
     cls.__name__: cls

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from quant.errors import QuantError
 from runtime.answering import Answerer
-from runtime.backend import Backend, SharedBackend, open_backend
+from runtime.backend import Backend, EmbeddingBackend, SharedBackend, open_backend
 from runtime.batching import BatchAnswerer, Listener
 from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk
@@ -29,6 +29,7 @@ from runtime.protocol import (
     Cancel,
     Command,
     CountTokens,
+    Embed,
     Event,
     Exit,
     Failed,
@@ -135,6 +136,7 @@ class Worker:
             Load: self._load,
             Generate: self._generate,
             CountTokens: self._count,
+            Embed: self._embed,
             SaveState: self._save_state,
             RestoreState: self._restore_state,
             RunJob: self._run_job,
@@ -214,6 +216,13 @@ class Worker:
     def _count(self, command: CountTokens, _cancel: CancelToken) -> Event:
         answerer = self._batch or self._loaded()
         return Result(command.id, {"tokens": answerer.count(command.request, command.profile)})
+
+    def _embed(self, command: Embed, cancel: CancelToken) -> Event:
+        backend = self._backend
+        if backend is None or not isinstance(backend, EmbeddingBackend):
+            raise InvalidRequest(field="embeddings", reason="this engine does not offer them")
+        vector, tokens = backend.embed(command.text, cancel)
+        return Result(command.id, {"vector": vector, "tokens": tokens})
 
     def _save_state(self, command: SaveState, _cancel: CancelToken) -> Event:
         folder = StateFolder(Path(command.folder), command.limit)

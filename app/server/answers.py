@@ -61,6 +61,21 @@ async def answers(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def embedding(
+    pool: ModelPool, served: ServedModel, text: str, client: str
+) -> tuple[list[float], int]:
+    """A text as a vector of length 1, and its tokens. Raises Busy, EngineError."""
+    await served.turns.enter(client)
+    cancel, started = CancelToken(), time.monotonic()
+    loop = asyncio.get_running_loop()
+    working = loop.run_in_executor(pool.threads, served.worker.embed, text, cancel)
+    working.add_done_callback(lambda _: served.turns.leave(time.monotonic() - started))
+    try:
+        return await working
+    finally:
+        cancel.cancel()
+
+
 async def _answer(
     pool: ModelPool, served: ServedModel, request: GenerationRequest, client: str, index: int
 ) -> AsyncGenerator[Part, None]:

@@ -20,7 +20,7 @@ from app.server.routes import Endpoints, json_response, on_error
 
 def application(pool: ModelPool, door: Door, options: ServeOptions) -> App:
     """The server as an ASGI application."""
-    endpoints = Endpoints(pool, options.limits)
+    endpoints = Endpoints(pool, options.limits.answer_seconds)
     described = document()
 
     async def openapi(_request: Request) -> Response:
@@ -40,6 +40,7 @@ def application(pool: ModelPool, door: Door, options: ServeOptions) -> App:
         Route("/v1/models", endpoints.models, methods=["GET"]),
         Route("/v1/chat/completions", endpoints.chat, methods=["POST"]),
         Route("/v1/completions", endpoints.complete, methods=["POST"]),
+        Route("/v1/embeddings", endpoints.embed, methods=["POST"]),
         Route("/openapi.json", openapi, methods=["GET"]),
     ]
     handlers = {HTTPException: _on_http, Exception: on_error}

@@ -18,9 +18,6 @@ class Limits:
     answer_seconds: float = 3600.0
     connections: int = 256
     waiting: int = 64
-    choices: int = 8
-    messages: int = 4096
-    texts: int = 256  # inputs of one embeddings request
 
 
 @dataclass(frozen=True)

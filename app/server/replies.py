@@ -3,7 +3,9 @@
 Values in, JSON values out; knows no model and no HTTP.
 """
 
+import struct
 import time
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,6 +158,23 @@ class _Choice:
             ],
             "text_offset": [],
         }
+
+
+def embedding_reply(
+    model: str, found: Sequence[tuple[list[float], int]], *, base64: bool
+) -> dict[str, Any]:
+    """Vectors in the order of their texts; as base64 they are little-endian 32-bit floats."""
+    data = [
+        {"object": "embedding", "index": index, "embedding": _packed(v) if base64 else v}
+        for index, (v, _tokens) in enumerate(found)
+    ]
+    tokens = sum(count for _vector, count in found)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": data, "model": model, "usage": usage}
+
+
+def _packed(vector: list[float]) -> str:
+    return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _chat_logprob(logprob: TokenLogprob) -> dict[str, Any]:

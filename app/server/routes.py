@@ -15,12 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.server.answers import Part, answers
+from app.server.answers import Part, answers, embedding
 from app.server.faults import RequestRefused, fault_of
-from app.server.limits import Limits
 from app.server.pool import ModelPool
-from app.server.replies import Reply
-from app.server.schemas import ChatRequest, CompletionRequest
+from app.server.replies import Reply, embedding_reply
+from app.server.schemas import ChatRequest, CompletionRequest, EmbeddingRequest
 from app.server.tools import offer_of
 from app.server.translate import (
     chat_logprobs,
@@ -28,6 +27,7 @@ from app.server.translate import (
     completion_requests,
     wants_usage,
 )
+from runtime.errors import InvalidRequest
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ _DONE = b"data: [DONE]\n\n"
 class Endpoints:
     """What the routes call."""
 
-    def __init__(self, pool: ModelPool, limits: Limits) -> None:
+    def __init__(self, pool: ModelPool, most_seconds: float) -> None:
         self._pool = pool
-        self._limits = limits
+        self._seconds = most_seconds
 
     async def models(self, _request: Request) -> Response:
         """GET /v1/models: what is installed and can be run."""
@@ -83,6 +83,20 @@ class Endpoints:
             usage = wants_usage(asked.stream_options)
             return await self._respond(stack, parts, reply, stream=asked.stream, usage=usage)
 
+    async def embed(self, request: Request) -> Response:
+        """POST /v1/embeddings."""
+        asked = decoded(await request.body(), EmbeddingRequest)
+        texts = [asked.input] if isinstance(asked.input, str) else asked.input
+        if not all(texts):
+            raise InvalidRequest(field="input", reason="it is empty")
+        client = client_of(request, asked.user)
+        found = []
+        async with self._pool.use(asked.model) as served, asyncio.timeout(self._seconds):
+            for text in texts:  # one by one: answers go on in between
+                found.append(await embedding(self._pool, served, text, client))
+        base64 = asked.encoding_format == "base64"
+        return json_response(embedding_reply(asked.model, found, base64=base64))
+
     async def _respond(
         self,
         stack: AsyncExitStack,
@@ -95,7 +109,7 @@ class Endpoints:
         """The whole answer, or a stream once its first part is here: until then an error can still
         be told by its status."""
         await stack.enter_async_context(aclosing(parts))
-        async with asyncio.timeout(self._limits.answer_seconds):
+        async with asyncio.timeout(self._seconds):
             first = await anext(parts)
             if not stream:
                 reply.take(first)
@@ -103,7 +117,7 @@ class Endpoints:
                     reply.take(part)
                 return json_response(reply.whole())
         events = _events(parts, first, reply, usage=usage)
-        return EventStream(events, stack.pop_all(), self._limits.answer_seconds)
+        return EventStream(events, stack.pop_all(), self._seconds)
 
 
 async def _events(

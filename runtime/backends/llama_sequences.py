@@ -38,8 +38,7 @@ class LlamaSequences:
         self.tokenizer = tokenizer
         self.n_sequences = int(native.llama_n_seq_max(context))
         self.chunk = chunk
-        adds_bos = native.llama_vocab_get_add_bos(vocab)
-        self.raw_prefix = (int(native.llama_vocab_bos(vocab)),) if adds_bos else ()
+        self.text_prefix = tokenizer.text_prefix
         self._context = context
         self._vocab = vocab
         self._memory = native.llama_get_memory(context)

@@ -23,6 +23,9 @@ class LlamaTokenizer:
         self.bos_text = self._token_text(native.llama_vocab_bos(vocab))
         self.eos_text = self._token_text(native.llama_vocab_eos(vocab))
         template = native.llama_model_chat_template(model, None)
+        adds_bos = native.llama_vocab_get_add_bos(vocab)
+        # what a text begins with that no template wrote
+        self.text_prefix = (int(native.llama_vocab_bos(vocab)),) if adds_bos else ()
         self.chat_template = template.decode("utf-8", "replace") if template else None
         self._pieces: dict[int, bytes] = {}
         self._buffer = ctypes.create_string_buffer(_PIECE_BYTES)

@@ -17,6 +17,7 @@ import llama_cpp.llama_cpp as native
 from runtime.backend import LoadReport, Verified
 from runtime.backends import llama_native, llama_state
 from runtime.backends.llama_batch import RowsBatch
+from runtime.backends.llama_embedding import LlamaEmbedder
 from runtime.backends.llama_sampling import SamplerChain
 from runtime.backends.llama_sequences import LlamaSequences
 from runtime.backends.llama_tokenizer import LlamaTokenizer
@@ -60,6 +61,7 @@ class LlamaBackend:
         self._token = (ctypes.c_int32 * 1)()
         self._rows: RowsBatch | None = None
         self._sequences: LlamaSequences | None = None
+        self._embedder: LlamaEmbedder | None = None
         self._position = 0
         self.tokenizer: LlamaTokenizer
 
@@ -121,13 +123,16 @@ class LlamaBackend:
             self._rows.free()
         if self._sequences is not None:
             self._sequences.free()
+        if self._embedder is not None:
+            self._embedder.free()
         if self._sampler is not None:
             self._sampler.free()
         if self._context is not None:
             native.llama_free(self._context)
         if self._model is not None:
             native.llama_model_free(self._model)
-        self._sampler = self._context = self._model = self._rows = self._sequences = None
+        self._sampler = self._context = self._model = self._rows = None
+        self._sequences = self._embedder = None
 
     def shared(self) -> LlamaSequences:
         """The same model with `Placement.sequences` answers at a time. The methods for one answer
@@ -140,6 +145,13 @@ class LlamaBackend:
                 self._context, vocab, self.tokenizer, chunk, self._abort, self._run_following
             )
         return self._sequences
+
+    def embed(self, text: str, cancel: CancelToken) -> tuple[list[float], int]:
+        assert self._placement is not None
+        if self._embedder is None:
+            self._embedder = LlamaEmbedder(self._model, self._placement)
+        tokens = [*self.tokenizer.text_prefix, *self.tokenizer.encode(text, parse_special=False)]
+        return self._embedder.embed(tokens, cancel), len(tokens)
 
     def _run_following(self, batch: Any, count: int) -> None:
         self._follow_load()
