@@ -22,6 +22,7 @@ from pathlib import Path
 import bootstrap
 import engine
 import packages
+import sbom
 
 ROOT = engine.ROOT
 WORK = ROOT / "build" / "installers"
@@ -141,8 +142,6 @@ def self_test(folder: Path) -> None:
 
 
 def make_packages(folder: Path, options: argparse.Namespace) -> None:
-    import sbom  # needs the environment
-
     output = WORK / "out"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
