@@ -112,11 +112,15 @@ def _add_weight_commands(commands: _Commands) -> None:
     quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")
 
 
+_DRAFT = "a smaller model with the same vocabulary that guesses ahead"
+
+
 def _placement_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", metavar="D", help="device id, see `stillroom devices`")
     command.add_argument("--policy", choices=get_args(Policy), default="auto")
     command.add_argument("--context", type=int, metavar="N", help="tokens")
     command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
+    command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
 
 
@@ -139,8 +143,13 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", metavar="D")
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
     command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
     command.add_argument("--max-tokens", type=int, metavar="N")
     command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
+    text = "answer so many times and keep the answer most agree on"
+    command.add_argument("--best-of", type=_count, default=1, metavar="N", help=text)
+    text = "ask for step-by-step reasoning with the result in a box, as DeepSeek recommends"
+    command.add_argument("--math", action="store_true", help=text)
 
 
 def _serve_options(command: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from app.words import (
     FIELDS,
     FINDINGS,
     NOTICES,
+    PICKS,
     REASONS,
     UNAVAILABLE,
 )
@@ -27,6 +28,7 @@ from runtime.diagnosis import Diagnosis
 from runtime.jobs import Cancelled
 from runtime.plan import Reason
 from runtime.providers import Fact, Preflight
+from runtime.voting import Pick
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,11 @@ def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
+def _draft_refused(facts: Mapping[str, Any]) -> Explanation:
+    sentence = reason_text(Reason(str(facts["code"]), dict(facts)))
+    return Explanation("Draft model refused", sentence, "It works without a draft model.")
+
+
 def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
     limit, or_else = CONTEXT_LIMITS.get(str(facts["why"]), ("possible here", ""))
     return Explanation(
@@ -175,6 +182,7 @@ def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
 
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
+    "DraftRefused": _draft_refused,
     "ContextTooLong": _context_too_long,
     "DoesNotFit": _does_not_fit,
     "UnknownModel": _unknown_model,
@@ -235,6 +243,13 @@ def notice_text(code: str) -> str:
 def cause_words(code: str) -> tuple[str, str]:
     """What slowed a run down, and what to do (may be empty)."""
     return CAUSES.get(code, (code.replace("_", " "), ""))
+
+
+def pick_text(pick: Pick) -> str:
+    """Which of several answers was kept, and why."""
+    return PICKS[pick.method].format(
+        number=pick.index + 1, votes=pick.votes, count=pick.count, result=pick.result
+    )
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:

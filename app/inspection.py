@@ -12,10 +12,13 @@ from app.catalog import CatalogEntry
 from runtime.chat_profile import thinks
 from runtime.client import run_job
 from runtime.modelfile import ModelInfo
-from runtime.plan import PlanModel
+from runtime.plan import PlanModel, Reason
 from runtime.shape import weight_bytes
 
 DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
+
+
+_Stamp = tuple[str, float, int]
 
 
 class Inspection:
@@ -23,16 +26,31 @@ class Inspection:
 
     def __init__(self, log: Callable[[], Path]) -> None:
         self.log = log
-        self._known: dict[tuple[str, float, int], ModelInfo] = {}
+        self._known: dict[_Stamp, ModelInfo] = {}
+        self._compared: dict[tuple[_Stamp, _Stamp], Reason | None] = {}
 
     def inspect(self, path: Path) -> ModelInfo:
         """Header facts of a file or folder. Raises ModelFileError and its kin."""
-        stamp = path.stat() if path.exists() else None
-        key = (str(path), stamp.st_mtime if stamp else 0.0, stamp.st_size if stamp else 0)
+        key = _stamp(path)
         if key not in self._known:
             result = run_job("inspect", {"path": str(path)}, log=self.log(), stall_seconds=30)
             self._known[key] = msgspec.convert(result, type=ModelInfo)
         return self._known[key]
+
+    def vocabulary_mismatch(self, target: Path, draft: Path) -> Reason | None:
+        """Why the GGUF file `draft` cannot guess for `target`; None when it can."""
+        key = (_stamp(target), _stamp(draft))
+        if key not in self._compared:
+            files = {"target": str(target), "draft": str(draft)}
+            result = run_job("compare_vocabularies", files, log=self.log(), stall_seconds=60)
+            self._compared[key] = msgspec.convert(result["mismatch"], type=Reason | None)
+        return self._compared[key]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """A file as it is now: another content has another stamp."""
+    stat = path.stat() if path.exists() else None
+    return (str(path), stat.st_mtime if stat else 0.0, stat.st_size if stat else 0)
 
 
 def plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:

@@ -7,6 +7,7 @@ Knows where the choice is kept and that children read it from the environment; h
 import os
 from pathlib import Path
 
+from runtime.bandwidth import machine_fingerprint
 from runtime.cpuchoice import (
     CpuChoice,
     CpuChoiceFile,
@@ -16,7 +17,6 @@ from runtime.cpuchoice import (
     refuse_cpu_library,
 )
 from runtime.errors import EngineError, WorkerDied
-from runtime.probe import cpu_device
 
 
 class Processor:
@@ -44,5 +44,4 @@ class Processor:
 
 
 def _name() -> str:
-    cpu = cpu_device()
-    return f"{cpu.name} {' '.join(cpu.features)}"
+    return machine_fingerprint()["processor"]

@@ -17,6 +17,7 @@ from app.acquisition import HUB_PREFIX, Acquisition
 from app.catalog import CatalogEntry, load_catalog
 from app.conversion import Conversion
 from app.download import Limits
+from app.draft import with_draft
 from app.engines import Engines
 from app.errors import AppError, UnknownModel
 from app.fetch import ModelRequest, request_for
@@ -40,7 +41,7 @@ from runtime.client import Worker, run_job
 from runtime.conditions import Conditions, ConditionsSampler
 from runtime.devices import Device
 from runtime.diagnosis import Diagnosis
-from runtime.errors import EngineError, InvalidRequest
+from runtime.errors import DraftRefused, EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.modelfile import ModelInfo
@@ -193,10 +194,13 @@ class Session:
         n_ctx: int | None = None,
         kv_type: KvCacheType | None = None,
         engine: EngineName | None = None,
+        draft: str = "",
     ) -> Plan:
         """Where a model would go here, and what that takes. Raises DoesNotFit and its kin.
 
-        Of a model that is installed for several engines, the plan with the faster one.
+        Of a model that is installed for several engines, the plan with the faster one. `draft`
+        names a smaller model that guesses ahead (raises DraftRefused); the one in the settings does
+        where it can, and the plan says why where it cannot.
         """
         request = PlanRequest(
             policy=policy,
@@ -206,7 +210,18 @@ class Session:
             engine=engine,
             n_threads=self.settings.threads or None,
         )
-        return self.planning.plan(model, request)
+        planning = self.planning
+        plan = planning.plan(model, request)
+        if draft:
+            return with_draft(planning, model, plan, draft)
+        draft = self.settings.draft_model
+        if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
+            return plan
+        try:
+            return with_draft(planning, model, plan, draft)
+        except DraftRefused as error:
+            reason = Reason(str(error.facts["code"]), error.facts)
+            return replace(plan, reasons=(*plan.reasons, reason))
 
     @property
     def planning(self) -> Planning:

@@ -91,6 +91,10 @@ class Settings:
         "auto", "Models", "Engine", "Which engine runs a model that several can run.",
         choices=("auto", "llamacpp", "onnx", "genai"),
     )  # fmt: skip
+    draft_model: str = _setting(
+        "", "Models", "Draft model",
+        "A smaller model with the same vocabulary that guesses ahead; empty for none.",
+    )  # fmt: skip
     threads: int = _setting(
         0, "Models", "CPU threads", "Threads an engine may use; 0 lets the plan decide.",
         minimum=0, maximum=512,

@@ -244,6 +244,13 @@ ENGINES: dict[str, str] = {
     "genai": "ONNX Runtime GenAI",
 }
 
+# by method of `runtime.voting`
+PICKS: dict[str, str] = {
+    "majority": "Answer {number} is kept: {votes} of {count} came to the result {result}.",
+    "agreement": "Answer {number} is kept: {votes} of {count} agree most in their wording.",
+    "only": "There is only one answer.",
+}
+
 REASONS: dict[str, str] = {
     "engine_faster": "{engine} decodes {decode_tps} here and {other} {other_decode_tps}:"
     " measured with this model.",
@@ -259,6 +266,24 @@ REASONS: dict[str, str] = {
     " passed",
     "cpu_library_next": "{library}: the best of {count} whose self-test passed; {failed} failed",
     "cpu_library_none": "no library passed its self-test: {failed}",
+    "draft_model": "{draft} guesses ahead ({needed} more memory); it is used while that pays.",
+    "draft_engine": "{draft} cannot guess ahead: only llama.cpp with flash attention checks"
+    " guesses.",
+    "draft_device": "{draft} cannot guess ahead: answers stay the same only with all blocks on the"
+    " CPU, and some are on {device}.",
+    "draft_not_smaller": "{draft} cannot guess ahead: it is not a smaller GGUF file than the"
+    " model.",
+    "draft_does_not_fit": "{draft} cannot guess ahead: its {needed} do not fit beside the model.",
+    "draft_tokenizer_differs": "{draft} cannot guess ahead: its tokenizer is {theirs}, the model's"
+    " is {target}.",
+    "draft_vocabulary_size_differs": "{draft} cannot guess ahead: it has {theirs} tokens, the model"
+    " {target}.",
+    "draft_bos_differs": "{draft} cannot guess ahead: its texts begin with token {theirs}, the"
+    " model's with {target}.",
+    "draft_eos_differs": "{draft} cannot guess ahead: its texts end with token {theirs}, the"
+    " model's with {target}.",
+    "draft_token_differs": "{draft} cannot guess ahead: token {token} is {theirs}, and {target} in"
+    " the model.",
     "fastest_predicted": "The fastest of the placements that fit ({decode_tps} predicted).",
     "only_one_fits": "The only placement that fits.",
     "speed_unknown": "Nothing measured here yet: the usual order of placements decides.",

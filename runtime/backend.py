@@ -111,6 +111,11 @@ class VerifyingBackend(Protocol):
         """Longest guess `verify` takes with the current sampling; 0 when it takes none."""
         ...
 
+    @property
+    def drafter(self) -> Backend | None:
+        """A smaller model of the same vocabulary that was loaded to guess; None without one."""
+        ...
+
     def verify(self, token: int, draft: Sequence[int]) -> Verified:
         """Evaluate `token` and `draft` after the cached tokens, draw at each position until a draw
         differs from the draft, and keep in the cache what was confirmed."""
@@ -167,11 +172,6 @@ class SequenceBackend(Protocol):
 
 
 @runtime_checkable
-class SharedBackend(Protocol):
-    """A Backend that can answer several requests at a time."""
-
-    def shared(self) -> "SequenceBackend":
-@runtime_checkable
 class EmbeddingBackend(Protocol):
     """A Backend that can turn a text into a vector."""
 
@@ -180,6 +180,11 @@ class EmbeddingBackend(Protocol):
         ...
 
 
+@runtime_checkable
+class SharedBackend(Protocol):
+    """A Backend that can answer several requests at a time."""
+
+    def shared(self) -> "SequenceBackend":
         """The loaded model with `Placement.sequences` sequences, in place of the one."""
         ...
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runtime.backend import AsynchronousBackend, Backend, Tokenizer, VerifyingBackend
-from runtime.drafting import PromptLookup, Speculation
+from runtime.drafting import DraftModel, PromptLookup, Speculation
 from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress
@@ -93,6 +93,7 @@ class TokenLoop:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._ahead = False
+        self._draft_model: DraftModel | None = None
         self.cached: list[int] = []
 
     def generate(
@@ -118,7 +119,8 @@ class TokenLoop:
         times.prefill = time.perf_counter() - times.started
         backend = self._backend
         self._ahead = isinstance(backend, AsynchronousBackend) and backend.asynchronous
-        guesses = self._speculation(prompt) if limits.draft and not self._ahead else None
+        wanted = limits.draft and not self._ahead
+        guesses = self._speculation(prompt, cancel) if wanted else None
         generated, reason = self._decode(limits, guesses, on_text, cancel, times)
         if isinstance(backend, AsynchronousBackend):
             backend.wait()  # a step begun for a token that then ended the answer
@@ -131,11 +133,15 @@ class TokenLoop:
         self._backend.truncate(0)
         self.cached.clear()
 
-    def _speculation(self, prompt: Sequence[int]) -> Speculation | None:
+    def _speculation(self, prompt: Sequence[int], cancel: CancelToken) -> Speculation | None:
         backend = self._backend
         if not isinstance(backend, VerifyingBackend) or not backend.draft_limit:
             return None
-        return Speculation(PromptLookup(prompt), backend.draft_limit)
+        if backend.drafter is not None and self._draft_model is None:
+            self._draft_model = DraftModel(backend.drafter)
+        if self._draft_model is not None:
+            self._draft_model.begin(prompt, cancel)
+        return Speculation(PromptLookup(prompt), backend.draft_limit, self._draft_model)
 
     def _reuse(self, prompt: Sequence[int]) -> int:
         """Rewind the cache to the longest common prefix; at least one token is left to evaluate,
@@ -224,8 +230,8 @@ class TokenLoop:
         """Evaluate the token drawn last, with a guess where there is one; returns what is drawn
         next, more than one token where the guess was right."""
         backend, token = self._backend, drawn[-1]
-        draft = guesses.next(drawn, room) if guesses is not None else None
         before = time.perf_counter()
+        draft = guesses.next(drawn, room) if guesses is not None else None
         if guesses is not None and draft is not None and isinstance(backend, VerifyingBackend):
             verified = backend.verify(token, draft.tokens)
             seconds = time.perf_counter() - before

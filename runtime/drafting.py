@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Protocol
 
 from runtime.backend import Backend
 from runtime.generation import SamplingParams
@@ -19,28 +18,17 @@ from runtime.plan import Reason
 
 MIN_MATCH = 3  # tokens that must agree before the text so far is taken for a precedent
 MAX_DRAFT = 15
+MODEL_EVIDENCE = -1  # of a guess by a smaller model, which has no matched tokens to show
 
 _GREEDY = SamplingParams(temperature=0.0, top_k=0, top_p=1.0)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A guess. `evidence` says how sure it is: matched tokens, or the drafter's own measure."""
+    """A guess. `evidence` says how sure it is: matched tokens, or MODEL_EVIDENCE."""
 
     tokens: tuple[int, ...]
     evidence: int
-
-
-class Drafter(Protocol):
-    """Makes guesses about one growing text."""
-
-    def extend(self, tokens: Iterable[int]) -> None:
-        """The text went on with `tokens`."""
-        ...
-
-    def propose(self, limit: int) -> Draft | None:
-        """Up to `limit` tokens that may come next; None without an idea."""
-        ...
 
 
 class PromptLookup:
@@ -59,6 +47,7 @@ class PromptLookup:
         self.extend(tokens)
 
     def extend(self, tokens: Iterable[int]) -> None:
+        """The text went on with `tokens`."""
         text, after = self._text, self._after
         for token in tokens:
             place = len(text)
@@ -72,6 +61,7 @@ class PromptLookup:
             text.append(token)
 
     def propose(self, limit: int) -> Draft | None:
+        """Up to `limit` tokens that may come next; None without a precedent."""
         text = self._text
         if not self._at:
             self._at = self._after.get(tuple(text[-MIN_MATCH:]), 0)
@@ -90,28 +80,33 @@ class PromptLookup:
 
 
 class DraftModel:
-    """Guesses with a smaller model of the same vocabulary, greedily."""
+    """Guesses with a smaller model of the same vocabulary, greedily. Keeps its cache between
+    answers."""
 
-    def __init__(self, backend: Backend, cancel: CancelToken) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._cancel = cancel
+        self._cancel = CancelToken()
         self._text: list[int] = []
         self._cached: list[int] = []
-        backend.set_sampling(_GREEDY, ())
+
+    def begin(self, prompt: Sequence[int], cancel: CancelToken) -> None:
+        """Guess about an answer to `prompt` from now on."""
+        self._text, self._cancel = list(prompt), cancel
+        self._backend.set_sampling(_GREEDY, ())
 
     def extend(self, tokens: Iterable[int]) -> None:
+        """The text went on with `tokens`."""
         self._text.extend(tokens)
 
-    def propose(self, limit: int) -> Draft | None:
-        if limit < 1 or not self._text:
-            return None
+    def propose(self, limit: int) -> Draft:
+        """At most `limit` tokens, at least one, that may come next. Raises Cancelled."""
         self._catch_up()
         tokens = [self._backend.sample()]
         while len(tokens) < limit and not self._backend.tokenizer.is_end(tokens[-1]):
             self._backend.decode(tokens[-1])
             self._cached.append(tokens[-1])
             tokens.append(self._backend.sample())
-        return Draft(tuple(tokens), 0)
+        return Draft(tuple(tokens), MODEL_EVIDENCE)
 
     def _catch_up(self) -> None:
         """Evaluate what the drafter has not seen; its own wrong guesses are taken back."""
@@ -121,14 +116,15 @@ class DraftModel:
                 break
             known += 1
         known = self._backend.truncate(min(known, len(self._text) - 1))
+        del self._cached[known:]
         self._backend.prefill(self._text[known:], ignore_progress, self._cancel)
         self._cached = list(self._text)
 
 
 # Evidence is counted in steps of this many matched tokens; chance of the next guessed token being
-# right before anything was measured, for each step.
-_EVIDENCE_STEPS = (4, 6, 10, 18)
-_PRIOR = (0.35, 0.5, 0.65, 0.8, 0.9)
+# right before anything was measured, for a model's guess and for each step.
+_EVIDENCE_STEPS = (0, 4, 6, 10, 18)
+_PRIOR = (0.6, 0.35, 0.5, 0.65, 0.8, 0.9)
 _PRIOR_WEIGHT = 3.0
 _FORGET = 0.95  # of the counts, at every verified draft
 _GAIN = 1.08  # expected speed-up below which guessing is left alone
@@ -145,13 +141,16 @@ class DraftPolicy:
 
     A step with m guessed tokens costs 1 + m * e plain steps and yields 1 + a + a^2 + ... + a^m
     tokens; a is the share of guessed tokens that proved right with like evidence, e the measured
-    cost of one more token. Times are medians: a preempted step says nothing about the engine.
+    cost of one more token, its guessing included. Times are medians: a preempted step says nothing
+    about the engine. What a smaller model's guesses cost is kept apart: they are evaluated twice.
     """
 
     drafted: int = 0
     accepted: int = 0
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    _extras: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _extras: tuple[deque[float], deque[float]] = field(
+        default_factory=lambda: (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED))
+    )
     _right: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _wrong: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _declined: int = 0
@@ -170,7 +169,7 @@ class DraftPolicy:
         self._wrong[bucket] = _FORGET * self._wrong[bucket] + (accepted < count)
         if self._steps:
             extra = (seconds / median(self._steps) - 1.0) / count
-            self._extras.append(min(1.0, max(0.0, extra)))
+            self._extras[draft.evidence < 0].append(max(0.0, extra))
 
     def acceptance(self, evidence: int) -> float:
         """Chance that the next guessed token is right, with this evidence."""
@@ -178,13 +177,13 @@ class DraftPolicy:
         right = self._right[bucket] + _PRIOR_WEIGHT * _PRIOR[bucket]
         return right / (self._right[bucket] + self._wrong[bucket] + _PRIOR_WEIGHT)
 
-    def length(self, draft: Draft) -> int:
-        """How many of the guessed tokens to evaluate; 0 when guessing does not pay."""
+    def length(self, evidence: int, most: int) -> int:
+        """How many guessed tokens to evaluate, at most `most`; 0 when guessing does not pay."""
         if not self._steps:
             return 0  # a plain step has to be measured first
-        chance, relative = self.acceptance(draft.evidence), self._extra()
+        chance, relative = self.acceptance(evidence), self._extra(evidence)
         best, best_gain, expected, power = 0, _GAIN, 1.0, 1.0
-        for count in range(1, min(len(draft.tokens), MAX_DRAFT) + 1):
+        for count in range(1, min(most, MAX_DRAFT) + 1):
             power *= chance
             expected += power
             gain = expected / (1.0 + relative * count)
@@ -197,18 +196,21 @@ class DraftPolicy:
         if self._declined < _PROBE_EVERY:
             return 0
         self._declined = 0
-        return min(2, len(draft.tokens))
+        return min(2, most)
 
-    def _extra(self) -> float:
-        return median(self._extras) if len(self._extras) >= _FEW else _FIRST_EXTRA
+    def _extra(self, evidence: int) -> float:
+        measured = self._extras[evidence < 0]
+        return median(measured) if len(measured) >= _FEW else _FIRST_EXTRA
 
 
 @dataclass
 class Speculation:
-    """A drafter and a policy over one generation."""
+    """What guesses in one generation, and the policy over it. The text so far comes first: its
+    guesses cost nothing."""
 
-    drafter: Drafter
+    lookup: PromptLookup
     limit: int  # of the engine
+    model: DraftModel | None = None
     policy: DraftPolicy = field(default_factory=DraftPolicy)
 
     def next(self, drawn: Sequence[int], room: int) -> Draft | None:
@@ -216,10 +218,18 @@ class Speculation:
 
         `room` is how many tokens may still be drawn; the one after the guess counts.
         """
-        self.drafter.extend(drawn)
-        draft = self.drafter.propose(min(self.limit, room - 1))
-        length = self.policy.length(draft) if draft else 0
-        return Draft(draft.tokens[:length], draft.evidence) if draft and length else None
+        most = min(self.limit, room - 1)
+        self.lookup.extend(drawn)
+        if self.model is not None:
+            self.model.extend(drawn)
+        draft = self.lookup.propose(most)
+        length = self.policy.length(draft.evidence, len(draft.tokens)) if draft else 0
+        if draft and length:
+            return Draft(draft.tokens[:length], draft.evidence)
+        if self.model is None or most < 1:
+            return None
+        length = self.policy.length(MODEL_EVIDENCE, most)
+        return self.model.propose(length) if length else None
 
 
 def _bucket(evidence: int) -> int:
@@ -250,10 +260,10 @@ def vocabulary_mismatch(target: Vocabulary, draft: Vocabulary) -> Reason | None:
         ("draft_eos_differs", target.eos, draft.eos),
     ):
         if ours != theirs:
-            return Reason(code, {"target": ours, "draft": theirs})
+            return Reason(code, {"target": ours, "theirs": theirs})
     pairs = zip(target.tokens, draft.tokens, strict=False)
     for token, (ours, theirs) in enumerate(pairs):
         if ours != theirs:
-            facts = {"token": token, "target": ours, "draft": theirs}
+            facts = {"token": token, "target": ours, "theirs": theirs}
             return Reason("draft_token_differs", facts)
     return None

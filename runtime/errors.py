@@ -8,6 +8,7 @@ EngineError
 ├── DeviceUnavailable         device id, reason
 ├── DoesNotFit                needed, available, device, suggestion
 ├── OutOfMemory               device
+├── DraftRefused              draft, code, and the facts that disagree
 ├── ContextOverflow           n_tokens, n_ctx
 ├── EvaluationFailed          code, tokens, log
 ├── StageFailed               stage, device, detail
@@ -75,6 +76,11 @@ class DoesNotFit(EngineError):
 
 class OutOfMemory(EngineError):
     """facts: device. The engine said so; a process killed for memory is a WorkerDied."""
+
+
+class DraftRefused(EngineError):
+    """facts: draft (its name), code (of `runtime.drafting.vocabulary_mismatch`, or draft_engine,
+    draft_device, draft_not_smaller, draft_does_not_fit), and what that code is about."""
 
 
 class ContextOverflow(EngineError):

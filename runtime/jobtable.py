@@ -20,6 +20,7 @@ JOBS: dict[str, str] = {
     "inspect_checkpoint": "runtime.headers:checkpoint_job",
     "probe": "runtime.probe:probe_job",
     "simulate_memory": "runtime.backends.llama_memory:simulate_memory_job",
+    "compare_vocabularies": "runtime.backends.llama_vocabulary:compare_vocabularies_job",
     "score_cpu_libraries": "runtime.backends.llama_selftest:score_cpu_libraries_job",
     "check_cpu_library": "runtime.backends.llama_selftest:check_cpu_library_job",
     "quantize_gguf": "runtime.convert:quantize_gguf_job",

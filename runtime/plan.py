@@ -55,6 +55,7 @@ class Placement:
     n_threads_batch: int = 1
     flash_attention: bool = True
     sequences: int = 1
+    draft: str = ""  # file of a smaller model of the same vocabulary that guesses ahead, on the CPU
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from types import FrameType
 from uuid import uuid4
 
+from app.attempts import Attempt, Attempts, make_attempts
 from app.catalog import starter
 from app.commands.models import error_text, plan_text
 from app.console import Console
-from app.explain import diagnosis_text, notice_text, reason_text
+from app.explain import diagnosis_text, notice_text, pick_text, reason_text
 from app.runs import missed
 from app.session import Session
 from app.units import format_bytes, format_interval, format_seconds, format_tps
+from runtime.chat import with_math_hint
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message
 from runtime.jobs import Cancelled, CancelToken
@@ -76,16 +78,19 @@ def stats_text(stats: GenerationStats) -> str:
 def chat(session: Session, args: Namespace, console: Console) -> None:
     """One answer to --prompt, or a conversation when there is none."""
     name = session.find(args.model).name
-    plan = session.plan(name, device=args.device, engine=args.engine, n_ctx=args.context)
+    plan = session.plan(
+        name, device=args.device, engine=args.engine, n_ctx=args.context, draft=args.draft
+    )
     session.load(name, plan, console.progress, CancelToken())
     console.end_progress()
     _tell_engine(session, console)
     _warn_demonstration(session, name, console)
     if args.prompt is not None:
-        messages = (Message("user", args.prompt),)
-        reply, stats = _answer(session, args, name, messages, console)
-        console.say(stats_text(stats))
-        console.result({"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}, "")
+        attempts = _answers(session, args, name, (_turn(args, args.prompt),), console)
+        reply, stats = attempts.best.message, attempts.best.stats
+        result = {"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}
+        several = {"pick": attempts.pick, "answers": [one.message for one in attempts.all]}
+        console.result({**result, **(several if args.best_of > 1 else {})}, "")
         return
     if console.as_json:
         raise InvalidRequest(field="--json", reason="needs --prompt")
@@ -96,7 +101,7 @@ def _tell_engine(session: Session, console: Console) -> None:
     """Say which engine was chosen, and what failed, where that was not a matter of course."""
     loaded = session.loaded
     for reason in loaded.plan.reasons if loaded else ():
-        if reason.code.startswith("engine") or reason.code == "device_failed":
+        if reason.code.startswith(("engine", "draft")) or reason.code == "device_failed":
             console.say(reason_text(reason))
 
 
@@ -116,36 +121,50 @@ def _converse(session: Session, args: Namespace, name: str, console: Console) ->
             return
         if not text:
             return
-        messages.append(Message("user", text))
+        messages.append(_turn(args, text))
         try:
-            reply, stats = _answer(session, args, name, tuple(messages), console)
+            reply = _answers(session, args, name, tuple(messages), console).best.message
         except (EngineError, Cancelled) as error:
             console.say(error_text(error))
             messages.pop()
             continue
         messages.append(reply)
-        console.say(stats_text(stats))
 
 
-def _answer(
+def _turn(args: Namespace, text: str) -> Message:
+    message = Message("user", text)
+    return with_math_hint(message) if args.math else message
+
+
+def _answers(
     session: Session,
     args: Namespace,
     name: str,
     messages: tuple[Message, ...],
     console: Console,
-) -> tuple[Message, GenerationStats]:
+) -> Attempts:
+    """One answer, or as many as --best-of asks for and which of them to keep."""
     sampling = session.sampling(name)
     if args.seed is not None:
         sampling = sampling.with_seed(args.seed)
     request = GenerationRequest(uuid4().hex, messages, sampling, max_tokens=args.max_tokens)
-    writer, cancel = _Writer(console), CancelToken()
+    cancel = CancelToken()
+
+    def ask(numbered: GenerationRequest) -> Attempt:
+        writer = _Writer(console)
+        stats = session.generate(numbered, writer.take, cancel, console.progress)
+        console.stream("\n")
+        for notice in stats.notices:
+            console.say(notice_text(notice))
+        _explain_slowness(session, stats, console)
+        console.say(stats_text(stats))
+        return Attempt(writer.message(), stats)
+
     with interrupt_cancels(cancel):
-        stats = session.generate(request, writer.take, cancel, console.progress)
-    console.stream("\n")
-    for notice in stats.notices:
-        console.say(notice_text(notice))
-    _explain_slowness(session, stats, console)
-    return writer.message(), stats
+        attempts = make_attempts(ask, request, args.best_of, cancel)
+    if args.best_of > 1:
+        console.say(pick_text(attempts.pick))
+    return attempts
 
 
 def _explain_slowness(session: Session, stats: GenerationStats, console: Console) -> None:
@@ -199,9 +218,10 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     console.say("3. " + plan_text(quantized.name, plan))
     report_ = session.load(quantized.name, plan, console.progress, CancelToken())
     console.say(f"4. Loaded in {format_seconds(report_.load_seconds)}. Asking: {TRY_PROMPT}\n")
-    args.seed, args.max_tokens = TRY_SEED, TRY_TOKENS
-    reply, stats = _answer(session, args, quantized.name, (Message("user", TRY_PROMPT),), console)
-    console.say("\n5. " + stats_text(stats))
+    args.seed, args.max_tokens, args.best_of = TRY_SEED, TRY_TOKENS, 1
+    messages = (Message("user", TRY_PROMPT),)
+    answer = _answers(session, args, quantized.name, messages, console).best
+    reply, stats = answer.message, answer.stats
     console.say(notice_text("demonstration"))
     console.result({"answer": reply.content, "stats": stats, "plan": plan}, "")
     sys.stdout.flush()

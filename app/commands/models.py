@@ -111,6 +111,7 @@ def plan(session: Session, args: Namespace, console: Console) -> None:
         n_ctx=args.context,
         kv_type=args.kv_cache,
         engine=args.engine,
+        draft=args.draft,
     )
     made = session.planning.exact(args.model, made)
     console.result(made, plan_text(args.model, made))

@@ -8,6 +8,7 @@ cancelled within a prompt. Knows no chat template and no process.
 import ctypes
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from runtime.backends.llama_tokenizer import LlamaTokenizer
 from runtime.errors import CorruptFile, DeviceUnavailable, EvaluationFailed, ModelFileError
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
-from runtime.plan import Placement
+from runtime.plan import LayerRange, Placement
 from runtime.threads import ThreadGovernor
 
 _KV_TYPES = {
@@ -63,6 +64,7 @@ class LlamaBackend:
         self._sequences: LlamaSequences | None = None
         self._embedder: LlamaEmbedder | None = None
         self._position = 0
+        self.drafter: LlamaBackend | None = None
         self.tokenizer: LlamaTokenizer
 
     def load(
@@ -81,6 +83,9 @@ class LlamaBackend:
         self._placement = placement
         self._decodes_ahead = self.asynchronous
         self._n_threads = placement.n_threads
+        if placement.draft:
+            self.drafter = LlamaBackend()
+            self.drafter.load(placement.draft, draft_placement(placement), on_progress, cancel)
         self._threads.update()  # what the machine did while loading is the first thing known of it
         return LoadReport(
             engine="llamacpp",
@@ -117,6 +122,9 @@ class LlamaBackend:
         return context
 
     def unload(self) -> None:
+        if self.drafter is not None:
+            self.drafter.unload()
+            self.drafter = None
         if self._threads is not None:
             self._threads.stop()
         if self._rows is not None:
@@ -337,6 +345,12 @@ def context_params(placement: Placement) -> Any:
     )
     params.no_perf = True
     return params
+
+
+def draft_placement(placement: Placement) -> Placement:
+    """Where the smaller model that guesses for a placement goes: onto the CPU, whole."""
+    layers = (LayerRange("cpu", 0, 0),)
+    return replace(placement, layers=layers, lm_head_device="cpu", sequences=1, draft="")
 
 
 def open_engine() -> LlamaBackend:

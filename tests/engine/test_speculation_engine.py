@@ -1,11 +1,13 @@
 """Guessing ahead on the real engine and the starter: the same tokens, fewer evaluations."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtime.backends.llamacpp import LlamaBackend
+from runtime.client import run_job
 from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.drafting import DraftModel
 from runtime.generation import SamplingParams
@@ -118,13 +120,45 @@ def test_a_draft_model_guesses_its_own_output(starter_gguf: Path, backend: Llama
     plain = answer(backend, STORY, GREEDY, draft=False, tokens=24).generated
     small = LlamaBackend()
     small.load(str(starter_gguf), placement(), ignore_progress, CancelToken())
-    drafter = DraftModel(small, CancelToken())
+    drafter = DraftModel(small)
     prompt = backend.tokenizer.encode(STORY, parse_special=True)
-    drafter.extend([*prompt, plain[0]])
-    first = drafter.propose(6)
-    assert first is not None
-    assert first.tokens == plain[1:7]
+    drafter.begin(prompt, CancelToken())
+    drafter.extend([plain[0]])
+    assert drafter.propose(6).tokens == plain[1:7]
     drafter.extend([*plain[1:3], 1000])  # the target went another way
     drafter.propose(2)
-    drafter.extend([])
+    drafter.begin(prompt, CancelToken())
+    drafter.extend(plain[:4])
+    assert drafter.propose(2).tokens == plain[4:6]
     small.unload()
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SamplingParams(temperature=0.7, seed=7)])
+def test_a_loaded_draft_model_changes_no_token(
+    starter_gguf: Path, backend: LlamaBackend, sampling: SamplingParams
+) -> None:
+    helped = LlamaBackend()
+    with_draft = replace(placement(), draft=str(starter_gguf))
+    helped.load(str(starter_gguf), with_draft, ignore_progress, CancelToken())
+    plain = answer(backend, STORY, sampling, draft=False, tokens=48)
+    guessing = answer(helped, STORY, sampling, draft=True, tokens=48)
+    assert guessing.generated == plain.generated
+    assert guessing.drafted > 0  # the same model guesses: a trial is made, whether it pays or not
+    helped.unload()
+
+
+def test_vocabularies_are_compared_token_by_token(starter_gguf: Path, tmp_path: Path) -> None:
+    same = run_job(
+        "compare_vocabularies", {"target": str(starter_gguf), "draft": str(starter_gguf)}
+    )
+    assert same == {"mismatch": None}
+    other = tmp_path / "other.gguf"
+    text = starter_gguf.read_bytes()
+    assert text.count(b"\xc4\xa0the\x00") or b"\xc4\xa0the" in text
+    other.write_bytes(
+        text.replace(b"\x05\0\0\0\0\0\0\0\xc4\xa0the", b"\x05\0\0\0\0\0\0\0\xc4\xa0thX", 1)
+    )
+    files = {"target": str(starter_gguf), "draft": str(other)}
+    mismatch = run_job("compare_vocabularies", files)["mismatch"]
+    assert mismatch["code"] == "draft_token_differs"
+    assert mismatch["facts"]["target"] != mismatch["facts"]["theirs"]

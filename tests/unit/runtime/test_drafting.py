@@ -98,28 +98,28 @@ LONG = Draft(tuple(range(30)), 20)
 
 
 def test_nothing_before_a_plain_step_was_measured() -> None:
-    assert DraftPolicy().length(LONG) == 0
+    assert DraftPolicy().length(LONG.evidence, len(LONG.tokens)) == 0
 
 
 def test_right_and_cheap_guesses_grow_long() -> None:
     policy = _policy(extra=0.001)
     for _ in range(20):
         policy.observe_draft(LONG, len(LONG.tokens), 0.04)
-    assert policy.length(LONG) == MAX_DRAFT
+    assert policy.length(LONG.evidence, len(LONG.tokens)) == MAX_DRAFT
 
 
 def test_wrong_guesses_stop() -> None:
     policy = _policy()
     for _ in range(30):
         policy.observe_draft(LONG, 0, 0.03)
-    lengths = [policy.length(LONG) for _ in range(1000)]
+    lengths = [policy.length(LONG.evidence, len(LONG.tokens)) for _ in range(1000)]
     assert sum(length > 0 for length in lengths) <= 11  # the rare trial
     assert max(lengths) <= 2
 
 
 def test_dear_guesses_stop_however_right() -> None:
     policy = _policy(extra=0.0099)
-    lengths = [policy.length(LONG) for _ in range(500)]
+    lengths = [policy.length(LONG.evidence, len(LONG.tokens)) for _ in range(500)]
     # Trials of a nearly sure guess cost what they yield, so they may be a little more frequent.
     assert sum(length > 0 for length in lengths) <= 500 // 24
     assert max(lengths) <= 2
@@ -130,11 +130,11 @@ def test_trials_find_out_when_guesses_become_right() -> None:
     for _ in range(30):
         policy.observe_draft(LONG, 0, 0.03)
     for _ in range(3000):
-        length = policy.length(LONG)
+        length = policy.length(LONG.evidence, len(LONG.tokens))
         if length:
             draft = Draft(LONG.tokens[:length], LONG.evidence)
             policy.observe_draft(draft, length, 0.01 + 0.001 * length)
-    assert policy.length(LONG) > 4
+    assert policy.length(LONG.evidence, len(LONG.tokens)) > 4
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.4])
@@ -145,7 +145,7 @@ def test_loss_where_guesses_are_poor_is_small(share: float) -> None:
     spent = made = 0.0
     while made < 20_000:
         draft = Draft(tuple(range(12)), rng.choice([3, 5, 8]))
-        length = policy.length(draft)
+        length = policy.length(draft.evidence, len(draft.tokens))
         if not length:
             policy.observe_plain(1.0)
             spent, made = spent + 1.0, made + 1
@@ -165,7 +165,7 @@ def test_vocabularies_must_agree() -> None:
     reason = vocabulary_mismatch(big, small)
     assert reason is not None
     assert reason.code == "draft_vocabulary_size_differs"
-    assert reason.facts == {"target": 152_064, "draft": 151_936}
+    assert reason.facts == {"target": 152_064, "theirs": 151_936}
     assert vocabulary_mismatch(big, big) is None
 
 
