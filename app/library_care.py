@@ -101,13 +101,23 @@ def orphans(library: Library, active_downloads: Sequence[Path] = ()) -> tuple[Or
             found.append(Orphan(library.manifest_path(model.name), "manifest", 0))
     active = {path.resolve() for path in active_downloads}
     for path in _children(root / ".downloads"):
-        if path.resolve() not in active:
+        if path.resolve() not in active and not _at_work(path):
             found.append(Orphan(path, "download", _size_of(path)))
     for path in _children(root / ".staging"):
         pid = path.name.split("-")[0]
         if not (pid.isdigit() and psutil.pid_exists(int(pid))):
             found.append(Orphan(path, "staging", _size_of(path)))
     return tuple(found)
+
+
+def _at_work(download: Path) -> bool:
+    """Whether a process is filling this download now."""
+    for path in download.rglob("*.part.lock"):
+        lock = FileLock(path)
+        if not lock.try_acquire():
+            return True
+        lock.release()
+    return False
 
 
 def remove_orphans(library: Library, found: Sequence[Orphan]) -> int:
@@ -133,7 +143,8 @@ def move_library(
     """Move all models to `new_root`, one at a time; returns the library there.
 
     A model is removed from the old place only when its copy is complete and verified, so a stop in
-    the middle leaves every model in one of the two. Raises NotEnoughDisk, DamagedModel, Cancelled.
+    the middle leaves every model in one of the two. Unfinished downloads and the trash follow: hold
+    the queue meanwhile. Raises NotEnoughDisk, DamagedModel, Cancelled.
     """
     cancel = cancel or CancelToken()
     old, new = library.root.absolute(), new_root.absolute()
@@ -157,6 +168,10 @@ def move_library(
         cancel.raise_if_cancelled()
         _move_model(library, target, model, same_disk, (done, total), on_progress, cancel)
         done += 0 if model.linked else model.size
+    for name in (".downloads", ".trash"):
+        for path in _children(old / name):
+            (new / name).mkdir(exist_ok=True)
+            shutil.move(path, new / name / path.name)
     on_progress(Progress("move", total, total, "bytes"))
     return target
 

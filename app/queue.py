@@ -8,7 +8,8 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from uuid import uuid4
 import msgspec
 
 from app.download import Limits
-from app.errors import AppError, HubUnavailable, Interrupted, Offline, RateLimited
+from app.errors import AppError, DownloadBusy, HubUnavailable, Interrupted, Offline, RateLimited
 from app.fetch import ModelRequest, discard, received_bytes
 from app.library import InstalledModel, Library, write_json_atomically
 from app.locks import FileLock
@@ -127,6 +128,16 @@ class DownloadQueue:
             thread.join()
         self._threads = []
         self._owner.release()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every process from downloading for a while. Raises DownloadBusy if one does."""
+        if not self._owner.try_acquire():
+            raise DownloadBusy(path=str(self._file))
+        try:
+            yield
+        finally:
+            self._owner.release()
 
     # ---- what the user does ----
 

@@ -196,7 +196,9 @@ def remove(session: Session, args: Namespace, console: Console) -> None:
     if installed is None:
         raise UnknownModel(args.model, [model.name for model in session.installed()])
     trashed = session.library.remove(installed.name)
-    console.result(trashed, f"{trashed.name} was removed ({format_bytes(trashed.size)}).")
+    text = f"{trashed.name} was removed ({format_bytes(trashed.size)})."
+    back = f"`stillroom restore {trashed.name}` brings it back, `stillroom clean --yes` frees it."
+    console.result(trashed, f"{text} {back}")
 
 
 def verify(session: Session, args: Namespace, console: Console) -> None:

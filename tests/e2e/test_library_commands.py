@@ -1,0 +1,106 @@
+"""Import, restore, clean and move the models folder, through the command line."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_server import Fault, HubFile, HubRepo, HubServer
+
+from app.acquisition import Acquisition
+from app.cli import main
+from app.fetch import download_folder, request_for
+from app.hub_values import variants
+from app.library import InstalledModel
+from app.paths import Paths
+from app.session import Session
+from app.settings import Settings
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(stillroom_home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs one command and returns its JSON; `fails` when it is to be refused."""
+
+    def call(*words: str, fails: bool = False) -> Any:
+        assert main([*words, "--json"]) == (1 if fails else 0)
+        return json.loads(capsys.readouterr().out)
+
+    return call
+
+
+@pytest.fixture
+def lm_studio(
+    tmp_path: Path, starter_model: InstalledModel, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The starter as LM Studio would have it, and nothing else to be found."""
+    folder = tmp_path / "home/.lmstudio/models/HuggingFaceTB/SmolLM2-GGUF"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
+    file = folder / "SmolLM2-135M-Q4_1.gguf"
+    file.symlink_to(starter_model.path)
+    return file
+
+
+def test_import_use_remove_restore_and_clean(
+    run: Run, lm_studio: Path, starter_model: InstalledModel
+) -> None:
+    (found,) = run("import")
+    assert (found["origin"], found["size"]) == ("LM Studio", starter_model.size)
+    (model,) = run("import", found["name"])
+    assert model["linked"]
+    assert model["sha256"] == starter_model.sha256
+    assert run("import") == []
+    (copied,) = run("import", str(lm_studio), "--copy")
+    assert not copied["linked"]
+    assert copied["name"] != model["name"]
+    assert run("clean")["duplicates"][0]["wasted"] == starter_model.size
+
+    run("remove", copied["name"])
+    assert run("restore", copied["name"])["name"] == copied["name"]
+    run("remove", copied["name"])
+    assert run("clean", "--yes")["freed"] == starter_model.size
+    assert run("restore", copied["name"], fails=True)["error"] == "UnknownModel"
+    assert [each["name"] for each in run("list")] == [model["name"]]
+    assert starter_model.path.is_file()
+    assert lm_studio.is_symlink()
+
+
+def test_moving_and_cleaning_keep_what_is_queued(
+    run: Run, stillroom_home: Path, tmp_path: Path
+) -> None:
+    paths = Paths.under(stillroom_home)
+    disk = str(tmp_path / "disk")
+    file = HubFile(b"GGUF" + os.urandom(3_000_000))
+    with HubServer({"o/a": HubRepo({"a-Q4_0.gguf": file}, tags=["gguf"])}) as hub:
+        hub.faults = [Fault("cdn", None, rate=1_000_000)]
+        session = Session(paths, Settings(hub_endpoint=hub.endpoint))
+        details = Acquisition(paths, session.settings, session.library).hub.details("o/a")
+        request = request_for(variants(details.files)[0])
+        queue = session.download_queue()
+        item = queue.add(request)
+        assert queue.start()
+        deadline = time.monotonic() + 20
+        while not queue.items()[0].received:
+            assert time.monotonic() < deadline, queue.items()
+            time.sleep(0.01)
+        assert run("move-models", disk, fails=True)["error"] == "DownloadBusy"
+        queue.pause(item.id)
+        queue.close()
+    (paused,) = queue.items()
+    assert 0 < paused.received < file.size
+    part = download_folder(session.library, request) / "a-Q4_0.gguf.part"
+    (session.library.root / "lost").mkdir()
+    (session.library.root / "lost/file.gguf").write_bytes(b"12345")
+    assert run("clean", "--yes")["freed"] == 5
+    assert part.is_file()
+    assert run("move-models", disk) == {"folder": disk}
+    assert not part.exists()
+    again = Session(paths, Settings(models_folder=disk))
+    assert again.download_queue().items()[0].received == paused.received
+    session.close()
