@@ -15,7 +15,10 @@ from typing import Any, Literal
 import msgspec
 
 from quant.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
+from quant.onnx.tokenizer_files import read_chat_template
 from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
+from runtime.genai_folder import CONFIG as GENAI_CONFIG
+from runtime.genai_folder import read_genai_folder
 from runtime.jobs import OnProgress
 from runtime.shape import ModelShape, WeightBytes
 
@@ -223,10 +226,13 @@ def weight_bytes(tensors: tuple[TensorInfo, ...], shape: ModelShape) -> WeightBy
 
 
 def _inspect_folder(path: Path) -> ModelInfo:
-    """An ONNX folder written by quant.onnx carries its ModelInfo in `stillroom.json`."""
+    """An ONNX folder written by quant.onnx carries its ModelInfo in `stillroom.json`; one of
+    onnxruntime-genai's is read itself."""
     manifest = path / "stillroom.json"
+    if not manifest.is_file() and (path / GENAI_CONFIG).is_file():
+        return _genai_info(path)
     if not manifest.is_file():
-        raise UnsupportedModel(path=str(path), detail="no stillroom.json in the folder")
+        raise UnsupportedModel(path=str(path), detail=f"no {manifest.name} or {GENAI_CONFIG} in it")
     try:
         data = msgspec.json.decode(manifest.read_bytes())
         contexts = sorted({body["context"] for body in data["static_bodies"]})
@@ -236,6 +242,22 @@ def _inspect_folder(path: Path) -> ModelInfo:
         )
     except (msgspec.MsgspecError, KeyError, TypeError, OSError) as error:
         raise CorruptFile(path=str(manifest), detail=str(error), tensor="") from error
+
+
+def _genai_info(path: Path) -> ModelInfo:
+    model = read_genai_folder(path)
+    return ModelInfo(
+        path=str(path),
+        format="genai",
+        name=path.name,
+        shape=model.shape,
+        weights=model.weights,
+        file_size=model.file_size,
+        parameters=model.parameters,
+        chat_template=read_chat_template(path),
+        tokenizer="",
+        licence="",
+    )
 
 
 def _elements(dims: tuple[int, ...]) -> int:

@@ -218,7 +218,7 @@ def _candidates(
 def _base(engine: EngineName, cpu: Device, request: PlanRequest) -> Placement:
     threads = request.n_threads or available_cores(cpu.cores or None, cpu.threads or None)
     # The ONNX bodies keep their cache in the type they compute in.
-    kv_type = "f32" if engine == "onnx" else request.kv_type or "f16"
+    kv_type = "f32" if engine in ("onnx", "genai") else request.kv_type or "f16"
     return Placement(
         engine=engine,
         layers=(),

@@ -15,22 +15,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from quant.onnx.manifest import MANIFEST
 from runtime.backend import LoadReport
 from runtime.backends.onnx_native import StageFailed, genai
 from runtime.backends.onnx_tokenizer import OnnxTokenizer
 from runtime.errors import (
     ContextOverflow,
-    CorruptFile,
     DeviceUnavailable,
     InvalidRequest,
     ModelFileError,
 )
+from runtime.genai_folder import end_tokens, read_config, read_genai_folder
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
+from runtime.onnx_folder import open_folder
 from runtime.plan import Placement
 from runtime.sampling import Sampler
 
-CONFIG = "genai_config.json"
 _SLICE_SECONDS = 0.08
 _FIRST_SLICE = 8
 _PROVIDERS = {"cpu": "", "cuda": "cuda", "dml": "dml", "webgpu": "webgpu"}
@@ -64,6 +65,10 @@ class GenaiBackend:
         if placement.n_ctx > limit:
             raise ContextOverflow(n_tokens=placement.n_ctx, n_ctx=limit)
         cancel.raise_if_cancelled()
+        if (folder / MANIFEST).exists():
+            open_folder(folder).verify(on_progress, cancel)
+        else:
+            read_genai_folder(folder)  # what genai itself would take silently
         on_progress(Progress("load", 0, None, "steps"))
         self._model = self._open_model(folder, config, placement)
         cancel.raise_if_cancelled()
@@ -176,25 +181,6 @@ def next_slice(size: int, seconds: float) -> int:
     """Tokens of the next slice of a prompt, so that it takes about 80 ms; at most doubled."""
     wanted = size * _SLICE_SECONDS / max(seconds, 1e-6)
     return max(1, min(int(wanted), 2 * size, 512))
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The "model" section of genai_config.json. Raises CorruptFile."""
-    path = folder / CONFIG
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        model: dict[str, Any] = data["model"]
-        int(model["context_length"]), int(model["vocab_size"])
-        end_tokens(model)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
-    return model
-
-
-def end_tokens(config: dict[str, Any]) -> tuple[int, ...]:
-    """Token ids that end a turn."""
-    ends = config["eos_token_id"]
-    return tuple(int(end) for end in (ends if isinstance(ends, list) else [ends]))
 
 
 def _device(placement: Placement) -> str:

@@ -25,6 +25,7 @@ from quant.sources import open_source
 from runtime.backends.genai import GenaiBackend, next_slice
 from runtime.backends.onnx import OnnxBackend
 from runtime.backends.onnx_evaluation import open_evaluator
+from runtime.devices import Device
 from runtime.errors import (
     ContextOverflow,
     CorruptFile,
@@ -34,6 +35,9 @@ from runtime.errors import (
 )
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
+from runtime.modelfile import inspect
+from runtime.placement import plan
+from runtime.plan import PlanModel
 
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "data" / "onnx" / "golden.json").read_text(encoding="utf-8")
@@ -191,7 +195,17 @@ def test_more_tokens_than_the_context_are_refused(models: Callable[..., Path]) -
         load(models("llama"), n_ctx=100_000)
 
 
-@pytest.mark.parametrize("name", ["weights.data", "body.onnx", "lm_head.onnx", "tokenizer.json"])
+FILES = (
+    "weights.data", "embeddings.onnx", "body.onnx", "lm_head.onnx", "body_static_r1_c64.onnx",
+    "body_static_r4_c64.onnx", "tokenizer.json", "tokenizer_config.json", "genai_config.json",
+)  # fmt: skip
+
+
+def test_the_files_that_are_damaged_here_are_all_there_are(models: Callable[..., Path]) -> None:
+    assert {path.name for path in models("llama").iterdir()} == {MANIFEST, *FILES}
+
+
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["missing", "empty", "short", "garbage"])
 def test_a_damaged_file_is_refused_by_name(
     models: Callable[..., Path], tmp_path: Path, name: str, damage: str
@@ -256,6 +270,18 @@ def test_a_graph_onnxruntime_refuses_is_named(models: Callable[..., Path], tmp_p
     with pytest.raises(CorruptFile) as caught:
         load(folder)
     assert caught.value.facts["path"] == str(folder / "lm_head.onnx")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '{"format": "stillroom-onnx"}', "\x00\x01"])
+def test_a_damaged_manifest_is_refused(
+    models: Callable[..., Path], tmp_path: Path, text: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(models("llama"), folder)
+    (folder / MANIFEST).write_text(text)
+    with pytest.raises(ModelFileError) as caught:
+        load(folder)
+    assert caught.value.facts["path"] == str(folder / MANIFEST)
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
@@ -369,16 +395,89 @@ def test_genai_runs_and_rewinds_a_monolithic_folder(
     assert backend.sample() == wanted[0]
 
 
-def test_genai_names_a_damaged_configuration(models: Callable[..., Path], tmp_path: Path) -> None:
+def test_genai_refuses_damaged_weights_of_a_folder_with_checksums(
+    models: Callable[..., Path], tmp_path: Path
+) -> None:
+    """By itself it takes them, and prints the same token for ever."""
     folder = tmp_path / "copy"
     shutil.copytree(models("llama"), folder)
-    (folder / "genai_config.json").write_text("{")
-    with pytest.raises(CorruptFile):
+    data = bytearray((folder / "weights.data").read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (folder / "weights.data").write_bytes(data)
+    with pytest.raises(CorruptFile) as caught:
         load_genai(folder)
-    shutil.copy(models("llama") / "genai_config.json", folder)
-    (folder / "body.onnx").unlink()
-    with pytest.raises(ModelFileError):
+    assert caught.value.facts["path"] == str(folder / "weights.data")
+
+
+@pytest.fixture(scope="module")
+def monolithic(models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_monolithic(models("qwen2"), tmp_path_factory.mktemp("monolithic") / "one")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("num_hidden_layers", 1), ("num_hidden_layers", 3), ("head_size", 16),
+     ("num_key_value_heads", 4), ("hidden_size", "wide"), ("filename", None)],
+)  # fmt: skip
+def test_a_monolithic_folder_that_lies_about_its_graph_is_refused(
+    monolithic: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    """Of these genai itself takes a wrong layer count silently."""
+
+    def edit(data: dict) -> None:
+        data["model"]["decoder"][field] = value
+
+    folder = _edited(monolithic, tmp_path / "copy", "genai_config.json", edit)
+    for read in (inspect, load_genai):
+        with pytest.raises(CorruptFile) as caught:
+            read(folder)
+        name = "None" if field == "filename" else "genai_config.json"
+        assert caught.value.facts["path"] == str(folder / name)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"model": {}}', '{"model": {"type": "llama"}}'])
+def test_a_damaged_genai_configuration_is_named(
+    monolithic: Path, tmp_path: Path, text: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(monolithic, folder)
+    (folder / "genai_config.json").write_text(text)
+    for read in (inspect, load_genai):
+        with pytest.raises(CorruptFile) as caught:
+            read(folder)
+        assert caught.value.facts["path"] == str(folder / "genai_config.json")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "weights.data", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "short"])
+def test_a_damaged_file_of_a_monolithic_folder_is_named(
+    monolithic: Path, tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(monolithic, folder)
+    path = folder / name
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(data[: len(data) // 2] if damage == "short" else b"")
+    with pytest.raises(CorruptFile) as caught:
         load_genai(folder)
+    assert caught.value.facts["path"] == str(path)
+
+
+def test_a_monolithic_folder_is_inspected_and_planned(
+    models: Callable[..., Path], monolithic: Path
+) -> None:
+    """Sizes by role and the shape, from the graph without its weights."""
+    info, ours = inspect(monolithic), inspect(models("qwen2"))
+    assert info.format == "genai"
+    assert (info.shape.block_count, info.shape.vocab_size) == (2, tiny_checkpoints.VOCAB)
+    assert info.weights.blocks == ours.weights.blocks
+    assert info.weights.embedding == ours.weights.embedding
+    assert info.parameters == pytest.approx(ours.parameters, rel=0.02)
+    model = PlanModel(info.shape, info.weights, formats=("genai",))
+    host = Device("cpu", "CPU", "CPU", "host", 1 << 34, 1 << 34, cores=1)
+    assert plan(model, [host]).placement.engine == "genai"
 
 
 @pytest.mark.parametrize(

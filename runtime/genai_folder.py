@@ -1,0 +1,175 @@
+"""A monolithic onnxruntime-genai folder as people have them, checked and described.
+
+Knows `genai_config.json` and the names that exporters give to weights; reads the graph without its
+weights. Stock genai itself takes a wrong layer count silently. Imports no engine.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import CorruptFile, UnsupportedModel
+from runtime.shape import ModelShape, WeightBytes
+
+CONFIG = "genai_config.json"
+_NO_MATRIX = re.compile(r"embed|table|scale|cos|sin")  # counted apart, or no weights at all
+_BLOCK = re.compile(r"\b(?:layers|block|blk)\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class GenaiModel:
+    """What a folder holds. `parameters` counts matrices and the embedding table."""
+
+    shape: ModelShape
+    weights: WeightBytes
+    file_size: int
+    parameters: int
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The "model" section of genai_config.json. Raises CorruptFile."""
+    path = folder / CONFIG
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        model: dict[str, Any] = data["model"]
+        int(model["context_length"]), int(model["vocab_size"])
+        end_tokens(model)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+    return model
+
+
+def end_tokens(config: dict[str, Any]) -> tuple[int, ...]:
+    """Token ids that end a turn."""
+    ends = config["eos_token_id"]
+    return tuple(int(end) for end in (ends if isinstance(ends, list) else [ends]))
+
+
+def read_genai_folder(folder: Path) -> GenaiModel:
+    """Read and check a folder. Raises CorruptFile with the name of the file that is wrong, or
+    UnsupportedModel for a pipeline of several graphs."""
+    config, path = read_config(folder), folder / CONFIG
+    try:
+        decoder = config["decoder"]
+        graph = folder / str(decoder["filename"])
+        shape = _shape(config, decoder)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(config.get("decoder"), dict) and "pipeline" in config["decoder"]:
+            raise UnsupportedModel(path=str(path), detail="a pipeline of graphs") from error
+        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+    model = _load(graph)
+    _check(model, shape, config, path)
+    return GenaiModel(
+        shape, _weights(model, shape), _size(folder, graph, model), _parameters(model, shape)
+    )
+
+
+def _shape(config: dict[str, Any], decoder: dict[str, Any]) -> ModelShape:
+    head = int(decoder["head_size"])
+    return ModelShape(
+        architecture=str(config["type"]),
+        block_count=int(decoder["num_hidden_layers"]),
+        embedding_length=int(decoder["hidden_size"]),
+        feed_forward_length=0,  # not said, and the weights' bytes are known without it
+        head_count=int(decoder["num_attention_heads"]),
+        head_count_kv=int(decoder["num_key_value_heads"]),
+        key_length=head,
+        value_length=head,
+        vocab_size=int(config["vocab_size"]),
+        context_length=int(config["context_length"]),
+    )
+
+
+def _load(graph: Path) -> Any:
+    import onnx  # heavy, and this runs in children only
+
+    try:
+        model = onnx.load(graph, load_external_data=False)
+    except Exception as error:  # protobuf and onnx raise classes of their own
+        raise CorruptFile(path=str(graph), detail=f"{type(error).__name__}: {error}") from error
+    if not model.graph.node:  # what an empty file reads as
+        raise CorruptFile(path=str(graph), detail="there is no graph in it")
+    return model
+
+
+def _check(model: Any, shape: ModelShape, config: dict[str, Any], path: Path) -> None:
+    """The configuration against the graph: blocks, heads and their size, vocabulary."""
+    names = config["decoder"].get("inputs", {}).get("past_key_names", "past_key_values.%d.key")
+    dims = {value.name: _dims(value) for value in (*model.graph.input, *model.graph.output)}
+    blocks = 0
+    while names % blocks in dims:
+        blocks += 1
+    if blocks != shape.block_count:
+        detail = f"it says {shape.block_count} blocks, the graph has {blocks}"
+        raise CorruptFile(path=str(path), detail=detail)
+    said = {"heads": shape.head_count_kv, "head size": shape.key_length}
+    has = dict(zip(said, dims[names % 0][1::2], strict=False))
+    said["vocabulary"] = shape.vocab_size
+    has["vocabulary"] = dims.get("logits", [0])[-1]
+    for name, value in said.items():
+        if has.get(name) not in (0, None, value):  # 0: the graph leaves it open
+            detail = f"it says a {name} of {value}, the graph has {has[name]}"
+            raise CorruptFile(path=str(path), detail=detail)
+
+
+def _dims(value: Any) -> list[int]:
+    """The dimensions of a graph's input or output, 0 where they are free."""
+    return [int(dim.dim_value) for dim in value.type.tensor_type.shape.dim]
+
+
+def _stored(tensor: Any) -> int:
+    """Bytes of one initializer, in the graph or beside it."""
+    external = {entry.key: entry.value for entry in tensor.external_data}
+    return int(external["length"]) if "length" in external else len(tensor.raw_data)
+
+
+def _weights(model: Any, shape: ModelShape) -> WeightBytes:
+    blocks = [0] * shape.block_count
+    embedding = head = other = 0
+    for tensor in model.graph.initializer:
+        found = _BLOCK.search(tensor.name)
+        if found and int(found[1]) < shape.block_count:
+            blocks[int(found[1])] += _stored(tensor)
+        elif "embed" in tensor.name:
+            embedding += _stored(tensor)
+        elif "lm_head" in tensor.name:
+            head += _stored(tensor)
+        else:
+            other += _stored(tensor)
+    return WeightBytes(embedding, tuple(blocks), tuple(blocks), head, other)
+
+
+def _size(folder: Path, graph: Path, model: Any) -> int:
+    """Bytes of the graph and of the files its weights are in. Raises CorruptFile for a missing or
+    short one."""
+    ends: dict[str, int] = {}
+    for tensor in model.graph.initializer:
+        external = {entry.key: entry.value for entry in tensor.external_data}
+        if "location" in external:
+            end = int(external.get("offset", 0)) + int(external.get("length", 0))
+            ends[external["location"]] = max(end, ends.get(external["location"], 0))
+    total = graph.stat().st_size
+    for name, end in ends.items():
+        path = folder / name
+        size = path.stat().st_size if path.is_file() else -1
+        if size < end:
+            detail = "the file is missing" if size < 0 else f"{size} bytes instead of {end}"
+            raise CorruptFile(path=str(path), detail=detail)
+        total += size
+    return total
+
+
+def _parameters(model: Any, shape: ModelShape) -> int:
+    total = shape.vocab_size * shape.embedding_length
+    for node in model.graph.node:
+        if node.op_type == "MatMulNBits":
+            sizes = {item.name: item.i for item in node.attribute}
+            total += sizes["K"] * sizes["N"]
+    floats = (1, 10, 16)  # FLOAT, FLOAT16, BFLOAT16 of TensorProto
+    for tensor in model.graph.initializer:
+        matrix = len(tensor.dims) == 2 and tensor.data_type in floats
+        if matrix and not _NO_MATRIX.search(tensor.name):
+            total += tensor.dims[0] * tensor.dims[1]
+    return int(total)
