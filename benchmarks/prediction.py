@@ -1,11 +1,13 @@
 """Predicted against measured: decode, prefill and memory over many model shapes on this machine.
 
+    python benchmarks/prediction.py prepare --work DIR [--models DIR]
     python benchmarks/prediction.py measure --work DIR [--threads 1,2] [--seconds 600] [--gpu cuda0]
     python benchmarks/prediction.py evaluate --work DIR [--output FILE]
 
-`measure` profiles the machine, writes shape-exact models (random weights) and times each run in a
-process of its own, keeping only steps made while other processes were quiet. It can be stopped and
-started again. `evaluate` predicts every run twice: from the bandwidth profile alone, and with
+`prepare` writes shape-exact models (random weights) and ONNX folders made from them; those that
+--models has already are linked. `measure` profiles the machine and times each run in a process of
+its own, keeping only steps made while other processes were quiet. It can be stopped and started
+again. `evaluate` predicts every run twice: from the bandwidth profile alone, and with
 coefficients learnt from the calibration models only, and prints errors and interval coverage.
 """
 
@@ -25,11 +27,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import shapes
 
+from app.inspection import plan_model
+from quant.onnx.export import ExportOptions, export_onnx
+from quant.recipe import recipe_named
+from quant.sources import open_source
 from runtime.bandwidth import BandwidthProfile
 from runtime.calibration import UNCALIBRATED, Calibration, fit, track_record
 from runtime.devices import Device
 from runtime.memory import estimate
-from runtime.plan import Interval, LayerRange, Placement, PlanModel
+from runtime.modelfile import inspect
+from runtime.plan import EngineName, Interval, LayerRange, Placement, PlanModel
 from runtime.shape import ModelShape, weight_bytes
 from runtime.speed import SpeedModel
 
@@ -45,17 +52,34 @@ class Subject:
     block_format: str
     roles: tuple[tuple[str, str], ...] = ()
     teaches: bool = False
+    engine: EngineName = "llamacpp"
 
     @property
-    def model(self) -> PlanModel:
+    def label(self) -> str:
+        return f"{self.name} {self.block_format}"
+
+    def path(self, folder: Path) -> Path:
+        ending = "" if self.engine == "onnx" else ".gguf"
+        return folder / f"{self.name}-{self.block_format}{ending}"
+
+    def model(self, folder: Path) -> PlanModel:
+        """What a plan would know of it: for ONNX from the folder's own manifest."""
+        if self.engine == "onnx":
+            return plan_model(inspect(self.path(folder)), None)
         formats = {"default": self.block_format, **dict(self.roles)}
         weights = weight_bytes(self.shape, formats)
         return PlanModel(self.shape, weights, block_format=self.block_format)
 
-    def file(self, folder: Path) -> Path:
-        path = folder / f"{self.name}-{self.block_format}.gguf"
-        if not path.exists():
-            partial = path.with_suffix(".part")
+    def make(self, folder: Path) -> None:
+        """Write the file or folder."""
+        path = self.path(folder)
+        partial = path.with_suffix(".part")
+        if self.engine == "onnx":
+            source = open_source(Subject(self.name, self.shape, "Q4_0").path(folder))
+            options = ExportOptions(static_shapes=())
+            recipe = recipe_named(f"onnx-q4-{self.block_format}")
+            export_onnx(source, partial, recipe, lambda _d, _t, _n: None, options)
+        else:
             shapes.write_shape_gguf(
                 partial,
                 self.shape,
@@ -63,48 +87,65 @@ class Subject:
                 role_formats=dict(self.roles),
                 vocab_tokens="qwen2",
             )
-            partial.rename(path)
-        return path
+        partial.rename(path)
 
 
+def _onnx(name: str, shape: ModelShape, teaches: bool = False) -> Subject:
+    return Subject(name, shape, "b32", teaches=teaches, engine="onnx")
+
+
+# What teaches comes first; the rest by size, so that a run cut short has every kind.
 SUBJECTS = (
     Subject("starter", shapes.SMOLLM2_135M, "Q4_1", (("embedding", "Q8_0"),), teaches=True),
-    Subject("r1-1.5b", shapes.R1_QWEN_1_5B, "Q4_0", teaches=True),
+    Subject("r1-qwen-1.5b", shapes.R1_QWEN_1_5B, "Q4_0", teaches=True),
+    _onnx("starter", shapes.SMOLLM2_135M, teaches=True),
+    _onnx("r1-qwen-1.5b", shapes.R1_QWEN_1_5B, teaches=True),
+    Subject("r1-qwen-7b", shapes.R1_QWEN_7B, "Q4_0"),
+    Subject("qwen2-3b", shapes.QWEN2_3B, "Q4_0"),
+    _onnx("qwen2-0.5b", shapes.QWEN2_0_5B),
+    _onnx("smollm2-360m", shapes.SMOLLM2_360M),
     Subject("smollm2-360m", shapes.SMOLLM2_360M, "Q4_0"),
     Subject("smollm2-360m", shapes.SMOLLM2_360M, "Q8_0"),
     Subject("qwen2-0.5b", shapes.QWEN2_0_5B, "Q4_0"),
     Subject("qwen2-0.5b", shapes.QWEN2_0_5B, "Q8_0"),
     Subject("llama-1b", shapes.LLAMA_1B, "Q4_0"),
     Subject("llama-1b", shapes.LLAMA_1B, "Q4_K"),
-    Subject("r1-1.5b", shapes.R1_QWEN_1_5B, "Q4_K"),
-    Subject("r1-1.5b", shapes.R1_QWEN_1_5B, "Q8_0"),
-    Subject("qwen2-3b", shapes.QWEN2_3B, "Q4_0"),
+    Subject("r1-qwen-1.5b", shapes.R1_QWEN_1_5B, "Q4_K"),
+    Subject("r1-qwen-1.5b", shapes.R1_QWEN_1_5B, "Q8_0"),
     Subject("qwen2-3b", shapes.QWEN2_3B, "Q4_K"),
-    Subject("r1-7b", shapes.R1_QWEN_7B, "Q4_0"),
-    Subject("r1-7b", shapes.R1_QWEN_7B, "Q4_K"),
+    Subject("r1-qwen-7b", shapes.R1_QWEN_7B, "Q4_K"),
 )
 GPU_SUBJECTS = (
     SUBJECTS[0],
     SUBJECTS[1],
-    Subject("r1-7b", shapes.R1_QWEN_7B, "Q4_0"),
-    Subject("r1-14b", shapes.R1_QWEN_14B, "Q4_0"),
+    Subject("r1-qwen-7b", shapes.R1_QWEN_7B, "Q4_0"),
+    Subject("r1-qwen-14b", shapes.R1_QWEN_14B, "Q4_0"),
 )
+
+
+CONTEXT = 2560  # room for the deepest of a CPU's runs
+BIG = 2000  # embedding length from which prompts are short
 
 
 def cpu_placements(subject: Subject, threads: list[int]) -> Iterator[tuple[Placement, int]]:
     """(placement, prompt tokens) of the runs of one model."""
     last = subject.shape.block_count - 1
-    for count in threads:
+    kv_type = "f32" if subject.engine == "onnx" else "f16"
+    # The largest models take the most time and differ least between thread counts.
+    counts = threads[-1:] if subject.shape.embedding_length > BIG + 1000 else threads
+    for count in counts:
         yield (
             Placement(
-                engine="llamacpp",
+                engine=subject.engine,
                 layers=(LayerRange("cpu", 0, last),),
                 lm_head_device="cpu",
-                n_ctx=5120,
+                n_ctx=CONTEXT,
+                kv_type_k=kv_type,
+                kv_type_v=kv_type,
                 n_threads=count,
                 n_threads_batch=count,
             ),
-            512 if subject.shape.embedding_length < 2048 else 256,
+            256 if subject.shape.embedding_length < BIG else 128,
         )
 
 
@@ -126,18 +167,38 @@ def gpu_placements(subject: Subject, device: str, threads: int) -> Iterator[tupl
 
 
 def depths_for(speed: SpeedModel, model: PlanModel, placement: Placement, prompt: int) -> list[int]:
-    """The prompt's own depth and the deepest one whose prefill is predicted to take 20 s."""
-    deeper = [16384, 4096, 2048, 1024]
-    for depth in deeper:
-        affordable = speed.time_to_first_token(model, placement, depth).median < 20
-        if depth + 512 < placement.n_ctx and affordable:
+    """The prompt's own depth and the deepest one whose prefill is predicted to take 12 s."""
+    for depth in (16384, 4096, 2048, 1024):
+        affordable = speed.time_to_first_token(model, placement, depth).median < 12
+        if depth + 256 < placement.n_ctx and affordable:
             return [prompt, depth]
     return [prompt]
 
 
+def prepare(arguments: argparse.Namespace) -> None:
+    """Link or make every model file that is not there."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    for subject in chosen(arguments):
+        path = subject.path(arguments.work)
+        if path.exists():
+            continue
+        known = subject.path(arguments.models) if arguments.models else None
+        if known is not None and known.exists():
+            path.symlink_to(known.resolve())
+        else:
+            print("making", path, flush=True)
+            subject.make(arguments.work)
+
+
+def chosen(arguments: argparse.Namespace) -> list[Subject]:
+    """The subjects of this run."""
+    subjects = GPU_SUBJECTS if arguments.gpu else SUBJECTS
+    names = arguments.only.split(",") if arguments.only else ()
+    return [s for s in subjects if not names or s.name in names or s.label in names]
+
+
 def measure(arguments: argparse.Namespace) -> None:
     """Profile, then run what has not been run yet, until the time is up."""
-    arguments.work.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + arguments.seconds
     profile = load_profile(arguments)
     print("profile", profile.mode, profile.doubts or "trusted", f"spread {profile.spread:.1%}")
@@ -145,25 +206,23 @@ def measure(arguments: argparse.Namespace) -> None:
     results = arguments.work / "runs.jsonl"
     done = {run["key"] for run in read_runs(results)}
     threads = [int(count) for count in arguments.threads.split(",")]
-    for subject in GPU_SUBJECTS if arguments.gpu else SUBJECTS:
-        if arguments.only and subject.name not in arguments.only.split(","):
-            continue
+    for subject in chosen(arguments):
         if arguments.gpu:
             placements = list(gpu_placements(subject, arguments.gpu, threads[-1]))
         else:
             placements = list(cpu_placements(subject, threads))
+        model = subject.model(arguments.work)
         for placement, prompt in placements:
-            head = placement.lm_head_device
-            key = f"{subject.name} {subject.block_format} {placement.n_threads} {head}"
+            key = f"{subject.label} {placement.n_threads} {placement.lm_head_device}"
             if key in done or time.monotonic() > deadline:
                 continue
             spec = {
-                "path": str(subject.file(arguments.work)),
+                "path": str(subject.path(arguments.work)),
                 "placement": asdict(placement),
                 "prompt": prompt,
-                "depths": depths_for(speed, subject.model, placement, prompt),
+                "depths": depths_for(speed, model, placement, prompt),
                 "quiet_cores": arguments.quiet_cores,
-                "decode": 48 if subject.shape.embedding_length < 3000 else 24,
+                "decode": 32 if subject.shape.embedding_length < BIG else 16,
             }
             spec["placement"]["layers"] = [
                 [part.device, part.first, part.last] for part in placement.layers
@@ -238,14 +297,14 @@ class Figure:
 
 
 def figures(
-    runs: list[dict[str, Any]], profile: BandwidthProfile, calibration: Calibration
+    runs: list[dict[str, Any]], work: Path, profile: BandwidthProfile, calibration: Calibration
 ) -> list[Figure]:
     """Every figure of every run with its prediction."""
     speed = SpeedModel(profile, calibration)
     found = []
     for run in runs:
         subject, placement = subject_of(run), placement_of(run)
-        model, measured = subject.model, run["run"]
+        model, measured = subject.model(work), run["run"]
         seconds = measured["prefill_seconds"]
         if seconds:
             predicted = speed.time_to_first_token(model, placement, measured["prompt"])
@@ -260,7 +319,7 @@ def figures(
     return found
 
 
-def learn(runs: list[dict[str, Any]], profile: BandwidthProfile) -> Calibration:
+def learn(runs: list[dict[str, Any]], work: Path, profile: BandwidthProfile) -> Calibration:
     """Coefficients from the teaching models' runs alone."""
     speed = SpeedModel(profile)
     observations = []
@@ -268,7 +327,7 @@ def learn(runs: list[dict[str, Any]], profile: BandwidthProfile) -> Calibration:
         subject, placement = subject_of(run), placement_of(run)
         if not subject.teaches:
             continue
-        measured, model = run["run"], subject.model
+        measured, model = run["run"], subject.model(work)
         if measured["prefill_seconds"]:
             observations.append(
                 speed.prefill_observation(
@@ -308,13 +367,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     ]
     for title, calibration in (
         ("bandwidth profile only, no calibration run", UNCALIBRATED),
-        ("calibrated on the teaching models only", learn(runs, profile)),
+        ("calibrated on the teaching models only", learn(runs, arguments.work, profile)),
     ):
         lines += ["", f"== {title} =="]
-        found = figures(runs, profile, calibration)
+        found = figures(runs, arguments.work, profile, calibration)
         lines += [line for kind in ("decode", "first token") for line in table(found, kind)]
     lines += ["", "== memory =="]
-    lines += memory_lines(runs)
+    lines += memory_lines(runs, arguments.work)
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.output:
@@ -346,7 +405,7 @@ def table(found: list[Figure], kind: str) -> list[str]:
     return [*lines, summary_line]
 
 
-def memory_lines(runs: list[dict[str, Any]]) -> list[str]:
+def memory_lines(runs: list[dict[str, Any]], work: Path) -> list[str]:
     """Predicted peak memory of the process against its resident set at its highest."""
     lines, good = [], 0
     for run in runs:
@@ -354,9 +413,9 @@ def memory_lines(runs: list[dict[str, Any]]) -> list[str]:
         cpu = Device("cpu", "CPU", "CPU", "", 2**40, 2**40)
         others = {part.device for part in placement.layers} - {"cpu"}
         gpus = [Device(name, "GPU", "CUDA", "", 2**40, 2**40) for name in others]
-        weights = subject.model.weights
+        model = subject.model(work)
         memory = estimate(
-            subject.shape, weights, placement, [cpu, *gpus], block_format=subject.block_format
+            model.shape, model.weights, placement, [cpu, *gpus], block_format=model.block_format
         )
         predicted, measured = memory.devices[0].resident, run["run"]["peak_memory"]
         off = predicted - measured
@@ -371,11 +430,12 @@ def memory_lines(runs: list[dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=("measure", "evaluate"))
+    parser.add_argument("step", choices=("prepare", "measure", "evaluate"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--gpu", default="")
+    parser.add_argument("--models", type=Path, help="folder with files made before")
     parser.add_argument("--only", default="", help="names of models, separated by commas")
     parser.add_argument(
         "--quiet-cores",
@@ -386,7 +446,8 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    (measure if arguments.step == "measure" else evaluate)(arguments)
+    steps = {"prepare": prepare, "measure": measure, "evaluate": evaluate}
+    steps[arguments.step](arguments)
 
 
 if __name__ == "__main__":

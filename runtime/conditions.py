@@ -27,6 +27,7 @@ class Conditions:
     own_cores: float  # what the process itself kept busy
     major_faults: int  # pages that had to come from disk
     blocked_seconds: float | None  # waiting for disk: the process, or any where only that is told
+    read_bytes: int  # what the process had read from disk, its mapped files included
     swap_in_bytes: int
     memory_limit_share: float | None  # control group's use of its own limit, at the highest
     throttled_share: float | None  # time a CPU quota stopped the process
@@ -44,6 +45,7 @@ class Counters:
     own: float
     major_faults: int
     blocked: float | None
+    read_bytes: int
     swap_in: int
     throttled: float | None
 
@@ -104,6 +106,7 @@ class ConditionsSampler:
             own_cores=own / seconds,
             major_faults=last.major_faults - first.major_faults,
             blocked_seconds=blocked,
+            read_bytes=last.read_bytes - first.read_bytes,
             swap_in_bytes=last.swap_in - first.swap_in,
             memory_limit_share=max(self._limits) if self._limits else None,
             throttled_share=throttled,
@@ -128,7 +131,16 @@ def read_counters(pid: int) -> Counters:
         faults = int(fields[9])
         blocked = _block_delay(int(fields[39]))
     swapped = int(psutil.swap_memory().sin)
-    return Counters(time.monotonic(), busy, own, faults, blocked, swapped, _throttled(pid))
+    read = _read_bytes(pid)
+    return Counters(time.monotonic(), busy, own, faults, blocked, read, swapped, _throttled(pid))
+
+
+def _read_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        for line in (PROC / str(pid) / "io").read_text().splitlines():
+            if line.startswith("read_bytes:"):
+                return int(line.split()[1])
+    return 0
 
 
 def _block_delay(ticks: int) -> float | None:

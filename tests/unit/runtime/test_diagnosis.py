@@ -4,13 +4,14 @@ import os
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import shapes
 
 from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
 from runtime.conditions import Conditions, ConditionsSampler, memory_limit_share
-from runtime.diagnosis import Run, diagnose
+from runtime.diagnosis import Run, diagnose, read_probe
 from runtime.plan import LayerRange, Placement, PlanModel
 from runtime.shape import weight_bytes
 from runtime.speed import SpeedModel
@@ -41,6 +42,7 @@ CALM = Conditions(
     own_cores=2.0,
     major_faults=0,
     blocked_seconds=None,
+    read_bytes=0,
     swap_in_bytes=0,
     memory_limit_share=None,
     throttled_share=0.0,
@@ -61,6 +63,7 @@ STAGED = [
     ("long_context", run(PLANNED / 2.2, depth=30000.0), {}),
     ("cold_file", run(PLANNED / 3), {"major_faults": 55_000}),
     ("cold_file", run(PLANNED / 2), {"major_faults": 900, "blocked_seconds": 5.0}),
+    ("cold_file", run(PLANNED / 2), {"read_bytes": 2 << 30, "blocked_seconds": 5.0}),
     ("memory_limit", run(PLANNED / 5), {"major_faults": 66_000, "memory_limit_share": 0.99}),
     ("swapping", run(PLANNED / 5), {"major_faults": 66_000, "swap_in_bytes": 1 << 28}),
     ("cpu_quota", run(PLANNED / 2), {"throttled_share": 0.5}),
@@ -99,6 +102,20 @@ def test_two_causes_share_the_slowdown():
     assert found.causes[0].share > found.causes[1].share > 0.1
 
 
+def test_waiting_of_others_is_not_ours():
+    others = replace(CALM, blocked_seconds=9.0)
+    assert diagnose(run(PLANNED), others, SPEED).causes == ()
+
+
+def test_memory_slower_than_its_profile_is_named():
+    threads, nbytes = read_probe(SPEED.profile)
+    assert (threads, nbytes) == (2, 1 << 30)
+    found = diagnose(run(PLANNED / 2), CALM, SPEED, reading=12e9)
+    assert [cause.code for cause in found.causes] == ["slower_memory"]
+    assert found.causes[0].factor == pytest.approx(2.0)
+    assert diagnose(run(PLANNED / 2), CALM, SPEED, reading=22e9).causes == ()
+
+
 def test_narrow_memory_is_suspected():
     narrow = SpeedModel(BandwidthProfile({}, "", "full", 0.0, (cpu_profile({1: 13e9, 2: 14e9}),)))
     codes = {cause.code for cause in diagnose(run(PLANNED / 2), CALM, narrow).causes}
@@ -121,6 +138,21 @@ def test_sampler_sees_this_process_work():
 def test_memory_limit_of_a_control_group(tmp_path):
     (tmp_path / "memory.current").write_text("900000\n")
     (tmp_path / "memory.max").write_text("1000000\n")
-    assert memory_limit_share(tmp_path) == pytest.approx(0.9)
+    assert memory_limit_share(os.getpid(), tmp_path) == pytest.approx(0.9)
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory_limit_share(tmp_path) is None
+    assert memory_limit_share(os.getpid(), tmp_path) is None
+
+
+def test_the_limit_of_the_own_group_counts(tmp_path):
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    line = next((each for each in lines if ":memory:" in each or each.startswith("0::")), None)
+    if line is None:
+        pytest.skip("no control groups here")
+    number, _names, path = line.split(":", 2)
+    top = tmp_path if number == "0" else tmp_path / "memory"
+    own = top / path.lstrip("/") / "inner"
+    own.mkdir(parents=True)
+    inner = own.parent
+    (inner / "memory.limit_in_bytes").write_text("1000000\n")
+    (inner / "memory.usage_in_bytes").write_text("970000\n")
+    assert memory_limit_share(os.getpid(), tmp_path) == pytest.approx(0.97)
