@@ -23,12 +23,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 from streamed_window import spin, stream, write_script  # noqa: E402
 
 from app.gui import theme  # noqa: E402
+from app.gui.application import destroy  # noqa: E402
 from app.gui.main_window import MainWindow  # noqa: E402
 from app.paths import Paths  # noqa: E402
 from app.session import Session  # noqa: E402
 from app.settings import Settings  # noqa: E402
 from runtime.client import Worker  # noqa: E402
 from runtime.generation import GenerationRequest, Message  # noqa: E402
+from runtime.plan import Placement  # noqa: E402
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea. Tell every detail."
 
@@ -43,6 +45,7 @@ def open_window(session: Session) -> MainWindow:
     window = MainWindow(session, look)
     window.show()
     window.start()
+    spin(lambda: False, 3)  # what the window does after its start
     spin(lambda: not window.bridge.busy, 30)
     return window
 
@@ -59,7 +62,30 @@ def long_answers(home: Path, thinking: int, answer: int, rate: float) -> dict[st
         found["unfolded" if unfold else "folded"] = asdict(measured)
     window.close()
     window.session.close()
+    destroy(window)
     return found
+
+
+def headless(model: Path, placement: Placement, window: MainWindow, tokens: int) -> float:
+    """Tokens per second of a worker whose chunks nobody shows."""
+    window.session.unload()
+    worker = Worker.start()
+    worker.load(str(model), placement)
+    request = GenerationRequest("alone", (Message("user", PROMPT),), window.chat.sampling(), tokens)
+    stats = worker.generate(request, lambda _event: None)
+    worker.close()
+    return stats.decode_tps or 0.0
+
+
+def in_window(window: MainWindow, tokens: int) -> float:
+    """Tokens per second of the same answer in the window, loaded afresh as the other is."""
+    window.session.unload()
+    window.new_chat()
+    window.chat.set_options(max_tokens=tokens)
+    window.chat.send(PROMPT)
+    spin(lambda: window.chat.busy, 10)
+    spin(lambda: not window.chat.busy, 120)
+    return float(window.chat_page.transcript.views()[-1].message.stats["decode_tps"])
 
 
 def engine_share(home: Path, model: Path, rounds: int, tokens: int) -> dict[str, object]:
@@ -71,31 +97,20 @@ def engine_share(home: Path, model: Path, rounds: int, tokens: int) -> dict[str,
     spin(lambda: window.models.plan is not None, 30)
     plan = window.models.plan
     assert plan is not None
-    ratios, alone, inside = [], [], []
+    alone: list[float] = []
+    inside: list[float] = []
     for number in range(rounds):
-        window.session.unload()
-        worker = Worker.start()
-        worker.load(str(model), plan.placement)
-        request = GenerationRequest(
-            f"alone-{number}", (Message("user", PROMPT),), window.chat.sampling(), tokens
-        )
-        stats = worker.generate(request, lambda _event: None)
-        worker.close()
-        alone.append(stats.decode_tps or 0.0)
-        window.new_chat()
-        window.chat.set_options(max_tokens=tokens)
-        window.chat.send(PROMPT)
-        spin(lambda: window.chat.busy, 10)
-        spin(lambda: not window.chat.busy, 120)
-        message = window.chat_page.transcript.views()[-1].message
-        inside.append(float(message.stats["decode_tps"]))
-        ratios.append(inside[-1] / alone[-1])
+        measures = [lambda: alone.append(headless(model, plan.placement, window, tokens)),
+                    lambda: inside.append(in_window(window, tokens))]  # fmt: skip
+        for measure in measures if number % 2 else reversed(measures):  # drift cancels out
+            measure()
     window.close()
     session.close()
+    destroy(window)
     return {
         "alone_tps": alone,
         "window_tps": inside,
-        "ratios": ratios,
+        "ratios": (ratios := [w / a for w, a in zip(inside, alone, strict=True)]),
         "median_ratio": statistics.median(ratios),
     }
 

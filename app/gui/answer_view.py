@@ -16,7 +16,7 @@ from app.gui.mathematics import FormulaCache
 from app.gui.theme import TEXT_LARGE, Theme, ui_font
 from app.gui.words import tr
 
-_RENDER_SHARE = 0.12  # of one core, at most, goes into writing the open end again
+_RENDER_SHARE = 0.06  # of one core, at most, goes into writing the open end again
 
 
 class AnswerView(QTextBrowser):

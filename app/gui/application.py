@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import (
+    QEvent,
     QLibraryInfo,
     QLocale,
     QMessageLogContext,
@@ -21,6 +22,8 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.display import NO_DISPLAY
 from app.gui import icons, theme
+from app.gui.arriving import Arriving
+from app.gui.instance import Instance
 from app.gui.main_window import MainWindow
 from app.gui.words import tr
 from app.session import Session
@@ -31,12 +34,17 @@ TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SCREENSHOT_QUIET_MILLISECONDS = 1500
 
 
-def run_window(session: Session, *, screenshot: Path | None = None) -> int:
+def run_window(session: Session, *, screenshot: Path | None = None, arrival: str = "") -> int:
     """Open the window and return when it was closed; the session is closed with it.
 
-    screenshot: write a picture of the window there once it is filled, then end.
+    screenshot: write a picture of the window there once it is filled, then end. arrival: a file or
+    link to ask about. Where a window on the same folders is open, that one takes it.
     """
     application = _application()
+    instance = Instance(session.paths.data, application)
+    if screenshot is None and instance.hand_over(arrival):
+        session.close()
+        return 0
     application.setApplicationName("Stillroom")
     application.setDesktopFileName("stillroom")
     application.setStyle("Fusion")
@@ -49,13 +57,31 @@ def run_window(session: Session, *, screenshot: Path | None = None) -> int:
     window = MainWindow(session, look)
     window.show()
     QTimer.singleShot(0, window.start)
+    arriving = Arriving(window)
+    instance.arrived.connect(arriving.take)
+    if arrival:
+        QTimer.singleShot(0, lambda: arriving.take(arrival))
     if screenshot is not None:
         _take_screenshot(window, screenshot)
+    else:
+        instance.listen()
     code = application.exec()
+    instance.close()
     for translator in translators:
         application.removeTranslator(translator)
     session.close()
+    if not window.bridge.close():
+        log.error("a job outlived the session; leaving without it")
+        logging.shutdown()
+        os._exit(code)  # Python would abort in a thread that is still at work
+    destroy(window)
     return code
+
+
+def destroy(window: MainWindow) -> None:
+    """Delete a closed window now, on its own thread: Python's collector may run on any thread."""
+    window.deleteLater()
+    QApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete)
 
 
 def _application() -> QApplication:

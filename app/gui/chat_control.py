@@ -51,7 +51,6 @@ class _Stream:
     job: Job
     started: float
     tokens: int = 0
-    first_token: float | None = None
 
 
 class ChatControl(QObject):
@@ -319,6 +318,8 @@ class ChatControl(QObject):
             self._timer.stop()
             return
         chunks = stream.buffer.drain_to_show()
+        if not chunks:
+            return
         content, reasoning, tokens = joined(chunks)
         stream.tokens += tokens
         stream.message = replace(
@@ -327,8 +328,6 @@ class ChatControl(QObject):
             reasoning=stream.message.reasoning + reasoning,
         )
         seconds = time.monotonic() - stream.started
-        if chunks and stream.first_token is None:
-            stream.first_token = seconds
         self.answer_grew.emit(
             Delta(
                 stream.message.id, content, reasoning, stream.tokens, stream.buffer.decode_tps,

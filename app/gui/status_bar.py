@@ -1,5 +1,6 @@
 """The numbers in sight: model, device, speed and its prediction, first token, memory."""
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,8 @@ from app.gui.words import tr
 from runtime.backend import LoadReport
 from runtime.plan import Interval, Plan
 
+LIVE_SECONDS = 0.25  # figures that change faster cannot be read, and each costs a layout
+
 
 class StatusBar(QFrame):
     """One line. Every figure has its unit; predicted ones have their range."""
@@ -33,6 +36,7 @@ class StatusBar(QFrame):
         self.setObjectName("statusBar")
         self._predicted: Interval | None = None
         self._planned = 0
+        self._live_shown = 0.0
         self.model = ElidedLabel("", "")
         self.model.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self.device = label()
@@ -94,7 +98,9 @@ class StatusBar(QFrame):
 
     def show_live(self, tps: float | None) -> None:
         """The speed so far."""
-        if tps is not None:
+        now = time.monotonic()
+        if tps is not None and now - self._live_shown >= LIVE_SECONDS:
+            self._live_shown = now
             self.spark.add(tps)
             self._show_speed(tps)
 
@@ -146,12 +152,13 @@ class StatusBar(QFrame):
 
 
 class Sparkline(QWidget):
-    """The last minute of decode speed as a small line; its text twin is the speed beside it."""
+    """The last half minute of decode speed as a small line; its text twin is the speed beside
+    it."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.theme = theme
-        self._values: deque[float] = deque(maxlen=60)
+        self._values: deque[float] = deque(maxlen=120)
         self.setAccessibleName(tr("Speed over time"))
         self.setFixedSize(60, 16)
         self.hide()

@@ -15,6 +15,7 @@ from app.gui.words import tr
 
 MAX_PARAGRAPH = 2000  # characters after which a line is broken, so that layout stays cheap
 BOX_HEIGHT = 260
+COUNT_SECONDS = 0.25  # between two counts in the title: each costs a layout of the message
 
 
 class ThinkingView(QFrame):
@@ -70,11 +71,11 @@ class ThinkingView(QFrame):
 
     def append(self, text: str, tokens: int, seconds: float) -> None:
         """More thinking; `tokens` and `seconds` count from its start."""
-        if not self._running:
-            self._running = True
         self._pending.append(self._bounded(text))
         self._last_line = (self._last_line + text)[-400:].rpartition("\n\n")[2] or self._last_line
-        self._count(tokens, seconds)
+        if not self._running or seconds - self._seconds >= COUNT_SECONDS:
+            self._running = True
+            self._count(tokens, seconds)
         if self.unfolded:
             self._flush()
         else:

@@ -39,7 +39,7 @@ def test_a_long_answer_streams_smoothly(qtbot: QtBot, window: MainWindow, tmp_pa
 
 def test_reading_back_is_not_disturbed(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     script = tmp_path / "long.json"
-    write_script(script, 4, 12_000, 600)
+    write_script(script, 4, 30_000, 600)
     window.models.choose(str(script), plan=False)
     window.models.plan = scripted_plan()
     window.chat.send("Go.")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 from PySide6.QtCore import QEventLoop, QObject, QTimer
-from PySide6.QtWidgets import QApplication
 
 from app.gui.main_window import MainWindow
 from runtime.plan import (
@@ -86,13 +85,15 @@ def scripted_plan(n_ctx: int = 1_000_000) -> Plan:
 
 def spin(until: Callable[[], bool], seconds: float) -> bool:
     """Run the event loop until something is so."""
-    end = time.monotonic() + seconds
-    while not until():
-        if time.monotonic() > end:
-            return False
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 10)
-        time.sleep(0.001)
-    return True
+    if until():
+        return True
+    loop, timer = QEventLoop(), QTimer()
+    timer.setInterval(20)  # a loop that polls would take from the engine what it measures
+    timer.timeout.connect(lambda: loop.quit() if until() else None)
+    timer.start()
+    QTimer.singleShot(round(seconds * 1000), loop, loop.quit)
+    loop.exec()
+    return until()
 
 
 class FrameClock(QObject):
