@@ -340,8 +340,10 @@ def test_a_prompt_is_cancelled_within_200_ms(starter_onnx: Path) -> None:
     assert len(greedy(backend, prompt, 3)) == 3  # and it still works
 
 
-def test_the_starter_answers_and_splits_without_a_difference(starter_onnx: Path) -> None:
-    """Split in three sessions here, run by genai there: the same tokens, and a sensible answer."""
+def test_the_starter_answers_and_splits_without_a_difference(
+    starter_onnx: Path, tmp_path: Path
+) -> None:
+    """Three sessions here, one graph in stock genai there: the same tokens, a sensible answer."""
     backend = load(starter_onnx, n_ctx=256)
     question = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
     prompt = backend.tokenizer.encode(question, parse_special=True)
@@ -350,7 +352,10 @@ def test_the_starter_answers_and_splits_without_a_difference(starter_onnx: Path)
     assert "Paris" in text
     other = GenaiBackend()
     other.load(
-        str(starter_onnx), placement(engine="genai", n_ctx=256), ignore_progress, CancelToken()
+        str(make_monolithic(starter_onnx, tmp_path / "one")),
+        placement(engine="genai", n_ctx=256),
+        ignore_progress,
+        CancelToken(),
     )
     other._slice = len(prompt)
     assert greedy(other, prompt, 12) == tokens

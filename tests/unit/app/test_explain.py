@@ -7,11 +7,12 @@ import pytest
 
 from app import words
 from app.errors import AppError
-from app.explain import explain, notice_text, reason_text, unavailable_text
+from app.explain import explain, notice_text, preflight_text, reason_text, unavailable_text
 from quant.errors import QuantError
-from runtime.errors import DoesNotFit, EngineError, UnsupportedModel, WorkerDied
+from runtime.errors import ContextTooLong, DoesNotFit, EngineError, UnsupportedModel, WorkerDied
 from runtime.jobs import Cancelled
 from runtime.plan import Reason
+from runtime.providers import TARGETS, NpuHardware, ProviderTarget, static_facts
 from runtime.workerexit import classify
 
 ERRORS = {
@@ -68,6 +69,10 @@ MODULE_DOCS = "".join(
         (WorkerDied(**classify(-9, None, 1, "").facts()), "ran out of memory", "smaller"),
         (WorkerDied(**classify(-9, None, 0, "").facts()), "SIGKILL", "memory was short"),
         (WorkerDied(**classify(3, None, 0, "").facts()), "exit code 3", "engine"),
+        (ContextTooLong(field="n_ctx", n_ctx=4096, longest=2048, device="npu0", why="compiled"),
+         "4096 tokens is more than its body for npu0 was made for: 2048", "Choose 2048"),
+        (ContextTooLong(field="n_ctx", n_ctx=9000, longest=8192, device="cpu", why="trained"),
+         "the model was trained for: 8192", "8192 tokens or fewer."),
         (Cancelled(), "nothing was left behind", ""),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt", ""),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError", "fault in Stillroom"),
@@ -79,12 +84,49 @@ def test_sentences(error: BaseException, sentence: str, hint: str) -> None:
     assert hint in explanation.hint
 
 
+@pytest.mark.parametrize(
+    ("npu", "words"),
+    [
+        (None, "no NPU of this maker (intel) was found"),
+        (NpuHardware("npu0", "intel", "", "/dev/accel/accel0", False),
+         "intel_vpu is not loaded: install the maker's driver"),
+        (NpuHardware("npu0", "intel", "intel_vpu", "/dev/accel/accel0", False),
+         "/dev/accel/accel0 may not be opened: add this user to the group render"),
+        (NpuHardware("npu0", "intel", "intel_vpu", "/dev/accel/accel0", True),
+         "not installed: `pip install no-such-package`"),
+    ],
+)  # fmt: skip
+def test_a_refused_npu_names_what_is_missing_and_what_to_install(
+    npu: NpuHardware | None, words: str
+) -> None:
+    target = ProviderTarget(
+        "absent-npu", "NPU", "OpenVINO", "NoProvider", "no-such-package", "no_such_module", "x",
+        hardware_vendor="intel",
+    )  # fmt: skip
+    text = preflight_text(static_facts(target, (npu,) if npu else (), 16_000_000_000))
+    assert text.startswith("absent-npu: not usable\n")
+    assert text.count("\n") == 5
+    assert words in text
+    assert "unknown" not in text
+
+
+def test_every_finding_of_a_target_has_words() -> None:
+    for target in TARGETS.values():
+        text = preflight_text(static_facts(target, (), 16_000_000_000))
+        assert "unknown" not in text
+        assert "{" not in text
+
+
 def test_reasons_and_notices() -> None:
     assert "4096 tokens" in reason_text(Reason("context_default", {"n_ctx": 4096}))
     facts = {"device": "npu0", "why": "provider:not_installed"}
     assert (
         reason_text(Reason("device_left_out", facts)).count("execution provider is not installed")
         == 1
+    )
+    measured = {"engine": "onnx", "decode_tps": 14.6, "other": "llamacpp", "other_decode_tps": 10.7}
+    assert reason_text(Reason("engine_faster", measured)) == (
+        "ONNX Runtime decodes 14.6 tok/s here and llama.cpp 10.7 tok/s: measured with this model."
     )
     assert "12.5 tok/s" in reason_text(Reason("fastest_predicted", {"decode_tps": 12.5}))
     assert reason_text(Reason("some_new_code", {})) == "some new code"

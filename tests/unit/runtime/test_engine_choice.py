@@ -10,8 +10,10 @@ from runtime.engine_choice import (
     EngineMeasurement,
     choice_key,
     choose_engine,
+    choose_plan,
 )
 from runtime.errors import InvalidRequest
+from runtime.plan import LayerRange, MemoryEstimate, Placement, Plan, Reason
 
 LLAMA = EngineMeasurement("llamacpp", "m.gguf", prefill_tps=60, decode_tps=10.0)
 CANDIDATES = (EngineCandidate("llamacpp", "m.gguf"), EngineCandidate("onnx", "m-onnx"))
@@ -42,6 +44,37 @@ def test_an_engine_that_failed_is_no_choice() -> None:
     assert choice.reason.facts["failed"] == {"onnx": "CorruptFile"}
     with pytest.raises(InvalidRequest):
         choose_engine([onnx(0, failed="CorruptFile")])
+
+
+def planned(engine: str, device: str = "cpu") -> Plan:
+    placement = Placement(engine, (LayerRange(device, 0, 1),), "cpu", 512)  # type: ignore[arg-type]
+    return Plan(placement, MemoryEstimate(()), None, "fits", (Reason("only_one_fits"),))
+
+
+def test_a_plan_follows_the_measured_choice_and_begins_with_it() -> None:
+    llama, other = planned("llamacpp"), planned("onnx")
+    choice = choose_engine([LLAMA, onnx(14.0)])
+    chosen = choose_plan([llama, other], choice)
+    assert chosen.placement == other.placement
+    assert chosen.reasons[0] == choice.reason
+    assert [each.placement for each in chosen.alternatives] == [llama.placement]
+    assert choose_plan([other, llama], choice).placement == other.placement
+    assert choose_plan([llama], choice) == llama
+
+
+def test_without_a_measurement_the_named_build_is_planned_and_that_is_told() -> None:
+    for first, second in (("llamacpp", "onnx"), ("onnx", "llamacpp")):
+        chosen = choose_plan([planned(first), planned(second)], None)
+        assert chosen.placement.engine == first
+        assert chosen.reasons[0] == Reason("engines_not_measured", {"engine": first})
+
+
+def test_an_engine_that_reaches_an_accelerator_comes_first() -> None:
+    """What was measured on the processor says nothing about it."""
+    choice = choose_engine([LLAMA, onnx(14.0)])
+    chosen = choose_plan([planned("onnx"), planned("llamacpp", "cuda0")], choice)
+    assert chosen.placement.engine == "llamacpp"
+    assert chosen.reasons[0].code == "engine_reaches_device"
 
 
 def test_a_choice_is_kept_until_something_changes(tmp_path: Path) -> None:

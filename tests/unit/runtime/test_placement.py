@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from runtime.cores import available_cores, cgroup_cores
 from runtime.devices import Device
-from runtime.errors import BackendUnavailable, DeviceUnavailable, DoesNotFit, InvalidRequest
+from runtime.errors import (
+    BackendUnavailable,
+    ContextTooLong,
+    DeviceUnavailable,
+    DoesNotFit,
+    InvalidRequest,
+)
 from runtime.placement import default_context, plan
 from runtime.plan import Interval, PlanModel, PlanRequest, SpeedEstimate
 from runtime.shape import weight_bytes
@@ -17,6 +23,10 @@ from runtime.shape import weight_bytes
 GIB = 2**30
 HOST = Device("cpu", "CPU", "CPU", "host", 24 * GIB, 20 * GIB, cores=2, threads=2)
 GPU = Device("cuda0", "GPU", "CUDA", "gpu", 24 * GIB, 20 * GIB)
+NPU = Device(
+    "npu0", "NPU", "OpenVINO", "npu", 24 * GIB, 20 * GIB, integrated=True, engines=("onnx",)
+)
+ONNX = {"formats": ("onnx",), "compiled_contexts": (1024, 2048), "context_limit": 32768}
 
 
 def model(shape=shapes.R1_QWEN_7B, **more):
@@ -214,3 +224,54 @@ def test_cores_respect_affinity_and_quota(tmp_path):
     assert cgroup_cores(tmp_path) == 1.5
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert cgroup_cores(tmp_path) is None
+
+
+def test_an_npu_takes_the_body_and_the_longest_context_it_was_made_for():
+    result = plan(model(**ONNX), [NPU, HOST])
+    assert result.placement.engine == "onnx"
+    assert {part.device for part in result.placement.layers} == {"npu0"}
+    assert result.placement.lm_head_device == "cpu"
+    assert result.placement.n_ctx == 2048
+    assert "context_compiled" in codes(result)
+
+
+def test_a_context_beyond_the_body_s_goes_to_another_device_or_is_refused():
+    result = plan(model(**ONNX), [NPU, HOST], PlanRequest(n_ctx=4096))
+    assert result.placement.layers[0].device == "cpu"
+    reasons = {each.reason.code: each.reason.facts for each in result.alternatives}
+    assert reasons["context_not_compiled"] == {"longest": 2048}
+    with pytest.raises(ContextTooLong) as refused:
+        plan(model(**ONNX), [NPU, HOST], PlanRequest(n_ctx=4096, device="npu0"))
+    assert refused.value.facts["longest"] == 2048
+    assert refused.value.facts["why"] == "compiled"
+
+
+def test_a_context_beyond_the_file_s_or_the_model_s_is_refused():
+    with pytest.raises(ContextTooLong) as refused:
+        plan(model(**ONNX), [HOST], PlanRequest(n_ctx=40000))
+    assert (refused.value.facts["longest"], refused.value.facts["why"]) == (32768, "exported")
+    with pytest.raises(ContextTooLong) as refused:
+        plan(model(), [HOST], PlanRequest(n_ctx=10**6))
+    assert refused.value.facts["why"] == "trained"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "device", "policy", "reason"),
+    [
+        ({"formats": ("onnx",)}, NPU, "auto", "no_fixed_shape_body"),
+        (ONNX, NPU, "full", "lm_head_runs_on_the_cpu"),
+        (ONNX, GPU, "auto", "engine_does_not_reach_it"),
+        ({}, NPU, "auto", "engine_does_not_reach_it"),
+    ],
+)
+def test_a_device_no_engine_for_the_model_reaches_is_refused(fixed, device, policy, reason):
+    with pytest.raises(DeviceUnavailable) as refused:
+        plan(model(**fixed), [device, HOST], PlanRequest(device=device.id, policy=policy))
+    assert refused.value.facts["reason"] == reason
+
+
+def test_a_stand_in_is_used_only_when_it_is_named():
+    simulator = replace(NPU, id="qnn-simulator", on_request=True)
+    assert plan(model(**ONNX), [simulator, HOST]).placement.layers[0].device == "cpu"
+    named = plan(model(**ONNX), [simulator, HOST], PlanRequest(device="qnn-simulator"))
+    assert named.placement.layers[0].device == "qnn-simulator"
