@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.arrivals import is_arrival
 from app.display import NO_DISPLAY, has_display
 
 
@@ -30,11 +31,14 @@ def main() -> int:
 
 
 def _wants_window(arguments: Sequence[str]) -> bool:
-    """No command, or nothing but the options a window takes, each with its value."""
+    """No command, or nothing but the options a window takes, each with its value, and at the end a
+    file or link to open."""
+    if arguments and is_arrival(arguments[-1]):
+        arguments = arguments[:-1]
     return len(arguments) % 2 == 0 and set(arguments[::2]) <= {"--home", "--screenshot"}
 
 
-def _window(arguments: Sequence[str]) -> int:
+def _window(arguments: list[str]) -> int:
     if not has_display(os.environ):
         print(NO_DISPLAY, file=sys.stderr)
         return 1
@@ -42,10 +46,11 @@ def _window(arguments: Sequence[str]) -> int:
 
     from app.gui.application import run_window  # isort: skip
 
-    options = dict(zip(arguments[::2], arguments[1::2], strict=False))
+    arrival = arguments.pop() if len(arguments) % 2 else ""
+    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     home = Path(options["--home"]) if "--home" in options else None
     picture = Path(options["--screenshot"]) if "--screenshot" in options else None
-    return run_window(open_session(home), screenshot=picture)
+    return run_window(open_session(home), screenshot=picture, arrival=arrival)
 
 
 if __name__ == "__main__":

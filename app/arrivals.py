@@ -1,0 +1,41 @@
+"""What a person hands to the program from outside: a model's file, or a `stillroom:` link.
+
+Only says what was meant; whoever acts on it asks the person first, because a link comes from a web
+page. Anything else than these few forms means nothing.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SCHEME = "stillroom:"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_MODEL = re.compile(rf"(?://)?model/({_NAME})/?")
+_HUB = re.compile(rf"(?://)?hub/({_NAME}/{_NAME})/?")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """kind "file": value is the path of a GGUF file; "model": a catalog id; "hub": OWNER/REPO;
+    "none": the window is wanted and nothing more."""
+
+    kind: Literal["file", "model", "hub", "none"]
+    value: str = ""
+
+
+def is_arrival(argument: str) -> bool:
+    """Whether a command-line argument is a file or link for the window."""
+    return argument.startswith(SCHEME) or argument.lower().endswith(".gguf")
+
+
+def understand(argument: str) -> Arrival:
+    """What an argument means:  PATH.gguf, stillroom:model/ID or stillroom:hub/OWNER/REPO."""
+    if argument.startswith(SCHEME):
+        link = argument.removeprefix(SCHEME)
+        for kind, pattern in (("model", _MODEL), ("hub", _HUB)):
+            found = pattern.fullmatch(link)
+            if found:
+                return Arrival("model" if kind == "model" else "hub", found[1])
+        return Arrival("none")
+    return Arrival("file", str(Path(argument).absolute())) if argument else Arrival("none")
