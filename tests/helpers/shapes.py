@@ -259,16 +259,25 @@ def _write_weights(
                 if name not in pools:
                     pools[name] = _random_blocks(name, rng)
                 file.seek(position)
-                _write_tiled(file, pools[name], size)
+                _write_tiled(file, pools[name], size, _start(name, pools[name].size, rng))
             position += -(-size // alignment) * alignment
         file.truncate(position)
 
 
-def _write_tiled(file: Any, pool: np.ndarray[Any, np.dtype[np.uint8]], size: int) -> None:
+def _start(name: str, size: int, rng: np.random.Generator) -> int:
+    """Where in the pool a tensor begins. No two tensors may be alike: onnxruntime keeps equal
+    weights once, and a model of equal blocks would run from the processor's cache."""
+    unit = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name.upper()]][1]
+    return int(rng.integers(size // unit)) * unit
+
+
+def _write_tiled(
+    file: Any, pool: np.ndarray[Any, np.dtype[np.uint8]], size: int, start: int
+) -> None:
     while size > 0:
-        part = min(size, pool.size)
-        file.write(pool[:part].data)
-        size -= part
+        part = min(size, pool.size - start)
+        file.write(pool[start : start + part].data)
+        size, start = size - part, 0
 
 
 def _random_blocks(block_format: str, rng: np.random.Generator) -> np.ndarray[Any, Any]:
@@ -289,6 +298,6 @@ def _random_blocks(block_format: str, rng: np.random.Generator) -> np.ndarray[An
     scale = {"Q8_0": 0.0003, "Q4_K": 0.0003, "Q6_K": 0.00003}.get(name, 0.005)
     for offset in scale_at[name]:
         sign = -8.0 if (name == "Q4_1" and offset == 2) else 1.0
-        one = np.array([scale * sign], dtype=np.float16).view(np.uint8)
-        blocks[:, offset : offset + 2] = one
+        scales = scale * sign * rng.uniform(0.9, 1.1, (count, 1))
+        blocks[:, offset : offset + 2] = scales.astype(np.float16).view(np.uint8)
     return blocks.reshape(-1)
