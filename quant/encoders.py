@@ -33,12 +33,16 @@ class Encoder:
         self._method = method
         self._native = native
 
+    def searches(self, format_name: str) -> bool:
+        """Whether this format is encoded by a search instead of plain rounding."""
+        return self._method == "search" and format_name in SEARCHES
+
     def encode(self, format_name: str, rows: F32, importance: F32 | None = None) -> U8:
         """Rows [n, row_length] as bytes [n, bytes per row]. Values must be finite."""
         plain = _encode_float(format_name, rows)
         if plain is not None:
             return plain
-        if self._method == "search" and format_name in SEARCHES:
+        if self.searches(format_name):
             return SEARCHES[format_name](rows, importance)
         if self._method == "round" and format_name in ROUNDINGS:
             return ROUNDINGS[format_name](rows)

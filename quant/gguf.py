@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from gguf.constants import GGML_QUANT_VERSION, GGUFValueType, LlamaFileType
 
+from quant.blockwise import ROUNDINGS
 from quant.encoders import Encoder, decode
 from quant.errors import AlreadyQuantized, IncompatibleShape, InvalidRecipe
 from quant.formats import format_named
@@ -132,6 +133,31 @@ def plan(view: GgufView, recipe: QuantRecipe) -> list[_Step]:
     return steps
 
 
+@dataclass(frozen=True)
+class _Errors:
+    """Sums over the measured rows: squared errors (of plain rounding too, where a search beat it;
+    else 0), and squared weights."""
+
+    squares: float = 0.0
+    plain: float = 0.0
+    reference: float = 0.0
+
+    def __add__(self, other: "_Errors") -> "_Errors":
+        return _Errors(
+            self.squares + other.squares,
+            self.plain + other.plain,
+            self.reference + other.reference,
+        )
+
+    @property
+    def rmse(self) -> float:
+        return float((self.squares / self.reference) ** 0.5)
+
+    @property
+    def plain_rmse(self) -> float | None:
+        return float((self.plain / self.reference) ** 0.5) if self.plain else None
+
+
 class _Run:
     """Makes the bytes of one tensor after another, encoding slabs on a few threads in order."""
 
@@ -150,40 +176,47 @@ class _Run:
         self._on_tensor = on_tensor
         self._pool = pool
         self._threads = threads
-        self.errors: dict[str, float] = {}
+        self.errors: dict[str, _Errors] = {}
 
     def chunks(self, slot: TensorSlot) -> Iterator[U8]:
         """The bytes of one tensor, slab by slab; calls on_tensor before each, which may raise."""
         index, step = self._steps[slot.name]
-        pending: deque[Future[tuple[U8, float, float]]] = deque()
-        squares = reference = 0.0
+        pending: deque[Future[tuple[U8, _Errors]]] = deque()
+        errors = _Errors()
         for start, stop in step.tensor.slabs(_SLAB):
             self._on_tensor(index, len(self._steps), slot.name)
             pending.append(self._pool.submit(self._encode, step, start, stop))
             if len(pending) > self._threads:
-                data, error, power = pending.popleft().result()
-                squares, reference = squares + error, reference + power
+                data, more = pending.popleft().result()
+                errors += more
                 yield data
         while pending:
             self._on_tensor(index, len(self._steps), slot.name)
-            data, error, power = pending.popleft().result()
-            squares, reference = squares + error, reference + power
+            data, more = pending.popleft().result()
+            errors += more
             yield data
-        if reference and slot.format != step.tensor.format:
-            self.errors[slot.name] = (squares / reference) ** 0.5
+        if errors.reference and slot.format != step.tensor.format:
+            self.errors[slot.name] = errors
 
-    def _encode(self, step: _Step, start: int, stop: int) -> tuple[U8, float, float]:
-        """Bytes of rows start..stop, squared error and squared sum over the measured rows."""
+    def _encode(self, step: _Step, start: int, stop: int) -> tuple[U8, _Errors]:
+        """Bytes of rows start..stop, and the errors of those that are measured."""
         tensor, target = step.tensor, step.slot.format
         if target == tensor.format and tensor.raw is not None:
-            return tensor.raw(start, stop), 0.0, 0.0
+            return tensor.raw(start, stop), _Errors()
         rows = tensor.rows(start, stop)
         refuse_unstorable(tensor.name, rows, target)
         weights = _importance_of(tensor, self._importance, start)
         data = self._encoder.encode(target, rows, weights)
-        sample = slice(0, _MEASURED_ROWS)
-        error = decode(target, data[sample], tensor.row_length) - rows[sample]
-        return data, _square_sum(error), _square_sum(rows[sample])
+        sample = rows[:_MEASURED_ROWS]
+        plain = 0.0
+        if self._encoder.searches(target):
+            plain = _squared_error(target, ROUNDINGS[target](sample), sample)
+        squares = _squared_error(target, data[:_MEASURED_ROWS], sample)
+        return data, _Errors(squares, plain, _square_sum(sample))
+
+
+def _squared_error(format_name: str, blocks: U8, rows: F32) -> float:
+    return _square_sum(decode(format_name, blocks, rows.shape[1]) - rows)
 
 
 def _square_sum(values: F32) -> float:
@@ -239,7 +272,7 @@ def _metadata(view: GgufView, steps: list[_Step]) -> dict[str, GgufValue]:
 
 
 def _report(
-    target: Path, steps: list[_Step], errors: Mapping[str, float]
+    target: Path, steps: list[_Step], errors: Mapping[str, _Errors]
 ) -> tuple[TensorReport, ...]:
     """What the written file holds, read back from it."""
     written = open_gguf(target)
@@ -251,7 +284,8 @@ def _report(
             target_format=written[step.slot.name].format,
             elements=step.tensor.elements,
             nbytes=written[step.slot.name].raw.size,
-            rmse=errors.get(step.slot.name),
+            rmse=errors[step.slot.name].rmse if step.slot.name in errors else None,
+            plain_rmse=errors[step.slot.name].plain_rmse if step.slot.name in errors else None,
             fallback_from=step.wanted if step.wanted != step.slot.format else None,
         )
         for step in steps

@@ -4,7 +4,7 @@ Knows roles and format names. Knows no file and no quantization method's inside.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -252,8 +252,9 @@ def _checked_format(where: str, name: object) -> str:
 @dataclass(frozen=True)
 class TensorReport:
     """What was done to one tensor. `rmse` is root mean square error relative to the source's root
-    mean square (None where the tensor was copied or not measured); `fallback_from` is the format
-    the recipe asked for when the row did not fit it."""
+    mean square (None where the tensor was copied or not measured), `plain_rmse` that of plain
+    rounding where a search was to beat it; `fallback_from` is the format the recipe asked for when
+    the row did not fit it."""
 
     name: str
     role: TensorRole
@@ -262,6 +263,7 @@ class TensorReport:
     elements: int
     nbytes: int
     rmse: float | None = None
+    plain_rmse: float | None = None
     fallback_from: str | None = None
 
 
@@ -299,13 +301,12 @@ class QuantReport:
     @property
     def error_by_role(self) -> dict[str, float]:
         """Relative root mean square error by role, over the tensors it was measured for."""
-        totals: dict[str, tuple[float, int]] = {}
-        for tensor in self.tensors:
-            if tensor.rmse is not None:
-                squares, elements = totals.get(tensor.role.value, (0.0, 0))
-                squares += tensor.rmse**2 * tensor.elements
-                totals[tensor.role.value] = (squares, elements + tensor.elements)
-        return {role: (squares / n) ** 0.5 for role, (squares, n) in totals.items()}
+        return _by_role((t.role, t.rmse, t.elements) for t in self.tensors)
+
+    @property
+    def plain_error_by_role(self) -> dict[str, float]:
+        """The same for plain rounding, where a search took its place."""
+        return _by_role((t.role, t.plain_rmse, t.elements) for t in self.tensors)
 
     @property
     def fallbacks(self) -> tuple[TensorReport, ...]:
@@ -316,6 +317,7 @@ class QuantReport:
         data["bits_per_weight"] = self.bits_per_weight
         data["bits_per_weight_by_role"] = self.bits_per_weight_by_role
         data["error_by_role"] = self.error_by_role
+        data["plain_error_by_role"] = self.plain_error_by_role
         data["fallbacks"] = [tensor.name for tensor in self.fallbacks]
         return data
 
@@ -340,3 +342,13 @@ class QuantReport:
             )
         }
         return QuantReport(tensors=tensors, notices=tuple(data["notices"]), **plain)
+
+
+def _by_role(errors: Iterable[tuple[TensorRole, float | None, int]]) -> dict[str, float]:
+    """Root mean square by role of relative errors, each of so many elements."""
+    totals: dict[str, tuple[float, int]] = {}
+    for role, error, elements in errors:
+        if error is not None:
+            squares, count = totals.get(role.value, (0.0, 0))
+            totals[role.value] = (squares + error**2 * elements, count + elements)
+    return {role: (squares / count) ** 0.5 for role, (squares, count) in totals.items()}

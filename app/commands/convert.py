@@ -11,6 +11,7 @@ from app.words import VERDICTS
 from runtime.errors import InvalidRequest
 from runtime.jobs import CancelToken
 
+ERRORS = ("error_by_role", "plain_error_by_role")
 DEFAULT_RECIPES = {"gguf": "q4_0", "onnx": "onnx-q4-b32-search"}
 
 
@@ -46,16 +47,24 @@ def _default_recipe(session: Session, to: str | None, console: Console) -> str:
 
 def report_text(name: str, size: int, report: dict[str, Any]) -> str:
     """A QuantReport (as JSON) as a person reads it."""
-    errors = report.get("error_by_role", {})
     rows = [
-        (role, f"{bits:.2f}", f"{100 * errors[role]:.1f} %" if role in errors else "–")
+        (role, f"{bits:.2f}", *(_share(report[of].get(role)) for of in ERRORS))
         for role, bits in report["bits_per_weight_by_role"].items()
     ]
-    return (
+    text = (
         f"{name} is installed: {format_bytes(size)}, {report['bits_per_weight']:.2f} bits a weight,"
         f" in {format_seconds(report['seconds'])}.\n"
-        + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR"), rows)
+        + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR", "PLAIN ROUNDING"), rows)
     )
+    fallbacks = report["fallbacks"]
+    if fallbacks:
+        text += f"\n{len(fallbacks)} tensors whose rows fit no block of the recipe took a wider"
+        text += f" format: {', '.join(fallbacks[:3])}{' ...' if len(fallbacks) > 3 else ''}"
+    return text
+
+
+def _share(error: float | None) -> str:
+    return "–" if error is None else f"{100 * error:.1f} %"
 
 
 def quality(session: Session, args: Namespace, console: Console) -> None:

@@ -21,6 +21,8 @@ ByteArray = npt.NDArray[np.uint8]
 
 # Below this a scale's reciprocal overflows float32: such a block is stored as zeros.
 _SMALLEST_SCALE = np.float32(1e-37)
+# Rows on which a search's gain over plain rounding is measured.
+_SAMPLE = 16
 # Trial scales of the search, as divisors of a block's extreme value. 8 is plain rounding.
 _SYMMETRIC_DIVISORS = (8.0, 7.2, 7.6, 8.4, 8.8)
 _ASYMMETRIC_SHRINKS = (1.0, 0.97, 0.94, 0.91, 0.87)
@@ -30,13 +32,15 @@ _ASYMMETRIC_SHRINKS = (1.0, 0.97, 0.94, 0.91, 0.87)
 class PackedRows:
     """Quantized rows. packed uint8 [n, blocks, B/2] (low nibble first), scales float32
     [n, blocks], zeros uint8 [n, ceil(blocks/2)] when asymmetric. `squared_error` and
-    `squared_sum` are sums over all weights, for the report."""
+    `squared_sum` are sums over all weights, for the report; `plain_error` is what plain rounding
+    would err, estimated from a few rows, for a search only (else 0)."""
 
     packed: ByteArray
     scales: FloatArray
     zeros: ByteArray | None
     squared_error: float
     squared_sum: float
+    plain_error: float = 0.0
 
 
 def quantize_rows(
@@ -51,8 +55,9 @@ def quantize_rows(
     """Quantize `rows` [n, K] in blocks of `block` weights.
 
     "round" takes the scale from the extreme value; "search" tries a few scales around it, refits
-    each by least squares and keeps the smallest squared error, weighted by `importance` [K] where
-    given. Raises NonFiniteWeights (see quant.storable), IncompatibleShape for a bad importance.
+    each by least squares and keeps the smallest squared error, weighted by the weights' own size
+    and by `importance` [K] where given. Raises NonFiniteWeights (see quant.storable) and, for a bad
+    importance, IncompatibleShape.
     """
     n, k = rows.shape
     refuse_unstorable(tensor, rows, f"onnx-q4-b{block}")
@@ -64,19 +69,28 @@ def quantize_rows(
         padded = np.zeros((n, blocks * block), np.float32)
         padded[:, :k] = rows
     cut = padded.reshape(n * blocks, block)
-    weight = None if importance is None else _block_importance(importance, n, blocks, block)
+    weight = None if method == "round" else _error_weights(cut, n, importance)
     quantize = _symmetric if symmetric else _asymmetric
     q, scales, zeros = quantize(cut, method, weight)
     error = cut - (q - zeros[:, None]) * scales[:, None]
     codes = q.astype(np.uint8)
     packed: ByteArray = codes[:, 0::2] | (codes[:, 1::2] << np.uint8(4))
+    square, plain_error = _square_sum(cut), 0.0
+    if method == "search":
+        plain = quantize_rows(rows[:_SAMPLE], block, symmetric=symmetric, method="round")
+        plain_error = plain.squared_error / plain.squared_sum * square if plain.squared_sum else 0.0
     return PackedRows(
         packed.reshape(n, blocks, block // 2),
         scales.reshape(n, blocks),
         None if symmetric else _pack_zeros(zeros.reshape(n, blocks)),
-        float(np.einsum("ij,ij->", error, error, dtype=np.float64)),
-        float(np.einsum("ij,ij->", cut, cut, dtype=np.float64)),
+        _square_sum(error),
+        square,
+        plain_error,
     )
+
+
+def _square_sum(values: FloatArray) -> float:
+    return float(np.einsum("ij,ij->", values, values, dtype=np.float64))
 
 
 def dequantize_rows(rows: PackedRows, k: int) -> FloatArray:
@@ -93,11 +107,17 @@ def dequantize_rows(rows: PackedRows, k: int) -> FloatArray:
     return weights.reshape(n, blocks * half * 2)[:, :k]
 
 
-def _block_importance(importance: FloatArray, n: int, blocks: int, block: int) -> FloatArray:
-    padded = np.zeros(blocks * block, np.float32)
-    padded[: importance.size] = importance
-    tiled = np.broadcast_to(padded.reshape(1, blocks, block), (n, blocks, block))
-    return tiled.reshape(n * blocks, block)
+def _error_weights(cut: FloatArray, n: int, importance: FloatArray | None) -> FloatArray:
+    """What an error counts, [n * blocks, block], as `quant.blockwise.error_weights` has it: without
+    the factor for size the search made the starter worse than plain rounding does."""
+    squares = (cut * cut).reshape(n, -1)
+    weights: FloatArray = np.sqrt(squares.mean(axis=1, keepdims=True) + squares)
+    if importance is not None:
+        weights[:, : importance.size] *= importance
+    weights = weights.reshape(cut.shape)
+    # Only the ratios within a block matter; near 1 no sum underflows.
+    weights /= np.maximum(weights.max(axis=1, keepdims=True), _SMALLEST_SCALE)
+    return weights
 
 
 def _pack_zeros(zeros: FloatArray) -> ByteArray:
@@ -121,10 +141,8 @@ def _codes(cut: FloatArray, scales: FloatArray, zeros: FloatArray) -> FloatArray
     return np.clip(q, 0, 15, out=q)
 
 
-def _weighted_sum(a: FloatArray, b: FloatArray, weight: FloatArray | None) -> FloatArray:
-    sums: FloatArray = (
-        np.einsum("ij,ij->i", a, b) if weight is None else np.einsum("ij,ij,ij->i", a, b, weight)
-    )
+def _weighted_sum(a: FloatArray, b: FloatArray, weight: FloatArray) -> FloatArray:
+    sums: FloatArray = np.einsum("ij,ij,ij->i", a, b, weight)
     return sums
 
 
@@ -137,7 +155,7 @@ def _symmetric(
     trials = [extreme / np.float32(-8)]
     if method == "search":
         trials = [extreme / np.float32(-divisor) for divisor in _SYMMETRIC_DIVISORS]
-    return _best_trial(cut, [(t, zeros) for t in trials], method, weight)
+    return _best_trial(cut, [(t, zeros) for t in trials], weight)
 
 
 def _asymmetric(
@@ -151,21 +169,21 @@ def _asymmetric(
         scales = ((highest - lowest) * np.float32(shrink / 15)).astype(np.float32)
         zeros = np.floor(-lowest * np.float32(shrink) * _reciprocal(scales) + np.float32(0.5))
         trials.append((scales, np.clip(zeros, 0, 15).astype(np.float32)))
-    return _best_trial(cut, trials, method, weight)
+    return _best_trial(cut, trials, weight)
 
 
 def _best_trial(
     cut: FloatArray,
     trials: list[tuple[FloatArray, FloatArray]],
-    method: Method,
     weight: FloatArray | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Codes, scales and zero points [blocks] of the trial with the smallest squared error.
+    """Codes, scales and zero points [blocks] of the trial with the smallest squared error; of the
+    first without weights, which is plain rounding.
 
     For given codes d = q - zero the best scale is <w, d> / <d, d>, and with it the error falls by
     <w, d>^2 / <d, d>: comparing that gain needs no dequantization.
     """
-    if method == "round":
+    if weight is None:
         scales, zeros = trials[0]
         return _codes(cut, scales, zeros), _flushed(scales), zeros
     best_gain = np.full(len(cut), -1, np.float32)

@@ -244,7 +244,7 @@ class _Export:
             value = tensor.rows(0, tensor.source.row_count).reshape(-1)
             refuse_unstorable(tensor.name, value, "F32")
             values.append(value.astype(np.float32))
-            self._finish(tensor, "F32", value.nbytes, None)
+            self._finish(tensor, "F32", value.nbytes)
         return self._file.append(np.concatenate(values))
 
     def _matrix(
@@ -256,19 +256,21 @@ class _Export:
         self._file.align()
         start, k = self._file.size, tensors[0].source.row_length
         for tensor in tensors:
-            before, error, square = self._file.size, 0.0, 0.0
+            before, error, plain, square = self._file.size, 0.0, 0.0, 0.0
             for rows in self._quantized(tensor):
                 self._file.write(rows.packed)
                 scales.append(rows.scales)
                 if rows.zeros is not None:
                     zeros.append(rows.zeros)
                 error, square = error + rows.squared_error, square + rows.squared_sum
+                plain += rows.plain_error
                 self._on_tensor(self._done, self._total, tensor.name)
             per_row = scales[-1].nbytes // len(scales[-1])
             per_row += zeros[-1].nbytes // len(zeros[-1]) if zeros else 0
             nbytes = self._file.size - before + per_row * tensor.source.shape[0]
             rmse = (error / square) ** 0.5 if square else 0.0
-            self._finish(tensor, self._layout.format, nbytes, rmse)
+            plain_rmse = (plain / square) ** 0.5 if plain else None
+            self._finish(tensor, self._layout.format, nbytes, rmse, plain_rmse)
         n, block = sum(tensor.source.shape[0] for tensor in tensors), self._layout.block
         return StoredMatrix(
             n,
@@ -318,7 +320,12 @@ class _Export:
         return found
 
     def _finish(
-        self, tensor: DecoderTensor, target_format: str, nbytes: int, rmse: float | None
+        self,
+        tensor: DecoderTensor,
+        target_format: str,
+        nbytes: int,
+        rmse: float | None = None,
+        plain_rmse: float | None = None,
     ) -> None:
         if rmse is not None and tensor.source.row_length % self._layout.block:
             self._padded = True
@@ -331,6 +338,7 @@ class _Export:
                 elements=tensor.source.elements,
                 nbytes=nbytes,
                 rmse=rmse,
+                plain_rmse=plain_rmse,
             )
         )
         self._done += 1

@@ -118,6 +118,8 @@ def test_importance_is_found_under_its_gguf_name(tmp_path: Path) -> None:
     ]
     assert changed == ["model.layers.0.mlp.up_proj.weight"]
     assert (plain.importance, weighted.importance) == (False, True)
+    for role, error in plain.error_by_role.items():
+        assert error < plain.plain_error_by_role[role]
     required = replace(search, importance="required")
     with pytest.raises(InvalidRecipe):
         export_onnx(source, tmp_path / "x", required, ignore, OPTIONS)

@@ -221,6 +221,8 @@ def test_search_beats_rounding_in_the_report(checkpoint: Path, tmp_path: Path) -
     native = quantize_gguf(checkpoint, tmp_path / "n.gguf", recipe_named("q4_0"))
     for role in ("attention", "feed_forward", "embedding", "lm_head"):
         assert found.error_by_role[role] < plain.error_by_role[role]
+        assert found.plain_error_by_role[role] == plain.error_by_role[role]
+    assert plain.plain_error_by_role == {}
     assert found.target_bytes == plain.target_bytes == native.target_bytes
     assert (tmp_path / "r.gguf").read_bytes() == (tmp_path / "n.gguf").read_bytes()
 
