@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from app import __version__
-from app.commands import bench, chat, convert, library, machine, models, serve
+from app.commands import bench, chat, convert, library, machine, models, packs, serve
 from app.console import Console
 from app.session import Session
 from runtime.plan import EngineName, KvCacheType, Policy
@@ -90,8 +90,15 @@ def _add_library_commands(commands: _Commands) -> None:
     restore.add_argument("name", metavar="MODEL")
     clean = commands.add("clean", library.clean_up, "what nobody needs in the models folder")
     clean.add_argument("--yes", action="store_true", help="delete it, and empty the trash")
+    _pack_options(commands.add("packs", packs.packs, "add-on packs for GPUs and NPUs, from a file"))
     move = commands.add("move-models", library.move, "move all models to another folder")
     move.add_argument("folder", type=Path, metavar="FOLDER")
+
+
+def _pack_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("wheel", nargs="?", metavar="FILE", help="install this wheel; else lists")
+    command.add_argument("--sha256", metavar="HASH", help="what the file must have")
+    command.add_argument("--remove", metavar="NAME", help="remove a pack")
 
 
 def _add_weight_commands(commands: _Commands) -> None:

@@ -96,6 +96,10 @@ class ImportRefused(LibraryError):
     """facts: path, reason."""
 
 
+class PackRefused(LibraryError):
+    """An add-on pack cannot be installed or removed. facts: path, reason."""
+
+
 class HubError(AppError):
     """Base of what can go wrong between here and the hub."""
 

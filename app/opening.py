@@ -6,6 +6,7 @@ from pathlib import Path
 
 from app.explain import explain
 from app.logs import start_logging, trim_log
+from app.packs import environment_of
 from app.paths import Paths
 from app.session import Session
 from app.settings import load as load_settings
@@ -19,6 +20,7 @@ def open_session(home: Path | None, *, verbose: bool = False) -> Session:
     settings, problems = load_settings(paths.settings, os.environ)
     for problem in problems:
         print(explain(problem).sentence, file=sys.stderr)
+    os.environ.update(environment_of(paths.packs))
     session = Session(paths, settings)
     session.processor.adopt()
     return session

@@ -71,6 +71,10 @@ class Paths:
         return self.data / "machine"
 
     @property
+    def packs(self) -> Path:
+        return self.data / "packs"
+
+    @property
     def contexts(self) -> Path:
         return self.cache / "contexts"
 

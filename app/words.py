@@ -103,6 +103,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Remove it and get it again.",
     ),
     "ImportRefused": ("Cannot import", "{file} cannot be imported: {reason}.", ""),
+    "PackRefused": (
+        "Add-on pack",
+        "{file}: {reason}.",
+        "`stillroom packs` lists what is installed.",
+    ),
     "LibraryError": ("Models folder", "The models folder has a problem: {reason}.", ""),
     # hub and downloads
     "Offline": (
@@ -399,10 +404,10 @@ CAUSES: dict[str, tuple[str, str]] = {
     "battery_clock": ("the processor saves power on battery", "Plug the machine in."),
     "low_clock": ("the processor runs below its clock", "Check cooling and power settings."),
     "wrong_device": ("the model ran on another device than planned", "Load it again."),
-    "low_acceptance": ("guesses were rarely right", "Speculation switches itself off."),
-    "single_channel_suspected": ("memory seems to have one channel", "Add a second module."),
-}
     "slower_memory": (
         "memory is slower now than when this machine was measured",
         "Measure again on the page Speed; if it stays, check power settings and other load.",
     ),
+    "low_acceptance": ("guesses were rarely right", "Speculation switches itself off."),
+    "single_channel_suspected": ("memory seems to have one channel", "Add a second module."),
+}

@@ -24,6 +24,7 @@ from runtime.generation import GenerationStats, TokenChunk
 from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.jobtable import find_job
 from runtime.kvstate import StateFolder
+from runtime.packs import adopt_packs
 from runtime.protocol import (
     PROTOCOL_VERSION,
     Cancel,
@@ -254,6 +255,7 @@ def _failure(command_id: str, error: Exception) -> Event:
 def main() -> int:
     """Entry of the worker process. Nothing imported above it loads an engine."""
     os.environ.update(ENVIRONMENT)
+    adopt_packs()
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     writer = EventWriter(take_over_stdout())
     reader = CommandReader(sys.stdin.buffer)

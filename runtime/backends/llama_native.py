@@ -17,6 +17,7 @@ import llama_cpp.llama_cpp as native
 
 from runtime.cpuchoice import VARIABLE, cpu_libraries, engine_folder
 from runtime.errors import BackendUnavailable
+from runtime.packs import device_libraries, pack_libraries
 
 logger = logging.getLogger("llama.cpp")
 
@@ -133,8 +134,7 @@ def _device_libraries() -> list[Path]:
     """Libraries for other devices than the CPU, in an engine that keeps them apart."""
     if not cpu_libraries(_FOLDER):
         return []
-    others = re.compile(r"(lib)?ggml-(?!base|cpu)\w+\.(so|dll|dylib)")
-    return [path for path in sorted(_FOLDER.iterdir()) if others.fullmatch(path.name)]
+    return [*device_libraries(_FOLDER), *pack_libraries()]
 
 
 def devices() -> list[NativeDevice]:
