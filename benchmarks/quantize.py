@@ -202,7 +202,9 @@ def measure_shape(
 
 def as_table(rows: list[dict[str, Any]]) -> str:
     """The figures a person reads first, one line a recipe."""
-    lines = [
+    scored = next((row["tokens"] for row in rows if "tokens" in row), None)
+    lines = [] if scored is None else [f"Against the dequantized source, {scored} tokens scored."]
+    lines += [
         f"{'recipe':24s} imatrix  seconds  anon MB  bits/w  perplexity  "
         "KL mean [95 %]           p99    same top token [95 %]"
     ]
