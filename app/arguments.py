@@ -91,6 +91,7 @@ def _add_library_commands(commands: _Commands) -> None:
     clean = commands.add("clean", library.clean_up, "what nobody needs in the models folder")
     clean.add_argument("--yes", action="store_true", help="delete it, and empty the trash")
     _pack_options(commands.add("packs", packs.packs, "add-on packs for GPUs and NPUs, from a file"))
+    commands.add("update", packs.update, "ask whether there is a newer version; downloads nothing")
     move = commands.add("move-models", library.move, "move all models to another folder")
     move.add_argument("folder", type=Path, metavar="FOLDER")
 

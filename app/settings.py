@@ -115,15 +115,25 @@ class Settings:
     offline: bool = _setting(
         False, "Network", "Stay offline", "Refuse every request, even one that is asked for."
     )
+    updates_address: str = _setting(
+        "", "Network", "Address for newer versions", "Asked only by Check for newer version."
+    )
     remote_endpoint: str = _setting(
         "", "Network", "Remote engine", "Address of an OpenAI-compatible server to run models on."
     )
+    serve: bool = _setting(
+        False, "Network", "Local server",
+        "Let other programs on this machine use the models, with OpenAI's interface and a key.",
+    )  # fmt: skip
     server_port: int = _setting(
         8642, "Network", "Server port", "Port of the local server, on this machine only.",
         minimum=1, maximum=65535,
     )  # fmt: skip
     show_inspector: bool = _setting(
         True, "Window", "Show the side panel", "Whether the panel with model and plan is open."
+    )
+    tour_seen: bool = _setting(
+        False, "Window", "Tour seen", "Whether the tour of the first start was shown."
     )
     extra: dict[str, Any] = field(default_factory=dict)
 

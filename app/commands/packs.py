@@ -3,11 +3,13 @@
 from argparse import Namespace
 from pathlib import Path
 
+from app import __version__
 from app import packs as add_ons
 from app.console import Console, table
 from app.errors import PackRefused
 from app.session import Session
 from app.units import format_bytes
+from app.updates import newest_release
 from runtime.jobs import CancelToken
 
 
@@ -32,3 +34,14 @@ def packs(session: Session, args: Namespace, console: Console) -> None:
     console.end_progress()
     text = f"{pack.name} {pack.version} is installed. `stillroom devices` shows what it adds."
     console.result(pack, text)
+
+
+def update(session: Session, _args: Namespace, console: Console) -> None:
+    """Ask whether there is a newer version, and show its release notes. Downloads nothing."""
+    release = newest_release(session.settings, session.paths.hub)
+    if release.is_newer:
+        lines = [f"Version {release.version} is there; this is {__version__}.", release.page]
+        text = "\n".join([*filter(None, lines), "", release.notes])
+    else:
+        text = f"This is the newest version, {__version__}."
+    console.result(release, text)
