@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.units import format_bytes, format_seconds, format_tps
+from app.worded import Facts, Worded, worded
 from app.words import (
     CAUSES,
     CONTEXT_LIMITS,
@@ -40,16 +41,9 @@ class Explanation:
     hint: str = ""
 
 
-class _Facts(dict[str, Any]):
-    """Facts for a template: a missing one reads as "unknown" instead of failing."""
-
-    def __missing__(self, key: str) -> str:
-        return "unknown"
-
-
 def explain(error: BaseException) -> Explanation:
     """Word an error. Unknown ones are named as what they are: a fault of the program."""
-    facts = _Facts(_readable(getattr(error, "facts", {})))
+    facts = Facts(_readable(getattr(error, "facts", {})))
     name = type(error).__name__
     if name in ("WorkerDied", "WorkerStartFailed") or name == "WorkerStalled":
         return _worker(name, facts)
@@ -58,14 +52,14 @@ def explain(error: BaseException) -> Explanation:
         return special(facts)
     for cls in type(error).__mro__:
         if cls.__name__ in ERRORS:
-            title, sentence, hint = (text.format_map(facts) for text in ERRORS[cls.__name__])
+            title, sentence, hint = (worded(text, facts) for text in ERRORS[cls.__name__])
             return Explanation(title, sentence, hint)
     if isinstance(error, Cancelled):
         return Explanation("Cancelled", "The work was stopped, and nothing was left behind.")
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         reason = error.strerror or str(error)
-        return Explanation("The system refused", f"{reason}{where}.", "")
+        return Explanation("The system refused", f"{reason}{where}.")
     return Explanation(
         "Something went wrong",
         f"{name}: {error}.",
@@ -83,9 +77,10 @@ def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
             words[key] = format_bytes(value)
         else:
             words[key] = value
-    words["field"] = FIELDS.get(str(facts.get("field")), facts.get("field"))
-    words["file"] = Path(str(facts["path"])).name if facts.get("path") else "the file"
-    words["at_tensor"] = f" (tensor {facts['tensor']})" if facts.get("tensor") else ""
+    field = str(facts.get("field"))
+    words["field"] = worded(FIELDS[field]) if field in FIELDS else facts.get("field")
+    words["file"] = Path(str(facts["path"])).name if facts.get("path") else worded("the file")
+    words["at_tensor"] = worded(" (tensor {tensor})", facts) if facts.get("tensor") else ""
     return words
 
 
@@ -96,48 +91,50 @@ def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
     if kind == "crashed" and cause in ("SIGILL", "illegal instruction"):
         kind = "illegal_instruction"
     title, sentence, hint = EXITS.get(kind, EXITS["crashed"])
-    words = _Facts(facts)
-    words["cause"] = cause
-    return Explanation(title, sentence.format_map(words), hint.format_map(words))
+    words = {**facts, "cause": cause}
+    return Explanation(title, worded(sentence, words), worded(hint, words))
 
 
 def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
     suggestion = facts.get("suggestion")
     hint = "Choose a smaller model, or close other programs."
     if isinstance(suggestion, Mapping):
-        hint = f"What would fit: {_suggestion(suggestion)}."
+        hint = worded("What would fit: {suggestion}.", {"suggestion": _suggestion(suggestion)})
     return Explanation(
         "Not enough memory",
-        f"This needs {facts['needed']} on {facts['device']}, and {facts['available']} are free.",
+        worded("This needs {needed} on {device}, and {available} are free.", facts),
         hint,
     )
 
 
-def _suggestion(suggestion: Mapping[str, Any]) -> str:
-    parts = []
-    if suggestion.get("n_ctx"):
-        parts.append(f"a context of {suggestion['n_ctx']} tokens")
-    if suggestion.get("kv_type"):
-        parts.append(f"a {suggestion['kv_type']} KV cache")
-    if suggestion.get("device"):
-        parts.append(f"device {suggestion['device']}")
-    return ", ".join(parts) or "a smaller model"
+def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
+    texts = {
+        "n_ctx": "a context of {n_ctx} tokens",
+        "kv_type": "a {kv_type} KV cache",
+        "device": "device {device}",
+    }
+    parts = [worded(text, suggestion) for name, text in texts.items() if suggestion.get(name)]
+    whole = parts[0] if parts else worded("a smaller model")
+    for part in parts[1:]:
+        whole = worded("{first}, {second}", {"first": whole, "second": part})
+    return whole
 
 
 def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
     near = facts.get("suggestions")
-    hint = f"Did you mean {near}?" if near else "`stillroom search` lists what there is."
-    return Explanation("Unknown model", f"There is no model named “{facts['name']}”.", hint)
+    hint = "Did you mean {suggestions}?" if near else "`stillroom search` lists what there is."
+    sentence = worded("There is no model named “{name}”.", facts)
+    return Explanation("Unknown model", sentence, worded(hint, facts))
 
 
 def _missing_or_bad_file(facts: Mapping[str, Any]) -> Explanation:
     if facts.get("detail") == "missing":
         return Explanation(
-            "No such file", f"There is no file or folder {facts['path']}.", "Check the path."
+            "No such file", worded("There is no file or folder {path}.", facts), "Check the path."
         )
     return Explanation(
         "The file cannot be used",
-        f"{facts['file']} cannot be used: {facts['detail']}.",
+        worded("{file} cannot be used: {detail}.", facts),
         "Check that the file is complete and readable.",
     )
 
@@ -146,21 +143,21 @@ def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
     if facts.get("detail") == "not_installed":
         return Explanation(
             "Not installed",
-            f"{facts['path']} is in the catalog but not on this machine.",
-            f"Get it with `stillroom pull {facts['path']}`.",
+            worded("{path} is in the catalog but not on this machine.", facts),
+            worded("Get it with `stillroom pull {path}`.", facts),
         )
     return Explanation(
         "Unsupported model",
-        f"{facts['file']} is a kind of model that no engine here runs: {facts['detail']}.",
+        worded("{file} is a kind of model that no engine here runs: {detail}.", facts),
         "Choose a GGUF language model.",
     )
 
 
 def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
-    reason = unavailable_text(str(facts["reason"]))
+    words = {**facts, "reason": unavailable_text(str(facts["reason"]))}
     return Explanation(
         "Device not usable",
-        f"The device {facts['device']} cannot be used: {reason}.",
+        worded("The device {device} cannot be used: {reason}.", words),
         "`stillroom devices` lists what can be.",
     )
 
@@ -172,11 +169,11 @@ def _draft_refused(facts: Mapping[str, Any]) -> Explanation:
 
 def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
     limit, or_else = CONTEXT_LIMITS.get(str(facts["why"]), ("possible here", ""))
+    words = {**facts, "limit": worded(limit, facts), "or_else": worded(or_else, facts)}
     return Explanation(
         "Context too long",
-        f"A context of {facts['n_ctx']} tokens is more than {limit.format_map(facts)}:"
-        f" {facts['longest']}.",
-        f"Choose {facts['longest']} tokens or fewer{or_else}.",
+        worded("A context of {n_ctx} tokens is more than {limit}: {longest}.", words),
+        worded("Choose {longest} tokens or fewer{or_else}.", words),
     )
 
 
@@ -193,7 +190,7 @@ _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
 
 def reason_text(reason: Reason) -> str:
     """Why a plan is as it is, as one sentence."""
-    facts = _Facts(reason.facts)
+    facts: dict[str, Any] = dict(reason.facts)
     for key in ("decode_tps", "other_decode_tps"):
         if key in facts:
             facts[key] = format_tps(facts[key])
@@ -207,12 +204,12 @@ def reason_text(reason: Reason) -> str:
         facts["failed"] = ", ".join(f"{name} ({why})" for name, why in facts["failed"].items())
     if "why" in facts:
         facts["why"] = unavailable_text(str(facts["why"]))
-    return REASONS.get(reason.code, reason.code.replace("_", " ")).format_map(facts)
+    return worded(REASONS.get(reason.code, reason.code.replace("_", " ")), facts)
 
 
 def unavailable_text(code: str) -> str:
     """Why a device is not used. Texts that are no code are given back."""
-    return UNAVAILABLE.get(code, code)
+    return worded(UNAVAILABLE[code]) if code in UNAVAILABLE else code
 
 
 def preflight_text(preflight: Preflight) -> str:
@@ -226,13 +223,13 @@ def preflight_text(preflight: Preflight) -> str:
 
 def finding_text(fact: Fact) -> str:
     """One fact in words: what was found, or what is missing and what to install."""
-    facts = _Facts(fact.facts)
+    facts: dict[str, Any] = dict(fact.facts)
     for key, form in (("bytes", format_bytes), ("seconds", format_seconds)):
         if key in facts:
             facts[key] = form(facts[key])
     if "cosine" in facts:
         facts["cosine"] = f"{facts['cosine']:.5f}"
-    return FINDINGS.get(fact.code, fact.code.replace("_", " ")).format_map(facts)
+    return worded(FINDINGS.get(fact.code, fact.code.replace("_", " ")), facts)
 
 
 def notice_text(code: str) -> str:

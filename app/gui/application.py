@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SCREENSHOT_QUIET_MILLISECONDS = 1500
+TOUR_AFTER_MILLISECONDS = 800
 
 
 def run_window(session: Session, *, screenshot: Path | None = None, arrival: str = "") -> int:
@@ -61,10 +62,11 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     instance.arrived.connect(arriving.take)
     if arrival:
         QTimer.singleShot(0, lambda: arriving.take(arrival))
-    if screenshot is not None:
-        _take_screenshot(window, screenshot)
-    else:
+    if screenshot is None:
+        QTimer.singleShot(TOUR_AFTER_MILLISECONDS, window.startup.offer_tour)
         instance.listen()
+    else:
+        _take_screenshot(window, screenshot)
     code = application.exec()
     instance.close()
     for translator in translators:
@@ -113,9 +115,9 @@ def install_language(application: QApplication, setting: str) -> list[QTranslato
     Qt's own texts (dialog buttons, context menus) follow where Qt brings them.
     """
     locale = QLocale() if setting == "system" else QLocale(setting)
+    QLocale.setDefault(locale)
     if locale.language() == QLocale.Language.English:
         return []
-    QLocale.setDefault(locale)
     places = (
         ("stillroom", TRANSLATIONS),
         ("qtbase", Path(QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath))),

@@ -53,6 +53,11 @@ class Tree:
         """The branches a message is one of, itself included, oldest first."""
         return tuple(self._children(self._messages[message_id].parent_id))
 
+    def branches_below(self, message_id: int) -> list[Turn]:
+        """The messages that answer this one, oldest first."""
+        children = tuple(self._children(message_id))
+        return [Turn(self._messages[child], children) for child in children]
+
     def leaf_below(self, message_id: int) -> int:
         """The end of the newest branch below a message."""
         children = self._children(message_id)

@@ -211,7 +211,11 @@ class ChatControl(QObject):
         index = siblings.index(message_id) + step
         if self.conversation is None or not 0 <= index < len(siblings):
             return
-        self._set_head(self.tree.leaf_below(siblings[index]))
+        self.show_branch(siblings[index])
+
+    def show_branch(self, message_id: int) -> None:
+        """Go on with the branch that a message is on."""
+        self._set_head(self.tree.leaf_below(message_id))
         self.path_changed.emit()
 
     def delete_message(self, message_id: int) -> None:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.gui.chat_control import ChatControl, Delta
+from app.gui.compare_view import CompareView
 from app.gui.composer import Composer
 from app.gui.controls import ElidedLabel, IconButton, button, label, row
 from app.gui.message_view import MessageView
@@ -41,6 +42,7 @@ class ChatPage(QWidget):
         self._control = control
         self._theme = theme
         self._editing: int | None = None
+        self._compared: int | None = None  # the question whose answers stand side by side
         self.settings = settings
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -52,6 +54,7 @@ class ChatPage(QWidget):
         self.transcript = Transcript(theme)
         self.transcript.show_thinking = settings.show_thinking
         self.transcript.built.connect(self._connect)
+        self.compare_view = CompareView(theme, self.transcript.formulas)
         self.start = StartView(theme)
         self.composer = Composer(theme)
         self.start.suggested.connect(self.composer.set_text)
@@ -61,6 +64,7 @@ class ChatPage(QWidget):
         self._stack = QStackedWidget()
         self._stack.addWidget(self.start)
         self._stack.addWidget(self.transcript)
+        self._stack.addWidget(self.compare_view)
         self._build()
         self._wire()
 
@@ -96,6 +100,11 @@ class ChatPage(QWidget):
         composer.files_dropped.connect(self.files_dropped)
         composer.edit_last_asked.connect(self._edit_last)
         composer.changed.connect(self._show_context)
+        compared = self.compare_view
+        compared.built.connect(lambda view: view.link_clicked.connect(self.open_link))
+        compared.kept.connect(self._keep)
+        compared.another_asked.connect(self._another)
+        compared.left.connect(self._leave_compare)
         control.opened.connect(self._opened)
         control.path_changed.connect(self._show_path)
         control.answer_progress.connect(self._progress)
@@ -110,6 +119,7 @@ class ChatPage(QWidget):
 
     def _opened(self, conversation: Conversation | None) -> None:
         self._cancel_edit()
+        self._compared = None
         self.transcript.clear()
         self._show_path()
         self.composer.text.setFocus()
@@ -118,8 +128,11 @@ class ChatPage(QWidget):
         conversation = self._control.conversation
         self.title.setText((conversation.title if conversation else "") or tr("New chat"))
         turns = self._control.tree.path(conversation.head_id if conversation else None)
-        self._stack.setCurrentWidget(self.transcript if turns else self.start)
         self.transcript.show_path(turns)
+        if self._compared is not None:
+            self._show_compared()
+        else:
+            self._stack.setCurrentWidget(self.transcript if turns else self.start)
         self._show_context()
 
     def _progress(self, progress: Progress) -> None:
@@ -128,12 +141,12 @@ class ChatPage(QWidget):
             view.show_progress(progress)
 
     def _grew(self, delta: Delta) -> None:
-        view = self.transcript.view(delta.message_id)
+        view = self._view(delta.message_id)
         if view is not None and (delta.content or delta.reasoning):
             view.grow(delta)
 
     def _ended(self, message: StoredMessage, error: Exception | None) -> None:
-        view = self.transcript.view(message.id)
+        view = self._view(message.id)
         if view is None:
             return
         view.answer.settle()
@@ -148,7 +161,12 @@ class ChatPage(QWidget):
 
     def _streaming_view(self) -> MessageView | None:
         identity = self._control.streaming_id
-        return self.transcript.view(identity) if identity is not None else None
+        return self._view(identity) if identity is not None else None
+
+    def _view(self, message_id: int) -> MessageView | None:
+        """Where a message is seen now."""
+        shown = self.transcript if self._compared is None else self.compare_view
+        return shown.view(message_id)
 
     def _show_context(self) -> None:
         """An estimate while typing: four characters to a token, measured counts where known."""
@@ -174,6 +192,7 @@ class ChatPage(QWidget):
             self.composer.set_text(text)
             self.choose_model()
             return
+        self._leave_compare()
         self.transcript.follow()
         editing, self._editing = self._editing, None
         self._notice.setText("")
@@ -190,7 +209,8 @@ class ChatPage(QWidget):
         view.continue_asked.connect(control.continue_answer)
         view.delete_asked.connect(control.delete_message)
         view.branch_asked.connect(control.switch_branch)
-        view.link_clicked.connect(self._open_link)
+        view.compare_asked.connect(self.compare)
+        view.link_clicked.connect(self.open_link)
 
     def _copy(self, message_id: int) -> None:
         QGuiApplication.clipboard().setText(self._control.tree.get(message_id).content)
@@ -200,6 +220,50 @@ class ChatPage(QWidget):
         self._editing = message_id
         self.composer.set_text(self._control.tree.get(message_id).content)
         self._notice.setText(tr("Editing an earlier message; sending makes a new branch"))
+
+    # -- answers side by side --------------------------------------------------------------------
+
+    def compare(self, message_id: int) -> None:
+        """Show an answer beside the others to its question; ask for a second if it is alone."""
+        control = self._control
+        self._compared = control.tree.get(message_id).parent_id
+        names = [model.name for model in control.models.installed()]
+        self.compare_view.show_models(names, control.models.chosen)
+        self._show_compared()
+        if len(control.tree.siblings(message_id)) == 1:
+            control.regenerate(message_id)
+        self.compare_view.another.setFocus()
+
+    def compare_last(self) -> None:
+        """Compare the answers to the last question shown."""
+        views = self.transcript.views()
+        if views and views[-1].message.role == "assistant" and not self._control.busy:
+            self.compare(views[-1].message.id)
+
+    def _show_compared(self) -> None:
+        assert self._compared is not None
+        tree = self._control.tree
+        question = tree.get(self._compared)
+        self.compare_view.show_answers(
+            question.content, tree.branches_below(question.id), busy=self._control.busy
+        )
+        self._stack.setCurrentWidget(self.compare_view)
+
+    def _another(self, model: str) -> None:
+        if self._compared is not None:
+            self._control.models.choose(model or self._control.models.chosen)
+            self._control.regenerate(
+                self._control.tree.branches_below(self._compared)[0].message.id
+            )
+
+    def _keep(self, message_id: int) -> None:
+        self._compared = None
+        self._control.show_branch(message_id)
+
+    def _leave_compare(self) -> None:
+        if self._compared is not None:
+            self._compared = None
+            self._show_path()
 
     def _edit_last(self) -> None:
         for view in reversed(self.transcript.views()):
@@ -227,7 +291,8 @@ class ChatPage(QWidget):
         corner = self.model_button.mapToGlobal(self.model_button.rect().bottomLeft())
         menu.popup(corner)
 
-    def _open_link(self, address: str) -> None:
+    def open_link(self, address: str) -> None:
+        """Ask, then leave it to the web browser."""
         if self.settings.confirm_links:
             question = tr("Open this address in the web browser?") + f"\n\n{address}"
             buttons = QMessageBox.StandardButton
@@ -247,6 +312,7 @@ class ChatPage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.transcript.set_theme(theme)
+        self.compare_view.set_theme(theme)
         self.composer.set_theme(theme)
         self.start.set_theme(theme)
         self.panel_button.set_theme(theme)

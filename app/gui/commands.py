@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu
 
+from app.gui.about_dialog import AboutDialog
 from app.gui.command_palette import Command, CommandPalette
+from app.gui.help_dialog import HelpDialog
 from app.gui.words import tr
+from app.licences import notices
 
 if TYPE_CHECKING:
     from app.gui.main_window import MainWindow
@@ -34,6 +37,7 @@ class Commands(QObject):
         self._add(menu, tr("New chat"), "Ctrl+N", window.new_chat)
         self._add(menu, tr("Choose model"), "Ctrl+L", window.chat_page.choose_model)
         self._add(menu, tr("Stop answer"), "Ctrl+.", window.chat.stop)
+        self._add(menu, tr("Compare answers"), "Ctrl+D", window.chat_page.compare_last)
         menu.addSeparator()
         self._add(menu, tr("Export conversation"), "Ctrl+S", does.export_open)
         self._add(menu, tr("Import conversation"), "", does.import_file)
@@ -57,6 +61,27 @@ class Commands(QObject):
         self._add(find, tr("Search here"), "Ctrl+F", window.search_here)
         self._add(find, tr("Search everything said"), "Ctrl+Shift+F", window.search_all)
         self._add(find, tr("Command palette"), "Ctrl+K", self.show_palette)
+        helps = window.menuBar().addMenu(tr("&Help"))
+        self._add(helps, tr("Help"), "F1", self.show_help)
+        self._add(helps, tr("Show the tour"), "", window.startup.show_tour)
+        self._add(helps, tr("About Stillroom"), "", self.show_about)
+
+    def show_help(self) -> None:
+        """The bundled help, with the keys of these menus; it may stay open beside the work."""
+        keys = [
+            f"| {name} | {action.shortcut().toString()} |"
+            for name, action in self.actions_by_name.items()
+            if not action.shortcut().isEmpty()
+        ]
+        table = "\n".join([f"| {tr('Command')} | {tr('Key')} |", "|---|---|", *keys])
+        help_dialog = HelpDialog(self._window.theme, table, self._window)
+        help_dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        help_dialog.link_clicked.connect(self._window.chat_page.open_link)
+        help_dialog.show()
+
+    def show_about(self) -> None:
+        """The version, and the licences of everything inside."""
+        AboutDialog(notices(), self._window).exec()
 
     def show_palette(self) -> None:
         """Everything the window can do, models and conversations included, by typing."""

@@ -65,10 +65,10 @@ class MainWindow(QMainWindow):
         self._build()
         self._wire()
         self.news = News(self)
-        self.commands = Commands(self)
         self.startup = Startup(self)
         self.news.notices.enabled = session.settings.notify
         self.show_page("chat")
+        self.commands = Commands(self)
         self._conversations_dirty = QTimer(self)
         self._conversations_dirty.setSingleShot(True)
         self._conversations_dirty.setInterval(0)

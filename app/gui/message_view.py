@@ -26,16 +26,24 @@ class MessageView(QWidget):
     again_asked = Signal(int)
     continue_asked = Signal(int)
     delete_asked = Signal(int)
+    compare_asked = Signal(int)
     branch_asked = Signal(int, int)
     link_clicked = Signal(str)
 
     def __init__(
-        self, turn: Turn, theme: Theme, formulas: FormulaCache, *, show_thinking: bool
+        self,
+        turn: Turn,
+        theme: Theme,
+        formulas: FormulaCache,
+        *,
+        show_thinking: bool,
+        actions: bool = True,
     ) -> None:
         super().__init__()
         self._theme = theme
         self._formulas = formulas
         self._show_thinking = show_thinking
+        self._has_actions = actions
         self._buttons: list[IconButton] = []
         self._thinking: ThinkingView | None = None
         self._reasoning_tokens = 0
@@ -106,7 +114,7 @@ class MessageView(QWidget):
             if item is not None and (widget := item.widget()) is not None:
                 widget.deleteLater()
         self._buttons.clear()
-        if self.message.state == "streaming":
+        if self.message.state == "streaming" or not self._has_actions:
             return
         if len(turn.siblings) > 1:
             self._add("left", tr("Branch before"), lambda i: self.branch_asked.emit(i, -1))
@@ -120,6 +128,7 @@ class MessageView(QWidget):
             if self.message.state == "cut":
                 self._add("continue", tr("Continue answer"), self.continue_asked.emit)
             self._add("again", tr("Another answer"), self.again_asked.emit)
+            self._add("compare", tr("Try several and compare"), self.compare_asked.emit)
         self._add("trash", tr("Delete from here"), self.delete_asked.emit)
         self._actions.addStretch(1)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 
 from app.gui.mathematics import warm_up
+from app.gui.tour import Step, Tour
 from app.gui.words import tr
 
 if TYPE_CHECKING:
@@ -35,6 +36,42 @@ class Startup(QObject):
             window.toast.show_text(tr("The history was damaged and has been repaired"))
         QTimer.singleShot(LOOK_AROUND_MILLISECONDS, self._look_around)
         QTimer.singleShot(CARE_MILLISECONDS, self._care)
+
+    def offer_tour(self) -> None:
+        """The tour, at the first start of someone who has not said anything yet."""
+        window = self._window
+        if not window.session.settings.tour_seen and not window.session.store.conversations():
+            self.show_tour()
+
+    def show_tour(self) -> None:
+        """Three steps: ask, choose, read the numbers."""
+        window = self._window
+        window.show_page("chat")
+        page = window.chat_page
+        steps = (
+            Step(
+                page.composer,
+                tr("Ask anything"),
+                tr("Type here and press Enter. It stays on this machine: no account, no network."),
+            ),
+            Step(
+                page.model_button,
+                tr("Choose a model"),
+                tr("The starter only demonstrates. The page Models shows what fits this machine "
+                   "and how fast it will be, before you download it."),
+            ),
+            Step(
+                window.status,
+                tr("Read the numbers"),
+                tr("Speed, its predicted range and memory stand here. “Why?” says how they come "
+                   "about. Help is under F1."),
+            ),
+        )  # fmt: skip
+        tour = Tour(window.body, steps)
+        tour.ended.connect(lambda: window.remember("tour_seen", True))
+        tour.ended.connect(page.composer.text.setFocus)
+        tour.ended.connect(tour.deleteLater)
+        tour.begin()
 
     def _look_around(self) -> None:
         window = self._window

@@ -143,6 +143,9 @@ QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; border: 
 #palette { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
 #palette QListWidget::item { padding: 6px 8px; border-radius: $radius; }
 #palette QListWidget::item:selected { background: $selected; color: $text; }
+#tour { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
+#tourMark { background: transparent; border: 2px solid $accent; border-radius: 8px; }
+#column { background: $surface; border: 1px solid $border; border-radius: 8px; }
 #separator { background: $border; border: none; }
 
 QProgressBar {

@@ -19,6 +19,7 @@ class Toast(QFrame):
         self.setObjectName("toast")
         self._action: Callable[[], object] | None = None
         self._text = QLabel()
+        self._text.setWordWrap(True)
         self.button = QPushButton()
         self.button.clicked.connect(self._act)
         layout = QHBoxLayout(self)
@@ -40,6 +41,7 @@ class Toast(QFrame):
         self._text.setText(text)
         self.setAccessibleName(text)
         self.button.setText(action or tr("Close"))
+        self._text.setFixedWidth(self._text_width(text))
         self.adjustSize()
         self._place()
         self.show()
@@ -49,6 +51,11 @@ class Toast(QFrame):
     def text(self) -> str:
         """What is or was shown last."""
         return self._text.text()
+
+    def _text_width(self, text: str) -> int:
+        """One line where it fits, else a readable block inside the window."""
+        room = min(self._window.width() - 160, 60 * self.fontMetrics().averageCharWidth())
+        return max(min(self._text.fontMetrics().horizontalAdvance(text) + 4, room), 40)
 
     def _act(self) -> None:
         self.hide()

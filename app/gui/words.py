@@ -2,13 +2,16 @@
 
 from PySide6.QtCore import QCoreApplication
 
+from app.worded import Worded
 from runtime.plan import Interval
 
 GB = 10**9
 
 
 def tr(text: str, *values: object) -> str:
-    """`text` in the window's language, with {0}, {1} ... filled in."""
+    """`text` in the window's language, with {0}, {1} ... filled in; a `Worded` with its facts."""
+    if isinstance(text, Worded):
+        return text.render(tr)
     translated = QCoreApplication.translate("Stillroom", text)
     return translated.format(*values) if values else translated
 

@@ -3,11 +3,13 @@
     python -m app.translations.extract            # update the .ts files, keep what is translated
     python -m app.translations.extract --release  # and compile them with Qt's lrelease
 
-Texts are the literal arguments of `tr` in the window, and the settings' declarations.
+Texts are the literal arguments of `tr` in the window, the settings' declarations, and the sentences
+of `app.words` and `app.explain`, save those that only the command line says.
 Knows no Qt at run time; lrelease is part of PySide6.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +18,20 @@ from xml.etree import ElementTree
 
 import PySide6
 
+from app import explain
 from app.settings import DECLARATIONS
+from app.words import (
+    CAUSES,
+    CONTEXT_LIMITS,
+    DOUBTS,
+    ERRORS,
+    EXITS,
+    FIELDS,
+    NOTICES,
+    REASONS,
+    UNAVAILABLE,
+    VERDICTS,
+)
 
 HERE = Path(__file__).parent
 GUI = HERE.parent / "gui"
@@ -39,11 +54,40 @@ def texts_of(source: str) -> Iterator[str]:
                         yield value.value
 
 
+def sentences_of(source: str) -> Iterator[str]:
+    """Every text that reads like words, or has a place for a fact, in a module of sentences; not
+    docstrings, and not f-strings, which only the command line says."""
+    tree = ast.parse(source)
+    left_out = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
+                for part in ast.walk(node)}  # fmt: skip
+    left_out |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in left_out and re.search(r"\w\w+ \w|\{\w|^[A-Z][a-z]+$", node.value):
+                yield node.value
+
+
+def strings(value: object) -> Iterator[str]:
+    """All texts in a table, however nested."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from strings(each)
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from strings(each)
+
+
 def all_texts() -> list[str]:
     """Every text of the window once, sorted."""
     found: set[str] = set()
     for path in sorted(GUI.glob("*.py")):
         found.update(texts_of(path.read_text(encoding="utf-8")))
+    found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
+    for table in (ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, DOUBTS,
+                  VERDICTS, CAUSES):  # fmt: skip
+        found.update(text for text in strings(table) if text)
     for declaration in DECLARATIONS.values():
         found.update(declaration.metadata[key] for key in ("group", "title", "help"))
     return sorted(found)

@@ -4,8 +4,16 @@
   <context>
     <name>Stillroom</name>
     <message>
+      <source> (tensor {tensor})</source>
+      <translation>（张量 {tensor}）</translation>
+    </message>
+    <message>
       <source>&amp;Chat</source>
       <translation>对话(&amp;C)</translation>
+    </message>
+    <message>
+      <source>&amp;Help</source>
+      <translation>帮助(&amp;H)</translation>
     </message>
     <message>
       <source>&amp;Search</source>
@@ -14,6 +22,14 @@
     <message>
       <source>&amp;View</source>
       <translation>视图(&amp;V)</translation>
+    </message>
+    <message>
+      <source>, or quantize it again with a longer --context</source>
+      <translation>，或用更大的 --context 重新量化</translation>
+    </message>
+    <message>
+      <source>, take another device, or quantize it again with a longer --context</source>
+      <translation>，或换一个设备，或用更大的 --context 重新量化</translation>
     </message>
     <message>
       <source>4 bits, 6 where it matters most: closer, a little slower.</source>
@@ -48,8 +64,32 @@
       <translation>8 位：几乎没有损失，大小约为两倍。</translation>
     </message>
     <message>
+      <source>A context of {n_ctx} tokens is more than {limit}: {longest}.</source>
+      <translation>{n_ctx} 个词元的上下文超过了{limit}：{longest}。</translation>
+    </message>
+    <message>
       <source>A demonstration: it shows how everything works and knows little.</source>
       <translation>演示用模型：展示整个流程，所知有限。</translation>
+    </message>
+    <message>
+      <source>A link asks to search the hub for this.</source>
+      <translation>有链接请求在模型库中搜索此内容。</translation>
+    </message>
+    <message>
+      <source>A link asks to show this model.</source>
+      <translation>有链接请求显示此模型。</translation>
+    </message>
+    <message>
+      <source>A model named {name} is installed already.</source>
+      <translation>名为 {name} 的模型已经安装。</translation>
+    </message>
+    <message>
+      <source>A smaller model with the same vocabulary that guesses ahead; empty for none.</source>
+      <translation>词表相同、用来预猜的较小模型；留空表示不用。</translation>
+    </message>
+    <message>
+      <source>About Stillroom</source>
+      <translation>关于 Stillroom</translation>
     </message>
     <message>
       <source>About the model</source>
@@ -60,6 +100,10 @@
       <translation>访问</translation>
     </message>
     <message>
+      <source>Access needed</source>
+      <translation>需要访问权限</translation>
+    </message>
+    <message>
       <source>Access token</source>
       <translation>访问令牌</translation>
     </message>
@@ -68,12 +112,56 @@
       <translation>激活参数</translation>
     </message>
     <message>
+      <source>Add a second module.</source>
+      <translation>请加装第二条内存。</translation>
+    </message>
+    <message>
+      <source>Add this model to the library?</source>
+      <translation>把此模型加入模型库？</translation>
+    </message>
+    <message>
+      <source>Add-on pack</source>
+      <translation>附加包</translation>
+    </message>
+    <message>
+      <source>Address for newer versions</source>
+      <translation>新版本地址</translation>
+    </message>
+    <message>
       <source>Address of a mirror of the hub; empty for the official one.</source>
       <translation>模型库镜像的地址；留空则用官方地址。</translation>
     </message>
     <message>
       <source>Address of an OpenAI-compatible server to run models on.</source>
       <translation>用来运行模型的 OpenAI 兼容服务器的地址。</translation>
+    </message>
+    <message>
+      <source>Address: {0}</source>
+      <translation>地址：{0}</translation>
+    </message>
+    <message>
+      <source>All models of the list in a table</source>
+      <translation>用表格比较列表中的所有模型</translation>
+    </message>
+    <message>
+      <source>Already installed</source>
+      <translation>已经安装</translation>
+    </message>
+    <message>
+      <source>Already quantized</source>
+      <translation>已经量化</translation>
+    </message>
+    <message>
+      <source>Already running</source>
+      <translation>已在运行</translation>
+    </message>
+    <message>
+      <source>An entry without files</source>
+      <translation>没有文件的条目</translation>
+    </message>
+    <message>
+      <source>An unfinished download</source>
+      <translation>未完成的下载</translation>
     </message>
     <message>
       <source>Another Stillroom runs these downloads.</source>
@@ -94,6 +182,10 @@
     <message>
       <source>Answer finished</source>
       <translation>回答完成</translation>
+    </message>
+    <message>
+      <source>Answer {0}</source>
+      <translation>回答 {0}</translation>
     </message>
     <message>
       <source>Any architecture</source>
@@ -132,8 +224,16 @@
       <translation>{0} 时的内容：现在无法连接模型库。</translation>
     </message>
     <message>
+      <source>Ask anything</source>
+      <translation>随便问</translation>
+    </message>
+    <message>
       <source>Ask before opening links</source>
       <translation>打开链接前询问</translation>
+    </message>
+    <message>
+      <source>Ask for access at {url}, then enter your token.</source>
+      <translation>请在 {url} 申请访问，然后输入你的令牌。</translation>
     </message>
     <message>
       <source>Ask something</source>
@@ -144,6 +244,14 @@
       <translation>向模型库查询全部量化版本和作者说明</translation>
     </message>
     <message>
+      <source>Ask the same once more</source>
+      <translation>同样的问题再问一次</translation>
+    </message>
+    <message>
+      <source>Asked only by Check for newer version.</source>
+      <translation>仅在“检查新版本”时访问。</translation>
+    </message>
+    <message>
       <source>Asking the hub …</source>
       <translation>正在查询模型库 …</translation>
     </message>
@@ -152,8 +260,24 @@
       <translation>附加文件</translation>
     </message>
     <message>
+      <source>Back</source>
+      <translation>上一步</translation>
+    </message>
+    <message>
+      <source>Back to the chat</source>
+      <translation>回到聊天</translation>
+    </message>
+    <message>
       <source>Back to the default of {0}</source>
       <translation>恢复“{0}”的默认值</translation>
+    </message>
+    <message>
+      <source>Bad catalog</source>
+      <translation>目录有误</translation>
+    </message>
+    <message>
+      <source>Bad setting</source>
+      <translation>设置有误</translation>
     </message>
     <message>
       <source>Bars: predicted. Dots: measured.</source>
@@ -188,8 +312,20 @@
       <translation>前一分支</translation>
     </message>
     <message>
+      <source>Bring the marked model back</source>
+      <translation>恢复选中的模型</translation>
+    </message>
+    <message>
+      <source>Broken weights</source>
+      <translation>权重损坏</translation>
+    </message>
+    <message>
       <source>Browse models</source>
       <translation>浏览模型</translation>
+    </message>
+    <message>
+      <source>Busy</source>
+      <translation>正忙</translation>
     </message>
     <message>
       <source>CPU threads</source>
@@ -204,6 +340,14 @@
       <translation>取消 {0}</translation>
     </message>
     <message>
+      <source>Cancelled</source>
+      <translation>已取消</translation>
+    </message>
+    <message>
+      <source>Cannot import</source>
+      <translation>无法导入</translation>
+    </message>
+    <message>
       <source>Catalog</source>
       <translation>目录</translation>
     </message>
@@ -216,12 +360,40 @@
       <translation>对话</translation>
     </message>
     <message>
+      <source>Chat template failed</source>
+      <translation>聊天模板出错</translation>
+    </message>
+    <message>
       <source>Chat with this model</source>
       <translation>与此模型对话</translation>
     </message>
     <message>
+      <source>Check cooling and power settings.</source>
+      <translation>请检查散热和电源设置。</translation>
+    </message>
+    <message>
+      <source>Check that the file is complete and readable.</source>
+      <translation>请检查文件是否完整、可读。</translation>
+    </message>
+    <message>
+      <source>Check the network, or the package index this machine is set up with.</source>
+      <translation>请检查网络，或这台电脑所设的软件包源。</translation>
+    </message>
+    <message>
+      <source>Check the path.</source>
+      <translation>请检查路径。</translation>
+    </message>
+    <message>
       <source>Checking</source>
       <translation>正在校验</translation>
+    </message>
+    <message>
+      <source>Choose a GGUF language model.</source>
+      <translation>请选择 GGUF 语言模型。</translation>
+    </message>
+    <message>
+      <source>Choose a larger context, or start a new chat.</source>
+      <translation>请选择更大的上下文，或开始新对话。</translation>
     </message>
     <message>
       <source>Choose a model</source>
@@ -236,8 +408,36 @@
       <translation>选择一个模型，看它是否适合本机。</translation>
     </message>
     <message>
+      <source>Choose a smaller context or a smaller model, or close other programs.</source>
+      <translation>请选择更小的上下文或模型，或关闭其他程序。</translation>
+    </message>
+    <message>
+      <source>Choose a smaller context or a smaller model.</source>
+      <translation>请选择更小的上下文或模型。</translation>
+    </message>
+    <message>
+      <source>Choose a smaller model or context.</source>
+      <translation>请选择更小的模型或上下文。</translation>
+    </message>
+    <message>
+      <source>Choose a smaller model, or close other programs.</source>
+      <translation>请选择更小的模型，或关闭其他程序。</translation>
+    </message>
+    <message>
+      <source>Choose another port with --port or in the settings.</source>
+      <translation>请用 --port 或在设置中另选端口。</translation>
+    </message>
+    <message>
       <source>Choose model</source>
       <translation>选择模型</translation>
+    </message>
+    <message>
+      <source>Choose {longest} tokens or fewer{or_else}.</source>
+      <translation>请选择不超过 {longest} 个词元{or_else}。</translation>
+    </message>
+    <message>
+      <source>Clean up</source>
+      <translation>清理</translation>
     </message>
     <message>
       <source>Clear finished</source>
@@ -248,6 +448,14 @@
       <translation>关闭</translation>
     </message>
     <message>
+      <source>Close them, or wait.</source>
+      <translation>请关闭它们，或等待。</translation>
+    </message>
+    <message>
+      <source>Close: small losses, hard to notice.</source>
+      <translation>接近：损失很小，难以察觉。</translation>
+    </message>
+    <message>
       <source>Command</source>
       <translation>命令</translation>
     </message>
@@ -256,16 +464,56 @@
       <translation>命令面板</translation>
     </message>
     <message>
+      <source>Compare all</source>
+      <translation>全部对比</translation>
+    </message>
+    <message>
+      <source>Compare answers</source>
+      <translation>比较回答</translation>
+    </message>
+    <message>
       <source>Compare every byte with the checksums</source>
       <translation>用校验和核对每个字节</translation>
+    </message>
+    <message>
+      <source>Confirm when asked, or add --open-to-network.</source>
+      <translation>请在询问时确认，或加上 --open-to-network。</translation>
     </message>
     <message>
       <source>Context</source>
       <translation>上下文</translation>
     </message>
     <message>
+      <source>Context too long</source>
+      <translation>上下文太长</translation>
+    </message>
+    <message>
       <source>Context used</source>
       <translation>已用上下文</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, all its body for {device} was made for.</source>
+      <translation>上下文：{n_ctx} 个词元，即其 {device} 主体的上限。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, all the model was trained for.</source>
+      <translation>上下文：{n_ctx} 个词元，即模型训练时的上限。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, all this file was made for.</source>
+      <translation>上下文：{n_ctx} 个词元，即此文件的上限。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, because {wanted} would not fit.</source>
+      <translation>上下文：{n_ctx} 个词元，因为 {wanted} 放不下。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, enough for most chats.</source>
+      <translation>上下文：{n_ctx} 个词元，足够大多数聊天。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, to leave room for reasoning.</source>
+      <translation>上下文：{n_ctx} 个词元，为推理留出空间。</translation>
     </message>
     <message>
       <source>Continue answer</source>
@@ -280,8 +528,16 @@
       <translation>对话已删除</translation>
     </message>
     <message>
+      <source>Conversation too long</source>
+      <translation>对话太长</translation>
+    </message>
+    <message>
       <source>Conversations</source>
       <translation>对话列表</translation>
+    </message>
+    <message>
+      <source>Conversion failed</source>
+      <translation>转换失败</translation>
     </message>
     <message>
       <source>Copied</source>
@@ -296,8 +552,28 @@
       <translation>复制消息</translation>
     </message>
     <message>
+      <source>Copy the files; else they are used where they lie</source>
+      <translation>复制文件；否则直接使用原位置的文件</translation>
+    </message>
+    <message>
       <source>Copying</source>
       <translation>正在复制</translation>
+    </message>
+    <message>
+      <source>Damaged checkpoint</source>
+      <translation>检查点损坏</translation>
+    </message>
+    <message>
+      <source>Damaged model</source>
+      <translation>模型损坏</translation>
+    </message>
+    <message>
+      <source>Damaged model file</source>
+      <translation>模型文件损坏</translation>
+    </message>
+    <message>
+      <source>Damaged: the model lost too much; choose another recipe.</source>
+      <translation>受损：模型损失过多，请另选量化方案。</translation>
     </message>
     <message>
       <source>Data (JSON)</source>
@@ -320,6 +596,10 @@
       <translation>从此处删除</translation>
     </message>
     <message>
+      <source>Delete · frees {0}</source>
+      <translation>删除 · 释放 {0}</translation>
+    </message>
+    <message>
       <source>Device</source>
       <translation>设备</translation>
     </message>
@@ -328,20 +608,48 @@
       <translation>设备与引擎</translation>
     </message>
     <message>
+      <source>Device not usable</source>
+      <translation>设备不可用</translation>
+    </message>
+    <message>
+      <source>Did you mean {suggestions}?</source>
+      <translation>你是指 {suggestions} 吗？</translation>
+    </message>
+    <message>
+      <source>Disk full</source>
+      <translation>磁盘已满</translation>
+    </message>
+    <message>
       <source>Distilled from</source>
       <translation>蒸馏自</translation>
+    </message>
+    <message>
+      <source>Done</source>
+      <translation>完成</translation>
     </message>
     <message>
       <source>Download</source>
       <translation>下载</translation>
     </message>
     <message>
+      <source>Download failed</source>
+      <translation>下载失败</translation>
+    </message>
+    <message>
       <source>Download limit</source>
       <translation>下载限速</translation>
     </message>
     <message>
+      <source>Download or copy it again.</source>
+      <translation>请重新下载或复制。</translation>
+    </message>
+    <message>
       <source>Download queue</source>
       <translation>下载队列</translation>
+    </message>
+    <message>
+      <source>Download the checkpoint again.</source>
+      <translation>请重新下载检查点。</translation>
     </message>
     <message>
       <source>Download {0} · {1}</source>
@@ -360,6 +668,14 @@
       <translation>下载次数</translation>
     </message>
     <message>
+      <source>Draft model</source>
+      <translation>草稿模型</translation>
+    </message>
+    <message>
+      <source>Draft model refused</source>
+      <translation>草稿模型不可用</translation>
+    </message>
+    <message>
       <source>Earlier</source>
       <translation>更早</translation>
     </message>
@@ -372,12 +688,28 @@
       <translation>正在编辑之前的消息；发送后会产生新分支</translation>
     </message>
     <message>
+      <source>Embeddings and LM head stay on the CPU.</source>
+      <translation>嵌入和 LM 头留在 CPU 上。</translation>
+    </message>
+    <message>
+      <source>Empties the trash and removes what nobody needs</source>
+      <translation>清空回收站并删除无用内容</translation>
+    </message>
+    <message>
       <source>Engine</source>
       <translation>引擎</translation>
     </message>
     <message>
+      <source>Engine missing</source>
+      <translation>缺少引擎</translation>
+    </message>
+    <message>
       <source>English</source>
       <translation>English</translation>
+    </message>
+    <message>
+      <source>Enter it again.</source>
+      <translation>请重新输入。</translation>
     </message>
     <message>
       <source>Enter sends</source>
@@ -412,6 +744,10 @@
       <translation>已导出到 {0}</translation>
     </message>
     <message>
+      <source>Faithful: next to nothing was lost.</source>
+      <translation>忠实：几乎没有损失。</translation>
+    </message>
+    <message>
       <source>Fetch the usual variant from the hub, check it, install it</source>
       <translation>从模型库获取常用版本，校验后安装</translation>
     </message>
@@ -420,12 +756,24 @@
       <translation>文件</translation>
     </message>
     <message>
+      <source>Files without a model</source>
+      <translation>没有模型的文件</translation>
+    </message>
+    <message>
       <source>Filters</source>
       <translation>筛选</translation>
     </message>
     <message>
       <source>Folder (empty for none)</source>
       <translation>文件夹（留空表示无）</translation>
+    </message>
+    <message>
+      <source>Free software under the Apache License 2.0. It contains:</source>
+      <translation>自由软件，采用 Apache 许可证 2.0。其中包含：</translation>
+    </message>
+    <message>
+      <source>Free some space and try again.</source>
+      <translation>请腾出空间后重试。</translation>
     </message>
     <message>
       <source>From the hub</source>
@@ -440,6 +788,10 @@
       <translation>GB/s</translation>
     </message>
     <message>
+      <source>Get it with `stillroom pull {path}`.</source>
+      <translation>用 `stillroom pull {path}` 获取。</translation>
+    </message>
+    <message>
       <source>Get more models …</source>
       <translation>获取更多模型…</translation>
     </message>
@@ -448,8 +800,24 @@
       <translation>获取入门模型</translation>
     </message>
     <message>
+      <source>Go on with answer {0}</source>
+      <translation>以回答 {0} 继续</translation>
+    </message>
+    <message>
+      <source>Help</source>
+      <translation>帮助</translation>
+    </message>
+    <message>
+      <source>Help text</source>
+      <translation>帮助正文</translation>
+    </message>
+    <message>
       <source>Here</source>
       <translation>本机</translation>
+    </message>
+    <message>
+      <source>History not usable</source>
+      <translation>历史记录不可用</translation>
     </message>
     <message>
       <source>How this speed comes about</source>
@@ -460,12 +828,36 @@
       <translation>模型库地址</translation>
     </message>
     <message>
+      <source>Hub trouble</source>
+      <translation>模型库出错</translation>
+    </message>
+    <message>
+      <source>If memory was short, choose a smaller model or context. Your conversation is safe; send again to go on.</source>
+      <translation>如果内存不足，请选择更小的模型或上下文。对话已保存；再次发送即可继续。</translation>
+    </message>
+    <message>
       <source>Import</source>
       <translation>导入</translation>
     </message>
     <message>
+      <source>Import a file …</source>
+      <translation>导入文件 …</translation>
+    </message>
+    <message>
+      <source>Import a model file</source>
+      <translation>导入模型文件</translation>
+    </message>
+    <message>
       <source>Import conversation</source>
       <translation>导入对话</translation>
+    </message>
+    <message>
+      <source>Import from other programs …</source>
+      <translation>从其他程序导入 …</translation>
+    </message>
+    <message>
+      <source>Import models</source>
+      <translation>导入模型</translation>
     </message>
     <message>
       <source>In the queue</source>
@@ -476,6 +868,14 @@
       <translation>保存在系统密钥环中（如有）</translation>
     </message>
     <message>
+      <source>Incomplete checkpoint</source>
+      <translation>检查点不完整</translation>
+    </message>
+    <message>
+      <source>Install Stillroom again.</source>
+      <translation>请重新安装 Stillroom。</translation>
+    </message>
+    <message>
       <source>Install · {0}</source>
       <translation>安装 · {0}</translation>
     </message>
@@ -484,12 +884,24 @@
       <translation>已安装</translation>
     </message>
     <message>
+      <source>Installed models work without a network.</source>
+      <translation>已安装的模型无需网络。</translation>
+    </message>
+    <message>
       <source>Installing</source>
       <translation>正在安装</translation>
     </message>
     <message>
       <source>Instructions for every answer (system prompt)</source>
       <translation>每次回答都遵循的指示（系统提示词）</translation>
+    </message>
+    <message>
+      <source>Interrupted</source>
+      <translation>已中断</translation>
+    </message>
+    <message>
+      <source>It works without a draft model.</source>
+      <translation>不用草稿模型也能运行。</translation>
     </message>
     <message>
       <source>KV cache</source>
@@ -504,12 +916,28 @@
       <translation>KV 缓存类型</translation>
     </message>
     <message>
+      <source>Keep this one</source>
+      <translation>留下这个</translation>
+    </message>
+    <message>
       <source>Keep token</source>
       <translation>保存令牌</translation>
     </message>
     <message>
       <source>Kernel</source>
       <translation>内核</translation>
+    </message>
+    <message>
+      <source>Key</source>
+      <translation>按键</translation>
+    </message>
+    <message>
+      <source>Key: {0}</source>
+      <translation>密钥：{0}</translation>
+    </message>
+    <message>
+      <source>Keyboard</source>
+      <translation>键盘</translation>
     </message>
     <message>
       <source>LM head</source>
@@ -530,6 +958,18 @@
     <message>
       <source>Last model</source>
       <translation>上次的模型</translation>
+    </message>
+    <message>
+      <source>Left by a process that is gone</source>
+      <translation>已退出进程的残留</translation>
+    </message>
+    <message>
+      <source>Let other programs on this machine use the models, with OpenAI's interface and a key.</source>
+      <translation>让这台电脑上的其他程序通过 OpenAI 接口和密钥使用模型。</translation>
+    </message>
+    <message>
+      <source>Library</source>
+      <translation>模型管理</translation>
     </message>
     <message>
       <source>Licence</source>
@@ -560,6 +1000,10 @@
       <translation>重新加载</translation>
     </message>
     <message>
+      <source>Load it again.</source>
+      <translation>请重新加载。</translation>
+    </message>
+    <message>
       <source>Load the model into memory now</source>
       <translation>现在就把模型加载到内存</translation>
     </message>
@@ -572,12 +1016,20 @@
       <translation>正在加载模型</translation>
     </message>
     <message>
+      <source>Local server</source>
+      <translation>本地服务器</translation>
+    </message>
+    <message>
       <source>Looking at the last answer …</source>
       <translation>正在查看上一个回答 …</translation>
     </message>
     <message>
       <source>Matching commands</source>
       <translation>匹配的命令</translation>
+    </message>
+    <message>
+      <source>Measure again on the page Speed; if it stays, check power settings and other load.</source>
+      <translation>请在速度页重新测量；若仍如此，请检查电源设置和其他负载。</translation>
     </message>
     <message>
       <source>Measure this machine</source>
@@ -644,12 +1096,24 @@
       <translation>模型</translation>
     </message>
     <message>
+      <source>Model of the next answer</source>
+      <translation>下一个回答的模型</translation>
+    </message>
+    <message>
       <source>Models</source>
       <translation>模型</translation>
     </message>
     <message>
+      <source>Models as a table</source>
+      <translation>模型表格</translation>
+    </message>
+    <message>
       <source>Models folder</source>
       <translation>模型文件夹</translation>
+    </message>
+    <message>
+      <source>Models found</source>
+      <translation>找到的模型</translation>
     </message>
     <message>
       <source>More results</source>
@@ -662,6 +1126,10 @@
     <message>
       <source>Most liked</source>
       <translation>最受欢迎</translation>
+    </message>
+    <message>
+      <source>Move the models folder …</source>
+      <translation>移动模型文件夹 …</translation>
     </message>
     <message>
       <source>Move to folder</source>
@@ -680,6 +1148,10 @@
       <translation>正在移动</translation>
     </message>
     <message>
+      <source>Name</source>
+      <translation>名称</translation>
+    </message>
+    <message>
       <source>Network</source>
       <translation>网络</translation>
     </message>
@@ -694,6 +1166,10 @@
     <message>
       <source>Newest</source>
       <translation>最新发布</translation>
+    </message>
+    <message>
+      <source>Next</source>
+      <translation>下一步</translation>
     </message>
     <message>
       <source>Next pane</source>
@@ -716,6 +1192,10 @@
       <translation>没有模型</translation>
     </message>
     <message>
+      <source>No models of other programs were found that are not here already.</source>
+      <translation>没有找到其他程序中尚未导入的模型。</translation>
+    </message>
+    <message>
       <source>No plan yet</source>
       <translation>还没有方案</translation>
     </message>
@@ -724,8 +1204,24 @@
       <translation>还没有运行记录：每次回答都会添加一条。</translation>
     </message>
     <message>
+      <source>No such file</source>
+      <translation>没有此文件</translation>
+    </message>
+    <message>
       <source>Not chosen</source>
       <translation>未采用</translation>
+    </message>
+    <message>
+      <source>Not enough memory</source>
+      <translation>内存不足</translation>
+    </message>
+    <message>
+      <source>Not found</source>
+      <translation>未找到</translation>
+    </message>
+    <message>
+      <source>Not installed</source>
+      <translation>未安装</translation>
     </message>
     <message>
       <source>Not loaded; loads with the first message</source>
@@ -736,6 +1232,18 @@
       <translation>尚未测量。预测速度需要测量一次，约一分钟。</translation>
     </message>
     <message>
+      <source>Not opened to the network</source>
+      <translation>未向网络开放</translation>
+    </message>
+    <message>
+      <source>Not possible</source>
+      <translation>无法进行</translation>
+    </message>
+    <message>
+      <source>Not the hub</source>
+      <translation>不是模型库</translation>
+    </message>
+    <message>
       <source>Nothing found</source>
       <translation>没有找到</translation>
     </message>
@@ -744,8 +1252,20 @@
       <translation>这里没有匹配项。按回车键查询模型库。</translation>
     </message>
     <message>
+      <source>Nothing measured explains it.</source>
+      <translation>没有测量数据能解释。</translation>
+    </message>
+    <message>
+      <source>Nothing measured here yet: the usual order of placements decides.</source>
+      <translation>这里尚未测量：按通常的放置顺序决定。</translation>
+    </message>
+    <message>
       <source>Nothing on the hub matches.</source>
       <translation>模型库中没有匹配项。</translation>
+    </message>
+    <message>
+      <source>Noticeable: answers differ, mostly in detail.</source>
+      <translation>可察觉：回答有差别，多在细节。</translation>
     </message>
     <message>
       <source>Notify when done</source>
@@ -760,12 +1280,24 @@
       <translation>ONNX Runtime：也支持 NPU</translation>
     </message>
     <message>
+      <source>Of</source>
+      <translation>来源</translation>
+    </message>
+    <message>
+      <source>Offline</source>
+      <translation>离线</translation>
+    </message>
+    <message>
       <source>On this machine</source>
       <translation>在本机上</translation>
     </message>
     <message>
       <source>Only what fits here</source>
       <translation>只显示本机放得下的</translation>
+    </message>
+    <message>
+      <source>Open a browser and sign in to the network.</source>
+      <translation>请打开浏览器登录网络。</translation>
     </message>
     <message>
       <source>Open link</source>
@@ -786,6 +1318,22 @@
     <message>
       <source>Order and variant are the hub's.</source>
       <translation>排序和量化版本只作用于模型库的结果。</translation>
+    </message>
+    <message>
+      <source>Other programs were busy while it was measured; close them and measure again.</source>
+      <translation>测量时其他程序正忙；请关闭它们后重新测量。</translation>
+    </message>
+    <message>
+      <source>Out of memory</source>
+      <translation>内存耗尽</translation>
+    </message>
+    <message>
+      <source>Package not available</source>
+      <translation>软件包不可用</translation>
+    </message>
+    <message>
+      <source>Packages inside</source>
+      <translation>包含的软件包</translation>
     </message>
     <message>
       <source>Parameters</source>
@@ -830,6 +1378,14 @@
     <message>
       <source>Plot</source>
       <translation>图</translation>
+    </message>
+    <message>
+      <source>Plug the machine in.</source>
+      <translation>请接上电源。</translation>
+    </message>
+    <message>
+      <source>Port in use</source>
+      <translation>端口被占用</translation>
     </message>
     <message>
       <source>Port of the local server, on this machine only.</source>
@@ -884,6 +1440,10 @@
       <translation>Q4_0，搜索缩放系数</translation>
     </message>
     <message>
+      <source>Quantization failed</source>
+      <translation>量化失败</translation>
+    </message>
+    <message>
       <source>Quantize</source>
       <translation>量化</translation>
     </message>
@@ -916,12 +1476,24 @@
       <translation>退出</translation>
     </message>
     <message>
+      <source>Raise it, or choose a smaller model.</source>
+      <translation>请提高限制，或选择更小的模型。</translation>
+    </message>
+    <message>
+      <source>Raise the quota of the container.</source>
+      <translation>请提高容器的配额。</translation>
+    </message>
+    <message>
       <source>Read for each token</source>
       <translation>每词元读取</translation>
     </message>
     <message>
       <source>Read rate</source>
       <translation>读取速率</translation>
+    </message>
+    <message>
+      <source>Read the numbers</source>
+      <translation>看懂数字</translation>
     </message>
     <message>
       <source>Reading the prompt</source>
@@ -944,6 +1516,10 @@
       <translation>拒绝一切网络请求，即使是主动发起的。</translation>
     </message>
     <message>
+      <source>Refused</source>
+      <translation>被拒绝</translation>
+    </message>
+    <message>
       <source>Remote engine</source>
       <translation>远程引擎</translation>
     </message>
@@ -952,8 +1528,16 @@
       <translation>移除</translation>
     </message>
     <message>
+      <source>Remove it and get it again.</source>
+      <translation>请移除后重新获取。</translation>
+    </message>
+    <message>
       <source>Remove {0}</source>
       <translation>移除 {0}</translation>
+    </message>
+    <message>
+      <source>Removed</source>
+      <translation>已移除</translation>
     </message>
     <message>
       <source>Rename</source>
@@ -966,6 +1550,14 @@
     <message>
       <source>Repository</source>
       <translation>仓库</translation>
+    </message>
+    <message>
+      <source>Restore</source>
+      <translation>恢复</translation>
+    </message>
+    <message>
+      <source>Restore models.json.</source>
+      <translation>请恢复 models.json。</translation>
     </message>
     <message>
       <source>Resume</source>
@@ -1016,6 +1608,10 @@
       <translation>搜索设置</translation>
     </message>
     <message>
+      <source>Search the help</source>
+      <translation>搜索帮助</translation>
+    </message>
+    <message>
       <source>Search; Enter asks the hub</source>
       <translation>搜索；按回车查询模型库</translation>
     </message>
@@ -1026,6 +1622,18 @@
     <message>
       <source>Server port</source>
       <translation>服务器端口</translation>
+    </message>
+    <message>
+      <source>Server trouble</source>
+      <translation>服务器出错</translation>
+    </message>
+    <message>
+      <source>Set CPU threads to 0 in the settings.</source>
+      <translation>请在设置中把 CPU 线程数设为 0。</translation>
+    </message>
+    <message>
+      <source>Set Stillroom up again on this machine so that the engine is built for it.</source>
+      <translation>请在这台电脑上重新安装 Stillroom，使引擎与其匹配。</translation>
     </message>
     <message>
       <source>Settings</source>
@@ -1064,6 +1672,10 @@
       <translation>显示侧栏</translation>
     </message>
     <message>
+      <source>Show the tour</source>
+      <translation>显示导览</translation>
+    </message>
+    <message>
       <source>Show the whole of what a model thinks, not one line.</source>
       <translation>显示模型的全部思考，而不是一行。</translation>
     </message>
@@ -1092,6 +1704,14 @@
       <translation>磁盘占用</translation>
     </message>
     <message>
+      <source>Sizes are worked out for {block_format}: the file is not here yet.</source>
+      <translation>大小按 {block_format} 推算：文件尚未下载。</translation>
+    </message>
+    <message>
+      <source>Skip</source>
+      <translation>跳过</translation>
+    </message>
+    <message>
       <source>Slightly closer to the original, takes longer to make.</source>
       <translation>略接近原模型，生成时间较长。</translation>
     </message>
@@ -1100,8 +1720,20 @@
       <translation>SmolLM2 135M 约需 100 MB，可展示整个流程。</translation>
     </message>
     <message>
+      <source>Some rows were padded to the block size.</source>
+      <translation>部分行已补齐到块大小。</translation>
+    </message>
+    <message>
+      <source>Something else answered in the hub's place, perhaps a sign-in page.</source>
+      <translation>应答的不是模型库，可能是登录页面。</translation>
+    </message>
+    <message>
       <source>Something went wrong</source>
       <translation>出错了</translation>
+    </message>
+    <message>
+      <source>Speculation switches itself off.</source>
+      <translation>推测解码会自行关闭。</translation>
     </message>
     <message>
       <source>Speed</source>
@@ -1114,6 +1746,22 @@
     <message>
       <source>Speed over time</source>
       <translation>速度变化</translation>
+    </message>
+    <message>
+      <source>Speed, its predicted range and memory stand here. “Why?” says how they come about. Help is under F1.</source>
+      <translation>这里显示速度、预测范围和内存。“为什么？”说明其由来。按 F1 查看帮助。</translation>
+    </message>
+    <message>
+      <source>Start a new chat, or use an 8-bit KV cache.</source>
+      <translation>请开始新对话，或使用 8 位 KV 缓存。</translation>
+    </message>
+    <message>
+      <source>Start from the full-precision weights.</source>
+      <translation>请使用全精度权重。</translation>
+    </message>
+    <message>
+      <source>Start it again: it goes on where it stopped.</source>
+      <translation>请重新开始：会从停下处继续。</translation>
     </message>
     <message>
       <source>Start with a small model</source>
@@ -1144,6 +1792,10 @@
       <translation>已停止</translation>
     </message>
     <message>
+      <source>Stopped: the answer was repeating itself.</source>
+      <translation>已停止：回答在重复。</translation>
+    </message>
+    <message>
       <source>System prompt</source>
       <translation>系统提示词</translation>
     </message>
@@ -1172,52 +1824,336 @@
       <translation>温度</translation>
     </message>
     <message>
+      <source>Tensor {tensor} has the shape {shape}: {detail}.</source>
+      <translation>张量 {tensor} 的形状为 {shape}：{detail}。</translation>
+    </message>
+    <message>
+      <source>Tensor {tensor} holds {count} values that are not finite, or too large to store.</source>
+      <translation>张量 {tensor} 含有 {count} 个非有限或过大的数值。</translation>
+    </message>
+    <message>
       <source>Text size</source>
       <translation>文字大小</translation>
+    </message>
+    <message>
+      <source>The LM head is on {device} with the blocks.</source>
+      <translation>LM 头与各层一起在 {device} 上。</translation>
+    </message>
+    <message>
+      <source>The address {host} can be reached from the network, and that was not confirmed.</source>
+      <translation>地址 {host} 可从网络访问，而这尚未确认。</translation>
+    </message>
+    <message>
+      <source>The body was compiled for a fixed context.</source>
+      <translation>主体按固定上下文编译。</translation>
+    </message>
+    <message>
+      <source>The checkpoint may belong to another model.</source>
+      <translation>该检查点可能属于另一个模型。</translation>
     </message>
     <message>
       <source>The closest of the ONNX recipes, takes longer to make.</source>
       <translation>ONNX 方案中最接近原模型，生成时间较长。</translation>
     </message>
     <message>
+      <source>The conversation has {n_tokens} tokens, and the context holds {n_ctx}.</source>
+      <translation>对话有 {n_tokens} 个词元，而上下文只容 {n_ctx} 个。</translation>
+    </message>
+    <message>
+      <source>The conversion failed.</source>
+      <translation>转换失败。</translation>
+    </message>
+    <message>
+      <source>The device {device} cannot be used: {reason}.</source>
+      <translation>设备 {device} 不可用：{reason}。</translation>
+    </message>
+    <message>
+      <source>The download of {file} failed.</source>
+      <translation>下载 {file} 失败。</translation>
+    </message>
+    <message>
+      <source>The download of {file} stopped: {reason}.</source>
+      <translation>下载 {file} 已停止：{reason}。</translation>
+    </message>
+    <message>
+      <source>The engine could not evaluate {tokens} tokens (code {code}).</source>
+      <translation>引擎无法计算 {tokens} 个词元（代码 {code}）。</translation>
+    </message>
+    <message>
+      <source>The engine crashed</source>
+      <translation>引擎崩溃</translation>
+    </message>
+    <message>
+      <source>The engine did not start</source>
+      <translation>引擎未能启动</translation>
+    </message>
+    <message>
+      <source>The engine does not match this processor</source>
+      <translation>引擎与此处理器不匹配</translation>
+    </message>
+    <message>
+      <source>The engine failed</source>
+      <translation>引擎出错</translation>
+    </message>
+    <message>
+      <source>The engine gave no sign of life for {seconds} seconds and was ended.</source>
+      <translation>引擎 {seconds} 秒没有响应，已被结束。</translation>
+    </message>
+    <message>
+      <source>The engine process crashed ({cause}).</source>
+      <translation>引擎进程崩溃（{cause}）。</translation>
+    </message>
+    <message>
+      <source>The engine process did not start: {reason}.</source>
+      <translation>引擎进程未能启动：{reason}。</translation>
+    </message>
+    <message>
+      <source>The engine process met a fault in the program: {detail}.</source>
+      <translation>引擎进程遇到程序错误：{detail}。</translation>
+    </message>
+    <message>
+      <source>The engine process ran out of memory ({cause}).</source>
+      <translation>引擎进程内存耗尽（{cause}）。</translation>
+    </message>
+    <message>
+      <source>The engine process speaks protocol {got}, this program {expected}.</source>
+      <translation>引擎进程使用协议 {got}，而本程序使用 {expected}。</translation>
+    </message>
+    <message>
+      <source>The engine process was closed.</source>
+      <translation>引擎进程已关闭。</translation>
+    </message>
+    <message>
+      <source>The engine process was confused</source>
+      <translation>引擎进程混乱</translation>
+    </message>
+    <message>
+      <source>The engine process was stopped on request.</source>
+      <translation>引擎进程已按要求停止。</translation>
+    </message>
+    <message>
+      <source>The engine process wrote something that is no answer and was ended.</source>
+      <translation>引擎进程输出了无法识别的内容，已被结束。</translation>
+    </message>
+    <message>
+      <source>The engine ran out of memory on {device}.</source>
+      <translation>引擎在 {device} 上内存耗尽。</translation>
+    </message>
+    <message>
+      <source>The engine reported an error.</source>
+      <translation>引擎报告了错误。</translation>
+    </message>
+    <message>
+      <source>The engine stopped responding</source>
+      <translation>引擎停止响应</translation>
+    </message>
+    <message>
+      <source>The engine used an instruction this processor does not have ({cause}).</source>
+      <translation>引擎使用了此处理器没有的指令（{cause}）。</translation>
+    </message>
+    <message>
+      <source>The engine was closed</source>
+      <translation>引擎已关闭</translation>
+    </message>
+    <message>
+      <source>The engine was ended from outside</source>
+      <translation>引擎被外部结束</translation>
+    </message>
+    <message>
+      <source>The engine {backend} cannot be used: {reason}.</source>
+      <translation>引擎 {backend} 不可用：{reason}。</translation>
+    </message>
+    <message>
+      <source>The fastest of the placements that fit ({decode_tps} predicted).</source>
+      <translation>放得下的方案中最快的（预测 {decode_tps}）。</translation>
+    </message>
+    <message>
       <source>The fastest; small losses.</source>
       <translation>速度最快；损失很小。</translation>
     </message>
     <message>
+      <source>The file cannot be used</source>
+      <translation>文件不可用</translation>
+    </message>
+    <message>
+      <source>The file has no chat template; a plain one was used.</source>
+      <translation>文件没有聊天模板；使用了普通模板。</translation>
+    </message>
+    <message>
+      <source>The file may be damaged; try another build of the model.</source>
+      <translation>文件可能损坏；请试试该模型的其他版本。</translation>
+    </message>
+    <message>
+      <source>The history file failed: {reason}.</source>
+      <translation>历史记录文件出错：{reason}。</translation>
+    </message>
+    <message>
       <source>The history file is damaged; the next start repairs it from a backup</source>
-      <translation type="unfinished" />
+      <translation>历史记录文件已损坏；下次启动时会用备份修复</translation>
     </message>
     <message>
       <source>The history was damaged and has been repaired</source>
-      <translation type="unfinished" />
+      <translation>历史记录曾损坏，已经修复</translation>
+    </message>
+    <message>
+      <source>The hub answered with status {status}.</source>
+      <translation>模型库返回状态 {status}。</translation>
+    </message>
+    <message>
+      <source>The hub asks to wait {retry_after} seconds.</source>
+      <translation>模型库要求等待 {retry_after} 秒。</translation>
+    </message>
+    <message>
+      <source>The hub cannot be reached ({reason}).</source>
+      <translation>无法连接模型库（{reason}）。</translation>
+    </message>
+    <message>
+      <source>The hub has no repository {repo}, or it is private.</source>
+      <translation>模型库没有仓库 {repo}，或它是私有的。</translation>
+    </message>
+    <message>
+      <source>The hub refused the token.</source>
+      <translation>模型库拒绝了令牌。</translation>
+    </message>
+    <message>
+      <source>The hub request failed.</source>
+      <translation>对模型库的请求失败。</translation>
+    </message>
+    <message>
+      <source>The instructions were put into the first message: this model takes no system prompt.</source>
+      <translation>指令已放进第一条消息：此模型不支持系统提示。</translation>
+    </message>
+    <message>
+      <source>The log has the details (`stillroom doctor` says where).</source>
+      <translation>详情见日志（`stillroom doctor` 会说明位置）。</translation>
     </message>
     <message>
       <source>The makers' notes</source>
       <translation>作者说明</translation>
     </message>
     <message>
+      <source>The model began to think without saying so.</source>
+      <translation>模型未作标记就开始思考。</translation>
+    </message>
+    <message>
+      <source>The model catalog is not usable: entry “{entry}”, field “{field}”: {reason}.</source>
+      <translation>模型目录不可用：条目“{entry}”，字段“{field}”：{reason}。</translation>
+    </message>
+    <message>
       <source>The model chosen when the window opens.</source>
       <translation>窗口打开时选择的模型。</translation>
+    </message>
+    <message>
+      <source>The model's chat template failed: {detail}.</source>
+      <translation>模型的聊天模板出错：{detail}。</translation>
+    </message>
+    <message>
+      <source>The models folder has a problem: {reason}.</source>
+      <translation>模型文件夹有问题：{reason}。</translation>
     </message>
     <message>
       <source>The models stay</source>
       <translation>模型会保留</translation>
     </message>
     <message>
+      <source>The next answer will be faster.</source>
+      <translation>下一个回答会更快。</translation>
+    </message>
+    <message>
+      <source>The only placement that fits.</source>
+      <translation>唯一放得下的方案。</translation>
+    </message>
+    <message>
       <source>The owner grants access on request: agree on the hub's page, then enter a token.</source>
       <translation>所有者按申请授权：先在模型库网页上同意条款，再输入令牌。</translation>
+    </message>
+    <message>
+      <source>The package {package} {version} could not be fetched.</source>
+      <translation>无法获取软件包 {package} {version}。</translation>
     </message>
     <message>
       <source>The plan has changed since loading</source>
       <translation>加载之后方案已改变</translation>
     </message>
     <message>
+      <source>The planned device failed; the model now runs elsewhere, and its plan says where and why.</source>
+      <translation>规划的设备出错；模型现在在别处运行，规划中说明了位置和原因。</translation>
+    </message>
+    <message>
+      <source>The quantizer failed: {reason}.</source>
+      <translation>量化程序出错：{reason}。</translation>
+    </message>
+    <message>
+      <source>The readings differ a lot from one another; measure again when it is quiet.</source>
+      <translation>各次读数相差很大；请在空闲时重新测量。</translation>
+    </message>
+    <message>
+      <source>The recipe's {field} is not usable: {reason}.</source>
+      <translation>量化方案的 {field} 不可用：{reason}。</translation>
+    </message>
+    <message>
+      <source>The request failed.</source>
+      <translation>请求失败。</translation>
+    </message>
+    <message>
+      <source>The same file</source>
+      <translation>相同的文件</translation>
+    </message>
+    <message>
+      <source>The server cannot listen at {host}, port {port}: {reason}.</source>
+      <translation>服务器无法在 {host} 端口 {port} 上监听：{reason}。</translation>
+    </message>
+    <message>
+      <source>The server's answer was wrong: {reason}.</source>
+      <translation>服务器的应答有误：{reason}。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” is not usable ({reason}).</source>
+      <translation>设置“{key}”不可用（{reason}）。</translation>
+    </message>
+    <message>
       <source>The smallest, with the largest losses.</source>
       <translation>体积最小，损失最大。</translation>
     </message>
     <message>
+      <source>The stage {stage} failed: {detail}.</source>
+      <translation>阶段 {stage} 出错：{detail}。</translation>
+    </message>
+    <message>
+      <source>The starter only demonstrates. The page Models shows what fits this machine and how fast it will be, before you download it.</source>
+      <translation>入门模型只作演示。模型页在下载之前就显示哪些模型适合这台电脑、速度如何。</translation>
+    </message>
+    <message>
+      <source>The system or another program ended the engine process ({cause}).</source>
+      <translation>系统或其他程序结束了引擎进程（{cause}）。</translation>
+    </message>
+    <message>
+      <source>The system refused</source>
+      <translation>系统拒绝</translation>
+    </message>
+    <message>
+      <source>The thinking was cut: the token budget ended before the answer.</source>
+      <translation>思考被截断：词元预算在回答之前用完。</translation>
+    </message>
+    <message>
+      <source>The work was stopped, and nothing was left behind.</source>
+      <translation>工作已停止，没有留下残余。</translation>
+    </message>
+    <message>
+      <source>The {field} cannot be used: {reason}.</source>
+      <translation>{field}不可用：{reason}。</translation>
+    </message>
+    <message>
       <source>Theme</source>
       <translation>主题</translation>
+    </message>
+    <message>
+      <source>There is no file or folder {path}.</source>
+      <translation>没有文件或文件夹 {path}。</translation>
+    </message>
+    <message>
+      <source>There is no model named “{name}”.</source>
+      <translation>没有名为“{name}”的模型。</translation>
     </message>
     <message>
       <source>Thinking</source>
@@ -1230,6 +2166,18 @@
     <message>
       <source>This conversation</source>
       <translation>本次对话</translation>
+    </message>
+    <message>
+      <source>This is a demonstration model of 135 million parameters, often wrong. `stillroom search` shows distilled models for real work.</source>
+      <translation>这是 1.35 亿参数的演示模型，经常出错。`stillroom search` 列出可实际使用的蒸馏模型。</translation>
+    </message>
+    <message>
+      <source>This is a fault in Stillroom; the log has the details.</source>
+      <translation>这是 Stillroom 的错误；详情见日志。</translation>
+    </message>
+    <message>
+      <source>This needs {needed} on {device}, and {available} are free.</source>
+      <translation>这需要 {device} 上的 {needed}，而可用的只有 {available}。</translation>
     </message>
     <message>
       <source>Thought</source>
@@ -1264,8 +2212,20 @@
       <translation>今天</translation>
     </message>
     <message>
+      <source>Token refused</source>
+      <translation>令牌被拒绝</translation>
+    </message>
+    <message>
       <source>Tokens of context to plan for; 0 lets the plan decide.</source>
       <translation>规划的上下文词元数；0 表示由方案决定。</translation>
+    </message>
+    <message>
+      <source>Too many requests</source>
+      <translation>请求过多</translation>
+    </message>
+    <message>
+      <source>Too many requests are waiting; try again in {retry_after:.0f} s.</source>
+      <translation>等待的请求过多；请在 {retry_after:.0f} 秒后重试。</translation>
     </message>
     <message>
       <source>Top k</source>
@@ -1276,8 +2236,56 @@
       <translation>Top p</translation>
     </message>
     <message>
+      <source>Topics</source>
+      <translation>主题</translation>
+    </message>
+    <message>
+      <source>Tour seen</source>
+      <translation>已看过导览</translation>
+    </message>
+    <message>
+      <source>Trash and clean up</source>
+      <translation>回收站与清理</translation>
+    </message>
+    <message>
+      <source>Trash and clean up …</source>
+      <translation>回收站与清理 …</translation>
+    </message>
+    <message>
       <source>Trending</source>
       <translation>热门</translation>
+    </message>
+    <message>
+      <source>Try again then.</source>
+      <translation>请届时重试。</translation>
+    </message>
+    <message>
+      <source>Try again with a smaller context; the log has the engine's own words.</source>
+      <translation>请用更小的上下文重试；日志中有引擎的原话。</translation>
+    </message>
+    <message>
+      <source>Try again.</source>
+      <translation>请重试。</translation>
+    </message>
+    <message>
+      <source>Try again; if it happens again, the source is damaged.</source>
+      <translation>请重试；如果再次发生，说明来源已损坏。</translation>
+    </message>
+    <message>
+      <source>Try another engine or device.</source>
+      <translation>请试试其他引擎或设备。</translation>
+    </message>
+    <message>
+      <source>Try later.</source>
+      <translation>请稍后再试。</translation>
+    </message>
+    <message>
+      <source>Try several and compare</source>
+      <translation>多试几次并比较</translation>
+    </message>
+    <message>
+      <source>Type here and press Enter. It stays on this machine: no account, no network.</source>
+      <translation>在这里输入，按回车键。内容只留在这台电脑上：无需账号，无需网络。</translation>
     </message>
     <message>
       <source>Type what you want to do</source>
@@ -1288,8 +2296,16 @@
       <translation>撤销</translation>
     </message>
     <message>
+      <source>Unexpected tensor</source>
+      <translation>意外的张量</translation>
+    </message>
+    <message>
       <source>Unfold thinking</source>
       <translation>展开思考</translation>
+    </message>
+    <message>
+      <source>Unknown model</source>
+      <translation>未知模型</translation>
     </message>
     <message>
       <source>Unload</source>
@@ -1300,12 +2316,36 @@
       <translation>取消置顶</translation>
     </message>
     <message>
+      <source>Unreadable header</source>
+      <translation>文件头无法读取</translation>
+    </message>
+    <message>
+      <source>Unsafe address</source>
+      <translation>不安全的地址</translation>
+    </message>
+    <message>
+      <source>Unsupported format</source>
+      <translation>不支持的格式</translation>
+    </message>
+    <message>
+      <source>Unsupported model</source>
+      <translation>不支持的模型</translation>
+    </message>
+    <message>
       <source>Untitled</source>
       <translation>无标题</translation>
     </message>
     <message>
+      <source>Unusable recipe</source>
+      <translation>量化方案不可用</translation>
+    </message>
+    <message>
       <source>Up to {0} B parameters</source>
       <translation>不超过 {0} B 参数</translation>
+    </message>
+    <message>
+      <source>Use a GGUF file or a safetensors folder.</source>
+      <translation>请使用 GGUF 文件或 safetensors 文件夹。</translation>
     </message>
     <message>
       <source>Variant</source>
@@ -1324,8 +2364,16 @@
       <translation>校验</translation>
     </message>
     <message>
+      <source>Versions do not match</source>
+      <translation>版本不匹配</translation>
+    </message>
+    <message>
       <source>Waiting for the network</source>
       <translation>等待网络</translation>
+    </message>
+    <message>
+      <source>What</source>
+      <translation>内容</translation>
     </message>
     <message>
       <source>What is the capital of France? Answer in one sentence.</source>
@@ -1336,12 +2384,24 @@
       <translation>模型库上次的回答</translation>
     </message>
     <message>
+      <source>What would fit: {suggestion}.</source>
+      <translation>放得下的方案：{suggestion}。</translation>
+    </message>
+    <message>
       <source>What would you like to ask?</source>
       <translation>想问点什么？</translation>
     </message>
     <message>
       <source>When</source>
       <translation>时间</translation>
+    </message>
+    <message>
+      <source>Where</source>
+      <translation>位置</translation>
+    </message>
+    <message>
+      <source>Where are models to be kept?</source>
+      <translation>模型保存在哪里？</translation>
     </message>
     <message>
       <source>Where models are kept; empty for the usual place.</source>
@@ -1358,6 +2418,10 @@
     <message>
       <source>Whether the panel with model and plan is open.</source>
       <translation>模型与方案的侧栏是否打开。</translation>
+    </message>
+    <message>
+      <source>Whether the tour of the first start was shown.</source>
+      <translation>首次启动的导览是否已显示。</translation>
     </message>
     <message>
       <source>Which engine runs a model that several can run.</source>
@@ -1396,12 +2460,60 @@
       <translation>写一个关于灯塔看守人的短故事。</translation>
     </message>
     <message>
+      <source>Wrong bytes</source>
+      <translation>内容不符</translation>
+    </message>
+    <message>
       <source>Yesterday</source>
       <translation>昨天</translation>
     </message>
     <message>
       <source>You</source>
       <translation>你</translation>
+    </message>
+    <message>
+      <source>Your conversation is safe; send again to go on.</source>
+      <translation>对话已保存；再次发送即可继续。</translation>
+    </message>
+    <message>
+      <source>Your conversation is safe; send again to go on. If it happens again, try another engine or a smaller context.</source>
+      <translation>对话已保存；再次发送即可继续。如果再次发生，请试试其他引擎或更小的上下文。</translation>
+    </message>
+    <message>
+      <source>`stillroom devices` lists what can be.</source>
+      <translation>`stillroom devices` 列出可用的设备。</translation>
+    </message>
+    <message>
+      <source>`stillroom doctor` says what is missing.</source>
+      <translation>`stillroom doctor` 会说明缺什么。</translation>
+    </message>
+    <message>
+      <source>`stillroom packs` lists what is installed.</source>
+      <translation>`stillroom packs` 列出已安装的内容。</translation>
+    </message>
+    <message>
+      <source>`stillroom search` lists what there is.</source>
+      <translation>`stillroom search` 列出所有可选的模型。</translation>
+    </message>
+    <message>
+      <source>a context of {n_ctx} tokens</source>
+      <translation>{n_ctx} 个词元的上下文</translation>
+    </message>
+    <message>
+      <source>a memory limit is nearly full</source>
+      <translation>内存限额将满</translation>
+    </message>
+    <message>
+      <source>a processor quota stopped the engine</source>
+      <translation>处理器配额限制了引擎</translation>
+    </message>
+    <message>
+      <source>a smaller model</source>
+      <translation>更小的模型</translation>
+    </message>
+    <message>
+      <source>a {kv_type} KV cache</source>
+      <translation>{kv_type} KV 缓存</translation>
     </message>
     <message>
       <source>about {0} more</source>
@@ -1440,6 +2552,10 @@
       <translation>计算缓冲区</translation>
     </message>
     <message>
+      <source>context</source>
+      <translation>上下文</translation>
+    </message>
+    <message>
       <source>context in tokens</source>
       <translation>上下文（词元）</translation>
     </message>
@@ -1452,12 +2568,24 @@
       <translation>深色</translation>
     </message>
     <message>
+      <source>device {device}</source>
+      <translation>设备 {device}</translation>
+    </message>
+    <message>
       <source>does not fit</source>
       <translation>放不下</translation>
     </message>
     <message>
+      <source>does not fit: {needed} needed on {device}, {available} free</source>
+      <translation>放不下：{device} 上需要 {needed}，可用 {available}</translation>
+    </message>
+    <message>
       <source>embeddings</source>
       <translation>嵌入层</translation>
+    </message>
+    <message>
+      <source>fewer threads than would be best</source>
+      <translation>线程数少于最佳值</translation>
     </message>
     <message>
       <source>first token after {0}</source>
@@ -1480,8 +2608,56 @@
       <translation>完整：LM 头与各层一起</translation>
     </message>
     <message>
+      <source>guesses were rarely right</source>
+      <translation>猜测很少正确</translation>
+    </message>
+    <message>
+      <source>illegal instruction</source>
+      <translation>非法指令</translation>
+    </message>
+    <message>
       <source>image</source>
       <translation>图片</translation>
+    </message>
+    <message>
+      <source>it could not compile the self-test</source>
+      <translation>它无法编译自检</translation>
+    </message>
+    <message>
+      <source>it returned no numbers in the self-test</source>
+      <translation>它在自检中没有返回数值</translation>
+    </message>
+    <message>
+      <source>it returned wrong numbers in the self-test</source>
+      <translation>它在自检中返回了错误的数值</translation>
+    </message>
+    <message>
+      <source>it stopped working while the model ran</source>
+      <translation>它在模型运行时停止工作</translation>
+    </message>
+    <message>
+      <source>its body for {device} was made for</source>
+      <translation>其 {device} 主体的上限</translation>
+    </message>
+    <message>
+      <source>its body was made for {longest} tokens</source>
+      <translation>其主体只为 {longest} 个词元而制</translation>
+    </message>
+    <message>
+      <source>its driver is not loaded</source>
+      <translation>其驱动程序未加载</translation>
+    </message>
+    <message>
+      <source>its execution provider did not load</source>
+      <translation>其执行提供程序未能加载</translation>
+    </message>
+    <message>
+      <source>its execution provider does not find it</source>
+      <translation>其执行提供程序找不到它</translation>
+    </message>
+    <message>
+      <source>its execution provider is not installed</source>
+      <translation>其执行提供程序未安装</translation>
     </message>
     <message>
       <source>just now</source>
@@ -1496,6 +2672,18 @@
       <translation>llama.cpp（GGUF）：任意 CPU 或 GPU</translation>
     </message>
     <message>
+      <source>memory is slower now than when this machine was measured</source>
+      <translation>内存比测量这台电脑时更慢</translation>
+    </message>
+    <message>
+      <source>memory ran short and was swapped</source>
+      <translation>内存不足，发生了交换</translation>
+    </message>
+    <message>
+      <source>memory seems to have one channel</source>
+      <translation>内存似乎只有单通道</translation>
+    </message>
+    <message>
       <source>memory {0}</source>
       <translation>内存 {0}</translation>
     </message>
@@ -1506,6 +2694,38 @@
     <message>
       <source>model</source>
       <translation>模型</translation>
+    </message>
+    <message>
+      <source>no engine for this model reaches it</source>
+      <translation>没有适用于此模型的引擎能使用它</translation>
+    </message>
+    <message>
+      <source>no library passed its self-test: {failed}</source>
+      <translation>没有库通过自检：{failed}</translation>
+    </message>
+    <message>
+      <source>no such hardware was found</source>
+      <translation>未找到此类硬件</translation>
+    </message>
+    <message>
+      <source>not preferred</source>
+      <translation>不优先</translation>
+    </message>
+    <message>
+      <source>number of sequences</source>
+      <translation>序列数</translation>
+    </message>
+    <message>
+      <source>number of threads</source>
+      <translation>线程数</translation>
+    </message>
+    <message>
+      <source>other programs kept the cores busy</source>
+      <translation>其他程序占用了处理器核心</translation>
+    </message>
+    <message>
+      <source>possible here</source>
+      <translation>此处可行的上限</translation>
     </message>
     <message>
       <source>prefill {0} tok/s</source>
@@ -1520,12 +2740,76 @@
       <translation>运行</translation>
     </message>
     <message>
+      <source>slower</source>
+      <translation>更慢</translation>
+    </message>
+    <message>
       <source>split: LM head on CPU</source>
       <translation>拆分：LM 头在 CPU</translation>
     </message>
     <message>
       <source>stopped before its end</source>
       <translation>未答完即停止</translation>
+    </message>
+    <message>
+      <source>the conversation is long</source>
+      <translation>对话较长</translation>
+    </message>
+    <message>
+      <source>the engine was compiled for this processor</source>
+      <translation>引擎是为此处理器编译的</translation>
+    </message>
+    <message>
+      <source>the file</source>
+      <translation>该文件</translation>
+    </message>
+    <message>
+      <source>the installed engine was built without support for it</source>
+      <translation>已安装的引擎不支持它</translation>
+    </message>
+    <message>
+      <source>the model could not be compiled for it</source>
+      <translation>模型无法为它编译</translation>
+    </message>
+    <message>
+      <source>the model ran on another device than planned</source>
+      <translation>模型没有在规划的设备上运行</translation>
+    </message>
+    <message>
+      <source>the model was trained for</source>
+      <translation>模型训练时的上限</translation>
+    </message>
+    <message>
+      <source>the processor runs below its clock</source>
+      <translation>处理器低于标称频率运行</translation>
+    </message>
+    <message>
+      <source>the processor saves power on battery</source>
+      <translation>处理器在电池供电下省电</translation>
+    </message>
+    <message>
+      <source>the weights came from disk</source>
+      <translation>权重来自磁盘</translation>
+    </message>
+    <message>
+      <source>there is no such device</source>
+      <translation>没有此设备</translation>
+    </message>
+    <message>
+      <source>this engine keeps the LM head on the CPU</source>
+      <translation>此引擎把 LM 头留在 CPU 上</translation>
+    </message>
+    <message>
+      <source>this file was made for</source>
+      <translation>此文件的上限</translation>
+    </message>
+    <message>
+      <source>this model was made without a body of fixed shape, which NPUs need</source>
+      <translation>此模型没有 NPU 所需的固定形状主体</translation>
+    </message>
+    <message>
+      <source>this user may not open it: add them to the group render</source>
+      <translation>当前用户无权打开它：请将其加入 render 组</translation>
     </message>
     <message>
       <source>tight</source>
@@ -1642,6 +2926,178 @@
     <message>
       <source>{0}, {1} bits per weight, about {2}</source>
       <translation>{0}，每权重 {1} 位，约 {2}</translation>
+    </message>
+    <message>
+      <source>{0}: {1} of models</source>
+      <translation>{0}：模型共 {1}</translation>
+    </message>
+    <message>
+      <source>{blocks} blocks are on {device}: more would not fit.</source>
+      <translation>{blocks} 层在 {device} 上：再多就放不下。</translation>
+    </message>
+    <message>
+      <source>{device} is not used: {why}.</source>
+      <translation>未使用 {device}：{why}。</translation>
+    </message>
+    <message>
+      <source>{device} was planned and failed: {why}. This is the next best.</source>
+      <translation>规划的 {device} 出错：{why}。这是次优方案。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: answers stay the same only with all blocks on the CPU, and some are on {device}.</source>
+      <translation>{draft} 无法预猜：只有所有层都在 CPU 上时回答才不变，而部分层在 {device} 上。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: it has {theirs} tokens, the model {target}.</source>
+      <translation>{draft} 无法预猜：它有 {theirs} 个词元，模型有 {target} 个。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: it is not a smaller GGUF file than the model.</source>
+      <translation>{draft} 无法预猜：它不是比模型更小的 GGUF 文件。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: its texts begin with token {theirs}, the model's with {target}.</source>
+      <translation>{draft} 无法预猜：它的文本以词元 {theirs} 开头，模型以 {target} 开头。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: its texts end with token {theirs}, the model's with {target}.</source>
+      <translation>{draft} 无法预猜：它的文本以词元 {theirs} 结尾，模型以 {target} 结尾。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: its tokenizer is {theirs}, the model's is {target}.</source>
+      <translation>{draft} 无法预猜：它的分词器是 {theirs}，模型的是 {target}。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: its {needed} do not fit beside the model.</source>
+      <translation>{draft} 无法预猜：它的 {needed} 与模型一起放不下。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: only llama.cpp with flash attention checks guesses.</source>
+      <translation>{draft} 无法预猜：只有启用 flash attention 的 llama.cpp 能验证猜测。</translation>
+    </message>
+    <message>
+      <source>{draft} cannot guess ahead: token {token} is {theirs}, and {target} in the model.</source>
+      <translation>{draft} 无法预猜：词元 {token} 是 {theirs}，在模型中是 {target}。</translation>
+    </message>
+    <message>
+      <source>{draft} guesses ahead ({needed} more memory); it is used while that pays.</source>
+      <translation>{draft} 预猜（多用 {needed} 内存）；划算时才用。</translation>
+    </message>
+    <message>
+      <source>{endpoint} is not used: {reason}.</source>
+      <translation>未使用 {endpoint}：{reason}。</translation>
+    </message>
+    <message>
+      <source>{engine} and {other} decode equally fast here ({decode_tps} and {other_decode_tps}).</source>
+      <translation>{engine} 与 {other} 在这里解码一样快（{decode_tps} 和 {other_decode_tps}）。</translation>
+    </message>
+    <message>
+      <source>{engine} decodes {decode_tps} here and {other} {other_decode_tps}: measured with this model.</source>
+      <translation>{engine} 在这里解码 {decode_tps}，{other} 为 {other_decode_tps}：用此模型实测。</translation>
+    </message>
+    <message>
+      <source>{engine}, although the model is here for another engine too: `stillroom profile` finds out which is faster.</source>
+      <translation>{engine}，虽然此模型也有另一引擎的版本：`stillroom profile` 可测出哪个更快。</translation>
+    </message>
+    <message>
+      <source>{engine}: it reaches {device}.</source>
+      <translation>{engine}：它能使用 {device}。</translation>
+    </message>
+    <message>
+      <source>{engine}: the only engine that ran this model here.</source>
+      <translation>{engine}：唯一在这里运行过此模型的引擎。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: {reason}.</source>
+      <translation>无法导入 {file}：{reason}。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be used: {detail}.</source>
+      <translation>{file} 不可用：{detail}。</translation>
+    </message>
+    <message>
+      <source>{file} does not match its checksum; it was not installed.</source>
+      <translation>{file} 与校验和不符；未安装。</translation>
+    </message>
+    <message>
+      <source>{file} has no tensor {tensor}.</source>
+      <translation>{file} 没有张量 {tensor}。</translation>
+    </message>
+    <message>
+      <source>{file} is a kind of model that no engine here runs: {detail}.</source>
+      <translation>这里没有引擎能运行 {file} 这类模型：{detail}。</translation>
+    </message>
+    <message>
+      <source>{file} is being downloaded by another window.</source>
+      <translation>另一个窗口正在下载 {file}。</translation>
+    </message>
+    <message>
+      <source>{file} is damaged or not a checkpoint: {detail}{at_tensor}.</source>
+      <translation>{file} 已损坏或不是检查点：{detail}{at_tensor}。</translation>
+    </message>
+    <message>
+      <source>{file} is damaged or not a model: {detail}{at_tensor}.</source>
+      <translation>{file} 已损坏或不是模型：{detail}{at_tensor}。</translation>
+    </message>
+    <message>
+      <source>{file} is in a format that cannot be converted: {detail}.</source>
+      <translation>{file} 的格式无法转换：{detail}。</translation>
+    </message>
+    <message>
+      <source>{file} is quantized already ({format}).</source>
+      <translation>{file} 已经量化（{format}）。</translation>
+    </message>
+    <message>
+      <source>{file} needs {needed}, and {available} are free.</source>
+      <translation>{file} 需要 {needed}，可用 {available}。</translation>
+    </message>
+    <message>
+      <source>{file}: {reason}.</source>
+      <translation>{file}：{reason}。</translation>
+    </message>
+    <message>
+      <source>{first}, {second}</source>
+      <translation>{first}、{second}</translation>
+    </message>
+    <message>
+      <source>{library}: the best of {count} for this processor, and its self-test passed</source>
+      <translation>{library}：{count} 个库中最适合此处理器的，且通过了自检</translation>
+    </message>
+    <message>
+      <source>{library}: the best of {count} whose self-test passed; {failed} failed</source>
+      <translation>{library}：{count} 个库中通过自检的最佳者；{failed} 未通过</translation>
+    </message>
+    <message>
+      <source>{n_threads} threads: one for each core it may use.</source>
+      <translation>{n_threads} 个线程：每个可用核心一个。</translation>
+    </message>
+    <message>
+      <source>{name} is damaged: its files are not what was installed.</source>
+      <translation>{name} 已损坏：文件与安装时不同。</translation>
+    </message>
+    <message>
+      <source>{path} is in the catalog but not on this machine.</source>
+      <translation>{path} 在目录中，但不在这台电脑上。</translation>
+    </message>
+    <message>
+      <source>{path} of {repo} is not usable: {reason}.</source>
+      <translation>{repo} 的 {path} 不可用：{reason}。</translation>
+    </message>
+    <message>
+      <source>{reason}</source>
+      <translation>{reason}</translation>
+    </message>
+    <message>
+      <source>{repo} has no file {path}.</source>
+      <translation>{repo} 没有文件 {path}。</translation>
+    </message>
+    <message>
+      <source>{repo} has no revision {revision}.</source>
+      <translation>{repo} 没有版本 {revision}。</translation>
+    </message>
+    <message>
+      <source>{repo} is gated: its owner grants access on request.</source>
+      <translation>{repo} 受限：需向所有者申请访问。</translation>
     </message>
     <message>
       <source>△ tight</source>
