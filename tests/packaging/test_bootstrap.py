@@ -39,8 +39,13 @@ def test_the_engine_is_compiled_without_amx_and_never_from_a_cache(
 ) -> None:
     monkeypatch.setenv("CFLAGS", "-O2")
     monkeypatch.setattr(bootstrap.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(bootstrap, "processor", lambda: "avx2 avx512f")
     flags = bootstrap.compiler_flags()
     assert flags["CFLAGS"] == "-O2 -mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+    monkeypatch.setattr(bootstrap, "processor", lambda: "avx2 avx512f avx512_fp16 amx_int8")
+    for known, more in ((True, " -mno-avx512fp16"), (False, "")):
+        monkeypatch.setattr(bootstrap, "compiler_knows", lambda flag, known=known: known)
+        assert bootstrap.compiler_flags()["CXXFLAGS"] == flags["CXXFLAGS"] + more
     monkeypatch.setattr(bootstrap.platform, "machine", lambda: "aarch64")
     assert "CFLAGS" not in bootstrap.compiler_flags()
 
@@ -55,6 +60,11 @@ def test_the_engine_is_compiled_without_amx_and_never_from_a_cache(
     monkeypatch.setenv("CMAKE_ARGS", "-DGGML_CUDA=ON")
     bootstrap.build_engine("requirements.lock")
     assert len(calls) == 2
+
+
+def test_flags_are_tried_on_the_compiler(bootstrap: ModuleType) -> None:
+    assert bootstrap.compiler_knows("-O2")
+    assert not bootstrap.compiler_knows("-mno-such-instructions")
 
 
 def test_missing_libraries_are_named_as_debian_packages(
