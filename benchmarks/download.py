@@ -1,12 +1,14 @@
 """Download a 5 GB sparse file over loopback with our downloader and with curl, alternately.
 
 Prints MB/s of each, our peak memory, and the longest gap between two ticks of a 60 Hz timer on the
-main thread while the download runs (what a window would feel). Run: python benchmarks/download.py
+main thread while the download runs: in a bare process, and in the real window, which shows the
+download on its models page. Run: python benchmarks/download.py
 """
 
 import argparse
 import hashlib
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -15,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 for folder in (ROOT, ROOT / "tests" / "helpers"):
@@ -56,6 +59,57 @@ result.update(peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, be
 print(json.dumps(result))
 """
 
+WINDOW = """
+import json, resource, sys, time
+from pathlib import Path
+from PySide6.QtCore import QTimer, Qt
+from PySide6.QtWidgets import QApplication
+from app.gui import theme
+from app.gui.main_window import MainWindow
+from app.paths import Paths
+from app.session import Session
+from app.settings import Settings
+endpoint, folder, repo = sys.argv[1:]
+application = QApplication(["stillroom"])
+application.setStyle("Fusion")
+look = theme.choose("light", 100, False)
+theme.apply(application, look)
+session = Session(Paths.under(Path(folder) / "home"), Settings(hub_endpoint=endpoint))
+window = MainWindow(session, look)
+window.show()
+window.start()
+window.show_page("models")
+limit = time.monotonic() + 120
+while window.bridge.busy or not window.library.items:
+    application.processEvents()
+    assert time.monotonic() < limit
+downloads, gaps = window.library.downloads, []
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+request = session.request("hub:" + repo)
+last = [time.perf_counter()]
+def tick():
+    now = time.perf_counter()
+    gaps.append((now - last[0]) * 1000)
+    last[0] = now
+timer = QTimer()
+timer.setTimerType(Qt.TimerType.PreciseTimer)
+timer.timeout.connect(tick)
+ended = lambda item: application.quit() if item.state in ("done", "failed") else None
+downloads.changed.connect(lambda: [ended(item) for item in downloads.items])
+started = last[0] = time.perf_counter()
+timer.start(16)
+downloads.add(request)
+application.exec()
+seconds = time.perf_counter() - started
+(item,) = downloads.items
+gaps.sort()
+print(json.dumps(dict(state=item.state, error=item.error, seconds=seconds, before=before * 1024,
+                      peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                      gap_max=gaps[-1], gap_p99=gaps[int(len(gaps) * 0.99)], ticks=len(gaps))))
+window.close()
+session.close()
+"""
+
 
 def _serve(path: Path, digest: str) -> None:
     """Child: the hub, until stdin closes."""
@@ -70,6 +124,20 @@ def _ours(endpoint: str, folder: Path, connections: int) -> dict[str, float]:
     (folder / "ours.gguf").unlink()
     result: dict[str, float] = json.loads(done.stdout)
     return result
+
+
+def _in_window(endpoint: str, folder: Path) -> dict[str, float]:
+    """The same in the real window. A sparse file is no model: at its end it is refused."""
+    command = [sys.executable, "-c", WINDOW, endpoint, str(folder), REPO]
+    environment = {**os.environ, "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen")}
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment
+    )
+    shutil.rmtree(folder / "home")
+    result: dict[str, Any] = json.loads(done.stdout)
+    if result["state"] != "failed" or result["error"]["type"] != "CorruptFile":
+        raise SystemExit(f"the download in the window ended as {result}")
+    return {key: value for key, value in result.items() if key not in ("state", "error")}
 
 
 def _curl(endpoint: str, folder: Path, hashing: bool) -> float:
@@ -120,15 +188,16 @@ def _measure(folder: Path, size: int, repeat: int, connections: int) -> None:
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     endpoint = server.stdout.readline().strip()
-    ours, plain, hashed = [], [], []
+    ours, shown, plain, hashed = [], [], [], []
     try:
         for _ in range(repeat):
             ours.append(_ours(endpoint, folder, connections))
+            shown.append(_in_window(endpoint, folder))
             plain.append(_curl(endpoint, folder, hashing=False))
             hashed.append(_curl(endpoint, folder, hashing=True))
     finally:
         server.communicate()
-    _report(size, connections, digest, ours, plain, hashed)
+    _report(size, connections, digest, ours, shown, plain, hashed)
 
 
 def _report(
@@ -136,6 +205,7 @@ def _report(
     connections: int,
     digest: str,
     ours: list[dict[str, float]],
+    shown: list[dict[str, float]],
     plain: list[float],
     hashed: list[float],
 ) -> None:
@@ -157,6 +227,11 @@ def _report(
     print(f"memory before the download             {max(r['before'] for r in ours) / 1e6:7.0f} MB")
     print(f"60 Hz timer: longest gap               {max(r['gap_max'] for r in ours):7.1f} ms")
     print(f"60 Hz timer: p99 gap                   {max(r['gap_p99'] for r in ours):7.1f} ms")
+    grown = max(run["peak"] - run["before"] for run in shown)
+    print(f"in the window: rate                    {rate([r['seconds'] for r in shown]):7.0f} MB/s")
+    print(f"in the window: longest gap             {max(r['gap_max'] for r in shown):7.1f} ms")
+    print(f"in the window: p99 gap                 {max(r['gap_p99'] for r in shown):7.1f} ms")
+    print(f"in the window: memory it grew by       {grown / 1e6:7.0f} MB")
 
 
 if __name__ == "__main__":

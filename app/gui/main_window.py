@@ -161,6 +161,8 @@ class MainWindow(QMainWindow):
         library, start = self.library, self.chat_page.start
         library.items_changed.connect(self._recommend)
         self.model_list.selected.connect(self.models_page.show_item)
+        self.model_list.shown.connect(self.models_page.show_items)
+        self.models_page.opened.connect(self._open_model)
         self.model_list.announced.connect(self.status.announce)
         self.models_page.chat_asked.connect(self.chat_with)
         start.get_starter_asked.connect(self._get_starter)

@@ -13,6 +13,7 @@ from app.gui.bridge import Bridge, Job
 from app.gui.models_downloads import Downloads
 from app.gui.models_search import HubSearch
 from app.hub_values import SearchHit
+from app.importers import FoundModel, Mode, import_model
 from app.library import InstalledModel, TrashedModel
 from app.offers import Described, describe, entry_for, estimate_for
 from app.queue import QueueItem
@@ -21,10 +22,10 @@ from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import Plan
 
 Section = Literal["installed", "catalog", "hub"]
+LIBRARY = "library"  # the key of work on the models folder as a whole
 PlanOrError = Plan | Exception | None  # None: nothing to plan with
-WorkKind = Literal[
-    "ask", "install", "quantize", "measure", "verify"
-]  # "ask" the hub which files to queue
+# "ask": the hub, which files to queue; "care": of the models folder as a whole
+WorkKind = Literal["ask", "install", "quantize", "measure", "verify", "care"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class ModelsControl(QObject):
         self.bridge = bridge
         self._plans: dict[str, PlanOrError] = {}
         self._items: list[ModelItem] = []
+        self._refreshing: Job | None = None
         self._described: dict[str, Described | Exception] = {}
         self._describing: dict[str, Job] = {}
         self.work: dict[str, Work] = {}
@@ -97,7 +99,8 @@ class ModelsControl(QObject):
     def refresh(self) -> None:
         """Read what is installed again and plan what has no plan yet."""
         job = self.bridge.call(self._collect)
-        job.finished.connect(self._collected)
+        self._refreshing = job  # an older listing that comes later is dropped
+        job.finished.connect(lambda items: self._collected(items) if job is self._refreshing else 0)
 
     def replan(self) -> None:
         """Plan everything again, after a new measurement of the machine."""
@@ -227,6 +230,20 @@ class ModelsControl(QObject):
             name, "measure", lambda p, c: self.session.conversion.quality(name, against, p, c)
         )
 
+    def import_models(self, found: Sequence[FoundModel], mode: Mode) -> None:
+        """Put models the user already has into the library."""
+        library = self.session.library
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> None:
+            for each in found:
+                import_model(each, library, mode, on_progress, cancel)
+
+        self.care(work)
+
+    def care(self, work: Callable[[OnProgress, CancelToken], Any]) -> Job | None:
+        """Work on the models folder as a whole, one at a time."""
+        return self._start(LIBRARY, "care", work)
+
     def cancel(self, key: str) -> None:
         """Stop the work on a model."""
         if key in self.work:
@@ -251,9 +268,9 @@ class ModelsControl(QObject):
 
     def _start(
         self, key: str, kind: WorkKind, work: Callable[[OnProgress, CancelToken], Any]
-    ) -> None:
+    ) -> Job | None:
         if key in self.work:
-            return
+            return None
         job = self.bridge.run(work)
         self.work[key] = Work(key, kind, job)
         job.progressed.connect(lambda progress: self._progress(key, progress))
@@ -261,6 +278,7 @@ class ModelsControl(QObject):
         job.failed.connect(lambda error: self._end(key, None, error))
         job.cancelled.connect(lambda: self._end(key, None, None))
         self.work_changed.emit(key)
+        return job
 
     def _progress(self, key: str, progress: Progress) -> None:
         self.work[key] = replace(self.work[key], progress=progress)
@@ -270,6 +288,8 @@ class ModelsControl(QObject):
         work = self.work.pop(key)
         if work.kind == "install":
             self._plans.pop(key, None)
+        elif work.kind == "care":
+            self._plans.clear()
         elif work.kind == "measure" and error is None and result is not None:
             self.quality[key] = result
         self.work_changed.emit(key)

@@ -20,6 +20,7 @@ class ModelList(QWidget):
 
     selected = Signal(str)
     announced = Signal(str)
+    shown = Signal(list)  # the ModelItems that pass
 
     def __init__(self, control: ModelsControl, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -88,6 +89,7 @@ class ModelList(QWidget):
         )
         if current and self.current() != current:
             self.select(current)
+        self.shown.emit(self.model.items)
         self._say()
 
     def select(self, key: str) -> None:

@@ -1,13 +1,19 @@
-"""The models page: the downloads on top, below them the model that is looked at."""
+"""The models page: the downloads on top, below them one model, or all as a table."""
+
+from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from app.gui.models_control import ModelsControl
+from app.gui.controls import button, row
+from app.gui.models_control import ModelItem, ModelsControl
 from app.gui.models_detail import ModelDetail
+from app.gui.models_library import LibraryButton
 from app.gui.models_quantize import QuantizeDialog
 from app.gui.models_queue import DownloadsPanel
-from app.gui.theme import Theme
+from app.gui.models_table import ModelTable
+from app.gui.theme import SPACE_L, SPACE_S, Theme
+from app.gui.words import tr
 from runtime.plan import PlanModel
 
 
@@ -15,6 +21,7 @@ class ModelsPage(QWidget):
     """Arranges the parts; each knows its own work."""
 
     chat_asked = Signal(str)
+    opened = Signal(str)  # key of a model chosen in the table
 
     def __init__(self, control: ModelsControl, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -23,11 +30,23 @@ class ModelsPage(QWidget):
         self.detail = ModelDetail(control, theme)
         self.detail.chat_asked.connect(self.chat_asked)
         self.detail.quantize_asked.connect(self.ask_quantize)
+        self.table = ModelTable()
+        self.table.opened.connect(self.opened)
+        self.as_table = button(tr("Compare all"), "", tr("All models of the list in a table"))
+        self.as_table.setCheckable(True)
+        self.as_table.toggled.connect(self._show_table)
+        self.library = LibraryButton(control)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.detail)
+        self._stack.addWidget(self.table)
+        head = row(1, self.as_table, self.library)
+        head.setContentsMargins(SPACE_L, SPACE_S, SPACE_L, SPACE_S)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        layout.addLayout(head)
         layout.addWidget(self.downloads)
-        layout.addWidget(self.detail, 1)
+        layout.addWidget(self._stack, 1)
 
     @property
     def key(self) -> str:
@@ -35,7 +54,18 @@ class ModelsPage(QWidget):
         return self.detail.key
 
     def show_item(self, key: str) -> None:
+        """One model in full."""
+        self.as_table.setChecked(False)
         self.detail.show_item(key)
+
+    def show_items(self, items: Sequence[ModelItem]) -> None:
+        """What the list shows, for the table."""
+        self.table.show_items(items)
+
+    def _show_table(self, on: bool) -> None:
+        self._stack.setCurrentWidget(self.table if on else self.detail)
+        if on:
+            self.table.setFocus()
 
     def ask_quantize(self, key: str) -> None:
         """How to quantize an installed model; it starts when the dialog is accepted."""

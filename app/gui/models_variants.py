@@ -45,7 +45,7 @@ class VariantTable(QTableWidget):
         shown = min(len(offers), _MOST_ROWS)
         self.setFixedHeight(height * shown + header.sizeHint().height() + 8)
         preferred = [i for i, offer in enumerate(offers) if offer.preferred]
-        self.selectRow(preferred[0] if preferred else 0)
+        self.setCurrentCell(preferred[0] if preferred else 0, 0)
         self.itemActivated.connect(lambda item: self.chosen.emit(self.offers[item.row()]))
         self.currentCellChanged.connect(lambda *_: self.current.emit(self.offer()))
 
