@@ -6,12 +6,12 @@ Where each number was read is recorded in docs/catalog-sources.md.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from app.errors import CatalogError
+from app.errors import CatalogError, UnknownModel
 from runtime.chat_profile import ChatProfile
 from runtime.generation import SamplingParams
 from runtime.shape import ModelShape, active_parameter_count, parameter_count
@@ -104,6 +104,14 @@ def load_catalog(path: Path | None = None) -> tuple[CatalogEntry, ...]:
         for where, reason in _contradictions(entry):
             raise CatalogError(path=str(path), entry=entry.id, field=where, reason=reason)
     return entries
+
+
+def entry_named(entries: Sequence[CatalogEntry], entry_id: str) -> CatalogEntry:
+    """The entry with an id. Raises UnknownModel."""
+    for entry in entries:
+        if entry.id == entry_id:
+            return entry
+    raise UnknownModel(entry_id, [entry.id for entry in entries])
 
 
 def starter(entries: Iterable[CatalogEntry]) -> CatalogEntry | None:

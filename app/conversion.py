@@ -5,12 +5,12 @@ nothing is left behind.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from app.errors import AlreadyInstalled
-from app.library import InstalledModel, Library, safe_name
+from app.library import InstalledModel, Library, ModelFormat, safe_name
 from app.targets import QUANTIZED_FROM, Target
 from quant.errors import InvalidRecipe
 from quant.recipe import QuantRecipe, recipe_from_json, recipe_named
@@ -69,6 +69,26 @@ class Conversion:
                 cancel=cancel,
             )
         return quantized, report
+
+    def for_each_engine(
+        self,
+        model: InstalledModel,
+        folder: Path,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+    ) -> list[InstalledModel]:
+        """The usual 4-bit builds of a model, written into `folder` and not installed."""
+        builds = []
+        made: tuple[tuple[str, ModelFormat, str], ...] = (
+            ("quantize_gguf", "gguf", "q4_0"),
+            ("export_onnx", "onnx", "onnx-q4-b32"),
+        )
+        for job, form, recipe in made:
+            path = folder / f"{model.name}.{form}"
+            arguments = {"source": str(model.path), "target": str(path), "recipe": recipe}
+            run_job(job, arguments, on_progress, cancel, self.log())
+            builds.append(replace(model, path=path, format=form, recipe=recipe))
+        return builds
 
     def quality(
         self, model: str, against: str, on_progress: OnProgress, cancel: CancelToken | None

@@ -134,11 +134,17 @@ class Planning:
         builds = self.builds(name)
         if len(builds) < 2:
             return None
-        models, cpu = [self.model_of(build) for build in builds], self._cpu()
+        return self.measure(_installed(builds), on_progress, cancel)
+
+    def measure(
+        self, builds: list[InstalledModel], on_progress: OnProgress, cancel: CancelToken | None
+    ) -> EngineChoice:
+        """Time builds of one model, keep which was faster and learn from both."""
+        models = [plan_model(self.inspection.inspect(build.path), None) for build in builds]
         request = PlanRequest(device="cpu", n_ctx=_SHORT_CONTEXT, n_threads=self.threads)
-        plans = [self.plan_for(each, request) for each in models]
+        plans, cpu = [self.plan_for(each, request) for each in models], self._cpu()
         choice = self.engines.measure(
-            _installed(builds),
+            builds,
             cpu,
             plans[0].placement.n_threads,
             together=sum(plan.memory.total for plan in plans) <= cpu.memory_free,

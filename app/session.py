@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from app.acquisition import HUB_PREFIX, Acquisition
-from app.catalog import CatalogEntry, load_catalog
+from app.catalog import CatalogEntry, entry_named, load_catalog
 from app.conversion import Conversion
 from app.download import Limits
 from app.draft import with_draft
 from app.engines import Engines
-from app.errors import AppError, UnknownModel
+from app.errors import AppError
 from app.fetch import ModelRequest, request_for
 from app.inspection import Inspection
 from app.learning import Learning, default_learning
@@ -150,7 +150,7 @@ class Session:
         """What to download for a catalog id or hub:OWNER/REPO[/FILE]. Raises HubError."""
         if name.startswith(HUB_PREFIX):
             return request_for(self.acquisition.variant(name, cancel))
-        return self.acquisition.request(self._entry(name), cancel)
+        return self.acquisition.request(entry_named(self.catalog, name), cancel)
 
     def install(
         self,
@@ -162,7 +162,7 @@ class Session:
 
         Raises UnknownModel, HubError, DownloadError, Cancelled.
         """
-        entry = self._entry(entry_id)
+        entry = entry_named(self.catalog, entry_id)
         if entry.source is None:
             return self.acquisition.fetch(self.request(entry_id, cancel), on_progress, cancel)
         return install_starter(
@@ -305,15 +305,11 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> BandwidthProfile:
-        """Measure this machine's memory bandwidth, and the engines of every model that is installed
-        for several and was not timed yet; keep the results. Raises Cancelled."""
+        """Measure this machine's memory bandwidth and keep the result. Raises Cancelled."""
         arguments = {"mode": "full" if full else "quick"}
         result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
         profile = BandwidthProfile.from_json(result)
         self.learning.keep_profile(profile)
-        for name in self.planning.untimed():
-            with suppress(EngineError):  # a broken model has its own moment to say so
-                self.planning.time_engines(name, on_progress, cancel)
         return profile
 
     def unload(self) -> None:
@@ -492,12 +488,6 @@ class Session:
     def _keep_context(self) -> None:
         if self._worker is not None and self._loaded is not None:
             self._contexts.leave(self._worker, self._loaded.context_key)
-
-    def _entry(self, entry_id: str) -> CatalogEntry:
-        for entry in self.catalog:
-            if entry.id == entry_id:
-                return entry
-        raise UnknownModel(entry_id, [entry.id for entry in self.catalog])
 
     def _worker_log(self) -> Path:
         self.paths.logs.mkdir(parents=True, exist_ok=True)

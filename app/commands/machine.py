@@ -14,6 +14,7 @@ from app.errors import AppError
 from app.explain import preflight_text, reason_text, unavailable_text
 from app.learning import history
 from app.session import Session
+from app.timing import time_engines
 from app.units import format_bytes
 from app.words import DOUBTS
 from quant.errors import QuantError
@@ -62,6 +63,7 @@ def profile(session: Session, args: Namespace, console: Console) -> None:
         console.result(record, text)
         return
     measured = session.profile(full=args.full, on_progress=console.progress, cancel=CancelToken())
+    time_engines(session, console.progress, CancelToken())
     console.end_progress()
     lines = [profile_text(measured)]
     faster = session.engines.latest()

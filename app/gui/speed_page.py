@@ -18,8 +18,10 @@ from app.gui.theme import SPACE_L, SPACE_M, Theme
 from app.gui.words import tr
 from app.session import Session
 from app.speed_report import SpeedReport, speed_report
+from app.timing import time_engines
 from app.words import DOUBTS
-from runtime.jobs import Progress
+from runtime.bandwidth import BandwidthProfile
+from runtime.jobs import CancelToken, OnProgress, Progress
 
 TWO_COLUMNS_FROM = 940  # pixels of page width
 
@@ -101,9 +103,13 @@ class SpeedPage(QScrollArea):
         if self._job is not None:
             self._job.cancel()
             return
-        job = self._bridge.run(
-            lambda progress, cancel: self._session.profile(on_progress=progress, cancel=cancel)
-        )
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> BandwidthProfile:
+            profile = self._session.profile(on_progress=on_progress, cancel=cancel)
+            time_engines(self._session, on_progress, cancel)
+            return profile
+
+        job = self._bridge.run(work)
         self._job = job
         self.measure.setText(tr("Cancel"))
         self._progress.setRange(0, 0)

@@ -15,19 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import stillroom
+from command_line import json_of, stillroom
 from onnx_models import export_tiny
 from shapes import write_small_gguf
 
 from app.paths import Paths
 from app.session import Session
 from app.settings import Settings
+from app.timing import time_engines
 from quant.onnx.manifest import MANIFEST, hash_file
 from runtime.engine_choice import EngineChoice
 from runtime.errors import ContextTooLong, DeviceUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress
-from runtime.providers import TARGETS
+from runtime.providers import FACT_NAMES, TARGETS
 
 QUESTION = GenerationRequest(
     "q", (Message("user", "hi"),), SamplingParams(temperature=0), max_tokens=4
@@ -278,3 +279,51 @@ def test_the_last_device_s_failure_is_an_error(tiny: Session) -> None:
     with pytest.raises(EngineError):
         tiny.load(TINY, plan)
     assert tiny.loaded is None
+
+
+# -- everything here ------------------------------------------------------------------------------
+
+
+def test_measuring_the_machine_times_what_was_not_timed(
+    both: tuple[Session, EngineChoice | None],
+) -> None:
+    session, _ = both
+    other = Session(session.paths, Settings(threads=1))
+    time_engines(other, lambda _: None, CancelToken())
+    assert other.planning.untimed() == []
+    choice = other.planning.engine_choice("small")
+    assert choice is not None
+    assert other.engines.latest() == choice
+    other.close()
+
+
+@pytest.mark.slow  # converts the starter twice
+@pytest.mark.timeout(600)
+def test_without_any_the_starter_decides_what_the_next_model_is_converted_to(
+    session: Session,
+) -> None:
+    time_engines(session, lambda _: None, CancelToken())
+    choice = session.engines.latest()
+    assert choice is not None
+    assert {one.engine for one in choice.measurements} == {"llamacpp", "onnx"}
+    assert len(session.installed()) == 1
+    assert not list((session.library.root / ".staging").iterdir())
+    name = session.installed()[0].name
+    made = json_of(stillroom("quantize", name, "--json"))
+    assert made["model"]["format"] == ("onnx" if choice.engine == "onnx" else "gguf")
+
+
+@needs("openvino-cpu")
+@needs("qnn-simulator")
+def test_devices_lists_five_facts_of_each_provider(stillroom_home: Path) -> None:
+    found = json_of(stillroom("devices", "--json"))
+    tried = {each["target"]: each["facts"] for each in found["preflights"]}
+    for target in ("openvino-cpu", "qnn-simulator"):
+        assert [(fact["name"], fact["ok"]) for fact in tried[target]] == [
+            (name, True) for name in FACT_NAMES
+        ]
+    assert tried["qnn-htp"][0] == {
+        "name": "hardware", "ok": False, "code": "not_present", "facts": {"vendor": "qualcomm"},
+    }  # fmt: skip
+    usable = {each["id"]: each["unavailable_reason"] for each in found["devices"]}
+    assert usable["openvino-cpu"] == usable["qnn-simulator"] == usable["cpu"] == ""
