@@ -118,8 +118,8 @@ def why_slow(
 ) -> Diagnosis | None:
     """The causes of a run's slowness by weight; None where nothing was planned or measured.
 
-    Where the run's own conditions leave much unexplained, memory is read again by
-    `read_rate(threads, nbytes)`, in bytes per second, and compared with the profile.
+    Where the run's own conditions leave much unexplained and no other load was there, memory is
+    read again by `read_rate(threads, nbytes)`, in bytes per second, and compared with the profile.
     """
     loaded, stats = run.loaded, run.stats
     planned = loaded.plan.speed
@@ -139,7 +139,7 @@ def why_slow(
     )
     found = diagnose(facts, run.conditions, speed)
     probe = read_probe(speed.profile)
-    if found.unexplained < UNEXPLAINED or probe is None:
+    if found.unexplained < UNEXPLAINED or probe is None or not run.calm:
         return found
     return diagnose(facts, run.conditions, speed, read_rate(*probe))
 

@@ -73,7 +73,7 @@ class Subject:
     def make(self, folder: Path) -> None:
         """Write the file or folder."""
         path = self.path(folder)
-        partial = path.with_suffix(".part")
+        partial = path.with_name(f"{path.name}.part")
         if self.engine == "onnx":
             source = open_source(Subject(self.name, self.shape, "Q4_0").path(folder))
             options = ExportOptions(static_shapes=())

@@ -1,15 +1,17 @@
-"""Predicted against measured on a GPU: full, split and partial placements.
+"""Predicted against measured on a GPU: full, split and partial placements, decode and prefill.
 
-    python benchmarks/prediction_gpu.py PROFILE.json PLACEMENTS.json... [--output FILE]
+    python benchmarks/prediction_gpu.py PROFILE.json PLACEMENTS.json [--output FILE]
 
-PROFILE is a bandwidth profile of that machine; each PLACEMENTS file comes from
-`benchmarks/gpu/placements.py`, which measured the product's own worker. Predictions use the profile
-alone; no run of these models has taught them anything.
+PROFILE is a bandwidth profile of that machine; PLACEMENTS was measured there with the product's own
+worker (benchmarks/gpu/placements.py). Predictions use the profile alone; no run of these models has
+taught them anything.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,9 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import shapes
 
 from runtime.bandwidth import BandwidthProfile
-from runtime.devices import Device
-from runtime.memory import estimate
-from runtime.plan import LayerRange, Placement, PlanModel
+from runtime.calibration import track_record
+from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.shape import weight_bytes
 from runtime.speed import SpeedModel
 
@@ -38,32 +39,40 @@ def placement_of(kind: str, blocks: int, threads: int, n_ctx: int) -> Placement:
     )
 
 
-def rows(profile: BandwidthProfile, data: dict[str, Any]) -> list[tuple[str, str, list[float]]]:
-    """(model, kind, [measured tok/s, low, predicted, high, measured MB, predicted MB])."""
-    shape = getattr(shapes, data["model"])
+@dataclass(frozen=True)
+class Row:
+    """One figure: tok/s of decode or prefill, measured and predicted."""
+
+    what: str
+    group: str
+    measured: float
+    predicted: Interval
+
+
+def rows(speed: SpeedModel, name: str, data: dict[str, Any], threads: int) -> Iterator[Row]:
+    """Every figure of one model."""
+    shape = getattr(shapes, name)
     model = PlanModel(shape, weight_bytes(shape, "Q4_0"), block_format="Q4_0")
-    speed = SpeedModel(profile)
-    found = []
     for kind, run in data["placements"].items():
         cache = sum(part["kv_cache"] for part in run["memory"])
-        n_ctx = cache // (cache_bytes_per_token(shape))
-        placement = placement_of(kind, shape.block_count, data["threads"], n_ctx)
-        generated = run["ours"][0]["prompt_tokens"] + run["ours"][0]["generated_tokens"] // 2
-        predicted = speed.decode_tps(model, placement, generated)
-        gpu = Device("cuda0", "GPU", "CUDA", "", 2**40, 2**40)
-        host = Device("cpu", "CPU", "CPU", "", 2**40, 2**40)
-        memory = estimate(shape, model.weights, placement, [host, gpu], n_outputs=16)
-        used = next(part.total for part in memory.devices if part.device == "cuda0")
-        figures = [
-            median(one["decode_tps"] for one in run["ours"]),
-            predicted.low,
-            predicted.median,
-            predicted.high,
-            run["gpu_used_after_load"] / 1e6,
-            used / 1e6,
-        ]
-        found.append((data["model"], kind, figures))
-    return found
+        n_ctx = cache // cache_bytes_per_token(shape)
+        placement = placement_of(kind, shape.block_count, threads, n_ctx)
+        group = "partial" if kind == "partial" else "full and split"
+        first = run["ours"][0]
+        depth = first["prompt_tokens"] + first["generated_tokens"] // 2
+        measured = median(one["decode_tps"] for one in run["ours"])
+        predicted = speed.decode_tps(model, placement, depth)
+        yield Row(f"{name} {kind} decode", f"{group}, decode", measured, predicted)
+        for each in run.get("at_depth", {}).values():
+            deep = each[0] if isinstance(each, list) else each
+            depth = deep["prompt_tokens"]
+            what = f"{name} {kind} at {depth}"
+            predicted = speed.decode_tps(model, placement, depth)
+            yield Row(f"{what} decode", f"{group}, decode at depth", deep["decode_tps"], predicted)
+            first_token = speed.time_to_first_token(model, placement, depth)
+            seconds = (first_token.high, first_token.median, first_token.low)
+            prefill = Interval(*(depth / each for each in seconds))
+            yield Row(f"{what} prefill", f"{group}, prefill", deep["prefill_tps"], prefill)
 
 
 def cache_bytes_per_token(shape: Any) -> int:
@@ -74,31 +83,30 @@ def cache_bytes_per_token(shape: Any) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profile", type=Path)
-    parser.add_argument("placements", type=Path, nargs="+")
+    parser.add_argument("placements", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     profile = BandwidthProfile.from_json(json.loads(arguments.profile.read_text()))
+    data = json.loads(arguments.placements.read_text())
     lines = [
-        "Predicted against measured on a GPU, from the bandwidth profile alone",
-        f"{'model':<16}{'placement':<10}{'measured':>9}{'predicted':>11}  80 % interval   error"
-        f"{'GPU MB':>9}{'predicted':>11}",
+        "Predicted against measured on a GPU, from the bandwidth profile alone (tokens/s)",
+        f"{'model, placement, what':<42}{'measured':>10}{'predicted':>11}  80 % interval    error",
     ]
-    errors: dict[str, list[float]] = {}
-    inside: dict[str, int] = {}
-    for path in arguments.placements:
-        for model, kind, figures in rows(profile, json.loads(path.read_text())):
-            measured, low, middle, high, used, memory = figures
-            group = "partial" if kind == "partial" else "full and split"
-            errors.setdefault(group, []).append(abs(middle / measured - 1))
-            inside[group] = inside.get(group, 0) + (low <= measured <= high)
+    groups: dict[str, list[Row]] = {}
+    for name, measured in data["shapes"].items():
+        for row in rows(SpeedModel(profile), name, measured, data["machine"]["cpu_cores"]):
+            groups.setdefault(row.group, []).append(row)
+            low, middle, high = row.predicted.low, row.predicted.median, row.predicted.high
             lines.append(
-                f"{model:<16}{kind:<10}{measured:>9.1f}{middle:>11.1f}  {low:>6.1f}-{high:<7.1f}"
-                f"{middle / measured - 1:>+7.1%}{used:>9.0f}{memory:>11.0f}"
+                f"{row.what:<42}{row.measured:>10.1f}{middle:>11.1f}  {low:>8.1f}-{high:<8.1f}"
+                f"{middle / row.measured - 1:>+7.1%}"
             )
-    for group, values in errors.items():
+    for group, found in groups.items():
+        record = track_record((row.predicted, row.measured) for row in found)
+        assert record is not None
         lines.append(
-            f"{group}: median error {median(values):.1%}, "
-            f"{inside[group]} of {len(values)} inside the interval"
+            f"{group}: {record.runs} figures, median error {record.median_error:.1%}, "
+            f"{record.coverage:.0%} inside the interval"
         )
     text = "\n".join(lines) + "\n"
     print(text)

@@ -40,6 +40,7 @@ BUSY_CORES = 0.15  # other processes' share of one core above which figures are 
 REFERENCE_FORMAT = "Q4_0"
 HEAD_LENGTHS = (64, 128)
 GPU_ATTENTION_CELLS = 16384
+GPU_ATTENTION_BATCH = 512  # a whole micro-batch: fewer rows leave a GPU half idle
 GPU_FORMATS = ("Q4_0", "Q4_K", "Q8_0", "F16")
 
 
@@ -272,9 +273,10 @@ def _thread_costs(
     for length in HEAD_LENGTHS:
         products = cells * heads * 2 * length
         one = attention_seconds(ggml, cells, 1, heads, 4, length, schedule.seconds)
-        many = attention_seconds(ggml, cells, 64, heads, 4, length, 0.0)
+        batch = 64 if threads else GPU_ATTENTION_BATCH
+        many = attention_seconds(ggml, cells, batch, heads, 4, length, 0.0)
         decode[str(length)] = one / products
-        prefill[str(length)] = many / products / 64
+        prefill[str(length)] = many / products / batch
     steps.next("attention")
     return ThreadCosts(threads, operation, decode, prefill, flops)
 

@@ -30,8 +30,11 @@ PRIORS: Mapping[str, tuple[float, float]] = {
     "sampling": (0.5, 0.0),
     "transfer": (0.7, 0.0),
     "host_head": (0.4, 0.0),
+    "host_weights": (0.25, 0.0),
     "prefill": (0.17, 0.13),
     "prefill_attention": (0.3, 0.2),
+    "prefill_operations": (0.4, 0.0),
+    "prefill_copy": (0.4, 0.0),
 }
 
 

@@ -17,6 +17,7 @@ from runtime.speed import SpeedModel
 DISK_PAGE_SECONDS = 120e-6  # one page fault served from a solid-state disk
 SLOWEST_PAGE_SECONDS = 0.02  # and from a busy hard disk
 SLOWEST_DISK = 30e6  # bytes per second: whoever waited longer was not this process
+FASTEST_DISK = 2e9  # and no page of a mapped file comes faster: reading it costs at least so much
 BUSY_FACTOR = 2.4  # loss per over-committed core and thread: barriers wait for the slowest
 NOTICEABLE = 1.03  # factors below this are not named
 FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
@@ -138,6 +139,7 @@ def _waiting_for_memory(conditions: Conditions) -> Iterator[_Factor]:
     # Reading ahead hides most pages from the count of faults; what was read tells of the others.
     by_pages = conditions.major_faults * SLOWEST_PAGE_SECONDS
     blocked = min(blocked, max(by_pages, conditions.read_bytes / SLOWEST_DISK))
+    blocked = max(blocked, conditions.read_bytes / FASTEST_DISK)
     share = min(0.97, blocked / conditions.seconds)
     facts: dict[str, Any] = {"major_faults": conditions.major_faults, "seconds": blocked}
     factor = 1 / (1 - share)

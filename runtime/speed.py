@@ -32,6 +32,11 @@ SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with t
 DEVICE_SAMPLING_SECONDS = 1.1e-9  # the same where the chain runs on the GPU that has the logits
 TRANSFER_SECONDS = 30e-6  # per change of device within a step, with its synchronisation
 OPERATIONS_PER_BLOCK = 24  # graph operations of a dense block with flash attention
+# A batch's operations are launched one by one on a GPU, where a decode step replays a recording:
+# 16 to 17 us each over three shapes (benchmarks/results/gpu-placements.json, llama-bench pp512).
+BATCH_LAUNCH_SECONDS = 16.5e-6
+OFFLOADED_FROM = 32  # tokens of a batch from which the engine lends the processor's blocks the GPU
+COPIED_SHARE = 0.7  # of the measured host-to-device rate: pages of a mapped file are not pinned
 FUSED_SHARE = 0.55  # of them are left on a GPU, whose library joins neighbours into one kernel
 # What a matrix in the engine's plain host buffer is read like: kernels for repacked formats do not
 # apply there, and Q4_1 never has one.
@@ -116,17 +121,26 @@ class SpeedModel:
             head = model.weights.lm_head_read if device == placement.lm_head_device else 0
             cache = kv_bytes_per_token(shape, placement.kv_type_k, placement.kv_type_v)
             working_set = weights + head + cache * depth * len(indices) / shape.block_count
-            name = model.block_format
+            on_host = device == "cpu" and len(blocks) > 1
+            name = _unpacked(model.block_format) if on_host else model.block_format
             rate = profile.read_rate(name, working_set, threads)
-            terms.add("weights", device, weights / rate, profile.measured_format(name))
+            if on_host:
+                terms.add("host_weights", device, weights / rate)
+            else:
+                terms.add("weights", device, weights / rate, profile.measured_format(name))
             cost = profile.cost(threads)
             left = 1.0 if device == "cpu" else FUSED_SHARE
             operations = left * len(indices) * _operations(shape)
             terms.add("operations", device, operations * cost.operation_seconds)
-            cells = _cells_waited_for(depth, threads)
-            attention = len(indices) * _attention_products(shape, cells)
-            attention *= KV_TYPE_COST[placement.kv_type_k]
-            seconds = attention * cost.attention_seconds(shape.key_length)
+            if device == "cpu":
+                cells = _cells_waited_for(depth, threads)
+                attention = len(indices) * _attention_products(shape, cells)
+                attention *= KV_TYPE_COST[placement.kv_type_k]
+                seconds = attention * cost.attention_seconds(shape.key_length)
+            else:  # arithmetic is no limit there, reading the cache is
+                cells = _attended(shape, depth)
+                read = cache * cells * len(indices) / shape.block_count
+                seconds = read / profile.read_rate("F16", read, threads)
             terms.add("attention", device, seconds, _head_kind(shape))
         self._add_head(terms, model, placement, blocks)
         changes = len(blocks) + (placement.lm_head_device not in blocks) - 1
@@ -149,8 +163,7 @@ class SpeedModel:
         name = head_format(model.shape, nbytes) or model.block_format
         beside = sum(model.weights.blocks_active[index] for index in blocks.get(device, ()))
         if device == "cpu" and set(blocks) - {"cpu"}:
-            name = UNPACKED_RELATIVE if base_format(name) in REPACKED else name
-            rate = profile.read_rate(name, nbytes, placement.n_threads)
+            rate = profile.read_rate(_unpacked(name), nbytes, placement.n_threads)
             terms.add("host_head", device, nbytes / rate)
             return
         rate = profile.read_rate(name, nbytes + beside, _threads(device, placement))
@@ -163,7 +176,10 @@ class SpeedModel:
         first new token, before calibration."""
         shape, terms = model.shape, _Terms()
         per_block = _block_parameters(shape) / shape.block_count
+        batches = -(-tokens // placement.n_ubatch)
         blocks = _blocks(placement)
+        if min(tokens, placement.n_ubatch) >= OFFLOADED_FROM:
+            blocks = self._lend_gpu(terms, model, blocks, batches)
         for device, indices in blocks.items():
             profile, threads = self._device(device), _threads(device, placement, prefill=True)
             operations = 2.0 * per_block * len(indices) * tokens
@@ -174,15 +190,35 @@ class SpeedModel:
             attention = tokens * len(indices) * _attention_products(shape, depth + tokens / 2)
             each = cost.attention_seconds(shape.key_length, prefill=True)
             terms.add("prefill_attention", device, attention * each, _head_kind(shape))
-            batches = -(-tokens // placement.n_ubatch)
+            if device != "cpu":
+                launches = batches * len(indices) * _operations(shape)
+                terms.add("prefill_operations", device, launches * BATCH_LAUNCH_SECONDS)
             # However short the prompt, every micro-batch reads the weights once.
             read = sum(model.weights.blocks_active[index] for index in indices)
             floor = read / profile.read_rate(name, read, threads) * batches
             key = terms.key("prefill", device, profile.measured_format(name))
             terms.seconds[key] = max(terms.seconds[key], floor)
-        self._add_head(terms, model, placement, blocks)
+        self._add_head(terms, model, placement, _blocks(placement))
         terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)
         return terms.seconds
+
+    def _lend_gpu(
+        self,
+        terms: "_Terms",
+        model: PlanModel,
+        blocks: dict[str, tuple[int, ...]],
+        batches: int,
+    ) -> dict[str, tuple[int, ...]]:
+        """Where a prompt's blocks are evaluated: the processor's share is copied to the last GPU
+        for each micro-batch (ggml's operation offload)."""
+        gpu = next((device for device in reversed(blocks) if device != "cpu"), "cpu")
+        copy = self._device(gpu).host_copy * COPIED_SHARE
+        if "cpu" not in blocks or not copy:
+            return blocks
+        nbytes = sum(model.weights.blocks_active[index] for index in blocks["cpu"]) * batches
+        terms.add("prefill_copy", gpu, nbytes / copy)
+        rest = {device: indices for device, indices in blocks.items() if device != "cpu"}
+        return {**rest, gpu: (*blocks["cpu"], *rest[gpu])}
 
     def decode_observation(
         self, model: PlanModel, placement: Placement, depth: float, decode_tps: float
@@ -220,6 +256,12 @@ class _Terms:
         self.seconds[key] = self.seconds.get(key, 0.0) + seconds
 
 
+def _unpacked(block_format: str) -> str:
+    """The format whose rate a matrix has in the host's plain buffer. With a GPU in use the engine
+    leaves the processor's share there (benchmarks/results/gpu-placements.json: CPU_Mapped)."""
+    return UNPACKED_RELATIVE if base_format(block_format) in REPACKED else block_format
+
+
 def _rate(seconds: Interval, tokens: int) -> Interval:
     return Interval(tokens / seconds.high, tokens / seconds.median, tokens / seconds.low)
 
@@ -247,14 +289,17 @@ def _operations(shape: ModelShape) -> int:
 
 def _attention_products(shape: ModelShape, depth: float) -> float:
     """Multiply-adds of one block's attention of one token over `depth` cached ones."""
-    cells = max(1.0, depth)
     if shape.attention == "MLA":
         length = 2 * shape.kv_lora_rank + shape.rope_dimension_count
     else:
         length = shape.key_length + shape.value_length
-    if shape.sliding_window:
-        cells = min(cells, shape.sliding_window)
-    return cells * shape.head_count * length
+    return _attended(shape, depth) * shape.head_count * length
+
+
+def _attended(shape: ModelShape, depth: float) -> float:
+    """Cached tokens that one token attends to."""
+    cells = max(1.0, depth)
+    return min(cells, shape.sliding_window) if shape.sliding_window else cells
 
 
 def _head_kind(shape: ModelShape) -> str:

@@ -20,8 +20,8 @@ from runtime.calibration import (
     track_record,
 )
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
-from runtime.shape import weight_bytes
-from runtime.speed import SpeedModel
+from runtime.shape import kv_bytes_per_token, weight_bytes
+from runtime.speed import COPIED_SHARE, SpeedModel
 
 
 def device(name, rate, threads=(0,), operation=2e-6):
@@ -195,3 +195,31 @@ def test_quantized_cache_is_read_at_its_own_cost():
     plain = SPEED.decode_tps(model(), placed(), 16384).median
     packed = replace(placed(), kv_type_k="q4_0", kv_type_v="q4_0")
     assert SPEED.decode_tps(model(), packed, 16384).median < plain
+
+
+def test_a_gpu_lends_itself_to_the_processors_blocks_for_long_prompts_only():
+    gpu = replace(device("cuda0", 1500), host_copy=8e9)
+    speed = SpeedModel(replace(PROFILE, devices=(PROFILE.devices[0], gpu)))
+    half = (LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27))
+    partial = replace(placed(), layers=half)
+    long = speed.prefill_terms(model(), partial, 512)
+    copied = sum(model().weights.blocks[:14])
+    assert long["prefill_copy@cuda0"] == pytest.approx(copied / (8e9 * COPIED_SHARE))
+    assert "prefill:Q4_0@cpu" not in long
+    assert "prefill:Q4_0@cpu" in speed.prefill_terms(model(), partial, 16)
+    alone = speed.prefill_terms(model(), placed(), 512)
+    assert "prefill_copy@cuda0" not in alone
+
+
+def test_beside_a_gpu_the_processors_weights_are_not_repacked():
+    half = (LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27))
+    terms = SPEED.decode_terms(model(), replace(placed(), layers=half), 0)
+    assert terms["host_weights@cpu"] > 0
+    assert "weights:Q4_0@cpu" not in terms
+
+
+def test_depth_costs_a_gpu_the_reading_of_its_cache():
+    on_gpu = placed(where="cuda0", head="cuda0")
+    terms = SPEED.decode_terms(model(), on_gpu, 16384)
+    cache = kv_bytes_per_token(model().shape) * 16384
+    assert terms["attention:whole@cuda0"] == pytest.approx(cache / 1500e9)
