@@ -31,6 +31,7 @@ from app.gui.models_list import ModelList
 from app.gui.models_page import ModelsPage
 from app.gui.news import News
 from app.gui.rail import PAGES, Rail
+from app.gui.server_control import ServerControl
 from app.gui.settings_dialog import SettingsDialog
 from app.gui.speed_page import SpeedPage
 from app.gui.startup import Startup
@@ -59,6 +60,7 @@ class MainWindow(QMainWindow):
         self.models = ModelControl(session, self.bridge, self)
         self.chat = ChatControl(session, self.bridge, self.models, self)
         self.library = ModelsControl(session, self.bridge, self)
+        self.server = ServerControl(session, self.bridge, self)
         self.setWindowTitle("Stillroom")
         self.setMinimumSize(QSize(720, 480))
         self.resize(1280, 800)
@@ -66,9 +68,9 @@ class MainWindow(QMainWindow):
         self._wire()
         self.news = News(self)
         self.startup = Startup(self)
+        self.commands = Commands(self)
         self.news.notices.enabled = session.settings.notify
         self.show_page("chat")
-        self.commands = Commands(self)
         self._conversations_dirty = QTimer(self)
         self._conversations_dirty.setSingleShot(True)
         self._conversations_dirty.setInterval(0)
@@ -219,7 +221,14 @@ class MainWindow(QMainWindow):
         """The settings; every change takes effect at once."""
         dialog = SettingsDialog(self.session.settings, self)
         dialog.changed.connect(self.use_settings)
+        dialog.tell("serve", self.server.text)
+
+        def tell(text: str) -> None:
+            dialog.tell("serve", text)
+
+        self.server.told.connect(tell)
         dialog.exec()
+        self.server.told.disconnect(tell)
 
     def use_settings(self, settings: Settings, name: str) -> None:
         """Keep and apply one changed setting."""
@@ -238,6 +247,8 @@ class MainWindow(QMainWindow):
             self.set_theme(themes.choose(settings.theme, settings.text_scale, dark))
         elif name in ("policy", "context", "kv_cache", "engine", "threads"):
             self.models.use_settings()
+        elif name == "serve":
+            self.server.use_settings()
 
     def next_pane(self, step: int) -> None:
         """Move the focus to the next part of the window."""
@@ -324,6 +335,10 @@ class MainWindow(QMainWindow):
         self.models.choose(name)
         self.new_chat()
 
+    def _open_model(self, key: str) -> None:
+        self.model_list.select(key)
+        self.models_page.show_item(key)
+
     def show_model(self, key: str) -> None:
         self.show_page("models")
         self.model_list.select(key)
@@ -338,6 +353,7 @@ class MainWindow(QMainWindow):
         self.hide()
         self.bridge.cancel_all()
         self.library.downloads.close()
+        self.server.close()
         if not self.bridge.close(CLOSE_MILLISECONDS):
             log.warning("some work did not end in time")
         event.accept()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFrame,
+    QLabel,
     QLineEdit,
     QScrollArea,
     QSpinBox,
@@ -46,6 +47,7 @@ class SettingsDialog(QDialog):
         self.fields: dict[str, QWidget] = {}
         self._rows: dict[str, QWidget] = {}
         self._headings: dict[str, QWidget] = {}
+        self._notes: dict[str, QLabel] = {}
         self.setWindowTitle(tr("Settings"))
         self.resize(620, 600)
         self.search = QLineEdit()
@@ -105,6 +107,10 @@ class SettingsDialog(QDialog):
         caption.setBuddy(field)
         texts.addWidget(caption)
         texts.addWidget(label(tr(meta["help"]), "small", wrap=True))
+        note = self._notes[name] = label("", "small", wrap=True)
+        note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        note.hide()
+        texts.addWidget(note)
         reset = button(tr("Default"), "link", tr("Back to the default of {0}", tr(meta["title"])))
         reset.clicked.connect(lambda: self._reset(name))
         layout = row(spacing=SPACE_S)
@@ -113,6 +119,11 @@ class SettingsDialog(QDialog):
         layout.addWidget(reset)
         line.setLayout(layout)
         return line
+
+    def tell(self, name: str, text: str) -> None:
+        """Show what became of a setting under its help; an empty text hides it."""
+        self._notes[name].setText(text)
+        self._notes[name].setVisible(bool(text))
 
     def _field(self, name: str, declaration: "Field[Any]") -> QWidget:
         value, meta = getattr(self.settings, name), declaration.metadata

@@ -3,12 +3,15 @@
 Knows statuses; the wording is `app.explain`'s.
 """
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import AppError
 from app.explain import explain
+
+logger = logging.getLogger(__name__)
 
 
 class RequestRefused(AppError):
@@ -64,11 +67,22 @@ def fault_of(error: Exception) -> Fault:
     status, code = _STATUS[known]
     facts = getattr(error, "facts", {})
     param = facts.get("field") if known == "InvalidRequest" else None
-    fault = _fault(status, code, explain(error).sentence, param)
+    fault = _fault(status, code, str(explain(error).sentence), param)
     retry = facts.get("retry_after") or _RETRY.get(known)
     if retry is not None:
         fault.headers["retry-after"] = str(math.ceil(retry))
     return fault
+
+
+def log_fault(error: Exception) -> None:
+    """Note a fault of ours by its kind and place; its text may quote a prompt."""
+    if fault_of(error).status < 500:
+        return
+    trace, places = error.__traceback__, []
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    logger.error("%s at %s", type(error).__name__, " > ".join(places[-6:]))
 
 
 def _fault(status: int, code: str, message: str, param: str | None = None) -> Fault:

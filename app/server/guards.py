@@ -8,12 +8,11 @@ Ends a request whose client went away. Knows no model.
 import asyncio
 import ipaddress
 import json
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.server.faults import Fault, RequestRefused, fault_of
+from app.server.faults import Fault, RequestRefused, fault_of, log_fault
 from app.server.keys import same_key
 from app.server.limits import Limits
 
@@ -22,8 +21,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,8 @@ class Guards:
         self, scope: Scope, body: bytes, receive: Receive, send: Send
     ) -> None:
         """Run the application until it has answered or its client is gone."""
-        answering = asyncio.ensure_future(self._app(scope, _replay(body), self._timely(send)))
+        outlet = _Outlet(send, self._limits.unread_seconds)
+        answering = asyncio.ensure_future(self._app(scope, _replay(body), outlet.send))
         leaving = asyncio.ensure_future(_gone(receive))
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -127,17 +125,30 @@ class Guards:
             for task in (answering, leaving):
                 task.cancel()
         await asyncio.gather(answering, leaving, return_exceptions=True)
-        if not answering.cancelled() and isinstance(answering.exception(), TimeoutError):
-            logger.info("a client left what was sent to it unread")
+        error = None if answering.cancelled() else answering.exception()
+        if isinstance(error, Exception) and not outlet.unread:
+            log_fault(error)
+            if not outlet.opened:
+                await refuse(send, fault_of(error))
 
-    def _timely(self, send: Send) -> Send:
-        """`send` for a client that reads: one that does not is given up."""
 
-        async def timely(message: Message) -> None:
-            async with asyncio.timeout(self._limits.unread_seconds):
-                await send(message)
+class _Outlet:
+    """`send` for a client that reads: one that leaves what it is sent unread is given up."""
 
-        return timely
+    def __init__(self, send: Send, seconds: float) -> None:
+        self._send = send
+        self._seconds = seconds
+        self.opened = False
+        self.unread = False
+
+    async def send(self, message: Message) -> None:
+        self.opened = True
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._send(message)
+        except TimeoutError:
+            self.unread = True
+            raise
 
 
 async def refuse(send: Send, fault: Fault) -> None:

@@ -4,7 +4,6 @@ Knows HTTP through Starlette. Never logs what a request or an answer says.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
@@ -16,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.server.answers import Part, answers, embedding
-from app.server.faults import RequestRefused, fault_of
+from app.server.faults import RequestRefused, fault_of, log_fault
 from app.server.pool import ModelPool
 from app.server.replies import Reply, embedding_reply
 from app.server.schemas import ChatRequest, CompletionRequest, EmbeddingRequest
@@ -28,8 +27,6 @@ from app.server.translate import (
     wants_usage,
 )
 from runtime.errors import InvalidRequest
-
-logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _DONE = b"data: [DONE]\n\n"
@@ -198,14 +195,3 @@ async def on_error(_request: Request, error: Exception) -> Response:
     log_fault(error)
     fault = fault_of(error)
     return json_response(fault.body, fault.status, fault.headers)
-
-
-def log_fault(error: Exception) -> None:
-    """Note a fault of ours by its kind and place; its text may quote a prompt."""
-    if fault_of(error).status < 500:
-        return
-    trace, places = error.__traceback__, []
-    while trace is not None:
-        places.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    logger.error("%s at %s", type(error).__name__, " > ".join(places[-6:]))

@@ -21,7 +21,7 @@ from app.server.pool import ModelPool
 from app.session import Session
 
 _OWN_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_STOP_SECONDS = 3
+_STOP_SECONDS = 1  # for answers under way
 
 
 class RunningServer:
@@ -50,8 +50,8 @@ class RunningServer:
 
     def stop(self) -> None:
         """Stop answering, end what is generated and every worker."""
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(2 * _STOP_SECONDS)
+        self._server.should_exit = True
+        self._thread.join(10 * _STOP_SECONDS)
 
     def _run(self) -> None:
         try:

@@ -965,7 +965,7 @@
     </message>
     <message>
       <source>Let other programs on this machine use the models, with OpenAI's interface and a key.</source>
-      <translation>让这台电脑上的其他程序通过 OpenAI 接口和密钥使用模型。</translation>
+      <translation>让本机的其他程序通过 OpenAI 兼容接口和密钥使用模型。</translation>
     </message>
     <message>
       <source>Library</source>
