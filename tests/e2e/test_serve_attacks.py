@@ -1,0 +1,310 @@
+"""What a hostile page, neighbour or program tries against the server."""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from serving import KEY, MODEL, Served, serving
+
+from app.server.limits import Limits
+
+LIMITS = Limits(head_seconds=1.0, body_seconds=1.5, waiting=4)
+MIB = 1024 * 1024
+SECRET = "the-password-is-swordfish-9137"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, starter_gguf: Path) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("attacked"), starter_gguf, LIMITS, parallel=2) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def unharmed(served: Served) -> Iterator[None]:
+    """After each attack the server still answers."""
+    yield
+    assert served.request("GET", "/v1/models").status_code == 200
+
+
+# -- who may come in ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1", "", "[::1"])
+def test_a_name_that_was_made_to_point_here(served: Served, host: str) -> None:
+    reply = served.request("GET", "/v1/models", host=host.format(port=served.port))
+    assert reply.status_code in (400, 421)
+    assert MODEL not in reply.text
+
+
+def test_two_hosts(served: Served) -> None:
+    with served.raw() as raw:
+        host = f"host: 127.0.0.1:{served.port}\r\n"
+        key = f"authorization: Bearer {KEY}\r\n"
+        raw.sendall(f"GET /v1/models HTTP/1.1\r\n{host}host: evil.example\r\n{key}\r\n".encode())
+        assert raw.recv(1000).split()[1] in (b"400", b"421")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:{port}", "host": "127.0.0.1:{port}"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ],
+)
+def test_a_post_from_another_site(served: Served, headers: dict[str, str]) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+    sent = {name: value.format(port=served.port) for name, value in headers.items()}
+    reply = served.request("POST", "/v1/chat/completions", body, **sent)
+    assert reply.status_code == 403
+    assert "access-control-allow-origin" not in reply.headers
+
+
+def test_no_page_is_told_that_it_may(served: Served) -> None:
+    asked = {"origin": "https://evil.example", "access_control_request_method": "POST"}
+    reply = served.request("OPTIONS", "/v1/chat/completions", **asked)
+    assert reply.status_code == 403
+    own = {"origin": f"http://127.0.0.1:{served.port}"}
+    assert not any("access-control" in name for name in reply.headers)
+    assert served.request("GET", "/v1/models", **own).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_a_form_cannot_post(served: Served, kind: str | None) -> None:
+    assert served.request("POST", "/v1/completions", {}, content_type=kind).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "key", [None, "", "Bearer", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", f"Basic {KEY}"]
+)
+def test_no_key(served: Served, key: str | None) -> None:
+    for path in ("/v1/models", "/openapi.json", "/nothing"):
+        assert served.request("GET", path, authorization=key).status_code == 401
+
+
+# -- sizes and times ------------------------------------------------------------------------------
+
+
+def test_a_body_of_a_gigabyte_that_says_so(served: Served) -> None:
+    with served.raw() as raw:
+        raw.sendall(served.head(10**9))
+        assert b"413" in raw.recv(100)
+
+
+def test_a_body_of_a_gigabyte_that_does_not(served: Served) -> None:
+    before = psutil.Process().memory_info().rss
+    piece = b"100000\r\n" + b"x" * MIB + b"\r\n"
+    sent = 0
+    with served.raw() as raw:
+        raw.sendall(served.head("chunked"))
+        try:
+            while sent < 1000:
+                raw.sendall(piece)
+                sent += 1
+        except OSError:  # the server has had enough
+            pass
+    assert sent < 100
+    assert psutil.Process().memory_info().rss - before < 64 * MIB
+
+
+def test_a_head_a_byte_at_a_time(served: Served) -> None:
+    with served.raw() as raw:
+        assert seconds_until_closed(raw, b"GET /v1/models HTTP/1.1\r\nx-padding: ") < 8
+
+
+def test_a_second_head_a_byte_at_a_time(served: Served) -> None:
+    with served.raw() as raw:
+        host, key = f"host: 127.0.0.1:{served.port}", f"authorization: Bearer {KEY}"
+        raw.sendall(f"GET /v1/models HTTP/1.1\r\n{host}\r\n{key}\r\n\r\n".encode())
+        assert b"200 OK" in raw.recv(10_000)
+        assert seconds_until_closed(raw, b"GET /v1/models HTTP/1.1\r\nx-padding: ") < 8
+
+
+def test_a_body_a_byte_at_a_time(served: Served) -> None:
+    with served.raw() as raw:
+        assert seconds_until_closed(raw, served.head(100_000)) < 8
+
+
+def seconds_until_closed(raw: Any, start: bytes) -> float:
+    began = time.monotonic()
+    raw.sendall(start)
+    raw.settimeout(0.1)
+    while time.monotonic() - began < 10:
+        try:
+            raw.sendall(b"x")
+            if not raw.recv(1000):
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - began
+
+
+# -- what a body may hold -------------------------------------------------------------------------
+
+
+def test_deep_json(served: Served) -> None:
+    for body in (b"[" * 10**6, b'{"a":' * 10**5 + b"1" + b"}" * 10**5):
+        assert served.request("POST", "/v1/chat/completions", body).status_code == 400
+    deep: Any = "x"
+    for _ in range(200):
+        deep = [deep]
+    assert served.chat(messages=deep).status_code == 400
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+def wide(count: int) -> dict[str, Any]:
+    properties = {f"p{i}": {"type": "string"} for i in range(count)}
+    return {"type": "object", "properties": properties}
+
+
+def doubling(times: int) -> dict[str, Any]:
+    """Each definition names the one before twice."""
+    definitions: dict[str, Any] = {"d0": {"type": "string"}}
+    for i in range(1, times):
+        pair = [{"$ref": f"#/$defs/d{i - 1}"}, {"$ref": f"#/$defs/d{i - 1}"}]
+        definitions[f"d{i}"] = {"anyOf": pair}
+    return {"$defs": definitions, "$ref": f"#/$defs/d{times - 1}"}
+
+
+BOMBS: dict[str, dict[str, Any]] = {
+    "nested": nested(100),
+    "wide": wide(5000),
+    "many repeats": {"type": "string", "minLength": 10**9},
+    "backwards": {"type": "array", "minItems": 3, "maxItems": 1},
+    "negative": {"type": "string", "maxLength": -1},
+    "long list": {"enum": [str(i) for i in range(5000)]},
+    "long words": {"enum": ["x" * 300_000]},
+    "pattern": {"type": "string", "pattern": "^(a+)+$"},
+    "itself": {"$ref": "#"},
+    "itself by turns": {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+    "in a circle": {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+                    "$ref": "#/$defs/a"},
+    "elsewhere": {"$ref": "https://evil.example/schema.json"},
+    "a file": {"$ref": "file:///etc/passwd"},
+    "nowhere": {"$ref": "#/$defs/none"},
+    "no schema": {"type": "object", "properties": {"a": 5}},
+    "no type": {"type": "root ::= [a-z]"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_schema_that_would_grow(served: Served, name: str) -> None:
+    began = time.monotonic()
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": BOMBS[name]}}
+    assert served.chat(response_format=form).status_code == 400
+    tool = {"type": "function", "function": {"name": "f", "parameters": BOMBS[name]}}
+    assert served.chat(tools=[tool], tool_choice="required").status_code == 400
+    assert time.monotonic() - began < 15
+
+
+def test_a_schema_that_only_looks_large(served: Served) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": doubling(12)}}
+    assert served.chat(response_format=form).status_code == 200
+    quoted = {"const": 'a" | root\n::= "b'}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": quoted}}
+    reply = served.chat(response_format=form, max_tokens=40)
+    assert json.loads(reply.json()["choices"][0]["message"]["content"]) == quoted["const"]
+
+
+NAMES = [
+    "../../../etc/passwd", "/etc/passwd", "..\\..\\windows", "starter/../starter", "./starter",
+    "starter\x00.gguf", "hub:owner/name/file.gguf", "~/model.gguf", "C:\\model.gguf", "%2e%2e/x",
+    "smollm2-135m-instruct", "starter.json", "STARTER ", "x" * 200,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_a_path(served: Served, name: str) -> None:
+    reply = served.chat(model=name)
+    assert reply.status_code == 404
+    assert reply.json()["error"]["code"] == "model_not_found"
+    assert [each.name for each in served.server.pool.served] in ([], [MODEL])
+
+
+# -- queues, leaving, secrets ---------------------------------------------------------------------
+
+
+def test_too_many_wait(served: Served) -> None:
+    sockets = []
+    body = json.dumps(
+        {
+            "model": MODEL,
+            "messages": [{"role": "user", "content": "Count to 1000."}],
+            "stream": True,
+        }
+    ).encode()
+    served.chat(max_tokens=1)
+    for _ in range(2 + 2 + LIMITS.waiting):  # places, what the worker holds ahead, the queue
+        raw = served.raw()
+        raw.sendall(served.head(len(body)) + body)
+        sockets.append(raw)
+        time.sleep(0.05)
+    reply = served.chat()
+    assert reply.status_code == 429
+    assert 1 <= int(reply.headers["retry-after"]) <= 60
+    for raw in sockets:
+        raw.close()
+    assert served.comes_to_rest()
+
+
+def leave_at_random(served: Served, times: int) -> None:
+    drawn = random.Random(10)
+    for number in range(times):
+        stream = drawn.random() < 0.7
+        content = "Tell me a long story. " * drawn.randint(1, 20)
+        body = json.dumps(
+            {"model": MODEL, "stream": stream, "messages": [{"role": "user", "content": content}]}
+        ).encode()
+        request = served.head(len(body)) + body
+        with served.raw() as raw:
+            raw.sendall(request[: drawn.choice([len(request), drawn.randint(1, len(request))])])
+            raw.settimeout(drawn.random() * 0.2 + 0.001)
+            try:
+                for _ in range(drawn.randint(0, 5)):
+                    raw.recv(drawn.randint(1, 2000))
+            except TimeoutError:
+                pass
+        if number % 50 == 49:
+            assert served.server.running
+    assert served.comes_to_rest(30)
+    assert all(model.users == 0 for model in served.server.pool.served)
+
+
+def test_clients_that_leave(served: Served) -> None:
+    leave_at_random(served, 25)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_500_clients_that_leave(served: Served) -> None:
+    leave_at_random(served, 500)
+
+
+def test_what_is_said_is_written_nowhere(served: Served) -> None:
+    assert served.chat(SECRET).status_code == 200
+    assert served.chat(SECRET, stream=True).status_code == 200
+    assert served.chat(SECRET, model="absent").status_code == 404
+    assert served.chat(SECRET, temperature="hot").status_code == 400
+    assert served.chat(SECRET * 1000).status_code == 400
+    body = {"model": MODEL, "input": SECRET}
+    assert served.request("POST", "/v1/embeddings", body).status_code == 200
+    files = [path for path in served.home.rglob("*") if path.is_file()]
+    assert any(path.name == "worker.log" for path in files)
+    for path in files:
+        if path.suffix != ".gguf":
+            assert SECRET.encode() not in path.read_bytes(), path
