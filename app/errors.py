@@ -10,7 +10,7 @@ AppError
 │   ├── DamagedModel          name, path, expected, got (SHA-256, or sizes in bytes)
 │   └── ImportRefused         path, reason
 ├── HubError                  endpoint; repo and path where known
-│   ├── Offline               endpoint, reason
+│   ├── Offline               endpoint, kind (of app.words.OFFLINE), reason
 │   ├── NotAHubAnswer         url, content_type: a sign-in page or a proxy answered
 │   ├── GatedModel            repo, url (page where access is asked for), token_sent
 │   ├── RepoNotFound          repo, url, token_sent: missing, or private
@@ -105,7 +105,7 @@ class HubError(AppError):
 
 
 class Offline(HubError):
-    """facts: endpoint, reason."""
+    """facts: endpoint, kind (a key of app.words.OFFLINE), reason (the system's own words)."""
 
 
 class NotAHubAnswer(HubError):

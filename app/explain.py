@@ -21,6 +21,7 @@ from app.words import (
     FIELDS,
     FINDINGS,
     NOTICES,
+    OFFLINE,
     PICKS,
     REASONS,
     UNAVAILABLE,
@@ -177,11 +178,18 @@ def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
+def _offline(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["Offline"]
+    sentence, hint = OFFLINE.get(str(facts.get("kind")), (sentence, hint))
+    return Explanation(worded(title, facts), worded(sentence, facts), worded(hint, facts))
+
+
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
     "DraftRefused": _draft_refused,
     "ContextTooLong": _context_too_long,
     "DoesNotFit": _does_not_fit,
+    "Offline": _offline,
     "UnknownModel": _unknown_model,
     "ModelFileError": _missing_or_bad_file,
     "UnsupportedModel": _unsupported_model,

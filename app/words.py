@@ -165,6 +165,16 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Check the network, or the package index this machine is set up with.",
     ),
     "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
+    "HarnessMissing": (
+        "lm-eval is missing",
+        "The interpreter {python} has no lm-eval.",
+        "Install the extra: pip install 'stillroom[eval]'; or name another with --python.",
+    ),
+    "HarnessFailed": (
+        "The evaluation failed",
+        "The harness ended with {exit_code}: {output_tail}",
+        "",
+    ),
     # the local server
     "PortTaken": (
         "Port in use",
@@ -189,6 +199,38 @@ FIELDS: dict[str, str] = {
 }
 
 _CHAT_SAFE = "Your conversation is safe; send again to go on."
+
+# kind of Offline: (sentence, hint); other kinds are worded by ERRORS["Offline"]
+OFFLINE: dict[str, tuple[str, str]] = {
+    "setting": (
+        "The setting “Stay offline” is on: nothing was asked.",
+        "Switch it off in the settings to search or download.",
+    ),
+    "no network": (
+        "This machine has no network connection.",
+        "Installed models work without one.",
+    ),
+    "dns": (
+        "The hub's address was not found.",
+        "Check the network connection, or the hub address in the settings.",
+    ),
+    "refused": (
+        "The hub refused the connection.",
+        "Check the hub address in the settings, or try later.",
+    ),
+    "timeout": (
+        "The hub did not answer in time.",
+        "Try again; installed models work without a network.",
+    ),
+    "tls": (
+        "The hub could not prove its identity: its certificate was not accepted.",
+        "A proxy or a wrong clock can be the cause.",
+    ),
+    "broken": (
+        "The connection to the hub broke off.",
+        "Try again: downloads go on where they stopped.",
+    ),
+}
 
 EXITS: dict[str, tuple[str, str, str]] = {
     "crashed": (

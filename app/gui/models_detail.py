@@ -166,7 +166,8 @@ class ModelDetail(QScrollArea):
         key, control = item.key, self._control
         queued = control.downloads.of(_source(item))
         if not queued:
-            text = tr("Download · {0}", words.size(item.size)) if item.size else tr("Download")
+            size = _usual_size(control.description(key)) or item.size
+            text = tr("Download · {0}", words.size(size)) if size else tr("Download")
             tip = tr("Fetch the usual variant from the hub, check it, install it")
             return [_button("download", text, lambda: self._download(key, None), "primary", tip)]
         download, downloads = queued[0], control.downloads
@@ -347,6 +348,12 @@ def _button(
 def _get_words(offer: Offer) -> str:
     size = words.size(offer.size) if offer.size is not None else "–"
     return tr("Download {0} · {1}", offer_name(offer), size)
+
+
+def _usual_size(found: Described | Exception | None) -> int:
+    """Bytes of the usual variant; 0 until the hub has told."""
+    offers = found.offers if isinstance(found, Described) else ()
+    return next((offer.size or 0 for offer in offers if offer.preferred), 0)
 
 
 def _source(item: ModelItem) -> str:

@@ -93,7 +93,7 @@ class DownloadRow(QFrame):
         self._theme = theme
         name = item.request.name
         self._name = ElidedLabel(name, "strong", Qt.TextElideMode.ElideMiddle)
-        self._words = label("", "small")
+        self._words = ElidedLabel("", "small")
         self._problem = label("", "small", wrap=True)
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)

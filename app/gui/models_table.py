@@ -54,6 +54,7 @@ class ModelTable(QTableWidget):
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(60)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # the list's order until a click
         self.setSortingEnabled(True)
         self.itemActivated.connect(lambda cell: self.opened.emit(self._key(cell.row())))

@@ -32,7 +32,8 @@ def detail_words(item: ModelItem) -> str:
     """Size, fit and expected speed on one line."""
     parts = []
     if item.size:
-        parts.append(words.size(item.size))
+        about = "≈ " if item.installed is None else ""  # worked out: the file is not here
+        parts.append(f"{about}{words.size(item.size)}")
     elif item.hit is not None and item.hit.parameters:
         parts.append(words.parameters(item.hit.parameters))
     elif item.entry is not None:

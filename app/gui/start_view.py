@@ -146,7 +146,16 @@ class StartView(QWidget):
         if best is None or best.installed is not None:
             self.set_banner("", "", "")
             return
-        self.set_banner(best.key, tr("Recommended here: {0}", best.title), f"{detail_words(best)}")
+        fast, _size = recommendation_key(best)
+        why = (
+            tr("The largest distilled model here that answers as fast as one reads.")
+            if fast
+            else tr("The smallest distilled model: larger ones answer slower than one reads.")
+        )
+        if best.plan is not None and best.plan.speed is None:
+            why = tr("The smallest distilled model, until this machine is measured.")
+        title = tr("Recommended here: {0}", best.title)
+        self.set_banner(best.key, title, f"{detail_words(best)}\n{why}")
 
     def set_banner(self, entry_id: str, title: str, text: str) -> None:
         """Recommend a model for this machine; empty text hides the banner."""

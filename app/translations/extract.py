@@ -28,6 +28,7 @@ from app.words import (
     EXITS,
     FIELDS,
     NOTICES,
+    OFFLINE,
     REASONS,
     UNAVAILABLE,
     VERDICTS,
@@ -85,8 +86,10 @@ def all_texts() -> list[str]:
     for path in sorted(GUI.glob("*.py")):
         found.update(texts_of(path.read_text(encoding="utf-8")))
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
-    for table in (ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, DOUBTS,
-                  VERDICTS, CAUSES):  # fmt: skip
+    for table in (
+        ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
+        VERDICTS, CAUSES,
+    ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     for declaration in DECLARATIONS.values():
         found.update(declaration.metadata[key] for key in ("group", "title", "help"))

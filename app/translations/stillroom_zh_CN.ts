@@ -84,6 +84,10 @@
       <translation>名为 {name} 的模型已经安装。</translation>
     </message>
     <message>
+      <source>A proxy or a wrong clock can be the cause.</source>
+      <translation>可能是代理或系统时钟错误造成的。</translation>
+    </message>
+    <message>
       <source>A smaller model with the same vocabulary that guesses ahead; empty for none.</source>
       <translation>词表相同、用来预猜的较小模型；留空表示不用。</translation>
     </message>
@@ -265,7 +269,7 @@
     </message>
     <message>
       <source>Back to the chat</source>
-      <translation>回到聊天</translation>
+      <translation>回到对话</translation>
     </message>
     <message>
       <source>Back to the default of {0}</source>
@@ -374,6 +378,14 @@
     <message>
       <source>Check that the file is complete and readable.</source>
       <translation>请检查文件是否完整、可读。</translation>
+    </message>
+    <message>
+      <source>Check the hub address in the settings, or try later.</source>
+      <translation>请检查设置中的模型库地址，或稍后再试。</translation>
+    </message>
+    <message>
+      <source>Check the network connection, or the hub address in the settings.</source>
+      <translation>请检查网络连接，或设置中的模型库地址。</translation>
     </message>
     <message>
       <source>Check the network, or the package index this machine is set up with.</source>
@@ -509,7 +521,7 @@
     </message>
     <message>
       <source>Context: {n_ctx} tokens, enough for most chats.</source>
-      <translation>上下文：{n_ctx} 个词元，足够大多数聊天。</translation>
+      <translation>上下文：{n_ctx} 个词元，足够大多数对话。</translation>
     </message>
     <message>
       <source>Context: {n_ctx} tokens, to leave room for reasoning.</source>
@@ -876,6 +888,10 @@
       <translation>请重新安装 Stillroom。</translation>
     </message>
     <message>
+      <source>Install the extra: pip install 'stillroom[eval]'; or name another with --python.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Install · {0}</source>
       <translation>安装 · {0}</translation>
     </message>
@@ -886,6 +902,10 @@
     <message>
       <source>Installed models work without a network.</source>
       <translation>已安装的模型无需网络。</translation>
+    </message>
+    <message>
+      <source>Installed models work without one.</source>
+      <translation>已安装的模型无需网络即可使用。</translation>
     </message>
     <message>
       <source>Installing</source>
@@ -1796,6 +1816,10 @@
       <translation>已停止：回答在重复。</translation>
     </message>
     <message>
+      <source>Switch it off in the settings to search or download.</source>
+      <translation>要搜索或下载，请在设置中关闭它。</translation>
+    </message>
+    <message>
       <source>System prompt</source>
       <translation>系统提示词</translation>
     </message>
@@ -1854,6 +1878,10 @@
     <message>
       <source>The closest of the ONNX recipes, takes longer to make.</source>
       <translation>ONNX 方案中最接近原模型，生成时间较长。</translation>
+    </message>
+    <message>
+      <source>The connection to the hub broke off.</source>
+      <translation>与模型库的连接中断。</translation>
     </message>
     <message>
       <source>The conversation has {n_tokens} tokens, and the context holds {n_ctx}.</source>
@@ -1964,6 +1992,10 @@
       <translation>引擎 {backend} 不可用：{reason}。</translation>
     </message>
     <message>
+      <source>The evaluation failed</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The fastest of the placements that fit ({decode_tps} predicted).</source>
       <translation>放得下的方案中最快的（预测 {decode_tps}）。</translation>
     </message>
@@ -1982,6 +2014,10 @@
     <message>
       <source>The file may be damaged; try another build of the model.</source>
       <translation>文件可能损坏；请试试该模型的其他版本。</translation>
+    </message>
+    <message>
+      <source>The harness ended with {exit_code}: {output_tail}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The history file failed: {reason}.</source>
@@ -2008,8 +2044,20 @@
       <translation>无法连接模型库（{reason}）。</translation>
     </message>
     <message>
+      <source>The hub could not prove its identity: its certificate was not accepted.</source>
+      <translation>模型库无法证明身份：证书未被接受。</translation>
+    </message>
+    <message>
+      <source>The hub did not answer in time.</source>
+      <translation>模型库没有及时回答。</translation>
+    </message>
+    <message>
       <source>The hub has no repository {repo}, or it is private.</source>
       <translation>模型库没有仓库 {repo}，或它是私有的。</translation>
+    </message>
+    <message>
+      <source>The hub refused the connection.</source>
+      <translation>模型库拒绝了连接。</translation>
     </message>
     <message>
       <source>The hub refused the token.</source>
@@ -2020,8 +2068,20 @@
       <translation>对模型库的请求失败。</translation>
     </message>
     <message>
+      <source>The hub's address was not found.</source>
+      <translation>找不到模型库的地址。</translation>
+    </message>
+    <message>
       <source>The instructions were put into the first message: this model takes no system prompt.</source>
       <translation>指令已放进第一条消息：此模型不支持系统提示。</translation>
+    </message>
+    <message>
+      <source>The interpreter {python} has no lm-eval.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The largest distilled model here that answers as fast as one reads.</source>
+      <translation>本机上回答速度跟得上阅读的最大蒸馏模型。</translation>
     </message>
     <message>
       <source>The log has the details (`stillroom doctor` says where).</source>
@@ -2077,7 +2137,7 @@
     </message>
     <message>
       <source>The planned device failed; the model now runs elsewhere, and its plan says where and why.</source>
-      <translation>规划的设备出错；模型现在在别处运行，规划中说明了位置和原因。</translation>
+      <translation>计划的设备出错；模型现在在别处运行，方案中说明了位置和原因。</translation>
     </message>
     <message>
       <source>The quantizer failed: {reason}.</source>
@@ -2108,8 +2168,20 @@
       <translation>服务器的应答有误：{reason}。</translation>
     </message>
     <message>
+      <source>The setting “Stay offline” is on: nothing was asked.</source>
+      <translation>“保持离线”设置已开启：没有发出请求。</translation>
+    </message>
+    <message>
       <source>The setting “{key}” is not usable ({reason}).</source>
       <translation>设置“{key}”不可用（{reason}）。</translation>
+    </message>
+    <message>
+      <source>The smallest distilled model, until this machine is measured.</source>
+      <translation>最小的蒸馏模型，直到测量过本机为止。</translation>
+    </message>
+    <message>
+      <source>The smallest distilled model: larger ones answer slower than one reads.</source>
+      <translation>最小的蒸馏模型：更大的模型回答会比阅读慢。</translation>
     </message>
     <message>
       <source>The smallest, with the largest losses.</source>
@@ -2174,6 +2246,10 @@
     <message>
       <source>This is a fault in Stillroom; the log has the details.</source>
       <translation>这是 Stillroom 的错误；详情见日志。</translation>
+    </message>
+    <message>
+      <source>This machine has no network connection.</source>
+      <translation>本机没有网络连接。</translation>
     </message>
     <message>
       <source>This needs {needed} on {device}, and {available} are free.</source>
@@ -2268,8 +2344,16 @@
       <translation>请重试。</translation>
     </message>
     <message>
+      <source>Try again: downloads go on where they stopped.</source>
+      <translation>请重试：下载会从中断处继续。</translation>
+    </message>
+    <message>
       <source>Try again; if it happens again, the source is damaged.</source>
       <translation>请重试；如果再次发生，说明来源已损坏。</translation>
+    </message>
+    <message>
+      <source>Try again; installed models work without a network.</source>
+      <translation>请重试；已安装的模型无需网络即可使用。</translation>
     </message>
     <message>
       <source>Try another engine or device.</source>
@@ -2672,6 +2756,10 @@
       <translation>llama.cpp（GGUF）：任意 CPU 或 GPU</translation>
     </message>
     <message>
+      <source>lm-eval is missing</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>memory is slower now than when this machine was measured</source>
       <translation>内存比测量这台电脑时更慢</translation>
     </message>
@@ -2773,7 +2861,7 @@
     </message>
     <message>
       <source>the model ran on another device than planned</source>
-      <translation>模型没有在规划的设备上运行</translation>
+      <translation>模型没有在计划的设备上运行</translation>
     </message>
     <message>
       <source>the model was trained for</source>
@@ -2941,7 +3029,7 @@
     </message>
     <message>
       <source>{device} was planned and failed: {why}. This is the next best.</source>
-      <translation>规划的 {device} 出错：{why}。这是次优方案。</translation>
+      <translation>计划使用的 {device} 出错：{why}。这是次优方案。</translation>
     </message>
     <message>
       <source>{draft} cannot guess ahead: answers stay the same only with all blocks on the CPU, and some are on {device}.</source>

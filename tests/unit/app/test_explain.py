@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from app import words
-from app.errors import AppError
+from app.errors import AppError, Offline
 from app.explain import explain, notice_text, preflight_text, reason_text, unavailable_text
+from app.hub_endpoint import failure_kind
 from quant.errors import QuantError
 from runtime.errors import ContextTooLong, DoesNotFit, EngineError, UnsupportedModel, WorkerDied
 from runtime.jobs import Cancelled
@@ -134,3 +135,12 @@ def test_reasons_and_notices() -> None:
     assert notice_text("other_notice") == "other notice"
     assert unavailable_text("engine_lacks_gpu") != "engine_lacks_gpu"
     assert unavailable_text("a driver said so") == "a driver said so"
+
+
+def test_every_kind_of_offline_has_its_own_sentence() -> None:
+    tls = ConnectionError("certificate verify failed")
+    texts = ("timed out", "getaddrinfo failed", "connection refused", "reset by peer")
+    kinds = {failure_kind(tls), *(failure_kind(ConnectionError(text)) for text in texts)}
+    assert kinds | {"setting", "no network"} == set(words.OFFLINE)
+    sentences = {explain(Offline(endpoint="", kind=kind)).sentence for kind in words.OFFLINE}
+    assert len(sentences) == len(words.OFFLINE)
