@@ -62,6 +62,26 @@ def test_an_own_recipe_weighed_by_an_own_text(session: Session, tmp_path: Path) 
     assert (bits["attention"], bits["feed_forward"]) == (8.5, 4.5)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("recipe", ["q4_0", "onnx-q4-b32"])
+def test_the_starter_from_float16_chats_sensibly(session: Session, recipe: str) -> None:
+    """Both conversions from the same full-precision file, asked as a person asks."""
+    name = session.installed()[0].name
+    full = json_of(stillroom("quantize", name, "--recipe", "f16", "--json"))["model"]["name"]
+    made = json_of(stillroom("quantize", full, "--recipe", recipe, "--json"))["model"]["name"]
+    for question, word in (
+        (QUESTION, "Paris"),
+        ("Write one sentence about a dog.", "dog"),
+    ):
+        answer = json_of(
+            stillroom(
+                "chat", made, "--prompt", question, "--seed", "1", "--max-tokens", "60", "--json"
+            )
+        )["answer"]
+        assert word in answer.lower() or word in answer, answer
+
+
 def test_try_walks_the_path(session: Session) -> None:
     process = stillroom("try")
     assert process.returncode == 0, process.stderr
