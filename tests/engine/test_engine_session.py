@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from command_line import json_of, stillroom
-from onnx_models import export_tiny
+from onnx_models import break_plugin, export_tiny
 from shapes import write_small_gguf
 
 from app.paths import Paths
@@ -155,16 +155,6 @@ def tiny(stillroom_home: Path, tiny_folder: Path, tmp_path: Path) -> Iterator[Se
     session.close()
 
 
-def _broken_plugin(folder: Path, device: str) -> None:
-    """A module in the plug-in's place whose library is none."""
-    (folder / "libbroken.so").write_bytes(b"\x7fELF but not really")
-    (folder / f"{TARGETS[device].module}.py").write_text(
-        "import pathlib\n"
-        "def get_library_path():\n"
-        "    return str(pathlib.Path(__file__).with_name('libbroken.so'))\n"
-    )
-
-
 def _moved(session: Session, device: str, why: str) -> None:
     """The model runs on the CPU, and plan, answer and devices say why."""
     loaded = session.loaded
@@ -187,7 +177,7 @@ def test_a_provider_that_does_not_load_is_planned_around(
     tiny: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expect_log
 ) -> None:
     expect_log("openvino-cpu failed")
-    _broken_plugin(tmp_path, "openvino-cpu")
+    break_plugin(tmp_path, TARGETS["openvino-cpu"])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     plan = tiny.plan(TINY, device="openvino-cpu")
     assert plan.placement.layers[0].device == "openvino-cpu"
@@ -197,7 +187,7 @@ def test_a_provider_that_does_not_load_is_planned_around(
 
 @needs("openvino-cpu")
 def test_the_command_line_tells_that_a_device_failed(tiny: Session, tmp_path: Path) -> None:
-    _broken_plugin(tmp_path, "openvino-cpu")
+    break_plugin(tmp_path, TARGETS["openvino-cpu"])
     process = stillroom(
         *("chat", TINY, "--device", "openvino-cpu", "--prompt", "hi", "--max-tokens", "3"),
         PYTHONPATH=str(tmp_path),

@@ -17,6 +17,7 @@ from runtime.backend import Backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.providers import ProviderTarget
 
 TINY_CONTEXT = 64
 GREEDY = SamplingParams(temperature=0)
@@ -64,6 +65,16 @@ def make_monolithic(folder: Path, target: Path) -> Path:
     decoder["filename"] = "model.onnx"
     (target / "genai_config.json").write_text(json.dumps(config))
     return target
+
+
+def break_plugin(folder: Path, target: ProviderTarget) -> None:
+    """Put a module into `folder` that takes a plug-in's place and whose library is none."""
+    (folder / "libbroken.so").write_bytes(b"\x7fELF but not really")
+    (folder / f"{target.module}.py").write_text(
+        "import pathlib\n"
+        "def get_library_path():\n"
+        "    return str(pathlib.Path(__file__).with_name('libbroken.so'))\n"
+    )
 
 
 def placement(
