@@ -101,6 +101,7 @@ class ChatControl(QObject):
         """Show an empty conversation; it is stored with its first message."""
         self.conversation = None
         self.tree = Tree(())
+        self.models.use_context(None)
         self.opened.emit(None)
 
     def open(self, conversation_id: int) -> None:
@@ -111,6 +112,7 @@ class ChatControl(QObject):
         if model and model != self.models.chosen:
             if any(each.name == model for each in self.models.installed()):
                 self.models.choose(model)
+        self.models.use_context(self.option("context"))
         self.opened.emit(self.conversation)
 
     def option(self, name: str, default: Any = None) -> Any:

@@ -33,6 +33,7 @@ class CompareView(QWidget):
         self._columns: dict[int, _Column] = {}
         self.question = ElidedLabel("", "muted")
         self.model = Choice([])
+        self.model.setMinimumContentsLength(18)
         self.model.setAccessibleName(tr("Model of the next answer"))
         self.another = button(tr("Another answer"), "", tr("Ask the same once more"))
         self.another.clicked.connect(lambda: self.another_asked.emit(self.model.currentData()))

@@ -61,12 +61,13 @@ class IconButton(QToolButton):
         self.setProperty("kind", "icon")
         self.setToolTip(name)
         self.setAccessibleName(name)
-        self.setIconSize(QSize(size, size))
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.set_theme(theme)
 
     def set_theme(self, theme: Theme, colour: str | None = None) -> None:
-        self.setIcon(icons.icon(self._icon, colour or theme.muted, self._size))
+        side = theme.px(self._size)
+        self.setIconSize(QSize(side, side))
+        self.setIcon(icons.icon(self._icon, colour or theme.muted, side))
 
     def set_icon(self, icon: str, theme: Theme, colour: str | None = None) -> None:
         """Another picture on the same button."""

@@ -62,6 +62,9 @@ class Inspector(QScrollArea):
         self.sampling.sampling_changed.connect(
             lambda changed: chat.set_options(sampling=changed or None)
         )
+        self.plan.context.activated.connect(
+            lambda _index: chat.set_options(context=self.plan.context.currentData())
+        )
         self.sampling.system_changed.connect(lambda text: chat.set_options(system=text or None))
         self._chosen(models.chosen)
 

@@ -46,7 +46,7 @@ from app.settings import Settings, save
 log = logging.getLogger(__name__)
 
 CLOSE_MILLISECONDS = 8000
-INSPECTOR_FROM = 1100  # pixels of window width below which the side panel starts folded
+INSPECTOR_FROM = 1100  # pixels of window width, at 100 %, below which the side panel folds
 
 
 class MainWindow(QMainWindow):
@@ -117,17 +117,22 @@ class MainWindow(QMainWindow):
         self._set_widths()
 
     def _set_widths(self) -> None:
-        narrow = self.width() < INSPECTOR_FROM
+        narrow = self._narrow(self.width())
         self.sidebar.setFixedWidth(self.theme.px(216 if narrow else 256))
         self.inspector.setFixedWidth(self.theme.px(288))
         on_chat = self.pages.currentWidget() is self.chat_page
         self.inspector.setVisible(self._inspector_wanted and on_chat and not narrow)
+
+    def _narrow(self, width: int) -> bool:
+        return width < self.theme.px(INSPECTOR_FROM)
 
     def _wire(self) -> None:
         self.rail.page_chosen.connect(self.show_page)
         self.rail.settings_asked.connect(self.show_settings)
         self.speed_page.measured.connect(lambda _profile: self.models.replan())
         self.speed_page.measured.connect(lambda _profile: self.library.replan())
+        # The same model may now be there for a faster engine.
+        self.library.work_ended.connect(lambda _work, result, _error: result and self.models.replan())
         self._wire_conversations()
         self._wire_models()
         chat, status = self.chat, self.status
@@ -361,5 +366,5 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         old = event.oldSize().width()
-        if (old < INSPECTOR_FROM) != (event.size().width() < INSPECTOR_FROM) or old < 0:
+        if self._narrow(old) != self._narrow(event.size().width()) or old < 0:
             self._set_widths()

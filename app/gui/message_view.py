@@ -53,7 +53,7 @@ class MessageView(QWidget):
         self.answer.link_clicked.connect(self.link_clicked)
         self._status = label("", "small")
         self._status.hide()
-        self._numbers = label("", "small")
+        self._numbers = label("", "small", wrap=True)
         self._notices = label("", "warning", wrap=True)
         self._notices.hide()
         self._layout = QVBoxLayout(self)

@@ -76,6 +76,12 @@ class ModelControl(QObject):
         self.choices = replace(self.choices, **changes)
         self.replan()
 
+    def use_context(self, n_ctx: int | None) -> None:
+        """Plan for a conversation's own context; None is that of the settings."""
+        wanted = n_ctx or self._session.settings.context or None
+        if wanted != self.choices.n_ctx:
+            self.set_choices(n_ctx=wanted)
+
     def use_settings(self) -> None:
         """Plan by the settings as they are now."""
         self.choices = _from_settings(self._session)

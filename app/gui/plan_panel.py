@@ -126,6 +126,7 @@ class PlanPanel(QWidget):
             )
 
     def _planning(self) -> None:
+        self.context.setCurrentIndex(max(self.context.findData(self._models.choices.n_ctx), 0))
         self.fit.setText(tr("Planning …"))
         restyle(self.fit, "muted")
 

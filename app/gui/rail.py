@@ -1,7 +1,15 @@
 """The narrow column that chooses the page."""
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QFrame, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.gui import icons
 from app.gui.theme import Theme
@@ -50,15 +58,20 @@ class Rail(QFrame):
         ratio = max(self.devicePixelRatioF(), 1.0)
         self._logo.setPixmap(icons.pixmap("logo", theme.accent, theme.px(30), ratio))
         for page, each in self.buttons.items():
-            each.setIcon(icons.icon(page, theme.text))
-        self.settings.setIcon(icons.icon("settings", theme.text))
+            self._dress(each, page, theme)
+        self._dress(self.settings, "settings", theme)
+
+    def _dress(self, each: QToolButton, icon: str, theme: Theme) -> None:
+        side = theme.px(22)
+        each.setIcon(icons.icon(icon, theme.text, side))
+        each.setIconSize(QSize(side, side))
+        each.setMinimumWidth(theme.px(60))
 
     def _button(self, name: str) -> QToolButton:
         made = QToolButton()
         made.setText(name)
         made.setAccessibleName(name)
         made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-        made.setIconSize(QSize(22, 22))
-        made.setMinimumWidth(60)
+        made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         return made

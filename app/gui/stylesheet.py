@@ -141,8 +141,9 @@ QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; border: 
 #toast QPushButton { color: $window; background: transparent; border: 1px solid $muted; }
 #toast QPushButton:focus { border: 2px solid $window; }
 #palette { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
-#palette QListWidget::item { padding: 6px 8px; border-radius: $radius; }
-#palette QListWidget::item:selected { background: $selected; color: $text; }
+QListWidget { background: transparent; }
+QListWidget::item { padding: 6px 8px; border-radius: $radius; }
+QListWidget::item:selected { background: $selected; color: $text; }
 #tour { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
 #tourMark { background: transparent; border: 2px solid $accent; border-radius: 8px; }
 #column { background: $surface; border: 1px solid $border; border-radius: 8px; }

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 from app.gui.words import tr
 
 SECONDS = 8
+TOP = 56  # pixels: below the page's header, and never over what is being typed
 
 
 class Toast(QFrame):
@@ -64,7 +65,7 @@ class Toast(QFrame):
 
     def _place(self) -> None:
         parent = self._window
-        self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - 52)
+        self.move((parent.width() - self.width()) // 2, TOP)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and self.isVisible():

@@ -93,7 +93,7 @@ class Tour(QFrame):
         """Above the target where there is room, else below it, inside the window."""
         target = self._steps[self.index].target
         frame = QRect(target.mapTo(self._window, QPoint(0, 0)), target.size())
-        self._mark.setGeometry(frame.adjusted(-3, -3, 3, 3))
+        self._mark.setGeometry(frame.adjusted(-3, -3, 3, 3) & self._window.rect())
         self.setFixedWidth(min(WIDTH, self._window.width() - 2 * SPACE_L))
         self.adjustSize()
         above = frame.top() - self.height() - SPACE_M

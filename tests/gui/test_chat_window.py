@@ -247,6 +247,24 @@ def test_each_conversation_has_its_own_sampling_and_a_way_back(
     assert window.chat.sampling() == recommended
 
 
+def test_each_conversation_has_its_own_context(qtbot: QtBot, window: MainWindow) -> None:
+    box = window.inspector.plan.context
+    box.setCurrentIndex(box.findData(2048))
+    box.activated.emit(box.currentIndex())
+    chat = window.chat.conversation
+    assert chat is not None
+    window.new_chat()
+    assert window.models.choices.n_ctx is None
+    assert box.currentData() is None
+    window.open_conversation(chat.id)
+    assert window.models.choices.n_ctx == 2048
+    assert box.currentData() == 2048
+    qtbot.waitUntil(
+        lambda: window.models.plan is not None and window.models.plan.placement.n_ctx == 2048,
+        timeout=20000,
+    )
+
+
 def test_every_change_replans_at_once(qtbot: QtBot, window: MainWindow) -> None:
     panel = window.inspector.plan
     before = window.models.plan

@@ -79,7 +79,7 @@ def test_every_page_is_drawn_and_photographed(
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
     suffix = "" if language == "en" else f"-{language}"
-    pages = ("start", "chat", "markdown", "models", "speed", "dark")
+    pages = ("start", "chat", "markdown", "compare", "tour", "models", "speed", "dark")
     assert min(colours(folder / f"{page}{suffix}.png") for page in pages) > 20
     small = QImage(str(folder / f"small{suffix}.png"))
     assert (small.width(), small.height()) == (900, 600)

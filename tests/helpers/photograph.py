@@ -13,8 +13,10 @@ from streamed_window import spin
 
 from app.gui import theme
 from app.gui.application import install_language
+from app.gui.help_dialog import HelpDialog
 from app.gui.main_window import MainWindow
 from app.gui.settings_dialog import SettingsDialog
+from app.gui.tour import Tour
 from app.paths import Paths
 from app.session import Session
 from app.settings import Settings
@@ -60,6 +62,9 @@ def prepare(window: MainWindow) -> int:
     chat = store.add_conversation("An integral", options={"model": window.models.chosen})
     ask = store.add_message(chat.id, "user", "What is the area under exp(-x)? Show code.")
     store.add_message(
+        chat.id, "assistant", "It is exactly \\(1\\).", parent_id=ask.id, model="sample text"
+    )
+    store.add_message(
         chat.id, "assistant", SAMPLE, parent_id=ask.id, model="sample text",
         reasoning="The antiderivative is simple. I should check it with a sum as well.",
         stats={"reasoning_tokens": 16, "reasoning_seconds": 1.2},
@@ -81,6 +86,7 @@ def main(home: Path, folder: Path, language: str) -> int:
     window = MainWindow(session, light)
     window.show()
     window.start()
+    spin(lambda: window.models.plan is not None, 60)
     settle(window)
     folder.mkdir(parents=True, exist_ok=True)
     suffix = "" if language == "en" else f"-{language}"
@@ -89,6 +95,19 @@ def main(home: Path, folder: Path, language: str) -> int:
     shoot(window, folder / f"chat{suffix}.png")
     window.open_conversation(sample)
     shoot(window, folder / f"markdown{suffix}.png")
+    window.chat_page.compare_last()
+    shoot(window, folder / f"compare{suffix}.png")
+    window.commands.show_help()
+    (help_dialog,) = window.findChildren(HelpDialog)
+    help_dialog.list.setCurrentRow(7)
+    spin(lambda: False, 0.3)
+    assert help_dialog.grab().save(str(folder / f"help{suffix}.png"))
+    help_dialog.close()
+    window.new_chat()
+    window.startup.show_tour()
+    shoot(window, folder / f"tour{suffix}.png")
+    window.findChildren(Tour)[-1].end()
+    window.open_conversation(sample)
     window.show_page("models")
     window.model_list.select("deepseek-r1-distill-qwen-7b")
     shoot(window, folder / f"models{suffix}.png")

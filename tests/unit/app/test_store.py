@@ -181,6 +181,32 @@ def test_two_stores_write_the_same_file_at_once(tmp_path: Path) -> None:
     two.close()
 
 
+def test_processes_write_the_same_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    store = Store(path)
+    program = (
+        "import sys; from pathlib import Path; from app.store import Store\n"
+        "store = Store(Path(sys.argv[1])); chat = store.add_conversation(sys.argv[2])\n"
+        "for n in range(25): store.add_message(chat.id, 'user', f'message {n}')\n"
+        "store.close()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    writers = [
+        subprocess.Popen([sys.executable, "-P", "-c", program, str(path), name], env=environment)
+        for name in ("one", "two")
+    ]
+    mine = store.add_conversation("mine")
+    for number in range(25):
+        store.add_message(mine.id, "user", f"message {number}")
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    found = {chat.title: store.messages(chat.id) for chat in store.conversations()}
+    assert {title: len(messages) for title, messages in found.items()} == {
+        "one": 25, "two": 25, "mine": 25,
+    }  # fmt: skip
+    assert store.check()
+    store.close()
+
+
 def test_a_living_process_keeps_its_stream_when_a_second_opens(store: Store) -> None:
     chat = store.add_conversation()
     answer = store.add_message(chat.id, "assistant", state="streaming")
