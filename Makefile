@@ -1,9 +1,10 @@
 # make run   sets everything up and runs Stillroom: the window, or the same path in the terminal
 # make test  sets everything up and runs every check
+# make installers  builds this system's packages into build/installers/out
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all setup lint clean
+.PHONY: run test test-all setup lint installers clean
 
 run:
 	@$(PYTHON) installers/bootstrap.py run
@@ -25,6 +26,9 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest
+
+installers:
+	@QT_QPA_PLATFORM=$${QT_QPA_PLATFORM:-offscreen} $(PYTHON) installers/build.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

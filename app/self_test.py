@@ -29,7 +29,7 @@ from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import EngineName
 
 RECIPE = "onnx-q4-b32"
-WINDOW_SECONDS = 60
+WINDOW_SECONDS = 180
 SMALLEST_PICTURE = 10_000  # bytes of PNG: an empty window has fewer
 Check = Callable[[], str]
 

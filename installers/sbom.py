@@ -11,7 +11,7 @@ from typing import Any
 
 # What the packages above carry inside and name in no metadata of their own.
 VENDORED = (
-    ("llama.cpp", "llama-cpp-python", "MIT"),
+    ("llama.cpp", "llama_cpp_python", "MIT"),
     ("Qt", "PySide6_Essentials", "LGPL-3.0-only"),
 )
 

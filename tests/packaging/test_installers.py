@@ -1,0 +1,131 @@
+"""How the installers are put together: engine, packages, bill of materials. Freezes nothing."""
+
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def script(name: str) -> ModuleType:
+    """A file of installers/ as a module; they import each other by name."""
+    sys.path.insert(0, str(ROOT / "installers"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> "object":
+    """A small folder in place of the frozen one."""
+    packages = script("packages")
+    folder = tmp_path / "stillroom"
+    (folder / "_internal" / "desktop").mkdir(parents=True)
+    (folder / "stillroom").write_text("#!/bin/sh\necho started\n")
+    (folder / "stillroom").chmod(0o755)
+    icons = tmp_path / "icons"
+    subprocess.run([sys.executable, ROOT / "installers/icons.py", icons], check=True)
+    for name in ("stillroom.desktop", "stillroom-mime.xml"):
+        text = (ROOT / "installers" / "linux" / name).read_text()
+        (folder / "_internal" / "desktop" / name).write_text(text)
+    (folder / "_internal" / "desktop" / "stillroom.svg").write_bytes(
+        (icons / "stillroom.svg").read_bytes()
+    )
+    output = tmp_path / "out"
+    output.mkdir()
+    return packages.Bundle(folder, icons, "0.1.0", output)
+
+
+def test_the_bill_of_materials_keeps_to_its_schema(tmp_path: Path) -> None:
+    sbom = script("sbom")
+    site = Path(importlib.util.find_spec("numpy").origin).parents[1]  # type: ignore[union-attr, arg-type]
+    package = tmp_path / "stillroom.deb"
+    package.write_bytes(b"package")
+    text = sbom.bill_of_materials(site, "0.1.0", [package])
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    components = {each["name"]: each for each in json.loads(text)["components"]}
+    assert {"numpy", "llama.cpp", "Qt", "stillroom.deb"} <= set(components)
+    digest = hashlib.sha256(b"package").hexdigest()
+    assert components["stillroom.deb"]["hashes"][0]["content"] == digest
+    assert components["numpy"]["purl"].startswith("pkg:pypi/numpy@")
+
+
+def test_icons_are_what_their_systems_read(bundle: "object") -> None:
+    folder = bundle.icons  # type: ignore[attr-defined]
+    ico = (folder / "stillroom.ico").read_bytes()
+    assert ico[:4] == b"\0\0\1\0"
+    first = int.from_bytes(ico[18:22], "little")
+    assert ico[first : first + 4] == b"\x89PNG"
+    icns = (folder / "stillroom.icns").read_bytes()
+    assert icns[:4] == b"icns"
+    assert int.from_bytes(icns[4:8], "big") == len(icns)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a package of Linux")
+def test_the_run_file_installs_upgrades_and_removes(bundle: "object", tmp_path: Path) -> None:
+    file = script("packages").self_extracting(bundle)
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", file, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+
+    installed = home / ".local/opt/stillroom"
+    assert run().returncode == 0
+    said = subprocess.check_output([home / ".local/bin/stillroom"], text=True)
+    assert said == "started\n"
+    entry = (home / ".local/share/applications/stillroom.desktop").read_text()
+    assert f"Exec={installed}/stillroom %u" in entry
+    (installed / "_internal" / "stale").touch()
+    (installed / "notes.txt").write_text("the user's own")
+    assert run().returncode == 0
+    assert not (installed / "_internal" / "stale").exists()
+    assert run("--remove").returncode == 0
+    left = [path.name for path in home.rglob("*") if path.is_file() or path.is_symlink()]
+    assert "notes.txt" in left
+    assert not [name for name in left if "stillroom" in name]  # the caches of types are everyone's
+
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    damaged = run()
+    assert damaged.returncode == 1
+    assert "damaged" in damaged.stderr
+    assert not (installed / "stillroom").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a package of Linux")
+def test_the_tree_of_a_package(bundle: "object", tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    script("packages").stage(bundle, root)
+    for name in (
+        "usr/lib/stillroom/stillroom",
+        "usr/share/applications/stillroom.desktop",
+        "usr/share/mime/packages/stillroom.xml",
+        "usr/share/icons/hicolor/scalable/apps/stillroom.svg",
+        "usr/share/icons/hicolor/64x64/apps/stillroom.png",
+        "usr/share/metainfo/app.stillroom.Stillroom.metainfo.xml",
+        "usr/share/doc/stillroom/copyright",
+    ):
+        assert (root / name).is_file(), name
+    assert not [path for path in root.rglob("*") if "autostart" in str(path)]
+
+
+def test_the_engine_is_pinned_and_has_a_library_for_each_generation() -> None:
+    engine = script("engine")
+    assert engine.locked_engine().startswith("llama-cpp-python==")
+    assert "--hash=sha256:" in engine.locked_engine()
+    assert engine.OPTIONS["GGML_NATIVE"] == "OFF"
+    assert engine.OPTIONS["GGML_CPU_ALL_VARIANTS"] == "ON"
