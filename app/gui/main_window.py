@@ -132,7 +132,7 @@ class MainWindow(QMainWindow):
         self.speed_page.measured.connect(lambda _profile: self.models.replan())
         self.speed_page.measured.connect(lambda _profile: self.library.replan())
         # The same model may now be there for a faster engine.
-        self.library.work_ended.connect(lambda _work, result, _error: result and self.models.replan())
+        self.library.work_ended.connect(lambda *_: self.models.replan())
         self._wire_conversations()
         self._wire_models()
         chat, status = self.chat, self.status

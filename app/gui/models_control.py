@@ -288,7 +288,7 @@ class ModelsControl(QObject):
         work = self.work.pop(key)
         if work.kind == "install":
             self._plans.pop(key, None)
-        elif work.kind == "care":
+        elif work.kind in ("care", "quantize"):  # one model more may be another's faster build
             self._plans.clear()
         elif work.kind == "measure" and error is None and result is not None:
             self.quality[key] = result
