@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QMenu, QMessageBox
 
+from app.explain import explain
 from app.gui.about_dialog import AboutDialog
 from app.gui.command_palette import Command, CommandPalette
 from app.gui.help_dialog import HelpDialog
 from app.gui.words import tr
 from app.licences import notices
+from app.updates import Release, newest_release
 
 if TYPE_CHECKING:
     from app.gui.main_window import MainWindow
@@ -64,6 +66,7 @@ class Commands(QObject):
         helps = window.menuBar().addMenu(tr("&Help"))
         self._add(helps, tr("Help"), "F1", self.show_help)
         self._add(helps, tr("Show the tour"), "", window.startup.show_tour)
+        self._add(helps, tr("Check for newer version"), "", self.check_version)
         self._add(helps, tr("About Stillroom"), "", self.show_about)
 
     def show_help(self) -> None:
@@ -78,6 +81,23 @@ class Commands(QObject):
         help_dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         help_dialog.link_clicked.connect(self._window.chat_page.open_link)
         help_dialog.show()
+
+    def check_version(self) -> None:
+        """Ask the address in the settings, because the person asked; nothing is downloaded."""
+        session = self._window.session
+        job = self._window.bridge.call(lambda: newest_release(session.settings, session.paths.hub))
+        job.finished.connect(self._show_release)
+        job.failed.connect(self._no_answer)
+
+    def _no_answer(self, error: Exception) -> None:
+        self._window.toast.show_text(tr(explain(error).sentence))
+
+    def _show_release(self, release: Release) -> None:
+        text = tr("This is the newest version.")
+        if release.is_newer:
+            parts = (tr("Version {0} is there.", release.version), release.page, release.notes)
+            text = "\n\n".join(filter(None, parts))
+        QMessageBox.information(self._window, tr("Check for newer version"), text)
 
     def show_about(self) -> None:
         """The version, and the licences of everything inside."""

@@ -376,6 +376,10 @@
       <translation>请检查散热和电源设置。</translation>
     </message>
     <message>
+      <source>Check for newer version</source>
+      <translation>检查新版本</translation>
+    </message>
+    <message>
       <source>Check that the file is complete and readable.</source>
       <translation>请检查文件是否完整、可读。</translation>
     </message>
@@ -1048,6 +1052,10 @@
       <translation>匹配的命令</translation>
     </message>
     <message>
+      <source>Mean KL divergence {0}; the same next token in {1} % of {2} places.</source>
+      <translation>平均 KL 散度 {0}；{2} 处中有 {1} % 的下一个词元相同。</translation>
+    </message>
+    <message>
       <source>Measure again on the page Speed; if it stays, check power settings and other load.</source>
       <translation>请在速度页重新测量；若仍如此，请检查电源设置和其他负载。</translation>
     </message>
@@ -1348,6 +1356,10 @@
       <translation>内存耗尽</translation>
     </message>
     <message>
+      <source>Pace</source>
+      <translation>快慢</translation>
+    </message>
+    <message>
       <source>Package not available</source>
       <translation>软件包不可用</translation>
     </message>
@@ -1526,6 +1538,10 @@
     <message>
       <source>Recommended here: {0}</source>
       <translation>本机推荐：{0}</translation>
+    </message>
+    <message>
+      <source>Recommended use</source>
+      <translation>建议用法</translation>
     </message>
     <message>
       <source>Recommended values</source>
@@ -2248,6 +2264,10 @@
       <translation>这是 Stillroom 的错误；详情见日志。</translation>
     </message>
     <message>
+      <source>This is the newest version.</source>
+      <translation>已是最新版本。</translation>
+    </message>
+    <message>
       <source>This machine has no network connection.</source>
       <translation>本机没有网络连接。</translation>
     </message>
@@ -2446,6 +2466,10 @@
     <message>
       <source>Verify</source>
       <translation>校验</translation>
+    </message>
+    <message>
+      <source>Version {0} is there.</source>
+      <translation>有新版本 {0}。</translation>
     </message>
     <message>
       <source>Versions do not match</source>
@@ -2668,6 +2692,10 @@
       <translation>嵌入层</translation>
     </message>
     <message>
+      <source>faster than reading</source>
+      <translation>快于阅读</translation>
+    </message>
+    <message>
       <source>fewer threads than would be best</source>
       <translation>线程数少于最佳值</translation>
     </message>
@@ -2702,6 +2730,10 @@
     <message>
       <source>image</source>
       <translation>图片</translation>
+    </message>
+    <message>
+      <source>instructions in the first message, no system prompt</source>
+      <translation>指令写在第一条消息中，不用系统提示</translation>
     </message>
     <message>
       <source>it could not compile the self-test</source>
@@ -2824,6 +2856,10 @@
       <translation>程序</translation>
     </message>
     <message>
+      <source>reading speed</source>
+      <translation>阅读速度</translation>
+    </message>
+    <message>
       <source>run</source>
       <translation>运行</translation>
     </message>
@@ -2832,12 +2868,20 @@
       <translation>更慢</translation>
     </message>
     <message>
+      <source>slower than reading</source>
+      <translation>慢于阅读</translation>
+    </message>
+    <message>
       <source>split: LM head on CPU</source>
       <translation>拆分：LM 头在 CPU</translation>
     </message>
     <message>
       <source>stopped before its end</source>
       <translation>未答完即停止</translation>
+    </message>
+    <message>
+      <source>temperature {0}</source>
+      <translation>温度 {0}</translation>
     </message>
     <message>
       <source>the conversation is long</source>
@@ -2906,6 +2950,10 @@
     <message>
       <source>tok/s</source>
       <translation>tok/s</translation>
+    </message>
+    <message>
+      <source>top-p {0}</source>
+      <translation>top-p {0}</translation>
     </message>
     <message>
       <source>unfolded</source>
