@@ -21,7 +21,7 @@ from app.gui import words
 from app.gui.controls import Problem, button, label, row
 from app.gui.models_access import AccessBox
 from app.gui.models_control import ModelItem, ModelsControl, Work
-from app.gui.models_facts import facts_of, notes_view, plan_card
+from app.gui.models_facts import facts_of, notes_view, plan_card, quality_words
 from app.gui.models_variants import VariantTable, offer_name
 from app.gui.models_words import progress_words
 from app.gui.theme import READING_WIDTH, SPACE_L, SPACE_M, SPACE_S, Theme
@@ -132,6 +132,9 @@ class ModelDetail(QScrollArea):
             self._add_progress(layout, work)
         if item.key in self._sound:
             layout.addWidget(label(tr("Verified: every byte is as it was installed."), "good"))
+        if item.key in self._control.quality:
+            text = quality_words(self._control.quality[item.key])
+            layout.addWidget(label(text, wrap=True))
         self._add_problem(layout, item)
         layout.addSpacing(SPACE_S)
         self._add_fit(layout, item)

@@ -1,11 +1,13 @@
 """The parts of one model's page that only show: plan, facts, notes. Starts nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QTextDocument
 from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout
 
+from app.catalog import CatalogEntry
 from app.explain import reason_text
 from app.gui import words
 from app.gui.controls import label, row
@@ -13,6 +15,7 @@ from app.gui.models_control import ModelItem
 from app.gui.models_words import fit_words
 from app.gui.theme import SPACE_L, SPACE_S, Theme
 from app.gui.words import tr
+from app.words import VERDICTS
 from runtime.plan import Plan
 
 
@@ -29,7 +32,9 @@ def plan_card(item: ModelItem, plan: Plan) -> QFrame:
     memory = tr("{0} of {1} free", words.size(plan.memory.total), words.size(available))
     columns = [(tr("Memory"), memory)]
     if plan.speed is not None:
-        columns.append((tr("Decode"), tr("{0} tok/s expected", words.span(plan.speed.decode_tps))))
+        decode = plan.speed.decode_tps
+        columns.append((tr("Decode"), tr("{0} tok/s expected", words.span(decode))))
+        columns.append((tr("Pace"), words.pace(decode)))
         columns.append(
             (tr("Prefill"), tr("{0} tok/s expected", words.span(plan.speed.prefill_tps)))
         )
@@ -71,13 +76,16 @@ def facts_of(item: ModelItem) -> list[tuple[str, str]]:
         )  # fmt: skip
         facts.append((tr("Context"), tr("{0} tokens", words.count(shape.context_length))))
         facts.append((tr("Licence"), entry.licence))
+        if entry.sampling is not None:
+            facts.append((tr("Recommended use"), use_words(entry)))
     if item.hit is not None:
         hit = item.hit
         facts.append((tr("Repository"), hit.repo))
-        if hit.parameters:
+        if hit.parameters and entry is None:
             facts.append((tr("Parameters"), words.parameters(hit.parameters)))
         facts.append((tr("Variants"), ", ".join(hit.quantizations) or "–"))
-        facts.append((tr("Licence"), hit.licence or "–"))
+        if entry is None:
+            facts.append((tr("Licence"), hit.licence or "–"))
         facts.append((tr("Downloads"), words.count(hit.downloads or 0)))
         if hit.gated:
             facts.append((tr("Access"), tr("asks for agreement on the hub")))
@@ -87,6 +95,28 @@ def facts_of(item: ModelItem) -> list[tuple[str, str]]:
         facts.append((tr("File"), str(item.installed.path)))
         facts.append(("SHA-256", item.installed.sha256))
     return facts
+
+
+def use_words(entry: CatalogEntry) -> str:
+    """How the makers want the model to be used; the chat does so by itself."""
+    sampling = entry.sampling
+    assert sampling is not None
+    parts = [tr("temperature {0}", sampling.temperature), tr("top-p {0}", sampling.top_p)]
+    if entry.chat.fold_system:
+        parts.append(tr("instructions in the first message, no system prompt"))
+    return ", ".join(parts)
+
+
+def quality_words(report: Mapping[str, Any]) -> str:
+    """What quantization cost, from a QualityReport as JSON."""
+    verdict = tr(VERDICTS.get(report["verdict"], report["verdict"]))
+    figures = tr(
+        "Mean KL divergence {0}; the same next token in {1} % of {2} places.",
+        f"{report['kl_mean']['value']:.4f}",
+        f"{100 * report['same_top']['value']:.1f}",
+        report["tokens"],
+    )
+    return f"{verdict} {figures}"
 
 
 class NotesView(QTextBrowser):

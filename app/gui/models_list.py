@@ -164,7 +164,7 @@ class ModelList(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self._delegate.theme = theme
         self.filter_button.set_theme(theme)
-        self.view.viewport().update()
+        self.view.doItemsLayout()  # the lines have another height
 
 
 def haystack(item: ModelItem) -> str:

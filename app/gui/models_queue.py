@@ -81,6 +81,7 @@ class DownloadsPanel(QFrame):
         self._theme = theme
         for each in self.rows.values():
             each.set_theme(theme)
+        self.refresh()
 
 
 class DownloadRow(QFrame):

@@ -42,7 +42,8 @@ def detail_words(item: ModelItem) -> str:
     if fit:
         parts.append(fit)
     if item.plan is not None and item.plan.speed is not None and item.plan.fits != "does_not_fit":
-        parts.append(f"{words.span(item.plan.speed.decode_tps)} tok/s")
+        decode = item.plan.speed.decode_tps
+        parts += [f"{words.span(decode)} tok/s", words.pace(decode)]
     return " · ".join(parts)
 
 
