@@ -3,6 +3,8 @@
 from runtime.plan import Interval
 
 _DECIMAL = ("bytes", "kB", "MB", "GB", "TB")
+READING_TPS = 6.5  # 5 words a second, 1.3 tokens a word
+READING_RANGE = 1.4  # people differ by about so much
 
 
 def format_bytes(count: float) -> str:
@@ -42,6 +44,16 @@ def format_interval(interval: Interval | None) -> str:
         return "not predicted"
     digits = 0 if interval.low >= 10 else 1
     return f"{interval.low:.{digits}f}-{interval.high:.{digits}f} tok/s"
+
+
+def pace(interval: Interval) -> str:
+    """A predicted speed beside a reader's: "slower than reading", "reading speed" or "faster than
+    reading"; decided by the median."""
+    if interval.median < READING_TPS / READING_RANGE:
+        return "slower than reading"
+    if interval.median > READING_TPS * READING_RANGE:
+        return "faster than reading"
+    return "reading speed"
 
 
 def format_count(count: int) -> str:

@@ -10,7 +10,7 @@ from app.errors import UnknownModel
 from app.explain import explain, reason_text
 from app.hub_values import SearchQuery
 from app.session import Session
-from app.units import format_bytes, format_count, format_interval
+from app.units import format_bytes, format_count, format_interval, pace
 from runtime.errors import EngineError
 from runtime.jobs import CancelToken
 from runtime.memory import MemoryCell, memory_table
@@ -78,7 +78,7 @@ def _entry_value(session: Session, entry: CatalogEntry) -> dict[str, Any]:
         "memory": plan.memory.total,
         "fits": plan.fits,
         "speed": speed,
-        "speed_text": format_interval(speed),
+        "speed_text": format_interval(speed) + (f", {pace(speed)}" if speed else ""),
     }
 
 

@@ -16,8 +16,7 @@ from app.gui.speed_view import SpeedView
 from app.gui.theme import Theme
 from app.gui.words import tr
 from app.speed_report import SpeedReport, fastest_read, marks
-
-READING_TPS = 7.0  # tokens per second that a person reads: about 300 words a minute
+from app.units import READING_TPS
 
 
 class RooflineView(SpeedView):

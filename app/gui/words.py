@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QCoreApplication
 
+from app import units
 from app.worded import Worded
 from runtime.plan import Interval
 
@@ -55,6 +56,16 @@ def span(interval: Interval) -> str:
     digits = 0 if interval.high >= 9.95 else 1
     low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
     return low if low == high else f"{low}–{high}"
+
+
+def pace(interval: Interval) -> str:
+    """A predicted speed beside a reader's."""
+    texts = {
+        "slower than reading": tr("slower than reading"),
+        "reading speed": tr("reading speed"),
+        "faster than reading": tr("faster than reading"),
+    }
+    return texts[units.pace(interval)]
 
 
 def count(number: int) -> str:

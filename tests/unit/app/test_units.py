@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.units import format_bytes, format_count, format_interval, format_seconds, format_tps
+from app.units import format_bytes, format_count, format_interval, format_seconds, format_tps, pace
 from runtime.plan import Interval
 
 
@@ -33,3 +33,8 @@ def test_rates_and_counts() -> None:
     assert format_count(134_515_008) == "135 M"
     assert format_count(7_615_616_512) == "7.6 B"
     assert format_count(671_026_419_200) == "671 B"
+
+
+def test_pace_beside_a_reader() -> None:
+    found = [pace(Interval(t / 2, t, t * 2)) for t in (1.0, 6.0, 30.0)]
+    assert found == ["slower than reading", "reading speed", "faster than reading"]
