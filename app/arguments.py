@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from app import __version__
-from app.commands import bench, chat, convert, library, machine, models, packs, serve
+from app.commands import bench, chat, convert, evaluate, library, machine, models, packs, serve
 from app.console import Console
 from app.session import Session
 from runtime.plan import EngineName, KvCacheType, Policy
@@ -37,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
     _serve_options(commands.add("serve", serve.serve, "OpenAI-compatible server on this machine"))
+    text = "score a model on tasks, with lm-evaluation-harness"
+    _eval_options(commands.add_model("eval", evaluate.evaluate, text))
     commands.add("doctor", machine.doctor, "self-test of everything")
     return top
 
@@ -158,6 +160,20 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--best-of", type=_count, default=1, metavar="N", help=text)
     text = "ask for step-by-step reasoning with the result in a box, as DeepSeek recommends"
     command.add_argument("--math", action="store_true", help=text)
+
+
+def _eval_options(command: argparse.ArgumentParser) -> None:
+    text = "names of tasks, with commas between"
+    command.add_argument("--tasks", required=True, metavar="NAMES", help=text)
+    command.add_argument("--include", type=Path, metavar="FOLDER", help="task files of your own")
+    command.add_argument("--limit", type=_count, metavar="N", help="only so many samples a task")
+    command.add_argument("--download", action="store_true", help="let the harness fetch data sets")
+    text = "interpreter that has lm-eval (this one)"
+    command.add_argument("--python", type=Path, metavar="PATH", help=text)
+    command.add_argument(
+        "--parallel", type=_count, default=4, metavar="N", help="requests at a time"
+    )
+    command.add_argument("--context", type=_count, metavar="N", help="tokens of each request")
 
 
 def _serve_options(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,120 @@
+"""The command `eval`: lm-evaluation-harness, in a process of its own, against our own server.
+
+Knows how the harness is called and what its result file holds; knows no task.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.console import Console, table
+from app.errors import AppError
+from app.server.launch import Started, start_server
+from app.server.limits import ServeOptions
+from app.session import Session
+
+_SURE = 1.96  # standard errors on each side of a 95 % interval
+_FREE_PORT = 0
+_TAIL = 2000  # characters of the harness's messages that a failure shows
+
+
+class HarnessMissing(AppError):
+    """facts: python. The interpreter has no lm-eval."""
+
+
+class HarnessFailed(AppError):
+    """facts: exit_code, output_tail."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one task, with its 95 % interval where the harness knows the error."""
+
+    task: str
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    samples: int | None
+
+
+def evaluate(session: Session, args: Namespace, console: Console) -> None:
+    """Score a model on tasks, by the harness's names or from files of one's own."""
+    python = str(args.python or sys.executable)
+    probe = [python, "-c", "import lm_eval.models.openai_completions"]
+    if subprocess.run(probe, capture_output=True).returncode != 0:
+        raise HarnessMissing(python=python)
+    name = session.find(args.model).name
+    options = ServeOptions(port=_FREE_PORT, parallel=args.parallel, n_ctx=args.context)
+    started = start_server(session, options)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _run(_command(python, name, args, started, Path(folder)), started.key, args, console)
+            scores = list(scores_in(next(Path(folder).rglob("results*.json"))))
+    finally:
+        started.server.stop()
+    console.result(scores, scores_text(scores))
+
+
+def _command(python: str, name: str, args: Namespace, started: Started, folder: Path) -> list[str]:
+    address = f"base_url={started.server.address.url}/chat/completions"
+    model = f"model={name},{address},num_concurrent={args.parallel},tokenized_requests=False"
+    command = [python, "-m", "lm_eval", "--model", "local-chat-completions"]
+    command += ["--model_args", model, "--apply_chat_template", "--output_path", str(folder)]
+    command += ["--tasks", args.tasks, "--gen_kwargs", "temperature=0"]
+    if args.include is not None:
+        command += ["--include_path", str(args.include.absolute())]
+    return [*command, "--limit", str(args.limit)] if args.limit else command
+
+
+def _run(command: list[str], key: str, args: Namespace, console: Console) -> None:
+    offline = {} if args.download else {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+    done = subprocess.run(
+        command,
+        env={**os.environ, **quiet, **offline, "OPENAI_API_KEY": key},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=args.include,
+    )
+    if done.returncode != 0:
+        raise HarnessFailed(exit_code=done.returncode, output_tail=done.stderr[-_TAIL:])
+
+
+def scores_in(file: Path) -> Iterator[Score]:
+    """The scores of a result file: {"results": {task: {"metric,filter": value, ...}}}."""
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    for task, metrics in document["results"].items():
+        samples = document.get("n-samples", {}).get(task, {}).get("effective")
+        for key, value in metrics.items():
+            metric, _, filtered = key.partition(",")
+            if metric.endswith("_stderr") or not filtered or not isinstance(value, int | float):
+                continue
+            error = metrics.get(f"{metric}_stderr,{filtered}")
+            known = isinstance(error, int | float)
+            half = _SURE * float(error) if known else 0.0
+            low, high = (value - half, value + half) if known else (None, None)
+            name = metric if filtered == "none" else f"{metric} ({filtered})"
+            yield Score(task, name, float(value), low, high, samples)
+
+
+def scores_text(scores: list[Score]) -> str:
+    rows = [
+        (
+            score.task,
+            score.metric,
+            f"{score.value:.3f}",
+            "" if score.low is None else f"{score.low:.3f} to {score.high:.3f}",
+            "" if score.samples is None else str(score.samples),
+        )
+        for score in scores
+    ]
+    return table(("task", "metric", "score", "95 % interval", "samples"), rows)

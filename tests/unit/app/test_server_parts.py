@@ -1,0 +1,170 @@
+"""The server's parts by themselves: turns, hosts, schemas as grammars, keys, scores."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from app.commands.evaluate import scores_in
+from app.server.faults import Busy, fault_of
+from app.server.guards import Door
+from app.server.keys import SERVER, new_key, same_key, server_key
+from app.server.schema_grammar import grammar_of, grammar_of_calls
+from app.server.turns import Turns
+from app.token_store import TokenStore
+from runtime.errors import InvalidRequest
+
+# -- turns ----------------------------------------------------------------------------------------
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_clients_take_turns_however_many_requests_one_has() -> None:
+    async def scene() -> list[str]:
+        turns, order = Turns(1, 20), []
+
+        async def request(client: str, number: int) -> None:
+            await turns.enter(client)
+            order.append(f"{client}{number}")
+            turns.leave(0.1)
+
+        await turns.enter("first")
+        tasks = [asyncio.create_task(request("greedy", n)) for n in range(4)]
+        await settle()
+        tasks.append(asyncio.create_task(request("modest", 0)))
+        await settle()
+        turns.leave(0.1)
+        await asyncio.gather(*tasks)
+        assert turns.running == turns.waiting == 0
+        return order
+
+    assert asyncio.run(scene()) == ["greedy0", "modest0", "greedy1", "greedy2", "greedy3"]
+
+
+def test_beyond_the_limit_a_time_is_named() -> None:
+    async def scene() -> None:
+        turns = Turns(1, 1)
+        await turns.enter("a")
+        waiting = asyncio.create_task(turns.enter("a"))
+        await settle()
+        with pytest.raises(Busy) as caught:
+            await turns.enter("b")
+        fault = fault_of(caught.value)
+        assert fault.status == 429
+        assert 1 <= int(fault.headers["retry-after"]) <= 60
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        turns.check(1)
+
+    asyncio.run(scene())
+
+
+def test_who_leaves_as_a_place_comes_free_passes_it_on() -> None:
+    async def scene() -> None:
+        turns = Turns(1, 5)
+        await turns.enter("a")
+        leaving = asyncio.create_task(turns.enter("b"))
+        staying = asyncio.create_task(turns.enter("c"))
+        await settle()
+        turns.leave(0.1)  # gives the place to b ...
+        leaving.cancel()  # ... who goes before noticing
+        await settle()
+        assert staying.done()
+        assert turns.running == 1
+        turns.leave(0.1)
+        assert turns.running == 0
+
+    asyncio.run(scene())
+
+
+# -- the door -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "home", "network"),
+    [
+        ("127.0.0.1:8642", True, True),
+        ("LOCALHOST:8642", True, True),
+        ("[::1]:8642", True, True),
+        ("192.168.1.7:8642", False, True),
+        ("[fe80::1]:8642", False, True),
+        ("evil.example:8642", False, False),
+        ("127.0.0.1.evil.example:8642", False, False),
+        ("localhost", False, False),
+        ("localhost:80", False, False),
+        ("localhost:8642:8642", False, False),
+        ("", False, False),
+    ],
+)
+def test_hosts(host: str, home: bool, network: bool) -> None:
+    own = frozenset({"127.0.0.1", "localhost", "[::1]"})
+    assert Door("k", 8642, own).admits_host(host) is home
+    assert Door("k", 8642, own, any_address=True).admits_host(host) is network
+
+
+def test_the_key_is_made_once_for_the_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "tokens.json"
+    key, made = server_key(TokenStore(file, None))
+    assert made
+    assert len(key) > 40
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert json.loads(file.read_text()) == {SERVER: key}
+    assert server_key(TokenStore(file, None)) == (key, False)
+    assert new_key(TokenStore(file, None)) != key
+    assert same_key(b"abc", b"abc")
+    assert not same_key(b"abc", b"abd")
+    assert not same_key(b"", b"abc")
+
+
+# -- schemas --------------------------------------------------------------------------------------
+
+
+def test_members_that_may_be_left_out() -> None:
+    properties = {name: {"type": "integer"} for name in "abc"}
+    grammar = grammar_of({"type": "object", "properties": properties, "required": ["b"]})
+    rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines() if " ::= " in line)
+    start = rules[rules["root"]].split()[2]
+    assert '\\"a\\"' in rules[start]  # a, then b; or b at once
+    assert rules[start].count("|") == 1
+    assert rules[start].split("| ")[1].startswith("first-")
+
+
+def test_a_name_in_a_schema_stays_a_text() -> None:
+    grammar = grammar_of({"const": 'x" | root\n::= "'})
+    (root,) = [line for line in grammar.splitlines() if line.startswith("value-")]
+    assert root.endswith(r'"\"x\\\" | root\\n::= \\\"\""')
+
+
+def test_strict_refuses_what_cannot_be_held_to() -> None:
+    schema = {"type": "integer", "minimum": 3}
+    assert "integer" in grammar_of(schema)
+    with pytest.raises(InvalidRequest, match="minimum"):
+        grammar_of(schema, strict=True)
+
+
+def test_functions_with_definitions_of_their_own() -> None:
+    one = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}
+    two = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "boolean"}}}
+    grammar = grammar_of_calls({"f": one, "g": two}, or_text=True)
+    assert "boolean" in grammar
+    assert grammar.splitlines()[0].endswith(r"[^{ \n] [\x00-\U0010FFFF]*")
+
+
+# -- scores ---------------------------------------------------------------------------------------
+
+
+def test_scores_come_with_their_intervals(tmp_path: Path) -> None:
+    metrics = {"alias": "sums", "exact_match,none": 0.5, "exact_match_stderr,none": 0.1,
+               "f1,strict": 0.2, "f1_stderr,strict": "N/A"}  # fmt: skip
+    file = tmp_path / "results.json"
+    file.write_text(
+        json.dumps({"results": {"sums": metrics}, "n-samples": {"sums": {"effective": 8}}})
+    )
+    exact, other = scores_in(file)
+    assert (exact.metric, exact.value, exact.samples) == ("exact_match", 0.5, 8)
+    assert (exact.low, exact.high) == pytest.approx((0.304, 0.696))
+    assert (other.metric, other.low, other.high) == ("f1 (strict)", None, None)
