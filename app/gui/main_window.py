@@ -263,6 +263,7 @@ class MainWindow(QMainWindow):
             self.model_list.view,
             self.models_page,
             self.chat_page.transcript,
+            self.chat_page.compare_view.another,
             self.chat_page.composer.text,
             self.inspector.plan.picture,
             self.status.why,

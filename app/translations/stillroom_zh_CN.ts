@@ -893,7 +893,7 @@
     </message>
     <message>
       <source>Install the extra: pip install 'stillroom[eval]'; or name another with --python.</source>
-      <translation type="unfinished" />
+      <translation>请安装附加项：pip install 'stillroom[eval]'；或用 --python 指定另一个解释器。</translation>
     </message>
     <message>
       <source>Install · {0}</source>
@@ -2009,7 +2009,7 @@
     </message>
     <message>
       <source>The evaluation failed</source>
-      <translation type="unfinished" />
+      <translation>评测失败</translation>
     </message>
     <message>
       <source>The fastest of the placements that fit ({decode_tps} predicted).</source>
@@ -2033,7 +2033,7 @@
     </message>
     <message>
       <source>The harness ended with {exit_code}: {output_tail}</source>
-      <translation type="unfinished" />
+      <translation>评测程序以 {exit_code} 结束：{output_tail}</translation>
     </message>
     <message>
       <source>The history file failed: {reason}.</source>
@@ -2093,7 +2093,7 @@
     </message>
     <message>
       <source>The interpreter {python} has no lm-eval.</source>
-      <translation type="unfinished" />
+      <translation>解释器 {python} 没有 lm-eval。</translation>
     </message>
     <message>
       <source>The largest distilled model here that answers as fast as one reads.</source>
@@ -2789,7 +2789,7 @@
     </message>
     <message>
       <source>lm-eval is missing</source>
-      <translation type="unfinished" />
+      <translation>缺少 lm-eval</translation>
     </message>
     <message>
       <source>memory is slower now than when this machine was measured</source>
