@@ -48,6 +48,7 @@ def window(part: str, endpoint: str) -> "subprocess.Popen[str]":
             **os.environ,
             "HF_ENDPOINT": endpoint,
             "STILLROOM_NOTIFY": "0",
+            "STILLROOM_TOUR_SEEN": "1",
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests/helpers"))),
         },
         stdout=subprocess.PIPE,
