@@ -160,8 +160,10 @@ class Planning:
 
     def engine_choice(self, name: str) -> EngineChoice | None:
         """What `time_engines` found for a model; None where that is not known or has changed."""
-        cpu = self._cpu()
-        return self._choice(self.builds(name), self.threads or cpu.cores)
+        builds = self.builds(name)
+        if len(builds) < 2:
+            return None
+        return self._choice(builds, self.threads or self._cpu().cores)
 
     def untimed(self) -> list[str]:
         """Models that are installed for several engines which were not timed yet, each once."""
