@@ -4,6 +4,7 @@ Knows how the harness is called and what its result file holds; knows no task.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -99,11 +100,24 @@ def scores_in(file: Path) -> Iterator[Score]:
             if metric.endswith("_stderr") or not filtered or not isinstance(value, int | float):
                 continue
             error = metrics.get(f"{metric}_stderr,{filtered}")
-            known = isinstance(error, int | float)
-            half = _SURE * float(error) if known else 0.0
-            low, high = (value - half, value + half) if known else (None, None)
+            low, high = _interval(float(value), error, samples)
             name = metric if filtered == "none" else f"{metric} ({filtered})"
             yield Score(task, name, float(value), low, high, samples)
+
+
+def _interval(
+    value: float, error: object, samples: int | None
+) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of a score. A share of so many samples has Wilson's (1927), which does not
+    shrink to nothing where all or none are right; else the harness's standard error tells."""
+    if samples and 0 <= value <= 1:
+        z2 = _SURE * _SURE / samples
+        middle = (value + z2 / 2) / (1 + z2)
+        half = math.sqrt(z2 * value * (1 - value) + z2 * z2 / 4) / (1 + z2)
+        return max(0.0, middle - half), min(1.0, middle + half)
+    if isinstance(error, int | float):
+        return value - _SURE * error, value + _SURE * error
+    return None, None
 
 
 def scores_text(scores: list[Score]) -> str:

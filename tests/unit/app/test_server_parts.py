@@ -158,13 +158,16 @@ def test_functions_with_definitions_of_their_own() -> None:
 
 
 def test_scores_come_with_their_intervals(tmp_path: Path) -> None:
-    metrics = {"alias": "sums", "exact_match,none": 0.5, "exact_match_stderr,none": 0.1,
-               "f1,strict": 0.2, "f1_stderr,strict": "N/A"}  # fmt: skip
+    metrics = {"alias": "sums", "exact_match,none": 0.0, "exact_match_stderr,none": 0.0,
+               "bleu,none": 20.0, "bleu_stderr,none": 1.0,
+               "perplexity,strict": 9.5, "perplexity_stderr,strict": "N/A"}  # fmt: skip
     file = tmp_path / "results.json"
     file.write_text(
         json.dumps({"results": {"sums": metrics}, "n-samples": {"sums": {"effective": 8}}})
     )
-    exact, other = scores_in(file)
-    assert (exact.metric, exact.value, exact.samples) == ("exact_match", 0.5, 8)
-    assert (exact.low, exact.high) == pytest.approx((0.304, 0.696))
-    assert (other.metric, other.low, other.high) == ("f1 (strict)", None, None)
+    exact, bleu, other = scores_in(file)
+    assert (exact.metric, exact.value, exact.samples) == ("exact_match", 0, 8)
+    # Wilson's interval of none of eight: z^2 / (n + z^2)
+    assert (exact.low, exact.high) == pytest.approx((0, 1.96**2 / (8 + 1.96**2)))
+    assert (bleu.low, bleu.high) == pytest.approx((18.04, 21.96))
+    assert (other.metric, other.low, other.high) == ("perplexity (strict)", None, None)
