@@ -90,6 +90,14 @@ class FilterPanel(QFrame):
                 ("createdAt", tr("Newest")),
             ]
         )
+        for choice in (self.size_choice, self.variant, self.licence, self.architecture, self.sort):
+            choice.currentIndexChanged.connect(self.changed)
+        for check in (self.open_only, self.fits_only):
+            check.toggled.connect(self.changed)
+        self.origin.editingFinished.connect(self.changed)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -104,11 +112,6 @@ class FilterPanel(QFrame):
         layout.addRow(self.fits_only)
         layout.addRow(self.open_only)
         layout.addRow(label(tr("Order and variant are the hub's."), "small", wrap=True))
-        for choice in (self.size_choice, self.variant, self.licence, self.architecture, self.sort):
-            choice.currentIndexChanged.connect(self.changed)
-        for check in (self.open_only, self.fits_only):
-            check.toggled.connect(self.changed)
-        self.origin.editingFinished.connect(self.changed)
 
     def filters(self) -> Filters:
         return Filters(

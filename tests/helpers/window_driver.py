@@ -53,11 +53,8 @@ def search_and_download(window: MainWindow) -> None:
     detail = window.models_page.detail
     wait(lambda: detail.variants is not None, "the variants")
     assert detail.variants is not None
-    table = detail.variants
-    cells = [
-        [table.item(r, c) for c in range(table.columnCount())] for r in range(table.rowCount())
-    ]
-    tell(variants=[[cell.text() if cell else "" for cell in line] for line in cells])
+    offers = detail.variants.offers
+    tell(variants=[offer.label for offer in offers if offer.plan is not None])
     press(detail, "getVariant")
     downloads = window.library.downloads
     wait(lambda: any(item.received > 20_000_000 for item in downloads.items), "20 MB")
