@@ -39,7 +39,7 @@ def under_x(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
         },
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
     )
 
 
