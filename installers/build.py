@@ -28,6 +28,14 @@ ROOT = engine.ROOT
 WORK = ROOT / "build" / "installers"
 LOCK = ROOT / "requirements-installers.lock"
 STARTER = "smollm2-135m-instruct"
+# What carries symbols nobody needs: 45 MB of an interpreter built from source and of these.
+UNSTRIPPED = (
+    "libpython3*.so*",
+    "llama_cpp/lib/*.so",
+    "onnxruntime_genai/libonnxruntime-genai.so",
+    "cryptography/hazmat/bindings/*.so",
+    "yaml/*.so",
+)
 SYSTEM_TOOLS = {"zstd": "zstd", "xz": "xz-utils", "strip": "binutils", "c++": "g++"}
 
 
@@ -127,9 +135,9 @@ def freeze(python: Path, starter: Path | None) -> Path:
     folder = WORK / "dist" / "stillroom"
     if sys.platform == "linux":
         (folder / "stillroom-gui").symlink_to("stillroom")  # one program: no console to hide
-        # An interpreter built from source carries its debugging symbols.
-        for library in (folder / "_internal").glob("libpython3*.so*"):
-            subprocess.run(["strip", "--strip-unneeded", library], check=True)
+        for pattern in UNSTRIPPED:
+            for library in (folder / "_internal").glob(pattern):
+                subprocess.run(["strip", "--strip-unneeded", library], check=True)
     return folder
 
 
