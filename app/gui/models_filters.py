@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QFormLayout, QFrame, QLineEdit
+from PySide6.QtWidgets import QFormLayout, QFrame, QLineEdit
 
-from app.gui.controls import Choice, label
+from app.gui.controls import Check, Choice, label
 from app.gui.models_control import ModelItem
 from app.gui.words import tr
 from app.hub_values import SearchQuery, Sort
@@ -79,8 +79,8 @@ class FilterPanel(QFrame):
         self.origin = QLineEdit()
         self.origin.setPlaceholderText(tr("Distilled from"))
         self.origin.setClearButtonEnabled(True)
-        self.open_only = QCheckBox(tr("No gated models"))
-        self.fits_only = QCheckBox(tr("Only what fits here"))
+        self.open_only = Check(tr("No gated models"))
+        self.fits_only = Check(tr("Only what fits here"))
         self.sort = Choice(
             [
                 ("downloads", tr("Most downloaded")),

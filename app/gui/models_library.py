@@ -9,7 +9,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QCheckBox,
     QDialog,
     QFileDialog,
     QHeaderView,
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.gui import words
-from app.gui.controls import button, label, row
+from app.gui.controls import Check, button, label, row
 from app.gui.models_control import ModelsControl
 from app.gui.theme import SPACE_L, SPACE_M
 from app.gui.words import tr
@@ -116,7 +115,7 @@ class ImportDialog(QDialog):
             cell = self.table.item(number, 0)
             assert cell is not None
             cell.setCheckState(Qt.CheckState.Checked)
-        self.copy = QCheckBox(tr("Copy the files; else they are used where they lie"))
+        self.copy = Check(tr("Copy the files; else they are used where they lie"))
         take = button(tr("Import"), "primary")
         take.setObjectName("takeImports")
         take.setEnabled(bool(found))

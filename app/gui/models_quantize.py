@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QDialog, QFormLayout, QWidget
+from PySide6.QtWidgets import QDialog, QFormLayout, QWidget
 
 from app.expectations import expected
 from app.gui import words
-from app.gui.controls import Choice, button, label, row
+from app.gui.controls import Check, Choice, button, label, row
 from app.gui.theme import SPACE_L, SPACE_M
 from app.gui.words import tr
 from quant.recipe import recipe_named
@@ -57,7 +57,7 @@ class QuantizeDialog(QDialog):
         self.recipe.setMinimumContentsLength(26)
         self._about = label("", "muted", wrap=True)
         self.expectation = label("", "value", wrap=True)
-        self.measure = QCheckBox(tr("Measure what it cost afterwards"))
+        self.measure = Check(tr("Measure what it cost afterwards"))
         self.measure.setChecked(True)
         self._measure_time = label("", "small", wrap=True)
         start = button(tr("Quantize"), "primary")

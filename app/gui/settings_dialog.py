@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.errors import SettingsError
 from app.explain import explain
-from app.gui.controls import Choice, button, label, row
+from app.gui.controls import Check, Choice, button, label, row
 from app.gui.theme import SPACE_L, SPACE_M, SPACE_S
 from app.gui.words import tr
 from app.settings import DECLARATIONS, Settings
@@ -135,7 +135,7 @@ class SettingsDialog(QDialog):
             choice.activated.connect(lambda _i: self._set(name, choice.currentData()))
             made: QWidget = choice
         elif isinstance(declaration.default, bool):
-            check = QCheckBox()
+            check = Check()
             check.setChecked(value)
             check.toggled.connect(lambda on: self._set(name, on))
             return check
