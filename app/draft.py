@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from app.planning import Planning
 from runtime.errors import DraftRefused
+from runtime.memory import HOST_OVERHEAD
 from runtime.placement import fits, tight
 from runtime.plan import MemoryEstimate, Plan, PlanRequest, Reason
 
@@ -27,7 +28,8 @@ def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
     if mismatch is not None:
         raise DraftRefused(draft=draft, code=mismatch.code, **mismatch.facts)
     request = PlanRequest("full", "cpu", placement.n_ctx, placement.kv_type_k, "llamacpp")
-    extra = planning.plan_for(planning.model_of(smaller), request).memory.total
+    alone = planning.plan_for(planning.model_of(smaller), request).memory
+    extra = alone.total - HOST_OVERHEAD  # the process is there already
     memory = _with_overhead(plan.memory, extra)
     if not fits(memory):
         raise DraftRefused(draft=draft, code="draft_does_not_fit", needed=extra)

@@ -227,10 +227,12 @@ class LlamaBackend:
 
     @property
     def draft_limit(self) -> int:
-        """Guesses are checked only where that cannot change the output: several tokens evaluated at
-        once give the same logits, bit for bit, as one at a time. On the CPU that holds with flash
-        attention (measured) and not without it; on other devices it is not promised. Memory that
-        cannot be rewound takes no guesses either."""
+        """Guesses are checked only where several tokens evaluated at once give the same logits, bit
+        for bit, as one at a time. On the CPU that holds with flash attention (measured) and not
+        without it; on other devices it is not promised. Beyond 256 tokens of context it holds for
+        one thread: several share out the cache of a lone token (`use_split_kv_path` in the engine's
+        ops.cpp), so there the count of threads already changes its logits, and checking a guess
+        gives those of one thread. Memory that cannot be rewound takes no guesses either."""
         assert self._placement is not None
         on_cpu = all(layer.device == "cpu" for layer in self._placement.layers)
         rewinds = not native.llama_model_is_recurrent(self._model)

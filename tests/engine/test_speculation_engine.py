@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import llama_cpp.llama_cpp as native
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from runtime.backends.llamacpp import LlamaBackend
@@ -162,3 +165,34 @@ def test_vocabularies_are_compared_token_by_token(starter_gguf: Path, tmp_path: 
     mismatch = run_job("compare_vocabularies", files)["mismatch"]
     assert mismatch["code"] == "draft_token_differs"
     assert mismatch["facts"]["target"] != mismatch["facts"]["theirs"]
+
+
+def fixed_threads(starter_gguf: Path, threads: int) -> LlamaBackend:
+    engine = LlamaBackend()
+    fixed = replace(placement(), n_threads=threads, n_threads_batch=threads)
+    engine.load(str(starter_gguf), fixed, ignore_progress, CancelToken())
+    assert engine._threads is not None
+    engine._threads.stop()
+    engine._threads.n_threads = threads
+    engine._threads.look = lambda: threads  # type: ignore[method-assign]
+    engine.set_sampling(GREEDY, ())
+    return engine
+
+
+def last_logits(engine: LlamaBackend, row: int) -> npt.NDArray[np.float32]:
+    pointer = native.llama_get_logits_ith(engine._context, row)
+    return np.ctypeslib.as_array(pointer, (engine.tokenizer.n_vocab,)).copy()
+
+
+@pytest.mark.parametrize("depth", [120, 600])
+def test_checking_a_guess_gives_the_logits_of_one_thread(starter_gguf: Path, depth: int) -> None:
+    """Beyond 256 tokens plain decoding with two threads does not: that is the bare engine's."""
+    prompt = [1000 + 37 * place for place in range(depth)]
+    one, two = fixed_threads(starter_gguf, 1), fixed_threads(starter_gguf, 2)
+    for engine in (one, two):
+        engine.prefill(prompt, ignore_progress, CancelToken())
+    one.decode(777)
+    two.verify(777, [778, 779])
+    np.testing.assert_array_equal(last_logits(two, 0), last_logits(one, -1))
+    one.unload()
+    two.unload()
