@@ -229,10 +229,10 @@ def swapping(stage: Stage) -> Session:
     stage.undo.enter_context(swap_file(1 << 30))
     session = stage.session()
     plan = session.plan(str(stage.starter), n_ctx=8192)
-    limit = plan.memory.total // 3
+    limit = plan.memory.total // 4
     control_group(stage, "memory", os.getpid(), limit_in_bytes=limit)
     session.load(str(stage.starter), plan)
-    generate(session, PROMPT * 40)
+    generate(session, PROMPT)
     return session
 
 

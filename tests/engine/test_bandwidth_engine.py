@@ -42,7 +42,10 @@ def test_products_take_longer_over_more_matrices():
 @pytest.mark.timeout(300)
 def test_quick_profile_of_this_machine():
     steps = []
+    started = time.perf_counter()
     profile = BandwidthProfile.from_json(profile_job({"mode": "quick"}, steps.append))
+    seconds = time.perf_counter() - started
+    assert seconds < 5.5 or not profile.trusted  # a busy machine takes longer, and says so
     done = [step.done for step in steps]
     assert done == sorted(done)
     assert done[-1] == steps[-1].total
