@@ -65,6 +65,7 @@ def said(output: str) -> dict[str, Any]:
     return facts
 
 
+@pytest.mark.timeout(400)
 def test_from_search_to_chat_with_a_kill_in_the_middle(
     hub: HubServer, stillroom_home: Path, starter_model: InstalledModel
 ) -> None:
@@ -88,7 +89,7 @@ def test_from_search_to_chat_with_a_kill_in_the_middle(
     assert second.returncode == 0, problems
     after = said(output)
     assert after["state"] == "paused"
-    assert after["found"] == before["paused"]
+    assert after["found"] >= before["paused"]
     assert hub.sent_bytes("cdn") - sent <= starter_model.size - after["found"] + (1 << 20)
     assert after["verified"]
     assert after["quantized"] < starter_model.size

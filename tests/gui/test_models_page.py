@@ -252,7 +252,7 @@ def test_import_and_clean_up_dialogs(
     dialog = window.findChild(ImportDialog)
     assert isinstance(dialog, ImportDialog)
     dialog.findChild(QPushButton, "takeImports").click()  # type: ignore[union-attr]
-    qtbot.waitUntil(lambda: window.library.item("Mine-Q4_1"), timeout=20000)
+    qtbot.waitUntil(lambda: window.library.item("Mine-Q4_1") is not None, timeout=20000)
     window.library.remove("Mine-Q4_1")
     qtbot.waitUntil(lambda: window.library.item("Mine-Q4_1") is None, timeout=10000)
     button.clean_up()
@@ -262,5 +262,5 @@ def test_import_and_clean_up_dialogs(
     care.table.setCurrentCell(0, 0)
     assert care.back.isEnabled()
     care.back.click()
-    qtbot.waitUntil(lambda: window.library.item("Mine-Q4_1"), timeout=10000)
+    qtbot.waitUntil(lambda: window.library.item("Mine-Q4_1") is not None, timeout=10000)
     assert copy.is_symlink()
