@@ -11,7 +11,8 @@ from runtime.memory import (
     memory_table,
     padded_context,
 )
-from runtime.plan import LayerRange, Placement
+from runtime.placement import plan
+from runtime.plan import LayerRange, Placement, PlanModel, PlanRequest
 from runtime.shape import weight_bytes
 
 MIB = 2**20
@@ -130,3 +131,18 @@ def test_mla_cache_is_far_smaller_than_mha_of_the_same_depth():
     mha = kv_cache_bytes(shapes.DEEPSEEK_LLM_7B, 4096)
     mla = kv_cache_bytes(shapes.DEEPSEEK_V2_LITE, 4096)
     assert mha / mla > 15
+
+
+@pytest.mark.parametrize(
+    "shape", [shapes.DEEPSEEK_LLM_7B, shapes.R1_QWEN_7B, shapes.DEEPSEEK_V2_LITE],
+    ids=["MHA", "GQA", "MLA"],
+)  # fmt: skip
+def test_cells_are_what_plans_promise(shape):
+    weights = weight_bytes(shape, "Q4_0")
+    model = PlanModel(shape, weights, block_format="Q4_0")
+    host = Device("cpu", "CPU", "CPU", "", 2**42, 2**42, cores=2)
+    for cell in memory_table(shape, weights, (1, 4), (1024, 4096), ("f16", "q8_0")):
+        request = PlanRequest(
+            device="cpu", n_ctx=cell.n_ctx, kv_type=cell.kv_type, sequences=cell.batch
+        )
+        assert plan(model, [host], request).memory.total == cell.total
