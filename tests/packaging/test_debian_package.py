@@ -107,6 +107,7 @@ def machine(
     (root / "dev/shm").mkdir(exist_ok=True)
     (root / "dev/shm").chmod(0o1777)
     machine = Machine(root)
+    machine.do("apt-get", "update", "-q")
     machine.do("useradd", "--create-home", "ann")
     yield machine
     shutil.rmtree(root, ignore_errors=True)

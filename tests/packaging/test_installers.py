@@ -12,6 +12,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from app.packs import install, stated_hash
+from runtime.packs import device_libraries
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -121,6 +124,18 @@ def test_the_tree_of_a_package(bundle: "object", tmp_path: Path) -> None:
     ):
         assert (root / name).is_file(), name
     assert not [path for path in root.rglob("*") if "autostart" in str(path)]
+
+
+def test_a_pack_of_ours_is_one_the_program_installs(tmp_path: Path) -> None:
+    library = tmp_path / "libggml-vulkan.so"
+    library.write_bytes(b"stand-in")
+    wheel = script("pack").wheel("vulkan", library, tmp_path)
+    sha256 = stated_hash(wheel)
+    assert sha256 is not None
+    pack = install(wheel, sha256, tmp_path / "packs")
+    assert pack.name == "stillroom_llama_vulkan"
+    assert script("engine").locked_engine().startswith(f"llama-cpp-python=={pack.version}")
+    assert device_libraries(pack.folder / pack.name)[0].read_bytes() == b"stand-in"
 
 
 def test_the_engine_is_pinned_and_has_a_library_for_each_generation() -> None:
