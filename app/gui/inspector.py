@@ -54,6 +54,11 @@ class Inspector(QScrollArea):
         layout.addWidget(self.sampling)
         layout.addStretch(1)
         self.setWidget(body)
+        self._wire()
+        self._chosen(models.chosen)
+
+    def _wire(self) -> None:
+        chat, models = self._chat, self._chat.models
         models.chosen_changed.connect(self._chosen)
         models.loaded_changed.connect(self._loaded)
         models.loading.connect(self._loading)
@@ -66,7 +71,6 @@ class Inspector(QScrollArea):
             lambda _index: chat.set_options(context=self.plan.context.currentData())
         )
         self.sampling.system_changed.connect(lambda text: chat.set_options(system=text or None))
-        self._chosen(models.chosen)
 
     def _chosen(self, name: str) -> None:
         self.name.setText(name or tr("No model"))
