@@ -30,7 +30,7 @@ def tell(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def wait(what: Callable[[], object], why: str, seconds: float = 60) -> None:
+def wait(what: Callable[[], object], why: str, seconds: float = 120) -> None:
     assert spin(lambda: bool(what()), seconds), f"waited in vain: {why}"
 
 
@@ -125,9 +125,11 @@ def main(part: str) -> int:
             wait(lambda: not window.bridge.busy, "the start")
             PARTS[part](window)
         except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
+            try:
+                traceback.print_exc()
+                sys.stderr.flush()
+            finally:  # nobody may read any more: no question must keep this process
+                os._exit(1)
 
     QTimer.singleShot(200, begin)
     return run_window(open_session(None))
