@@ -58,8 +58,15 @@ class Target:
 
     def memory(self) -> int:
         """Resident bytes of the server and its children."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return sum(each.memory_info().rss for each in family)
+        return sum(each.memory_info().rss for each in self._family())
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the server and its children so far."""
+        times = [each.cpu_times() for each in self._family()]
+        return sum(each.user + each.system for each in times)
+
+    def _family(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
 
 
 async def ask(target: Target, prompt: str, most_tokens: int, tally: Tally) -> None:
@@ -171,7 +178,7 @@ def theirs(binary: Path, model: Path, parallel: int, n_ctx: int, threads: int) -
 def measure(target: Target, args: argparse.Namespace) -> dict[str, Any]:
     """One round: warm up, then load."""
     asyncio.run(load(target, args.clients, args.seconds / 6, args.tokens))
-    before = target.memory()
+    before, cpu = target.memory(), target.cpu_seconds()
     started = time.perf_counter()
     tally = asyncio.run(load(target, args.clients, args.seconds, args.tokens))
     seconds = time.perf_counter() - started
@@ -183,6 +190,7 @@ def measure(target: Target, args: argparse.Namespace) -> dict[str, Any]:
         "errors": tally.errors,
         "first_token_median": statistics.median(first),
         "first_token_p95": first[int(0.95 * (len(first) - 1))],
+        "cpu_ms_per_token": 1000 * (target.cpu_seconds() - cpu) / max(tally.tokens, 1),
         "memory_growth": target.memory() - before,
     }
 
@@ -221,7 +229,9 @@ def _text(rounds: dict[str, list[dict[str, Any]]]) -> str:
         refused = sum(each["refused"] for each in results)
         lines.append(
             f"{name}: {speeds[name]:.1f} tok/s, p95 to the first token {p95:.2f} s, "
-            f"{errors} errors, {refused} refused, memory grew by {growth:.1f} MB"
+            f"{errors} errors, {refused} refused, memory grew by {growth:.1f} MB, "
+            f"{statistics.median(each['cpu_ms_per_token'] for each in results):.2f} ms of processor "
+            "time a token"
         )
     lines.append(f"throughput ratio: {speeds['stillroom'] / speeds['llama-server']:.3f}")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from runtime.backend import SequenceBackend
 from runtime.chat_profile import ChatProfile
 from runtime.decoding import Ending, LoopLimits, LoopOutcome, LoopTimes, common_prefix
-from runtime.errors import ContextOverflow, EngineError
+from runtime.errors import ContextOverflow, EngineError, InvalidRequest
 from runtime.generation import (
     FinishReason,
     GenerationRequest,
@@ -86,6 +86,8 @@ class BatchAnswerer:
     ) -> None:
         """Take a request in. Raises InvalidRequest, ContextOverflow, TemplateFailed."""
         tokens, stream = self._tokens(request, profile, listener.chunks)
+        if not tokens:
+            raise InvalidRequest(field="prompt", reason="it has no tokens")
         if len(tokens) >= self._n_ctx:
             raise ContextOverflow(n_tokens=len(tokens), n_ctx=self._n_ctx)
         self._waiting.append(_Answer(request, tokens, stream, listener, cancel))

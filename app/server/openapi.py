@@ -131,7 +131,7 @@ def _operation(
 ) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": _ref(reply)}}
     if streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {}  # chunks of the same, and last the word [DONE]
     responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
     for status, text in _ERRORS.items():
         content = {"application/json": {"schema": _ref("Error")}}

@@ -12,7 +12,7 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 
 from runtime.backends.llama_batch import RowsBatch
-from runtime.errors import ContextOverflow, EvaluationFailed, ModelFileError
+from runtime.errors import ContextOverflow, EvaluationFailed, InvalidRequest, ModelFileError
 from runtime.jobs import CancelToken
 from runtime.plan import Placement
 
@@ -40,7 +40,10 @@ class LlamaEmbedder:
         self._batch = RowsBatch(_PIECE)
 
     def embed(self, tokens: Sequence[int], cancel: CancelToken) -> list[float]:
-        """A vector of length 1. Raises ContextOverflow, EvaluationFailed, Cancelled."""
+        """A vector of length 1. Raises InvalidRequest, ContextOverflow, EvaluationFailed,
+        Cancelled."""
+        if not tokens:
+            raise InvalidRequest(field="input", reason="it has no tokens")
         longest = int(native.llama_n_ctx(self._context))
         if len(tokens) > longest:
             raise ContextOverflow(n_tokens=len(tokens), n_ctx=longest)

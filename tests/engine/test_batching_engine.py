@@ -173,3 +173,11 @@ def test_vectors_between_answers(worker: Worker) -> None:
     assert asked.text == Asked(worker, about("a dog", 60)).run().text
     with pytest.raises(ContextOverflow):
         worker.embed("word " * 2000)
+
+
+def test_a_text_without_tokens(worker: Worker) -> None:
+    nothing = ""
+    with pytest.raises(InvalidRequest):
+        worker.embed(nothing)
+    request = replace(about("x"), messages=(), prompt=nothing)
+    assert isinstance(Asked(worker, request).run().outcome, InvalidRequest)
