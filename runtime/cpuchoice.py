@@ -114,7 +114,8 @@ def choose_cpu_library(
     choice = file.get(key, libraries)
     if choice is None:
         choice = _tested(libraries, {}, log)
-        file.put(key, choice)
+        if choice.library:  # where none passed, the reason may be gone the next time
+            file.put(key, choice)
     return choice
 
 
