@@ -230,8 +230,8 @@ def _text(rounds: dict[str, list[dict[str, Any]]]) -> str:
         lines.append(
             f"{name}: {speeds[name]:.1f} tok/s, p95 to the first token {p95:.2f} s, "
             f"{errors} errors, {refused} refused, memory grew by {growth:.1f} MB, "
-            f"{statistics.median(each['cpu_ms_per_token'] for each in results):.2f} ms of processor "
-            "time a token"
+            f"{statistics.median(each['cpu_ms_per_token'] for each in results):.2f} ms of "
+            "processor time a token"
         )
     lines.append(f"throughput ratio: {speeds['stillroom'] / speeds['llama-server']:.3f}")
     return "\n".join(lines)
