@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import get_args
 
 from app import __version__
-from app.commands import bench, chat, convert, evaluate, library, machine, models, packs, serve
+from app.commands import (
+    bench,
+    chat,
+    convert,
+    evaluate,
+    library,
+    machine,
+    models,
+    packs,
+    remote,
+    serve,
+)
 from app.console import Console
 from app.session import Session
 from runtime.plan import EngineName, KvCacheType, Policy
@@ -29,13 +40,14 @@ def parser() -> argparse.ArgumentParser:
     commands.add("devices", machine.devices, "what this machine has, and what is usable")
     _add_model_commands(commands)
     _add_weight_commands(commands)
-    _chat_options(commands.add_model("chat", chat.chat, "talk to a model"))
+    _chat_options(commands.add_model("chat", chat.chat, "talk to a model, here or remote"))
     text = "measured prefill and decode, saved and compared"
     _bench_options(commands.add("bench", bench.bench, text))
     text = "measure memory bandwidth; predictions rest on it"
     profile = commands.add("profile", machine.profile, text)
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
+    _remote_commands(commands.group("remote", "models of OpenAI-compatible servers elsewhere"))
     _serve_options(commands.add("serve", serve.serve, "OpenAI-compatible server on this machine"))
     text = "score a model on tasks, with lm-evaluation-harness"
     _eval_options(commands.add_model("eval", evaluate.evaluate, text))
@@ -46,12 +58,18 @@ def parser() -> argparse.ArgumentParser:
 class _Commands:
     """Adds commands with the options that all of them have."""
 
-    def __init__(self, top: argparse.ArgumentParser) -> None:
+    def __init__(self, top: argparse.ArgumentParser, under: str = "command") -> None:
         self._common = argparse.ArgumentParser(add_help=False)
         self._common.add_argument("--json", action="store_true", help="one JSON document on stdout")
         self._common.add_argument("--home", type=Path, help="keep everything in this folder")
         self._common.add_argument("--verbose", action="store_true", help="log to stderr too")
-        self._commands = top.add_subparsers(dest="command", metavar="COMMAND")
+        required = under != "command"
+        self._commands = top.add_subparsers(dest=under, metavar=under.upper(), required=required)
+
+    def group(self, name: str, text: str) -> "_Commands":
+        """A command that has commands of its own."""
+        top = self._commands.add_parser(name, help=text, description=text)
+        return _Commands(top, "action")
 
     def add(self, name: str, run: Command, text: str) -> argparse.ArgumentParser:
         command = self._commands.add_parser(
@@ -102,6 +120,20 @@ def _pack_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("wheel", nargs="?", metavar="FILE", help="install this wheel; else lists")
     command.add_argument("--sha256", metavar="HASH", help="what the file must have")
     command.add_argument("--remove", metavar="NAME", help="remove a pack")
+
+
+def _remote_commands(commands: _Commands) -> None:
+    text = "name a server's model; its key is asked for, or read from standard input"
+    add = commands.add("add", remote.add, text)
+    add.add_argument("name", metavar="NAME", help="what `stillroom chat NAME` calls it")
+    add.add_argument("url", metavar="URL", help="the API's base, as https://host/v1")
+    text = "the server's name for the model (the only one it offers)"
+    add.add_argument("--model", default="", metavar="M", help=text)
+    text = "accept http to another machine: prompts and key can be read on the way"
+    add.add_argument("--insecure", action="store_true", help=text)
+    commands.add("list", remote.list_remotes, "the remote models, their addresses and keys")
+    remove = commands.add("remove", remote.remove, "forget a remote model and its key")
+    remove.add_argument("name", metavar="NAME")
 
 
 def _add_weight_commands(commands: _Commands) -> None:
@@ -156,6 +188,8 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
     command.add_argument("--max-tokens", type=int, metavar="N")
     command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
+    text = "ask another model the same and show both answers (with --prompt)"
+    command.add_argument("--against", metavar="MODEL", help=text)
     text = "answer so many times and keep the answer most agree on"
     command.add_argument("--best-of", type=_count, default=1, metavar="N", help=text)
     text = "ask for step-by-step reasoning with the result in a box, as DeepSeek recommends"

@@ -8,6 +8,8 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Any, TextIO
 
 import msgspec
@@ -91,3 +93,15 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (headings, *rows)
     ]
     return "\n".join(lines)
+
+
+def side_by_side(headings: Sequence[str], texts: Sequence[str], width: int | None = None) -> str:
+    """Texts beside each other, wrapped to share `width` characters (that of the terminal)."""
+    width = width or shutil.get_terminal_size((100, 24)).columns
+    each = max(16, (width - 3 * (len(texts) - 1)) // len(texts))
+    columns = [
+        [heading, "-" * each, *(w for line in text.splitlines() for w in wrap(line, each) or [""])]
+        for heading, text in zip(headings, texts, strict=True)
+    ]
+    rows = zip_longest(*columns, fillvalue="")
+    return "\n".join(" | ".join(cell.ljust(each) for cell in row).rstrip() for row in rows)

@@ -25,6 +25,7 @@ from app.words import (
     PICKS,
     REASONS,
     UNAVAILABLE,
+    UNREACHABLE,
 )
 from runtime.diagnosis import Diagnosis
 from runtime.jobs import Cancelled
@@ -184,12 +185,20 @@ def _offline(facts: Mapping[str, Any]) -> Explanation:
     return Explanation(worded(title, facts), worded(sentence, facts), worded(hint, facts))
 
 
+def _remote_unreachable(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["RemoteUnreachable"]
+    reason = worded(UNREACHABLE.get(str(facts.get("kind")), "{reason}"), facts)
+    words = {**facts, "reason": reason}
+    return Explanation(worded(title), worded(sentence, words), worded(hint))
+
+
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
     "DraftRefused": _draft_refused,
     "ContextTooLong": _context_too_long,
     "DoesNotFit": _does_not_fit,
     "Offline": _offline,
+    "RemoteUnreachable": _remote_unreachable,
     "UnknownModel": _unknown_model,
     "ModelFileError": _missing_or_bad_file,
     "UnsupportedModel": _unsupported_model,

@@ -29,6 +29,9 @@ from app.paths import Paths, bundled_folder
 from app.planning import Planning
 from app.processor import Processor
 from app.queue import DownloadQueue, OnChange
+from app.remote.endpoints import Endpoints
+from app.remote.model import RemoteModel
+from app.remote.transport import Transport
 from app.runs import FinishedRun, LoadedModel, run_record, why_slow, without
 from app.saved_context import SavedContexts
 from app.settings import Settings
@@ -108,6 +111,19 @@ class Session:
 
         file = self.paths.data / "downloads.json"
         return DownloadQueue(file, self.library, fetch, on_change, limits=self.acquisition.limits)
+
+    @property
+    def remotes(self) -> Endpoints:
+        """The models of other machines that the user has named."""
+        return Endpoints(self.paths.config / "remotes.json", lambda: self.acquisition.tokens)
+
+    def remote(self, name: str) -> RemoteModel | None:
+        """The remote model of that name, with its key; None where there is none."""
+        endpoint = self.remotes.find(name)
+        if endpoint is None:
+            return None
+        key = self.remotes.key(endpoint)
+        return RemoteModel(Transport(endpoint, key, offline=self.settings.offline))
 
     @property
     def learning(self) -> Learning:

@@ -175,6 +175,42 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The harness ended with {exit_code}: {output_tail}",
         "",
     ),
+    # models of other machines
+    "RemoteUnreachable": (
+        "Not reachable",
+        "{name} at {url} cannot be reached: {reason}.",
+        "Check its address with `stillroom remote list`, and that its server runs.",
+    ),
+    "RemoteKeyRefused": (
+        "Key not accepted",
+        "{name} at {url} refused the request with status {status}. {message}",
+        "Give it the right key: `stillroom remote add` with the same name and address.",
+    ),
+    "RemoteBusy": (
+        "Too many requests",
+        "{name} has too many requests or none left; wait in seconds: {retry_after}.",
+        "Try again then.",
+    ),
+    "RemoteRefused": (
+        "The remote model failed",
+        "{name} answered with an error (status {status}). {message}",
+        "",
+    ),
+    "RemoteRedirects": (
+        "Sent elsewhere",
+        "{name} at {url} sends requests on to {target}, and that was not followed.",
+        "If you trust that address, add it in place of this one.",
+    ),
+    "RemoteNotUnderstood": (
+        "Not an OpenAI-compatible server",
+        "What answers for {name} at {url} was not understood: {reason}.",
+        "The address usually ends in /v1.",
+    ),
+    "RemoteCut": (
+        "Answer cut off",
+        "{name} broke off its answer after {pieces} pieces.",
+        "What came is shown; ask again for the whole.",
+    ),
     # the local server
     "PortTaken": (
         "Port in use",
@@ -230,6 +266,16 @@ OFFLINE: dict[str, tuple[str, str]] = {
         "The connection to the hub broke off.",
         "Try again: downloads go on where they stopped.",
     ),
+}
+
+# kind of RemoteUnreachable
+UNREACHABLE: dict[str, str] = {
+    "setting": "the setting “Stay offline” is on",
+    "dns": "its address was not found",
+    "refused": "it refused the connection",
+    "timeout": "it did not answer in time",
+    "tls": "its certificate was not accepted",
+    "broken": "the connection broke off",
 }
 
 EXITS: dict[str, tuple[str, str, str]] = {
@@ -389,6 +435,7 @@ NOTICES: dict[str, str] = {
     "fixed_shape_body": "The body was compiled for a fixed context.",
     "device_changed": "The planned device failed; the model now runs elsewhere, and its plan says"
     " where and why.",
+    "tokens_not_counted": "The server sent no count of tokens: the pieces it sent were counted.",
     "rows_padded": "Some rows were padded to the block size.",
     "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
     " `stillroom search` shows distilled models for real work.",

@@ -4,22 +4,24 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from types import FrameType
 from uuid import uuid4
 
 from app.attempts import Attempt, Attempts, make_attempts
 from app.catalog import starter
 from app.commands.models import error_text, plan_text
-from app.console import Console
+from app.console import Console, side_by_side, table
+from app.errors import AppError
 from app.explain import diagnosis_text, notice_text, pick_text, reason_text
 from app.runs import missed
 from app.session import Session
 from app.units import format_bytes, format_interval, format_seconds, format_tps
 from runtime.chat import with_math_hint
 from runtime.errors import EngineError, InvalidRequest
-from runtime.generation import GenerationRequest, GenerationStats, Message
+from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
 from runtime.protocol import Streamed
 
@@ -67,17 +69,53 @@ class _Writer:
 def stats_text(stats: GenerationStats) -> str:
     """The measured numbers of one answer, on one line."""
     cached = f" ({stats.cached_tokens} cached)" if stats.cached_tokens else ""
+    memory = f", peak memory {format_bytes(stats.peak_memory)}" if stats.peak_memory else ""
     return (
         f"prefill {format_tps(stats.prefill_tps)} over {stats.prompt_tokens} tokens{cached}, "
         f"decode {format_tps(stats.decode_tps)} over {stats.generated_tokens} tokens, "
-        f"first token after {format_seconds(stats.time_to_first_token)}, "
-        f"peak memory {format_bytes(stats.peak_memory)}"
+        f"first token after {format_seconds(stats.time_to_first_token)}{memory}"
     )
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """A model that is ready to answer. `here` is False for one of another machine."""
+
+    name: str
+    sampling: SamplingParams
+    generate: Callable[
+        [GenerationRequest, Callable[[Streamed], None], CancelToken], GenerationStats
+    ]
+    here: bool = True
 
 
 def chat(session: Session, args: Namespace, console: Console) -> None:
     """One answer to --prompt, or a conversation when there is none."""
-    name = session.find(args.model).name
+    if args.prompt is None and (console.as_json or args.against):
+        option = "--against" if args.against else "--json"
+        raise InvalidRequest(field=option, reason="needs --prompt")
+    if args.against:
+        _compare(session, args, console)
+        return
+    voice = _voice(session, args, args.model, console)
+    if args.prompt is None:
+        _converse(session, args, voice, console)
+        return
+    attempts = _answers(session, args, voice, (_turn(args, args.prompt),), console)
+    reply, stats = attempts.best.message, attempts.best.stats
+    result = {"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}
+    several = {"pick": attempts.pick, "answers": [one.message for one in attempts.all]}
+    console.result({**result, **(several if args.best_of > 1 else {})}, "")
+
+
+def _voice(session: Session, args: Namespace, model: str, console: Console) -> _Voice:
+    """Make a model ready: load it, or find the remote one of that name."""
+    remote = session.remote(model)
+    if remote is not None:
+        url = remote.transport.endpoint.url
+        console.say(f"{model} is not offline: what you write is sent to {url}.")
+        return _Voice(model, SamplingParams(), remote.generate, here=False)
+    name = session.find(model).name
     plan = session.plan(
         name, device=args.device, engine=args.engine, n_ctx=args.context, draft=args.draft
     )
@@ -85,16 +123,48 @@ def chat(session: Session, args: Namespace, console: Console) -> None:
     console.end_progress()
     _tell_engine(session, console)
     _warn_demonstration(session, name, console)
-    if args.prompt is not None:
-        attempts = _answers(session, args, name, (_turn(args, args.prompt),), console)
-        reply, stats = attempts.best.message, attempts.best.stats
-        result = {"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}
-        several = {"pick": attempts.pick, "answers": [one.message for one in attempts.all]}
-        console.result({**result, **(several if args.best_of > 1 else {})}, "")
-        return
-    if console.as_json:
-        raise InvalidRequest(field="--json", reason="needs --prompt")
-    _converse(session, args, name, console)
+    return _loaded_voice(session, name, console)
+
+
+def _loaded_voice(session: Session, name: str, console: Console) -> _Voice:
+    def generate(
+        request: GenerationRequest, take: Callable[[Streamed], None], cancel: CancelToken
+    ) -> GenerationStats:
+        return session.generate(request, take, cancel, console.progress)
+
+    return _Voice(name, session.sampling(name), generate)
+
+
+def _compare(session: Session, args: Namespace, console: Console) -> None:
+    """The same prompt to two models, one after the other, so that neither slows the other down."""
+    messages = (_turn(args, args.prompt),)
+    made: list[tuple[str, Attempt]] = []
+    sampling = None
+    for model in (args.model, args.against):
+        voice = _voice(session, args, model, console)
+        sampling = sampling or voice.sampling  # both alike: what differs is the model
+        voice = replace(voice, sampling=sampling)
+        console.stream(f"\n== {voice.name} ==\n")
+        attempt = _answers(session, args, voice, messages, console).best
+        made.append((voice.name, attempt))
+    rows = [
+        (
+            name,
+            format_tps(a.stats.decode_tps),
+            format_seconds(a.stats.time_to_first_token),
+            str(a.stats.reasoning_tokens),
+            str(a.stats.generated_tokens - a.stats.reasoning_tokens),
+        )
+        for name, a in made
+    ]
+    values = [
+        {"model": n, "answer": a.message.content, "reasoning": a.message.reasoning,
+         "stats": a.stats}
+        for n, a in made
+    ]  # fmt: skip
+    answers = side_by_side([name for name, _ in made], [a.message.content for _, a in made])
+    headings = ("MODEL", "DECODE", "FIRST TOKEN", "THINKING TOKENS", "ANSWER TOKENS")
+    console.result(values, f"\n{answers}\n\n{table(headings, rows)}")
 
 
 def _tell_engine(session: Session, console: Console) -> None:
@@ -111,7 +181,7 @@ def _warn_demonstration(session: Session, name: str, console: Console) -> None:
         console.say(notice_text("demonstration"))
 
 
-def _converse(session: Session, args: Namespace, name: str, console: Console) -> None:
+def _converse(session: Session, args: Namespace, voice: _Voice, console: Console) -> None:
     messages: list[Message] = []
     console.say("Type a message; an empty line or Ctrl+D ends. Ctrl+C stops an answer.")
     while True:
@@ -123,8 +193,8 @@ def _converse(session: Session, args: Namespace, name: str, console: Console) ->
             return
         messages.append(_turn(args, text))
         try:
-            reply = _answers(session, args, name, tuple(messages), console).best.message
-        except (EngineError, Cancelled) as error:
+            reply = _answers(session, args, voice, tuple(messages), console).best.message
+        except (AppError, EngineError, Cancelled) as error:
             console.say(error_text(error))
             messages.pop()
             continue
@@ -139,12 +209,12 @@ def _turn(args: Namespace, text: str) -> Message:
 def _answers(
     session: Session,
     args: Namespace,
-    name: str,
+    voice: _Voice,
     messages: tuple[Message, ...],
     console: Console,
 ) -> Attempts:
     """One answer, or as many as --best-of asks for and which of them to keep."""
-    sampling = session.sampling(name)
+    sampling = voice.sampling
     if args.seed is not None:
         sampling = sampling.with_seed(args.seed)
     request = GenerationRequest(uuid4().hex, messages, sampling, max_tokens=args.max_tokens)
@@ -152,11 +222,12 @@ def _answers(
 
     def ask(numbered: GenerationRequest) -> Attempt:
         writer = _Writer(console)
-        stats = session.generate(numbered, writer.take, cancel, console.progress)
+        stats = voice.generate(numbered, writer.take, cancel)
         console.stream("\n")
         for notice in stats.notices:
             console.say(notice_text(notice))
-        _explain_slowness(session, stats, console)
+        if voice.here:
+            _explain_slowness(session, stats, console)
         console.say(stats_text(stats))
         return Attempt(writer.message(), stats)
 
@@ -220,7 +291,8 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     console.say(f"4. Loaded in {format_seconds(report_.load_seconds)}. Asking: {TRY_PROMPT}\n")
     args.seed, args.max_tokens, args.best_of = TRY_SEED, TRY_TOKENS, 1
     messages = (Message("user", TRY_PROMPT),)
-    answer = _answers(session, args, quantized.name, messages, console).best
+    voice = _loaded_voice(session, quantized.name, console)
+    answer = _answers(session, args, voice, messages, console).best
     reply, stats = answer.message, answer.stats
     console.say(notice_text("demonstration"))
     console.result({"answer": reply.content, "stats": stats, "plan": plan}, "")

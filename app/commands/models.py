@@ -180,14 +180,16 @@ def pull(session: Session, args: Namespace, console: Console) -> None:
 
 
 def list_models(session: Session, _args: Namespace, console: Console) -> None:
-    """What is installed."""
-    models = session.installed()
-    rows = [
+    """What is installed, and the remote models, which are not offline."""
+    models, remotes = session.installed(), session.remotes.all()
+    rows: list[tuple[str, ...]] = [
         (m.name, m.format, format_bytes(m.size), m.recipe or "–", m.licence or "–", m.source)
         for m in models
     ]
+    rows += [(r.name, "remote", "not offline", "–", "–", r.url) for r in remotes]
     headings = ("MODEL", "FORMAT", "SIZE", "RECIPE", "LICENCE", "SOURCE")
-    console.result(models, table(headings, rows) or "No model is installed yet.")
+    values = [*models, *({"name": r.name, "format": "remote", "source": r.url} for r in remotes)]
+    console.result(values, table(headings, rows) or "No model is installed yet.")
 
 
 def remove(session: Session, args: Namespace, console: Console) -> None:

@@ -1,0 +1,99 @@
+"""The remote models a user has named: their addresses in a file, their keys in the token store.
+
+Opens no connection. A key belongs to a name and an address together: another address under the
+same name does not get it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from app.errors import SettingsError, UnknownModel, UnsafeEndpoint
+from app.hub_endpoint import check_endpoint
+from app.library import write_json_atomically
+from app.token_store import TokenStore
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One remote model. `url` is the API's base ("https://host/v1"), without a final slash.
+
+    `model` is the server's name for it; empty means the only one it lists. `insecure` endpoints
+    may be reached without https although they are not on this machine.
+    """
+
+    name: str
+    url: str
+    model: str = ""
+    insecure: bool = False
+
+    @property
+    def key_name(self) -> str:
+        """What the token store knows its key by."""
+        return f"remote {self.name} {self.url}"
+
+
+class Endpoints:
+    """All remote models of one user."""
+
+    def __init__(self, file: Path, tokens: Callable[[], TokenStore]) -> None:
+        self._file = file
+        self._tokens = tokens
+
+    def all(self) -> tuple[Endpoint, ...]:
+        """Every remote model by name. Raises SettingsError for a file that cannot be understood."""
+        try:
+            data = self._file.read_bytes()
+        except FileNotFoundError:
+            return ()
+        try:
+            return tuple(sorted(msgspec.json.decode(data, type=list[Endpoint]), key=_by_name))
+        except msgspec.MsgspecError as error:
+            raise SettingsError(path=str(self._file), key="remotes", reason=str(error)) from error
+
+    def find(self, name: str) -> Endpoint | None:
+        return next((each for each in self.all() if each.name == name), None)
+
+    def key(self, endpoint: Endpoint) -> str | None:
+        """Its key, or None. May block on the system's keyring."""
+        return self._tokens().get(endpoint.key_name)
+
+    def add(self, endpoint: Endpoint, key: str | None) -> str | None:
+        """Keep an endpoint, in place of one of the same name; returns where the key is kept.
+
+        Raises SettingsError for a name that is none, UnsafeEndpoint for an address that is none, or
+        that leaves this machine without https and was not insisted upon.
+        """
+        if not _NAME.fullmatch(endpoint.name):
+            raise SettingsError(path=None, key="name", reason="letters, digits, dot, - and _ only")
+        if not check_endpoint(endpoint.url) and not endpoint.insecure:
+            reason = "without https, prompts and the key could be read on the way"
+            raise UnsafeEndpoint(endpoint=endpoint.url, reason=reason)
+        before = self.find(endpoint.name)
+        if before is not None and before.key_name != endpoint.key_name:
+            self._tokens().delete(before.key_name)
+        kept = self._tokens().set(endpoint.key_name, key) if key else None
+        self._write([*(e for e in self.all() if e.name != endpoint.name), endpoint])
+        return kept
+
+    def remove(self, name: str) -> Endpoint:
+        """Forget an endpoint and its key. Raises UnknownModel."""
+        endpoint = self.find(name)
+        if endpoint is None:
+            raise UnknownModel(name, [each.name for each in self.all()])
+        self._tokens().delete(endpoint.key_name)
+        self._write([each for each in self.all() if each.name != name])
+        return endpoint
+
+    def _write(self, endpoints: list[Endpoint]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_json_atomically(self._file, [asdict(each) for each in endpoints], mode=0o600)
+
+
+def _by_name(endpoint: Endpoint) -> str:
+    return endpoint.name
