@@ -50,13 +50,20 @@ def check_cpu_library_job(args: dict[str, Any], _on_progress: OnProgress) -> dic
     with tempfile.TemporaryDirectory(prefix="stillroom-selftest-") as folder:
         path = Path(folder) / "selftest.gguf"
         write_gguf(path, _metadata(), _slots(), lambda slot: [_weights(slot)])
-        return {"token": _evaluate(str(path))}
+        model = _load(str(path))
+    return {"token": _evaluate(model)}  # may end the process: the file is gone before
 
 
-def _evaluate(path: str) -> int:
-    model = native.llama_model_load_from_file(path.encode(), native.llama_model_default_params())
+def _load(path: str) -> Any:
+    params = native.llama_model_default_params()
+    params.use_mmap = False
+    model = native.llama_model_load_from_file(path.encode(), params)
     if not model:
         raise CorruptFile(path=path, detail="refused", tensor="")
+    return model
+
+
+def _evaluate(model: Any) -> int:
     params = native.llama_context_default_params()
     params.n_ctx = params.n_batch = params.n_ubatch = 2 * _PROMPT_TOKENS
     context = native.llama_init_from_model(model, params)
