@@ -6,7 +6,7 @@ Knows which function runs a command; runs none.
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from app import __version__
 from app.commands import (
@@ -59,16 +59,22 @@ class _Commands:
     """Adds commands with the options that all of them have."""
 
     def __init__(self, top: argparse.ArgumentParser, under: str = "command") -> None:
+        nested = under != "command"
+        # A nested command that is not told leaves what the one above it was told.
+        default: dict[str, Any] = {"default": argparse.SUPPRESS} if nested else {}
         self._common = argparse.ArgumentParser(add_help=False)
-        self._common.add_argument("--json", action="store_true", help="one JSON document on stdout")
-        self._common.add_argument("--home", type=Path, help="keep everything in this folder")
-        self._common.add_argument("--verbose", action="store_true", help="log to stderr too")
-        required = under != "command"
-        self._commands = top.add_subparsers(dest=under, metavar=under.upper(), required=required)
+        for name, text in (
+            ("--json", "one JSON document on stdout"),
+            ("--verbose", "log to stderr too"),
+        ):
+            self._common.add_argument(name, action="store_true", help=text, **default)
+        text = "keep everything in this folder"
+        self._common.add_argument("--home", type=Path, help=text, **default)
+        self._commands = top.add_subparsers(dest=under, metavar=under.upper(), required=nested)
 
     def group(self, name: str, text: str) -> "_Commands":
         """A command that has commands of its own."""
-        top = self._commands.add_parser(name, help=text, description=text)
+        top = self._commands.add_parser(name, parents=[self._common], help=text, description=text)
         return _Commands(top, "action")
 
     def add(self, name: str, run: Command, text: str) -> argparse.ArgumentParser:

@@ -183,7 +183,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "RemoteKeyRefused": (
         "Key not accepted",
-        "{name} at {url} refused the request with status {status}. {message}",
+        "{name} at {url} refused the request (status {status}): {message}.",
         "Give it the right key: `stillroom remote add` with the same name and address.",
     ),
     "RemoteBusy": (
@@ -193,7 +193,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "RemoteRefused": (
         "The remote model failed",
-        "{name} answered with an error (status {status}). {message}",
+        "{name} answered with an error (status {status}): {message}.",
         "",
     ),
     "RemoteRedirects": (

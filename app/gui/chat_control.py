@@ -110,7 +110,7 @@ class ChatControl(QObject):
         self.tree = Tree(self.store.messages(conversation_id))
         model = self.conversation.options.get("model")
         if model and model != self.models.chosen:
-            if any(each.name == model for each in self.models.installed()):
+            if model in self.models.names():
                 self.models.choose(model)
         self.models.use_context(self.option("context"))
         self.opened.emit(self.conversation)
@@ -264,16 +264,15 @@ class ChatControl(QObject):
         buffer = ChunkBuffer()
         recorder = AnswerRecorder(self.store, message.id, buffer)
         models, name, plan = self.models, self.models.chosen, self.models.plan
-        choices, session = models.choices, self._session
+        choices, conversation = models.choices, str(message.conversation_id)
 
         def work(on_progress: OnProgress, cancel: CancelToken) -> GenerationStats:
             def receive(event: Streamed) -> None:
                 buffer.put(event.chunks, event.decode_tps)
 
             with recorder:
-                models.ensure_loaded(name, plan, choices, on_progress, cancel)
-                return session.generate(
-                    request, receive, cancel, on_progress, str(message.conversation_id)
+                return models.answer(
+                    name, plan, choices, request, receive, conversation, on_progress, cancel
                 )
 
         job = self._bridge.run(work)
@@ -364,7 +363,8 @@ class ChatControl(QObject):
         whole = stats is not None and stats.finish_reason in ("stop", "loop")
         state: MessageState = "finished" if whole else "cut"
         seconds = {"seconds": time.monotonic() - stream.started}
-        kept = stats_json(stats, self.models) if stats else seconds
+        remote = bool(self.models.address(stream.message.model or ""))
+        kept = stats_json(stats, None if remote else self.models) if stats else seconds
         try:
             stream.recorder.flush()
             return self.store.finish(stream.message.id, state, kept), None
@@ -382,10 +382,13 @@ def prompt_message(message: StoredMessage) -> Message:
     return Message(message.role, content, message.reasoning)
 
 
-def stats_json(stats: GenerationStats, models: ModelControl) -> dict[str, Any]:
-    """The statistics a message keeps: what was measured, and what had been promised."""
+def stats_json(stats: GenerationStats, models: ModelControl | None) -> dict[str, Any]:
+    """The statistics a message keeps: what was measured, and what had been promised. Of a remote
+    model (`models` is None) nothing was."""
     kept: dict[str, Any] = dict(stats.__dict__)
     kept["notices"] = list(stats.notices)
+    if models is None:
+        return {**kept, "engine": "remote"}
     if models.plan is not None and models.plan.speed is not None:
         kept["predicted_decode_tps"] = dict(models.plan.speed.decode_tps.__dict__)
     if models.report is not None:

@@ -227,8 +227,7 @@ class ChatPage(QWidget):
         """Show an answer beside the others to its question; ask for a second if it is alone."""
         control = self._control
         self._compared = control.tree.get(message_id).parent_id
-        names = [model.name for model in control.models.installed()]
-        self.compare_view.show_models(names, control.models.chosen)
+        self.compare_view.show_models(control.models.names(), control.models.chosen)
         self._show_compared()
         if len(control.tree.siblings(message_id)) == 1:
             control.regenerate(message_id)
@@ -276,15 +275,17 @@ class ChatPage(QWidget):
         self._notice.setText("")
 
     def choose_model(self) -> None:
-        """A menu of what is installed."""
+        """A menu of what is installed, and of the remote models."""
         menu = QMenu(self)
-        for model in self._control.models.installed():
-            action = menu.addAction(model.name)
-            action.setCheckable(True)
-            action.setChecked(model.name == self._control.models.chosen)
-            action.triggered.connect(
-                lambda _checked=False, name=model.name: self._control.models.choose(name)
+        models = self._control.models
+        for name in models.names():
+            address = models.address(name)
+            action = menu.addAction(
+                tr("{0} (not offline: {1})", name, address) if address else name
             )
+            action.setCheckable(True)
+            action.setChecked(name == models.chosen)
+            action.triggered.connect(lambda _checked=False, name=name: models.choose(name))
         if not menu.isEmpty():
             menu.addSeparator()
         menu.addAction(tr("Get more models …"), self.models_asked.emit)

@@ -90,6 +90,11 @@ class Inspector(QScrollArea):
     def _loaded(self, report: LoadReport | None) -> None:
         loaded = self._session.loaded
         models = self._chat.models
+        address = models.address(models.chosen)
+        if address:
+            self.state.setText(tr("Not offline: what you write is sent to {0}", address))
+            self.load_button.setEnabled(False)
+            return
         here = report is not None and loaded is not None and loaded.target.name == models.chosen
         if not here or report is None or loaded is None:
             self.state.setText(tr("Not loaded; loads with the first message"))

@@ -12,9 +12,10 @@ from app.library import InstalledModel
 from app.session import Session
 from runtime.backend import LoadReport
 from runtime.errors import EngineError
-from runtime.generation import SamplingParams
+from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import EngineName, KvCacheType, Plan, Policy
+from runtime.protocol import Streamed
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ class ModelControl(QObject):
         """The installed models (reads one small file each)."""
         return self._session.installed()
 
+    def names(self) -> list[str]:
+        """What can be asked: the installed models, then the remote ones."""
+        remotes = [endpoint.name for endpoint in self._session.remotes.all()]
+        return [model.name for model in self.installed()] + remotes
+
+    def address(self, name: str) -> str:
+        """Where what is written to a remote model goes; "" for a model on this machine."""
+        endpoint = self._session.remotes.find(name)
+        return endpoint.url if endpoint is not None else ""
+
     def recommended(self) -> SamplingParams:
         """How the chosen model wants to be sampled; plain defaults when it has just gone."""
         try:
@@ -89,7 +100,7 @@ class ModelControl(QObject):
 
     def replan(self) -> None:
         """Plan again; an answer that comes after a newer question is dropped."""
-        if not self.chosen:
+        if not self.chosen or self.address(self.chosen):
             return
         self._plan_number += 1
         number, name, choices = self._plan_number, self.chosen, self.choices
@@ -135,6 +146,24 @@ class ModelControl(QObject):
                 return loaded.report
         plan = plan or self.plan_work(name, choices)()
         return self._session.load(name, plan, on_progress, cancel)
+
+    def answer(
+        self,
+        name: str,
+        plan: Plan | None,
+        choices: PlanChoices,
+        request: GenerationRequest,
+        receive: Callable[[Streamed], None],
+        conversation: str,
+        on_progress: OnProgress,
+        cancel: CancelToken,
+    ) -> GenerationStats:
+        """Ask a model, loaded first where it is on this machine. Blocks: for working threads."""
+        remote = self._session.remote(name)
+        if remote is not None:
+            return remote.generate(request, receive, cancel)
+        self.ensure_loaded(name, plan, choices, on_progress, cancel)
+        return self._session.generate(request, receive, cancel, on_progress, conversation)
 
     def watch_load(self, job: Job) -> None:
         """Announce the start and end of a job that may load the model."""

@@ -84,7 +84,7 @@ class Startup(QObject):
     def _choose_first(self) -> None:
         """The model of last time, else the first installed one."""
         window = self._window
-        names = [item.key for item in window.library.items if item.installed is not None]
+        names = window.models.names()
         if window.models.chosen in names:
             return
         last = window.session.settings.last_model

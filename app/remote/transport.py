@@ -132,14 +132,14 @@ class Transport:
 
 
 def message_of(content: bytes | str) -> str:
-    """A server's own words about an error, shortened; "" where it has none."""
+    """A server's own words about an error, shortened."""
     try:
         data = json.loads(content)
     except (ValueError, RecursionError):
-        return ""
+        data = None
     error = data.get("error", data) if isinstance(data, dict) else data
     text = error.get("message", "") if isinstance(error, dict) else error
-    return _plain(text) if isinstance(text, str) else ""
+    return (_plain(text).rstrip(".") if isinstance(text, str) else "") or "it gave no reason"
 
 
 def hang_up(response: "httpx2.Response") -> None:

@@ -31,6 +31,7 @@ from app.words import (
     OFFLINE,
     REASONS,
     UNAVAILABLE,
+    UNREACHABLE,
     VERDICTS,
 )
 
@@ -88,7 +89,7 @@ def all_texts() -> list[str]:
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (
         ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
-        VERDICTS, CAUSES,
+        UNREACHABLE, VERDICTS, CAUSES,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     for declaration in DECLARATIONS.values():

@@ -180,6 +180,10 @@
       <translation>回答</translation>
     </message>
     <message>
+      <source>Answer cut off</source>
+      <translation>回答被中断</translation>
+    </message>
+    <message>
       <source>Answer ended early</source>
       <translation>回答提前结束</translation>
     </message>
@@ -378,6 +382,10 @@
     <message>
       <source>Check for newer version</source>
       <translation>检查新版本</translation>
+    </message>
+    <message>
+      <source>Check its address with `stillroom remote list`, and that its server runs.</source>
+      <translation>请用 `stillroom remote list` 检查其地址，并确认服务器正在运行。</translation>
     </message>
     <message>
       <source>Check that the file is complete and readable.</source>
@@ -816,6 +824,10 @@
       <translation>获取入门模型</translation>
     </message>
     <message>
+      <source>Give it the right key: `stillroom remote add` with the same name and address.</source>
+      <translation>请给它正确的密钥：用相同的名称和地址运行 `stillroom remote add`。</translation>
+    </message>
+    <message>
       <source>Go on with answer {0}</source>
       <translation>以回答 {0} 继续</translation>
     </message>
@@ -850,6 +862,10 @@
     <message>
       <source>If memory was short, choose a smaller model or context. Your conversation is safe; send again to go on.</source>
       <translation>如果内存不足，请选择更小的模型或上下文。对话已保存；再次发送即可继续。</translation>
+    </message>
+    <message>
+      <source>If you trust that address, add it in place of this one.</source>
+      <translation>如果您信任那个地址，请用它替换这一个。</translation>
     </message>
     <message>
       <source>Import</source>
@@ -954,6 +970,10 @@
     <message>
       <source>Key</source>
       <translation>按键</translation>
+    </message>
+    <message>
+      <source>Key not accepted</source>
+      <translation>密钥未被接受</translation>
     </message>
     <message>
       <source>Key: {0}</source>
@@ -1236,6 +1256,10 @@
       <translation>没有此文件</translation>
     </message>
     <message>
+      <source>Not an OpenAI-compatible server</source>
+      <translation>不是兼容 OpenAI 的服务器</translation>
+    </message>
+    <message>
       <source>Not chosen</source>
       <translation>未采用</translation>
     </message>
@@ -1260,12 +1284,20 @@
       <translation>尚未测量。预测速度需要测量一次，约一分钟。</translation>
     </message>
     <message>
+      <source>Not offline: what you write is sent to {0}</source>
+      <translation>非离线：您写的内容会发送到 {0}</translation>
+    </message>
+    <message>
       <source>Not opened to the network</source>
       <translation>未向网络开放</translation>
     </message>
     <message>
       <source>Not possible</source>
       <translation>无法进行</translation>
+    </message>
+    <message>
+      <source>Not reachable</source>
+      <translation>无法连接</translation>
     </message>
     <message>
       <source>Not the hub</source>
@@ -1656,6 +1688,10 @@
       <translation>发送</translation>
     </message>
     <message>
+      <source>Sent elsewhere</source>
+      <translation>被转到别处</translation>
+    </message>
+    <message>
       <source>Server port</source>
       <translation>服务器端口</translation>
     </message>
@@ -1878,6 +1914,10 @@
     <message>
       <source>The LM head is on {device} with the blocks.</source>
       <translation>LM 头与各层一起在 {device} 上。</translation>
+    </message>
+    <message>
+      <source>The address usually ends in /v1.</source>
+      <translation>地址通常以 /v1 结尾。</translation>
     </message>
     <message>
       <source>The address {host} can be reached from the network, and that was not confirmed.</source>
@@ -2168,6 +2208,10 @@
       <translation>量化方案的 {field} 不可用：{reason}。</translation>
     </message>
     <message>
+      <source>The remote model failed</source>
+      <translation>远程模型出错</translation>
+    </message>
+    <message>
       <source>The request failed.</source>
       <translation>请求失败。</translation>
     </message>
@@ -2178,6 +2222,10 @@
     <message>
       <source>The server cannot listen at {host}, port {port}: {reason}.</source>
       <translation>服务器无法在 {host} 端口 {port} 上监听：{reason}。</translation>
+    </message>
+    <message>
+      <source>The server sent no count of tokens: the pieces it sent were counted.</source>
+      <translation>服务器没有给出词元数：这里数的是它发送的段数。</translation>
     </message>
     <message>
       <source>The server's answer was wrong: {reason}.</source>
@@ -2484,6 +2532,14 @@
       <translation>内容</translation>
     </message>
     <message>
+      <source>What answers for {name} at {url} was not understood: {reason}.</source>
+      <translation>无法理解 {url} 上 {name} 的回答：{reason}。</translation>
+    </message>
+    <message>
+      <source>What came is shown; ask again for the whole.</source>
+      <translation>已收到的内容已显示；请再问一次以得到完整回答。</translation>
+    </message>
+    <message>
       <source>What is the capital of France? Answer in one sentence.</source>
       <translation>法国的首都是哪里？用一句话回答。</translation>
     </message>
@@ -2740,6 +2796,14 @@
       <translation>它无法编译自检</translation>
     </message>
     <message>
+      <source>it did not answer in time</source>
+      <translation>它没有及时回答</translation>
+    </message>
+    <message>
+      <source>it refused the connection</source>
+      <translation>它拒绝了连接</translation>
+    </message>
+    <message>
       <source>it returned no numbers in the self-test</source>
       <translation>它在自检中没有返回数值</translation>
     </message>
@@ -2752,12 +2816,20 @@
       <translation>它在模型运行时停止工作</translation>
     </message>
     <message>
+      <source>its address was not found</source>
+      <translation>找不到其地址</translation>
+    </message>
+    <message>
       <source>its body for {device} was made for</source>
       <translation>其 {device} 主体的上限</translation>
     </message>
     <message>
       <source>its body was made for {longest} tokens</source>
       <translation>其主体只为 {longest} 个词元而制</translation>
+    </message>
+    <message>
+      <source>its certificate was not accepted</source>
+      <translation>其证书未被接受</translation>
     </message>
     <message>
       <source>its driver is not loaded</source>
@@ -2884,6 +2956,10 @@
       <translation>温度 {0}</translation>
     </message>
     <message>
+      <source>the connection broke off</source>
+      <translation>连接中断</translation>
+    </message>
+    <message>
       <source>the conversation is long</source>
       <translation>对话较长</translation>
     </message>
@@ -2918,6 +2994,10 @@
     <message>
       <source>the processor saves power on battery</source>
       <translation>处理器在电池供电下省电</translation>
+    </message>
+    <message>
+      <source>the setting “Stay offline” is on</source>
+      <translation>“保持离线”设置已打开</translation>
     </message>
     <message>
       <source>the weights came from disk</source>
@@ -2974,6 +3054,10 @@
     <message>
       <source>{0} % no measurement explains</source>
       <translation>{0} % 没有测量能解释</translation>
+    </message>
+    <message>
+      <source>{0} (not offline: {1})</source>
+      <translation>{0}（非离线：{1}）</translation>
     </message>
     <message>
       <source>{0} (usual)</source>
@@ -3206,6 +3290,30 @@
     <message>
       <source>{n_threads} threads: one for each core it may use.</source>
       <translation>{n_threads} 个线程：每个可用核心一个。</translation>
+    </message>
+    <message>
+      <source>{name} answered with an error (status {status}): {message}.</source>
+      <translation>{name} 返回了错误（状态 {status}）：{message}。</translation>
+    </message>
+    <message>
+      <source>{name} at {url} cannot be reached: {reason}.</source>
+      <translation>无法连接 {url} 上的 {name}：{reason}。</translation>
+    </message>
+    <message>
+      <source>{name} at {url} refused the request (status {status}): {message}.</source>
+      <translation>{url} 上的 {name} 拒绝了请求（状态 {status}）：{message}。</translation>
+    </message>
+    <message>
+      <source>{name} at {url} sends requests on to {target}, and that was not followed.</source>
+      <translation>{url} 上的 {name} 把请求转到 {target}，未予跟随。</translation>
+    </message>
+    <message>
+      <source>{name} broke off its answer after {pieces} pieces.</source>
+      <translation>{name} 在 {pieces} 段之后中断了回答。</translation>
+    </message>
+    <message>
+      <source>{name} has too many requests or none left; wait in seconds: {retry_after}.</source>
+      <translation>{name} 的请求过多或配额已用完；需等待的秒数：{retry_after}。</translation>
     </message>
     <message>
       <source>{name} is damaged: its files are not what was installed.</source>
