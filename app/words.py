@@ -172,7 +172,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "HarnessFailed": (
         "The evaluation failed",
-        "The harness ended with {exit_code}: {output_tail}",
+        "The harness ended with {exit_code}: {output_tail}.",
         "",
     ),
     # models of other machines

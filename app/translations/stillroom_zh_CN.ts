@@ -2072,7 +2072,7 @@
       <translation>文件可能损坏；请试试该模型的其他版本。</translation>
     </message>
     <message>
-      <source>The harness ended with {exit_code}: {output_tail}</source>
+      <source>The harness ended with {exit_code}: {output_tail}.</source>
       <translation>评测程序以 {exit_code} 结束：{output_tail}</translation>
     </message>
     <message>

@@ -1,5 +1,6 @@
 """Every error, reason and notice has words: one sentence, nothing left to fill in."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from runtime.plan import Reason
 from runtime.providers import TARGETS, NpuHardware, ProviderTarget, static_facts
 from runtime.workerexit import classify
 
+MODULES = [
+    importlib.import_module(name)
+    for name in ("app.errors", "runtime.errors", "quant.errors", "app.remote.errors",
+                 "app.server.faults", "app.commands.evaluate")
+]  # fmt: skip
 ERRORS = {
     **EngineError.registry,
     **QuantError.registry,
@@ -23,7 +29,9 @@ ERRORS = {
 }
 BASES = {cls.__name__: cls for cls in (EngineError, QuantError, AppError)}
 BARE = {"UnknownModel": {"name": "x"}, "CatalogError": dict.fromkeys(
-    ("path", "entry", "field", "reason"), "x")}  # fmt: skip
+    ("path", "entry", "field", "reason"), "x"), "Busy": {"retry_after": 1.0},
+    "DraftRefused": {"code": "draft_engine"}, "RequestRefused": {
+        "status": 400, "code": "x", "reason": "It is too large."}}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS))
@@ -51,10 +59,7 @@ def test_no_error_is_defined_beside_an_engine() -> None:
     assert re.findall(r"^class (\w+)\(\w*(?:Error|Failed|Unavailable)\)", text, re.MULTILINE) == []
 
 
-MODULE_DOCS = "".join(
-    __import__(module, fromlist=["x"]).__doc__ or ""
-    for module in ("app.errors", "runtime.errors", "quant.errors")
-)
+MODULE_DOCS = "".join(module.__doc__ or "" for module in MODULES)
 
 
 @pytest.mark.parametrize(
