@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,15 @@ def test_the_tree_of_a_package(bundle: "object", tmp_path: Path) -> None:
     ):
         assert (root / name).is_file(), name
     assert not [path for path in root.rglob("*") if "autostart" in str(path)]
+
+
+@pytest.mark.skipif(not shutil.which("appstreamcli"), reason="appstreamcli is not installed")
+@pytest.mark.skipif(not shutil.which("desktop-file-validate"), reason="it is not installed")
+def test_the_tree_of_an_app_image_passes_its_checkers(bundle: "object", tmp_path: Path) -> None:
+    tree = script("packages").app_dir(bundle, tmp_path / "AppDir")
+    assert subprocess.check_output([tree / "AppRun"], text=True) == "started\n"
+    assert (tree / "stillroom.desktop").is_file()
+    assert (tree / "stillroom.svg").is_file()
 
 
 def test_a_pack_of_ours_is_one_the_program_installs(tmp_path: Path) -> None:
