@@ -96,7 +96,10 @@ def _add_model_commands(commands: _Commands) -> None:
     search.add_argument("--hub", action="store_true", help="ask the hub too")
     search.add_argument("text", nargs="*", metavar="TEXT", help="words in name or family")
     commands.add_model("inspect", models.inspect, "header facts, without the weights")
-    _placement_options(commands.add_model("plan", models.plan, "where a model would go here"))
+    plan = commands.add_model("plan", models.plan, "where a model would go, here or on a cluster")
+    _placement_options(plan)
+    text = "plan for the GPUs this TOML or JSON file describes (docs/clusters.md)"
+    plan.add_argument("--cluster", type=Path, metavar="FILE", help=text)
     text = "peak memory by batch and context"
     _memory_options(commands.add_model("memory", models.memory, text))
     commands.add_model("pull", models.pull, "download, verify, install")

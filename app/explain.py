@@ -114,6 +114,7 @@ def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
         "n_ctx": "a context of {n_ctx} tokens",
         "kv_type": "a {kv_type} KV cache",
         "device": "device {device}",
+        "machines": "{machines} such machines",
     }
     parts = [worded(text, suggestion) for name, text in texts.items() if suggestion.get(name)]
     whole = parts[0] if parts else worded("a smaller model")

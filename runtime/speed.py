@@ -130,7 +130,7 @@ class SpeedModel:
                 terms.add("weights", device, weights / rate, profile.measured_format(name))
             cost = profile.cost(threads)
             left = 1.0 if device == "cpu" else FUSED_SHARE
-            operations = left * len(indices) * _operations(shape)
+            operations = left * len(indices) * operations_per_block(shape)
             terms.add("operations", device, operations * cost.operation_seconds)
             if device == "cpu":
                 cells = _cells_waited_for(depth, threads)
@@ -191,7 +191,7 @@ class SpeedModel:
             each = cost.attention_seconds(shape.key_length, prefill=True)
             terms.add("prefill_attention", device, attention * each, _head_kind(shape))
             if device != "cpu":
-                launches = batches * len(indices) * _operations(shape)
+                launches = batches * len(indices) * operations_per_block(shape)
                 terms.add("prefill_operations", device, launches * BATCH_LAUNCH_SECONDS)
             # However short the prompt, every micro-batch reads the weights once.
             read = sum(model.weights.blocks_active[index] for index in indices)
@@ -280,7 +280,8 @@ def _blocks(placement: Placement) -> dict[str, tuple[int, ...]]:
     return blocks
 
 
-def _operations(shape: ModelShape) -> int:
+def operations_per_block(shape: ModelShape) -> int:
+    """Graph operations of one block's decode step."""
     count = OPERATIONS_PER_BLOCK
     count += 3 * shape.attention_bias + 2 * shape.qk_norm
     count += 12 * (shape.attention == "MLA") + 12 * bool(shape.expert_count)

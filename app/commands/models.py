@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.catalog import CatalogEntry
+from app.commands import cluster
 from app.console import Console, table
 from app.errors import UnknownModel
 from app.explain import explain, reason_text
@@ -103,7 +104,10 @@ def inspect(session: Session, args: Namespace, console: Console) -> None:
 
 
 def plan(session: Session, args: Namespace, console: Console) -> None:
-    """Where a model would go here, the memory it takes and the speed expected."""
+    """Where a model would go, the memory it takes and the speed expected."""
+    if args.cluster is not None:
+        cluster.plan(session, args, console)
+        return
     made = session.plan(
         args.model,
         policy=args.policy,

@@ -3288,6 +3288,10 @@
       <translation>{library}：{count} 个库中通过自检的最佳者；{failed} 未通过</translation>
     </message>
     <message>
+      <source>{machines} such machines</source>
+      <translation>{machines} 台这样的机器</translation>
+    </message>
+    <message>
       <source>{n_threads} threads: one for each core it may use.</source>
       <translation>{n_threads} 个线程：每个可用核心一个。</translation>
     </message>
