@@ -36,7 +36,13 @@ UNSTRIPPED = (
     "cryptography/hazmat/bindings/*.so",
     "yaml/*.so",
 )
-SYSTEM_TOOLS = {"zstd": "zstd", "xz": "xz-utils", "strip": "binutils", "c++": "g++"}
+SYSTEM_TOOLS = {
+    "dpkg-deb": "dpkg",
+    "zstd": "zstd",
+    "xz": "xz-utils",
+    "strip": "binutils",
+    "c++": "g++",
+}
 
 
 def main() -> int:

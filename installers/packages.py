@@ -89,8 +89,13 @@ def nfpm(bundle: Bundle, packager: str, output: Path) -> Path:
 
 
 def deb(bundle: Bundle) -> Path:
-    name = f"stillroom_{bundle.version}_{DEBIAN[platform.machine()]}.deb"
-    return nfpm(bundle, "deb", bundle.output / name)
+    """nfpm's own compressor takes 5 minutes and leaves 201 MB; dpkg's takes one and leaves 182."""
+    output = bundle.output / f"stillroom_{bundle.version}_{DEBIAN[platform.machine()]}.deb"
+    with tempfile.TemporaryDirectory(dir=bundle.output) as folder:
+        plain, tree = Path(folder) / "plain.deb", Path(folder) / "tree"
+        run(["dpkg-deb", "--raw-extract", nfpm(bundle, "deb", plain), tree])
+        run(["dpkg-deb", "--root-owner-group", "-Zxz", "-z6", "--build", tree, output])
+    return output
 
 
 def rpm(bundle: Bundle) -> Path:
