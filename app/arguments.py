@@ -19,6 +19,7 @@ from app.commands import (
     models,
     packs,
     remote,
+    rpc,
     serve,
 )
 from app.console import Console
@@ -49,6 +50,13 @@ def parser() -> argparse.ArgumentParser:
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
     _remote_commands(commands.group("remote", "models of OpenAI-compatible servers elsewhere"))
     _serve_options(commands.add("serve", serve.serve, "OpenAI-compatible server on this machine"))
+    text = "lend this machine to llama.cpp elsewhere; in trusted networks only"
+    rpc_server = commands.add("rpc", rpc.serve_rpc, text)
+    rpc_server.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
+    rpc_server.add_argument("--port", type=int, default=50052, metavar="N")
+    rpc_server.add_argument("--threads", type=_count, metavar="N", help="one for each core")
+    text = "confirm an address that the network can reach; RPC has no key"
+    rpc_server.add_argument("--open-to-network", action="store_true", help=text)
     text = "score a model on tasks, with lm-evaluation-harness"
     _eval_options(commands.add_model("eval", evaluate.evaluate, text))
     commands.add("doctor", machine.doctor, "self-test of everything")

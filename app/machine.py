@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from runtime import rpc
 from runtime.client import run_job
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied
@@ -22,12 +23,16 @@ FRESH_SECONDS = 5.0
 
 
 class Machine:
-    """Devices of this machine. `log` gives the file for what the children say."""
+    """Devices of this machine. `log` gives the file for what the children say, `rpc_servers` the
+    addresses of the setting."""
 
-    def __init__(self, log: Callable[[], Path]) -> None:
+    def __init__(self, log: Callable[[], Path], rpc_servers: Callable[[], str]) -> None:
         self._log = log
+        self._rpc_servers = rpc_servers
         self._found: tuple[float, tuple[Device, ...]] = (float("-inf"), ())
         self._failed: dict[str, str] = {}
+        self._servers: dict[str, list[Device]] = {}
+        self.in_use: frozenset[str] = frozenset()  # devices of the loaded model
 
     def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
         """All devices, the unusable ones with their reason; kept for a few seconds.
@@ -38,13 +43,34 @@ class Machine:
             self._failed.clear()
         found_at, devices = self._found
         if refresh or time.monotonic() - found_at > FRESH_SECONDS:
-            result = run_job("probe", {}, log=self._log(), stall_seconds=30)
-            devices = msgspec.convert(result["devices"], type=tuple[Device, ...])
+            servers = self._to_ask(refresh)
+            result = run_job("probe", {"rpc": servers}, log=self._log(), stall_seconds=30)
+            devices = self._with_servers(msgspec.convert(result["devices"], tuple[Device, ...]))
             self._found = (time.monotonic(), devices)
         return tuple(
             replace(d, unavailable_reason=d.unavailable_reason or self._failed.get(d.id, ""))
             for d in devices
         )
+
+    def _to_ask(self, refresh: bool) -> list[str]:
+        """RPC servers to ask now. One that a loaded model uses takes no other client, and what a
+        server has is kept until a refresh."""
+        busy = {rpc.address_of(device) for device in self.in_use}
+        wanted = rpc.addresses(self._rpc_servers())
+        self._servers = {each: self._servers[each] for each in wanted if each in self._servers}
+        known = set() if refresh else set(self._servers)
+        return [each for each in wanted if each not in busy | known]
+
+    def _with_servers(self, devices: tuple[Device, ...]) -> tuple[Device, ...]:
+        """The devices, with those of RPC servers that were not asked this time, the CPU last."""
+        asked: dict[str, list[Device]] = {}
+        for device in devices:
+            if device.kind == "RPC":
+                asked.setdefault(rpc.address_of(device.id), []).append(device)
+        servers = self._servers | asked
+        self._servers = {a: found for a, found in servers.items() if found[0].usable}
+        own = [device for device in devices if device.kind != "RPC"]
+        return (*own[:-1], *(each for found in servers.values() for each in found), own[-1])
 
     def cpu(self) -> Device:
         """The processor."""
@@ -77,7 +103,11 @@ def failed_device(placement: Placement, error: EngineError) -> tuple[str, str] |
     if not devices:
         return None
     if isinstance(error, DeviceUnavailable):
-        return devices[-1], str(error.facts["reason"])
+        named = str(error.facts.get("device"))
+        return named if named in devices else devices[-1], str(error.facts["reason"])
+    server = rpc.lost(devices) if isinstance(error, WorkerDied) else None
+    if server is not None:
+        return server, rpc.LOST
     crashed = isinstance(error, WorkerDied) and error.facts.get("kind") == "crashed"
     if isinstance(error, StageFailed) or (crashed and placement.engine == "onnx"):
         return devices[-1], "device_lost"

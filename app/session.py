@@ -38,13 +38,14 @@ from app.settings import Settings
 from app.starter import install_starter
 from app.store import Store
 from app.targets import Target, entry_of, resolve
+from runtime import rpc
 from runtime.backend import LoadReport
 from runtime.bandwidth import BandwidthProfile
 from runtime.client import Worker, run_job
 from runtime.conditions import Conditions, ConditionsSampler
 from runtime.devices import Device
 from runtime.diagnosis import Diagnosis
-from runtime.errors import DraftRefused, EngineError, InvalidRequest
+from runtime.errors import DeviceUnavailable, DraftRefused, EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.modelfile import ModelInfo
@@ -72,7 +73,7 @@ class Session:
         self._moved = False  # from a device that failed, and the next answer has to say so
         self._inspection = Inspection(self._worker_log)
         self.engines = Engines(paths.learning / "engines.json", self._worker_log)
-        self.machine = Machine(self._worker_log)
+        self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers)
 
     # -- what there is -----------------------------------------------------------------------
 
@@ -291,6 +292,7 @@ class Session:
                     worker.close()
                     raise
             self._worker = worker
+            self.machine.in_use = frozenset(part.device for part in plan.placement.layers)
             profile = target.entry.chat if target.entry else None
             self._loaded = LoadedModel(target, plan, report, profile)
             return report
@@ -333,6 +335,7 @@ class Session:
         with self._busy:
             self._keep_context()
             worker, self._worker, self._loaded = self._worker, None, None
+            self.machine.in_use = frozenset()
         if worker is not None:
             worker.close()
 
@@ -353,7 +356,8 @@ class Session:
 
         `conversation` names what the request belongs to: its KV state is kept on disk when another
         is entered, and comes back with it.
-        Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile,
+        Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile
+        (DeviceUnavailable with the server's name where an RPC server died in the answer),
         Cancelled when stopped before the first token.
         """
         shown = False
@@ -375,6 +379,9 @@ class Session:
                 plan = self._plan_around(loaded.target.name, loaded.plan, error)
                 self._restart(loaded, plan, on_progress, cancel)
                 if shown:  # another answer must not go on where this one was cut
+                    failed = plan.reasons[0].facts
+                    if failed.get("why") == rpc.LOST:  # says more than that the engine ended
+                        raise DeviceUnavailable(device=failed["device"], reason=rpc.LOST) from error
                     raise
                 stats = self._generate(request, stream, cancel, on_progress, conversation)
             return self._told(stats)

@@ -115,6 +115,10 @@ class Settings:
     offline: bool = _setting(
         False, "Network", "Stay offline", "Refuse every request, even one that is asked for."
     )
+    rpc_servers: str = _setting(
+        "", "Network", "RPC servers",
+        "HOST:PORT of llama.cpp RPC servers, with commas; in trusted networks only.",
+    )  # fmt: skip
     updates_address: str = _setting(
         "", "Network", "Address for newer versions", "Asked only by Check for newer version."
     )

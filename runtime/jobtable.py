@@ -19,6 +19,7 @@ JOBS: dict[str, str] = {
     "inspect_prefix": "runtime.headers:prefix_job",
     "inspect_checkpoint": "runtime.headers:checkpoint_job",
     "probe": "runtime.probe:probe_job",
+    "rpc_server": "runtime.backends.llama_rpc:rpc_server_job",
     "simulate_memory": "runtime.backends.llama_memory:simulate_memory_job",
     "compare_vocabularies": "runtime.backends.llama_vocabulary:compare_vocabularies_job",
     "score_cpu_libraries": "runtime.backends.llama_selftest:score_cpu_libraries_job",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from runtime import rpc
 from runtime.backend import DESCRIPTORS
 from runtime.cores import available_cores
 from runtime.devices import Device
@@ -166,6 +167,11 @@ def _check(model: PlanModel, request: PlanRequest) -> None:
 
 def _usable(devices: Sequence[Device], request: PlanRequest) -> tuple[Device, ...]:
     """The CPU and what may be used beside it."""
+    if request.device == rpc.ALL:
+        servers = tuple(d for d in devices if d.kind == "RPC" and d.usable)
+        if not servers:
+            raise DeviceUnavailable(device=rpc.ALL, reason="rpc_none_answers")
+        return (*servers, *(d for d in devices if d.id == "cpu"))
     if request.device is not None:
         wanted = next((d for d in devices if d.id == request.device), None)
         if wanted is None:
@@ -237,6 +243,9 @@ def _placements(
     model: PlanModel, base: Placement, devices: Sequence[Device], request: PlanRequest
 ) -> Iterator[tuple[str, Placement]]:
     """(label, placement) for the CPU alone and for each accelerator, whole and in part."""
+    if request.device == rpc.ALL and len(devices) > 2:
+        yield from _several(model, base, devices, request)
+        return
     last = model.shape.block_count - 1
     if request.device in (None, "cpu"):
         yield "cpu", replace(base, layers=(LayerRange("cpu", 0, last),))
@@ -365,9 +374,27 @@ def _reasons(
         yield Reason("partial_offload", facts)
     if not model.exact_weights:
         yield Reason("weights_estimated", {"block_format": model.block_format})
+    used = {layer.device for layer in placement.layers}
     for device in devices:
+        if device.kind == "RPC" and device.id in used:
+            yield _link(device, model)
         if not device.usable:
             yield Reason("device_left_out", {"device": device.id, "why": device.unavailable_reason})
+
+
+def _link(device: Device, model: PlanModel) -> Reason:
+    """What each token waits for an RPC server's link: its activations there and back, and the
+    commands, each at least a round trip."""
+    trip = float(device.facts["round_trip_us"]) * 1e-6
+    rate = float(device.facts["bytes_per_second"])
+    seconds = 2 * (trip + 4 * model.shape.embedding_length / rate)
+    facts = {
+        "device": device.id,
+        "trip_us": f"{trip * 1e6:.0f}",
+        "gb_per_second": f"{rate / 1e9:.1f}",
+        "token_ms": f"{seconds * 1e3:.1f}",
+    }
+    return Reason("rpc_link", facts)
 
 
 def _alternatives(

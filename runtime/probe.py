@@ -158,16 +158,25 @@ def _driver(folder: Path) -> str:
         return ""
 
 
-def probe() -> list[Device]:
-    """All devices, the CPU last: first those an engine lists, then hardware none can use."""
+def probe(rpc: list[str]) -> list[Device]:
+    """All devices, the CPU last: first those an engine lists, then hardware none can use, and the
+    devices of the RPC servers at the addresses `rpc`."""
     usable, hardware, cpu = engine_devices(), hardware_gpus(), cpu_device()
     vendors = " ".join(device.name for device in usable)
     unused = [gpu for gpu in hardware if not re.search(gpu.facts["vendor"], vendors)]
     gpus = frozenset(gpu.facts["vendor"].lower() for gpu in hardware)
     through = provider_devices(find_npus(), gpus, cpu.memory_total, cpu.memory_free)
-    return [*usable, *unused, *through, cpu]
+    return [*usable, *unused, *through, *_rpc_devices(rpc), cpu]
 
 
-def probe_job(_args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "probe": {} -> {"devices": [Device as JSON]}."""
-    return {"devices": [asdict(device) for device in probe()]}
+def _rpc_devices(addresses: list[str]) -> list[Device]:
+    if not addresses:
+        return []
+    from runtime.backends import llama_rpc
+
+    return llama_rpc.rpc_devices(addresses)
+
+
+def probe_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
+    """Job "probe": {"rpc": [addresses]} -> {"devices": [Device as JSON]}."""
+    return {"devices": [asdict(device) for device in probe(args.get("rpc", []))]}

@@ -832,6 +832,10 @@
       <translation>以回答 {0} 继续</translation>
     </message>
     <message>
+      <source>HOST:PORT of llama.cpp RPC servers, with commas; in trusted networks only.</source>
+      <translation>llama.cpp RPC 服务器的 主机:端口，以逗号分隔；仅限可信网络。</translation>
+    </message>
+    <message>
       <source>Help</source>
       <translation>帮助</translation>
     </message>
@@ -1538,6 +1542,10 @@
     <message>
       <source>Quit</source>
       <translation>退出</translation>
+    </message>
+    <message>
+      <source>RPC servers</source>
+      <translation>RPC 服务器</translation>
     </message>
     <message>
       <source>Raise it, or choose a smaller model.</source>
@@ -2816,6 +2824,10 @@
       <translation>它在模型运行时停止工作</translation>
     </message>
     <message>
+      <source>its RPC server stopped answering</source>
+      <translation>其 RPC 服务器停止应答</translation>
+    </message>
+    <message>
       <source>its address was not found</source>
       <translation>找不到其地址</translation>
     </message>
@@ -2886,6 +2898,14 @@
     <message>
       <source>model</source>
       <translation>模型</translation>
+    </message>
+    <message>
+      <source>no RPC server answers at its address</source>
+      <translation>其地址上没有 RPC 服务器应答</translation>
+    </message>
+    <message>
+      <source>no RPC server of the settings answers</source>
+      <translation>设置中的 RPC 服务器均无应答</translation>
     </message>
     <message>
       <source>no engine for this model reaches it</source>
@@ -3044,6 +3064,10 @@
       <translation>权重</translation>
     </message>
     <message>
+      <source>what answers at its address is no RPC server of this engine's version</source>
+      <translation>其地址上应答的不是与此引擎版本相符的 RPC 服务器</translation>
+    </message>
+    <message>
       <source>width</source>
       <translation>宽度</translation>
     </message>
@@ -3162,6 +3186,10 @@
     <message>
       <source>{device} was planned and failed: {why}. This is the next best.</source>
       <translation>计划使用的 {device} 出错：{why}。这是次优方案。</translation>
+    </message>
+    <message>
+      <source>{device}: a round trip takes {trip_us} µs and {gb_per_second} GB/s cross the link, so that each token waits at least {token_ms} ms for it.</source>
+      <translation>{device}：往返一次需 {trip_us} µs，链路速率 {gb_per_second} GB/s，因此每个词元至少为它等待 {token_ms} ms。</translation>
     </message>
     <message>
       <source>{draft} cannot guess ahead: answers stay the same only with all blocks on the CPU, and some are on {device}.</source>

@@ -16,7 +16,7 @@ import llama_cpp
 import llama_cpp.llama_cpp as native
 
 from runtime.backend import LoadReport, Verified
-from runtime.backends import llama_native, llama_state
+from runtime.backends import llama_native, llama_rpc, llama_state
 from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_embedding import LlamaEmbedder
 from runtime.backends.llama_sampling import SamplerChain
@@ -308,6 +308,7 @@ def model_params(placement: Placement) -> tuple[Any, list[Any]]:
     params = native.llama_model_default_params()
     known = {device.name.lower(): device.handle for device in llama_native.devices()}
     used = [layer for layer in placement.layers if layer.device != "cpu"]
+    known |= llama_rpc.handles([layer.device for layer in used])
     missing = [layer.device for layer in used if layer.device not in known]
     if missing:
         raise DeviceUnavailable(device=missing[0], reason="the engine does not list it")

@@ -1,0 +1,154 @@
+"""Models over llama.cpp's RPC servers: two on loopback, one of which dies in an answer."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from command_line import SCRIPT, stillroom, without_display
+
+from app.explain import explain, reason_text
+from app.paths import Paths
+from app.session import Session
+from app.settings import Settings
+from runtime import rpc
+from runtime.cpuchoice import engine_folder
+from runtime.errors import DeviceUnavailable, InvalidRequest
+from runtime.generation import GenerationRequest, Message, SamplingParams
+from runtime.protocol import Streamed
+
+FOLDER = engine_folder()
+pytestmark = pytest.mark.skipif(
+    FOLDER is None or not list(FOLDER.glob("*ggml-rpc*")), reason="the engine has no RPC part"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@contextmanager
+def rpc_server(home: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """`stillroom rpc` on a free port."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [str(SCRIPT), "rpc", "--port", address.rpartition(":")[2], "--threads", "1"]
+    environment = without_display() | {"STILLROOM_HOME": str(home)}
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not rpc.answers(address):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield address, process
+    finally:
+        end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a server with its child."""
+    if process.poll() is None:
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        process.kill()
+        process.wait()
+
+
+def request(tokens: int) -> GenerationRequest:
+    greedy = SamplingParams(temperature=0, seed=1)
+    return GenerationRequest("r", (Message("user", "Count to fifty."),), greedy, max_tokens=tokens)
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.text = ""
+        self.server: subprocess.Popen[bytes] | None = None  # killed at the first text
+        self.killed = 0.0
+
+    def __call__(self, streamed: Streamed) -> None:
+        self.text += "".join(chunk.text for chunk in streamed.chunks)
+        if self.server is not None and self.text:
+            end(self.server)
+            self.server, self.killed = None, time.monotonic()
+
+
+def test_two_servers_answer_as_this_machine_and_one_may_die(
+    tmp_path: Path, starter_gguf: Path, expect_log: object
+) -> None:
+    """Q4_1: a format that the processor does not repack, as an RPC server never does. Repacked
+    weights are rounded differently, here as on two machines."""
+    model = str(starter_gguf)
+    with rpc_server(tmp_path / "a") as (first, _), rpc_server(tmp_path / "b") as (second, dying):
+        session = Session(
+            Paths.under(tmp_path / "home"), Settings(rpc_servers=f"{first}, {second}")
+        )
+        try:
+            session.load(model, session.plan(model, device="cpu", n_ctx=512))
+            here = Heard()
+            session.generate(request(40), here)
+            session.unload()
+            plan = session.plan(model, device=rpc.ALL, n_ctx=512)
+            assert [part.device for part in plan.placement.layers] == [
+                f"rpc:{first}",
+                f"rpc:{second}",
+            ]
+            assert any(reason.code == "rpc_link" for reason in plan.reasons)
+            session.load(model, plan)
+            there = Heard()
+            session.generate(request(40), there)
+            assert there.text == here.text
+            cut = Heard()
+            cut.server = dying
+            expect_log("failed \\(rpc_lost\\)")  # type: ignore[operator]
+            with pytest.raises(DeviceUnavailable) as raised:
+                session.generate(request(400), cut)
+            said = explain(raised.value).sentence
+            assert (
+                said == f"The device rpc:{second} cannot be used: its RPC server stopped answering."
+            )
+            assert session.loaded is not None
+            reason = session.loaded.plan.reasons[0]
+            assert reason.facts == {"device": f"rpc:{second}", "why": "rpc_lost"}
+            assert second in reason_text(reason)
+            assert {part.device for part in session.loaded.plan.placement.layers} == {"cpu"}
+            assert time.monotonic() - cut.killed < 5
+            again = Heard()
+            session.generate(request(40), again)
+            assert again.text == here.text
+        finally:
+            session.close()
+
+
+def test_addresses_are_checked_and_a_network_needs_a_word() -> None:
+    assert rpc.addresses(" a:1, [::1]:50052 ") == ("a:1", "[::1]:50052")
+    for wrong in ("a", "a:b", ":1", "a:70000"):
+        with pytest.raises(InvalidRequest):
+            rpc.addresses(wrong)
+    assert rpc.address_of("rpc:a:1/2") == "a:1"
+    assert rpc.address_of("cpu") == ""
+    refused = stillroom("rpc", "--host", "0.0.0.0")
+    assert refused.returncode == 1
+    assert "Trusted networks only" in refused.stderr
+
+
+def test_a_server_that_is_not_there_is_said(tmp_path: Path, starter_q4: Path) -> None:
+    settings = Settings(rpc_servers=f"127.0.0.1:{free_port()}")
+    session = Session(Paths.under(tmp_path), settings)
+    try:
+        (device,) = [each for each in session.devices() if each.kind == "RPC"]
+        assert device.unavailable_reason == "rpc_unreachable"
+        with pytest.raises(DeviceUnavailable):
+            session.plan(str(starter_q4), device=rpc.ALL)
+        assert session.plan(str(starter_q4)).placement.layers[0].device == "cpu"
+    finally:
+        session.close()
