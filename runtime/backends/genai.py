@@ -8,7 +8,7 @@ enough for a cancel to be seen between them. Knows no process.
 import json
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class GenaiBackend:
         self._restart()
         return LoadReport(
             engine="genai",
-            engine_version=version("onnxruntime-genai"),
+            engine_version=_engine_version(),
             n_ctx=self._n_ctx,
             load_seconds=time.perf_counter() - started,
             buffers={_device(placement): {"weights": _weight_bytes(folder)}},
@@ -193,6 +193,12 @@ def _weight_bytes(folder: Path) -> int:
         for path in folder.iterdir()
         if path.is_file() and (".data" in path.name or path.suffix == ".onnx")
     )
+
+
+def _engine_version() -> str:
+    """Of whichever wheel brings the module: each accelerator has a distribution of its own."""
+    names = packages_distributions()["onnxruntime_genai"]
+    return version(names[0])
 
 
 def open_engine() -> GenaiBackend:
