@@ -15,7 +15,7 @@ import engine
 
 import build
 
-# CUB_3DOT2 fetches the CUDA headers that have a top-k; with the toolkit's own (CUDA 13.0) the device
+# CUB_3DOT2 fetches the CUDA headers that have a top-k; with those of CUDA 13.0 itself the device
 # sorts the whole vocabulary for every token: 0.93 instead of 0.99 of llama-bench at 1.5B.
 OPTIONS = {
     "vulkan": {"GGML_VULKAN": "ON"},
