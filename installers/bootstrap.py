@@ -218,8 +218,9 @@ def build_engine(lock: str) -> None:
 def compiler_flags() -> dict[str, str]:
     """Environment of the build, what the caller set included."""
     own = {name: os.environ.get(name, "") for name in ("CMAKE_ARGS", "CFLAGS", "CXXFLAGS")}
-    # The library for pictures and sound, a third of the build, is not used.
-    flags = {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF"}
+    # The library for pictures and sound, a third of the build, is not used. RPC without RDMA: its
+    # library would be taken from whatever this machine happens to have.
+    flags = {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF -DGGML_RPC=ON -DGGML_RPC_RDMA=OFF"}
     if platform.machine().lower() in ("x86_64", "amd64"):
         half = "avx512_fp16" in processor().split() and compiler_knows(HALF_FLAG)
         x86 = f"{X86_FLAGS} {HALF_FLAG}" if half else X86_FLAGS
