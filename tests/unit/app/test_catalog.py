@@ -32,7 +32,7 @@ EXPECTED = {
     "deepseek-v3",
     "deepseek-r1",
 }
-CATALOG = {entry.id: entry for entry in load_catalog()}
+CATALOG = {entry.id: entry for entry in load_catalog(default_path())}
 
 
 def test_holds_the_family() -> None:
