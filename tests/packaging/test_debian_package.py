@@ -56,7 +56,7 @@ class Machine:
     def as_user(self, script: str) -> str:
         """A shell script of an ordinary user's, on a screen of its own, without any network."""
         (self.home / "script.sh").write_text("set -eu\n" + script)
-        inside = "exec xvfb-run -a -s '-screen 0 1280x800x24' sh /home/ann/script.sh"
+        inside = "exec xvfb-run -a -s '-screen 0 1280x800x24' sh ~/script.sh"
         mount = 'mount -t proc proc /proc; exec su ann -s /bin/sh -c "$0"'
         command = ["unshare", "--net", "--pid", "--mount", "--fork", "chroot", str(self.root)]
         environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
