@@ -10,6 +10,7 @@ from typing import Any
 
 from app.errors import AppError
 from app.explain import explain
+from runtime.jobs import Cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,11 @@ def fault_of(error: Exception) -> Fault:
 
 
 def log_fault(error: Exception) -> None:
-    """Note a fault of ours by its kind and place; its text may quote a prompt."""
-    if fault_of(error).status < 500:
+    """Note a fault of ours by its kind and place; its text may quote a prompt.
+
+    A cancelled answer is none: its client has gone.
+    """
+    if isinstance(error, Cancelled) or fault_of(error).status < 500:
         return
     trace, places = error.__traceback__, []
     while trace is not None:

@@ -125,10 +125,13 @@ def test_one_who_waits_can_leave(worker: Worker) -> None:
 
 def test_a_prompt_begun_alike_is_reused(worker: Worker) -> None:
     first = Asked(worker, about("a very particular lighthouse", 4)).run()
-    second = Asked(worker, about("a very particular lighthouse", 4)).run()
-    assert isinstance(second.outcome, GenerationStats)
-    assert second.outcome.cached_tokens == second.outcome.prompt_tokens - 1
-    assert second.text == first.text
+    for _ in range(5):  # an answer's place is given back a moment after its last word
+        again = Asked(worker, about("a very particular lighthouse", 4)).run()
+        assert isinstance(again.outcome, GenerationStats)
+        assert again.text == first.text
+        if again.outcome.cached_tokens == again.outcome.prompt_tokens - 1:
+            return
+    pytest.fail("no beginning was reused")
 
 
 def test_a_grammar_binds(worker: Worker) -> None:

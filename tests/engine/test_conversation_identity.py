@@ -191,6 +191,7 @@ def test_a_short_conversation_is_as_from_scratch(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_twenty_turns_with_regenerations_edits_and_returns_are_as_from_scratch(
     scratch: LlamaBackend, starter_gguf: Path, tmp_path: Path
 ) -> None:
