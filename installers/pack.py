@@ -11,9 +11,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-import engine
-
 import build
+import engine
 
 # CUB_3DOT2 fetches the CUDA headers that have a top-k; with those of CUDA 13.0 itself the device
 # sorts the whole vocabulary for every token: 0.93 instead of 0.99 of llama-bench at 1.5B.
