@@ -5,7 +5,7 @@ Decides before anything of Qt or of an engine is imported.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from app.arrivals import is_arrival
@@ -15,19 +15,32 @@ from app.display import NO_DISPLAY, has_display
 def main() -> int:
     """Run the role the arguments ask for and return its exit code."""
     arguments = sys.argv[1:]
+    if getattr(sys, "frozen", False):
+        restore_library_path(os.environ)
     if arguments[:1] == ["--worker"]:
         from runtime.worker import main as worker
 
         return worker()
-    if arguments == ["--self-test"]:
+    if arguments[:1] == ["--self-test"]:
         from app.self_test import main as self_test
 
-        return self_test()
+        return self_test(arguments[1:])
     if _wants_window(arguments):
         return _window(arguments)
     from app.cli import main as command_line
 
     return command_line(arguments)
+
+
+def restore_library_path(environment: MutableMapping[str, str]) -> None:
+    """Give programs we start (a browser, a file manager) the system's libraries: a frozen program
+    begins with LD_LIBRARY_PATH set to its own (PyInstaller, "LD_LIBRARY_PATH / LIBPATH
+    considerations"). This process has read it already, and our own children set it again."""
+    original = environment.pop("LD_LIBRARY_PATH_ORIG", None)
+    if original is not None:
+        environment["LD_LIBRARY_PATH"] = original
+    else:
+        environment.pop("LD_LIBRARY_PATH", None)
 
 
 def _wants_window(arguments: Sequence[str]) -> bool:

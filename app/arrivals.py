@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 SCHEME = "stillroom:"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
@@ -29,6 +30,16 @@ def is_arrival(argument: str) -> bool:
     return argument.startswith(SCHEME) or argument.lower().endswith(".gguf")
 
 
+def from_here(argument: str) -> str:
+    """The same argument for another process, which works in another folder. Desktops hand files
+    over as `file:` addresses (Desktop Entry Specification, field code %u)."""
+    if not argument or argument.startswith(SCHEME):
+        return argument
+    if argument.startswith("file:"):
+        argument = unquote(urlsplit(argument).path)
+    return str(Path(argument).absolute())
+
+
 def understand(argument: str) -> Arrival:
     """What an argument means:  PATH.gguf, stillroom:model/ID or stillroom:hub/OWNER/REPO."""
     if argument.startswith(SCHEME):
@@ -38,4 +49,4 @@ def understand(argument: str) -> Arrival:
             if found:
                 return Arrival("model" if kind == "model" else "hub", found[1])
         return Arrival("none")
-    return Arrival("file", str(Path(argument).absolute())) if argument else Arrival("none")
+    return Arrival("file", from_here(argument)) if argument else Arrival("none")

@@ -8,6 +8,7 @@ AppError
 ├── LibraryError              path, reason; name where a model is to blame
 │   ├── AlreadyInstalled      name
 │   ├── DamagedModel          name, path, expected, got (SHA-256, or sizes in bytes)
+│   ├── LibraryBusy           path: other work on the folder as a whole is running
 │   └── ImportRefused         path, reason
 ├── HubError                  endpoint; repo and path where known
 │   ├── Offline               endpoint, kind (of app.words.OFFLINE), reason
@@ -27,7 +28,8 @@ AppError
     ├── Interrupted           path, received, total, attempts, reason: the part is kept
     ├── ServerMisbehaved      path, url, reason: the part is kept
     ├── DownloadBusy          path: another process is downloading the same file
-    └── PackageUnavailable    package, version, exit_code, output_tail
+    ├── PackageUnavailable    package, version, exit_code, output_tail
+    └── StarterNotCarried     package, version
 
 A class is registered by its name, so that an error can cross a pipe or lie in the queue's file as
 {type, facts}.
@@ -90,6 +92,10 @@ class AlreadyInstalled(LibraryError):
 
 class DamagedModel(LibraryError):
     """facts: name, path, expected, got."""
+
+
+class LibraryBusy(LibraryError):
+    """facts: path. Other work on the models folder as a whole is running."""
 
 
 class ImportRefused(LibraryError):
@@ -174,3 +180,7 @@ class DownloadBusy(DownloadError):
 
 class PackageUnavailable(DownloadError):
     """facts: package, version, exit_code, output_tail."""
+
+
+class StarterNotCarried(DownloadError):
+    """facts: package, version. An installed program that was built without the starter model."""

@@ -1,12 +1,16 @@
 """The licences of everything inside, read from the packages' own metadata.
 
-An installer puts the metadata of what it carries beside the program; in a checkout it is what the
+An installer puts the metadata of what it carries beside the program, and into the folder
+`licences` what no metadata tells of (installers/carried.py); in a checkout it is what the
 environment has. Knows no window.
 """
 
+import json
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
 
 _LICENCE_FILE = re.compile(r"licen[cs]e|copying|notice", re.IGNORECASE)
 _LONGEST = 100
@@ -22,8 +26,11 @@ class Notice:
     texts: tuple[tuple[str, str], ...]
 
 
-def notices() -> tuple[Notice, ...]:
-    """Every package, by name."""
+def notices(carried: Path | None = None) -> tuple[Notice, ...]:
+    """Every package and, where an installer made this copy, everything else inside, by name.
+
+    carried: the installer's folder of licences, instead of the one beside this program.
+    """
     found: dict[str, Notice] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]
@@ -31,7 +38,25 @@ def notices() -> tuple[Notice, ...]:
             found[name.lower()] = Notice(
                 name, distribution.version, _licence(distribution), _texts(distribution)
             )
+    if carried is None and hasattr(sys, "_MEIPASS"):
+        carried = Path(sys._MEIPASS) / "licences"
+    for notice in _carried(carried) if carried is not None else ():
+        known = found.get(notice.name.lower())
+        texts = (*known.texts, *notice.texts) if known else notice.texts
+        found[notice.name.lower()] = replace(known or notice, texts=texts)
     return tuple(found[key] for key in sorted(found))
+
+
+def _carried(folder: Path) -> tuple[Notice, ...]:
+    return tuple(
+        Notice(
+            entry["name"],
+            entry["version"],
+            entry["licence"],
+            tuple((name, (folder / name).read_text(encoding="utf-8")) for name in entry["texts"]),
+        )
+        for entry in json.loads((folder / "carried.json").read_text(encoding="utf-8"))
+    )
 
 
 def _licence(distribution: metadata.Distribution) -> str:

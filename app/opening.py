@@ -21,6 +21,4 @@ def open_session(home: Path | None, *, verbose: bool = False) -> Session:
     for problem in problems:
         print(explain(problem).sentence, file=sys.stderr)
     os.environ.update(environment_of(paths.packs))
-    session = Session(paths, settings)
-    session.processor.adopt()
-    return session
+    return Session(paths, settings)

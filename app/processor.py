@@ -5,6 +5,7 @@ Knows where the choice is kept and that children read it from the environment; h
 """
 
 import os
+import threading
 from pathlib import Path
 
 from runtime.bandwidth import machine_fingerprint
@@ -25,12 +26,18 @@ class Processor:
     def __init__(self, file: Path, log: Path) -> None:
         self._file = CpuChoiceFile(file)
         self._log = log
+        self._choice: CpuChoice | None = None
+        self._choosing = threading.Lock()
 
     def adopt(self) -> CpuChoice:
-        """Make or recall the choice, for all children from now on. Takes a second or more once."""
-        choice = choose_cpu_library(cpu_libraries(), self._file, _name(), self._log)
-        os.environ.update(environment_of(choice))
-        return choice
+        """Make or recall the choice, for all children from now on. Takes a second or more once in
+        the life of an installation; threads that ask meanwhile wait."""
+        with self._choosing:
+            if self._choice is None:
+                choice = choose_cpu_library(cpu_libraries(), self._file, _name(), self._log)
+                self._use(choice)
+            assert self._choice is not None
+            return self._choice
 
     def died(self, error: EngineError) -> bool:
         """Move on to another library where a worker met an illegal instruction; whether it did."""
@@ -39,8 +46,13 @@ class Processor:
         choice = refuse_cpu_library(cpu_libraries(), self._file, _name(), error, self._log)
         if choice is None:
             return False
-        os.environ.update(environment_of(choice))
+        with self._choosing:
+            self._use(choice)
         return bool(choice.library)
+
+    def _use(self, choice: CpuChoice) -> None:
+        os.environ.update(environment_of(choice))
+        self._choice = choice
 
 
 def _name() -> str:

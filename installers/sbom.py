@@ -1,6 +1,7 @@
 """The software bill of materials of a frozen folder: CycloneDX 1.6.
 
-Reads the packages' own metadata inside the folder, which About shows too.
+Reads the packages' own metadata inside the folder, and what is carried beside them; About shows
+the same.
 """
 
 import hashlib
@@ -8,6 +9,8 @@ import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
+
+import carried
 
 # What the packages above carry inside and name in no metadata of their own.
 VENDORED = (
@@ -36,6 +39,12 @@ def component(distribution: importlib.metadata.Distribution) -> dict[str, Any]:
     return found
 
 
+def _carried(internal: Path) -> list[dict[str, Any]]:
+    """What carried.py wrote into the folder; nothing where there is no such folder."""
+    index = internal / "licences" / carried.INDEX
+    return list(json.loads(index.read_text())) if index.is_file() else []
+
+
 def bill_of_materials(internal: Path, version: str, files: list[Path]) -> str:
     """The document as JSON. internal: the folder with the *.dist-info folders; files: packages,
     given with their hashes."""
@@ -54,6 +63,17 @@ def bill_of_materials(internal: Path, version: str, files: list[Path]) -> str:
         }
         for name, inside, licence in VENDORED
         if inside in distributions
+    ]
+    components += [
+        {
+            "type": "library",
+            "bom-ref": f"{entry['name']}@carried",
+            "name": entry["name"],
+            "version": entry["version"],
+            "licenses": [{"license": {"name": entry["licence"]}}],
+        }
+        for entry in _carried(internal)
+        if entry["version"]
     ]
     components += [
         {

@@ -9,6 +9,7 @@ the engine changes. Imports no engine. Children learn the choice from the enviro
 
 import importlib.util
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from typing import Any
 from runtime.client import run_job
 from runtime.errors import EngineError, WorkerDied
 from runtime.plan import Reason
+
+logger = logging.getLogger(__name__)
 
 VARIABLE = "STILLROOM_CPU_LIBRARY"  # path of the chosen library, for workers and jobs
 _PATTERN = {"win32": "ggml-cpu-*.dll", "darwin": "libggml-cpu-*.*"}
@@ -92,12 +95,16 @@ class CpuChoiceFile:
         return CpuChoice(library, reason, refused)
 
     def put(self, key: str, choice: CpuChoice) -> None:
-        """Keep a choice in place of the one before, whole or not at all."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        """Keep a choice in place of the one before, whole or not at all: what cannot be written is
+        chosen again the next time."""
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         text = json.dumps({"key": key, "choice": asdict(choice)}, indent=1)
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, self._path)
+        except OSError as error:
+            logger.warning("the choice of a CPU library is not kept: %s", error)
 
 
 def choose_cpu_library(

@@ -27,6 +27,7 @@ def serve_rpc(session: Session, args: Namespace, console: Console) -> None:
         f"RPC server at {address} until Ctrl+C. Elsewhere: STILLROOM_RPC_SERVERS={address}"
         " stillroom chat MODEL --device rpc"
     )
+    session.processor.adopt()
     cancel = CancelToken()
     job = {"address": address, "threads": args.threads}
     run_job("rpc_server", job, console.progress, cancel, session.paths.worker_log)

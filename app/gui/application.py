@@ -20,6 +20,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
+from app.arrivals import from_here
 from app.display import NO_DISPLAY
 from app.gui import icons, theme
 from app.gui.arriving import Arriving
@@ -42,6 +43,7 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     link to ask about. Where a window on the same folders is open, that one takes it.
     """
     application = _application()
+    arrival = from_here(arrival)
     instance = Instance(session.paths.data, application)
     if screenshot is None and instance.hand_over(arrival):
         session.close()

@@ -708,8 +708,8 @@
       <translation>编辑后重新提问</translation>
     </message>
     <message>
-      <source>Editing an earlier message; sending makes a new branch</source>
-      <translation>正在编辑之前的消息；发送后会产生新分支</translation>
+      <source>Editing an earlier message; sending makes a new branch, Esc leaves it as it is</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Embeddings and LM head stay on the CPU.</source>
@@ -762,6 +762,10 @@
     <message>
       <source>Export …</source>
       <translation>导出…</translation>
+    </message>
+    <message>
+      <source>Exported conversations (*.json *.md *.html)</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Exported to {0}</source>
@@ -1256,6 +1260,10 @@
       <translation>还没有运行记录：每次回答都会添加一条。</translation>
     </message>
     <message>
+      <source>No starter model</source>
+      <translation>没有入门模型</translation>
+    </message>
+    <message>
       <source>No such file</source>
       <translation>没有此文件</translation>
     </message>
@@ -1314,6 +1322,10 @@
     <message>
       <source>Nothing here matches. Enter asks the hub.</source>
       <translation>这里没有匹配项。按回车键查询模型库。</translation>
+    </message>
+    <message>
+      <source>Nothing matches among the first results. More results looks on.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Nothing measured explains it.</source>
@@ -1672,6 +1684,10 @@
       <translation>搜索所有对话内容</translation>
     </message>
     <message>
+      <source>Search for a model, or import one you have.</source>
+      <translation>请搜索模型，或导入您已有的模型。</translation>
+    </message>
+    <message>
       <source>Search here</source>
       <translation>在此搜索</translation>
     </message>
@@ -1858,6 +1874,10 @@
     <message>
       <source>Stay offline</source>
       <translation>保持离线</translation>
+    </message>
+    <message>
+      <source>Still at work</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Stop</source>
@@ -2100,8 +2120,12 @@
       <translation>模型库返回状态 {status}。</translation>
     </message>
     <message>
-      <source>The hub asks to wait {retry_after} seconds.</source>
-      <translation>模型库要求等待 {retry_after} 秒。</translation>
+      <source>The hub asks to wait {retry_after:.0f} seconds.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The hub asks to wait, and does not say how long.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The hub cannot be reached ({reason}).</source>
@@ -2174,6 +2198,10 @@
     <message>
       <source>The models folder has a problem: {reason}.</source>
       <translation>模型文件夹有问题：{reason}。</translation>
+    </message>
+    <message>
+      <source>The models folder is being worked on.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The models stay</source>
@@ -2312,6 +2340,10 @@
       <translation>本次对话</translation>
     </message>
     <message>
+      <source>This copy of Stillroom was built without the starter model.</source>
+      <translation>这份 Stillroom 在构建时未包含入门模型。</translation>
+    </message>
+    <message>
       <source>This is a demonstration model of 135 million parameters, often wrong. `stillroom search` shows distilled models for real work.</source>
       <translation>这是 1.35 亿参数的演示模型，经常出错。`stillroom search` 列出可实际使用的蒸馏模型。</translation>
     </message>
@@ -2408,8 +2440,16 @@
       <translation>热门</translation>
     </message>
     <message>
+      <source>Try again later.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Try again then.</source>
       <translation>请届时重试。</translation>
+    </message>
+    <message>
+      <source>Try again when that has ended.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Try again with a smaller context; the log has the engine's own words.</source>

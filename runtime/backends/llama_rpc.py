@@ -19,7 +19,8 @@ from runtime.devices import Device
 from runtime.errors import BackendUnavailable, DeviceUnavailable
 from runtime.jobs import OnProgress, Progress
 
-_NAME = {"win32": "ggml-rpc.dll", "darwin": "libggml-rpc.dylib"}.get(sys.platform, "libggml-rpc.so")
+# On macOS the name ends in .so where the engine loads its parts by itself, else in .dylib.
+_NAMES = {"win32": ("ggml-rpc.dll",)}.get(sys.platform, ("libggml-rpc.so", "libggml-rpc.dylib"))
 _PROBE_BYTES = 2_000_000
 _PROBE_ROUNDS = 3
 _F32 = 0
@@ -50,8 +51,9 @@ def _function(name: str, restype: object, *argtypes: object) -> Callable[..., An
 @functools.cache
 def _library() -> ctypes.CDLL:
     folder = engine_folder()
-    path = folder / _NAME if folder else None
-    if path is None or not path.is_file():
+    found = (folder / name for name in _NAMES) if folder else iter(())
+    path = next((path for path in found if path.is_file()), None)
+    if path is None:
         raise BackendUnavailable(backend="RPC", reason="the engine was built without it")
     return ctypes.CDLL(str(path))
 

@@ -13,6 +13,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from app.licences import notices
 from app.packs import install, stated_hash
 from runtime.packs import device_libraries
 
@@ -61,6 +62,44 @@ def test_the_bill_of_materials_keeps_to_its_schema(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"package").hexdigest()
     assert components["stillroom.deb"]["hashes"][0]["content"] == digest
     assert components["numpy"]["purl"].startswith("pkg:pypi/numpy@")
+
+
+def test_no_part_of_a_bundle_is_without_its_licence(tmp_path: Path) -> None:
+    """About and the bill of materials tell of what is no Python package, and of texts that wheels
+    forget."""
+    carried, sbom = script("carried"), script("sbom")
+    folder = tmp_path / "licences"
+    carried.write(folder, "0.1.2")
+    found = {each.name: each for each in notices(folder)}
+    wanted = ("CPython", "OpenSSL", "SmolLM2-135M-Instruct", "PySide6_Essentials", "shiboken6")
+    for name in (*wanted, "flatbuffers", "latex2mathml"):
+        assert sum(len(text) for _, text in found[name].texts) > 900, name
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in found["PySide6_Essentials"].texts[-2][1]
+    assert found["PySide6_Essentials"].version  # of the package, not of what is carried
+    components = json.loads(sbom.bill_of_materials(tmp_path, "0.1.0", []))["components"]
+    assert {"CPython", "OpenSSL", "SQLite"} <= {each["name"] for each in components}
+    text = sbom.bill_of_materials(tmp_path, "0.1.0", [])
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+
+
+def test_modules_of_the_engine_are_taken_along_on_every_system(tmp_path: Path) -> None:
+    """CMake names a module .so on macOS too; a bundle without them has no processor and no GPU."""
+    site = tmp_path / "site"
+    code = (
+        "import sys; sys.platform = 'darwin'; sys.path.insert(0, sys.argv[1]); import engine\n"
+        "from pathlib import Path\n"
+        "libraries = Path(sys.argv[2])\n"
+        "print([path.name for one in engine.LIBRARIES for path in libraries.glob(one)])"
+    )
+    site.mkdir()
+    for name in ("libllama.dylib", "libggml-cpu-apple_m1.so", "libggml-metal.so", "notes.txt"):
+        (site / name).touch()
+    command = [sys.executable, "-c", code, str(ROOT / "installers"), str(site)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "libllama.dylib" in said
+    assert "libggml-cpu-apple_m1.so" in said
+    assert "libggml-metal.so" in said
+    assert "notes" not in said
 
 
 def test_icons_are_what_their_systems_read(bundle: "object") -> None:

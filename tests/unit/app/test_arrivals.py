@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.__main__ import _wants_window
-from app.arrivals import Arrival, is_arrival, understand
+from app.__main__ import _wants_window, restore_library_path
+from app.arrivals import Arrival, from_here, is_arrival, understand
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,41 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert understand("model.GGUF") == Arrival("file", str(tmp_path / "model.GGUF"))
     assert is_arrival("model.GGUF")
     assert not is_arrival("list")
+
+
+def test_a_desktop_s_address_of_a_file_is_its_path() -> None:
+    """GIO fills %u with one."""
+    assert is_arrival("file:///home/ann/My%20model.gguf")
+    assert understand("file:///home/ann/My%20model.gguf") == Arrival(
+        "file", "/home/ann/My model.gguf"
+    )
+
+
+def test_what_is_handed_over_does_not_depend_on_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert from_here("model.gguf") == str(tmp_path / "model.gguf")
+    assert from_here("stillroom:hub/a/b") == "stillroom:hub/a/b"
+    assert from_here("") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"LD_LIBRARY_PATH": "/opt/stillroom"}, {}),
+        (
+            {"LD_LIBRARY_PATH": "/opt/stillroom", "LD_LIBRARY_PATH_ORIG": "/usr/local/cuda"},
+            {"LD_LIBRARY_PATH": "/usr/local/cuda"},
+        ),
+        ({"HOME": "/home/ann"}, {"HOME": "/home/ann"}),
+    ],
+)
+def test_programs_we_start_get_the_system_s_libraries(
+    before: dict[str, str], after: dict[str, str]
+) -> None:
+    restore_library_path(before)
+    assert before == after
 
 
 @pytest.mark.parametrize(
