@@ -14,30 +14,42 @@ from runtime.errors import CorruptFile, UnsupportedModel
 from runtime.shape import ModelShape, WeightBytes
 
 CONFIG = "genai_config.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+_SECTIONS = frozenset({"model", "search", "engine"})
 _NO_MATRIX = re.compile(r"embed|table|scale|cos|sin")  # counted apart, or no weights at all
 _BLOCK = re.compile(r"\b(?:layers|block|blk)\.(\d+)\.")
 
 
 @dataclass(frozen=True)
 class GenaiModel:
-    """What a folder holds. `parameters` counts matrices and the embedding table."""
+    """What a folder holds. `parameters` counts matrices and the embedding table; `files` names all
+    that decide what it computes: configuration, tokenizer, graph, weights."""
 
     shape: ModelShape
     weights: WeightBytes
     file_size: int
     parameters: int
+    files: tuple[str, ...]
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The "model" section of genai_config.json. Raises CorruptFile."""
+    """The "model" section of genai_config.json. Raises CorruptFile, for an unknown section too:
+    genai itself takes one silently."""
     path = folder / CONFIG
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         model: dict[str, Any] = data["model"]
-        int(model["context_length"]), int(model["vocab_size"])
-        end_tokens(model)
+        unknown = sorted(set(data) - _SECTIONS)
+        int(model["context_length"])
+        ends, size = end_tokens(model), int(model["vocab_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+    if unknown:
+        raise CorruptFile(path=str(path), detail=f"unknown section {unknown[0]!r}")
+    for end in ends:
+        if not 0 <= end < size:
+            detail = f"the end token {end} is outside its vocabulary of {size}"
+            raise CorruptFile(path=str(path), detail=detail)
     return model
 
 
@@ -53,7 +65,8 @@ def read_genai_folder(folder: Path) -> GenaiModel:
     config, path = read_config(folder), folder / CONFIG
     try:
         decoder = config["decoder"]
-        graph = folder / str(decoder["filename"])
+        filename: str = decoder["filename"]
+        graph = folder / filename
         shape = _shape(config, decoder)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(config.get("decoder"), dict) and "pipeline" in config["decoder"]:
@@ -61,9 +74,10 @@ def read_genai_folder(folder: Path) -> GenaiModel:
         raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
     model = _load(graph)
     _check(model, shape, config, path)
-    return GenaiModel(
-        shape, _weights(model, shape), _size(folder, graph, model), _parameters(model, shape)
-    )
+    weights = _weight_files(folder, model)
+    size = graph.stat().st_size + sum(weights.values())
+    files = (CONFIG, *TOKENIZER_FILES, filename, *weights)
+    return GenaiModel(shape, _weights(model, shape), size, _parameters(model, shape), files)
 
 
 def _shape(config: dict[str, Any], decoder: dict[str, Any]) -> ModelShape:
@@ -141,24 +155,24 @@ def _weights(model: Any, shape: ModelShape) -> WeightBytes:
     return WeightBytes(embedding, tuple(blocks), tuple(blocks), head, other)
 
 
-def _size(folder: Path, graph: Path, model: Any) -> int:
-    """Bytes of the graph and of the files its weights are in. Raises CorruptFile for a missing or
-    short one."""
+def _weight_files(folder: Path, model: Any) -> dict[str, int]:
+    """The files that a graph's weights are in, with their bytes. Raises CorruptFile for a missing
+    or short one."""
     ends: dict[str, int] = {}
     for tensor in model.graph.initializer:
         external = {entry.key: entry.value for entry in tensor.external_data}
         if "location" in external:
             end = int(external.get("offset", 0)) + int(external.get("length", 0))
             ends[external["location"]] = max(end, ends.get(external["location"], 0))
-    total = graph.stat().st_size
+    sizes = {}
     for name, end in ends.items():
         path = folder / name
         size = path.stat().st_size if path.is_file() else -1
         if size < end:
             detail = "the file is missing" if size < 0 else f"{size} bytes instead of {end}"
             raise CorruptFile(path=str(path), detail=detail)
-        total += size
-    return total
+        sizes[name] = size
+    return sizes
 
 
 def _parameters(model: Any, shape: ModelShape) -> int:

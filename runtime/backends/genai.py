@@ -1,8 +1,8 @@
 """Stock onnxruntime-genai as a Backend, for monolithic folders people already have.
 
 Its template engine and its sampler are not used: templates are ours, and logits are drawn from by
-the same sampler as everywhere. Its calls hold the interpreter lock, so prompts go in slices short
-enough for a cancel to be seen between them. Knows no process.
+the same sampler as everywhere. Its calls hold the interpreter lock, so prompts go in slices, and a
+cancel waits for the end of one. Knows no process.
 """
 
 import json
@@ -21,20 +21,27 @@ from runtime.backends.onnx_native import StageFailed, genai
 from runtime.backends.onnx_tokenizer import OnnxTokenizer
 from runtime.errors import (
     ContextOverflow,
+    CorruptFile,
     DeviceUnavailable,
     InvalidRequest,
     ModelFileError,
+    OutOfMemory,
+    UnsupportedModel,
 )
-from runtime.genai_folder import end_tokens, read_config, read_genai_folder
+from runtime.genai_files import record_files, verify_recorded
+from runtime.genai_folder import CONFIG, end_tokens, read_config, read_genai_folder
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.onnx_folder import open_folder
 from runtime.plan import Placement
 from runtime.sampling import Sampler
 
-_SLICE_SECONDS = 0.08
-_FIRST_SLICE = 8
-_PROVIDERS = {"cpu": "", "cuda": "cuda", "dml": "dml", "webgpu": "webgpu"}
+_SLICE_SECONDS = 0.15
+# Fewer rows cost about as much, because an evaluation reads all weights: a large model would fall
+# to a sixth of its speed, for a cancel that the end of the worker answers anyway.
+_SMALLEST_SLICE = 32
+_LARGEST_SLICE = 512
+_PROVIDERS = {"cpu": "", "cuda": "cuda"}
 
 
 class GenaiBackend:
@@ -47,7 +54,8 @@ class GenaiBackend:
         self._sampler = Sampler(SamplingParams())
         self._position = 0
         self._n_ctx = 0
-        self._slice = _FIRST_SLICE
+        self._device = "cpu"
+        self._slice = _SMALLEST_SLICE
         self.tokenizer: OnnxTokenizer
 
     def load(
@@ -56,7 +64,7 @@ class GenaiBackend:
         """Load a folder with a genai_config.json.
 
         Raises ModelFileError (CorruptFile where a file is to blame), DeviceUnavailable,
-        ContextOverflow, Cancelled.
+        ContextOverflow, OutOfMemory, Cancelled.
         """
         started = time.perf_counter()
         folder = Path(path)
@@ -65,11 +73,9 @@ class GenaiBackend:
         if placement.n_ctx > limit:
             raise ContextOverflow(n_tokens=placement.n_ctx, n_ctx=limit)
         cancel.raise_if_cancelled()
-        if (folder / MANIFEST).exists():
-            open_folder(folder).verify(on_progress, cancel)
-        else:
-            read_genai_folder(folder)  # what genai itself would take silently
+        files = _verify(folder, on_progress, cancel)
         on_progress(Progress("load", 0, None, "steps"))
+        self._device = _device(placement)
         self._model = self._open_model(folder, config, placement)
         cancel.raise_if_cancelled()
         ends = end_tokens(config)
@@ -77,32 +83,36 @@ class GenaiBackend:
         self.tokenizer = OnnxTokenizer(folder, ends, bos, int(config["vocab_size"]))
         self._n_ctx = placement.n_ctx
         self._restart()
+        if files:
+            record_files(folder, files, on_progress, cancel)
         return LoadReport(
             engine="genai",
             engine_version=_engine_version(),
             n_ctx=self._n_ctx,
             load_seconds=time.perf_counter() - started,
-            buffers={_device(placement): {"weights": _weight_bytes(folder)}},
+            buffers={self._device: {"weights": _weight_bytes(folder)}},
         )
 
     def _open_model(self, folder: Path, config: dict[str, Any], placement: Placement) -> Any:
-        device = _device(placement)
-        provider = _PROVIDERS.get(device.rstrip("0123456789"))
+        provider = _PROVIDERS.get(self._device.rstrip("0123456789"))
         if provider is None:
-            raise DeviceUnavailable(device=device, reason="no_such_device")
-        threads = {"intra_op_num_threads": placement.n_threads}
-        overlay = {"model": {"decoder": {"session_options": threads}}}
+            raise DeviceUnavailable(device=self._device, reason="no_such_device")
         try:
             settings = self._native.Config(str(folder))
-            settings.overlay(json.dumps(overlay))
+            settings.overlay(json.dumps(thread_overlay(config, placement.n_threads)))
             settings.clear_providers()
+        except RuntimeError as error:
+            raise CorruptFile(path=str(folder / CONFIG), detail=str(error)) from error
+        try:
             if provider:
                 settings.append_provider(provider)
             return self._native.Model(settings)
         except RuntimeError as error:
+            if "model_type" in str(error):
+                raise UnsupportedModel(path=str(folder / CONFIG), detail=str(error)) from error
             if provider:
                 raise DeviceUnavailable(
-                    device=device, reason="provider_failed_to_load", detail=str(error)
+                    device=self._device, reason="provider_failed_to_load", detail=str(error)
                 ) from error
             raise ModelFileError(path=str(folder), detail=str(error)) from error
 
@@ -111,9 +121,15 @@ class GenaiBackend:
 
     def _restart(self) -> None:
         """An empty cache. A generator's length is fixed when it is made."""
-        params = self._native.GeneratorParams(self._model)
-        params.set_search_options(max_length=self._n_ctx, do_sample=False)
-        self._generator = self._native.Generator(self._model, params)
+        self._generator = None  # its cache, before there is another
+        try:
+            params = self._native.GeneratorParams(self._model)
+            params.set_search_options(max_length=self._n_ctx, do_sample=False)
+            self._generator = self._native.Generator(self._model, params)
+        except RuntimeError as error:
+            if "allocate" in str(error):
+                raise OutOfMemory(device=self._device) from error
+            raise StageFailed(stage="model", device=self._device, detail=str(error)) from error
         self._position = 0
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
@@ -153,7 +169,7 @@ class GenaiBackend:
         try:
             return self._sampler.draw(logits.reshape(-1, logits.shape[-1])[-1])
         except ValueError as error:
-            raise StageFailed(stage="lm_head", device="", detail=str(error)) from error
+            raise StageFailed(stage="lm_head", device=self._device, detail=str(error)) from error
 
     def decode(self, token: int) -> None:
         self._check((token,))
@@ -173,14 +189,39 @@ class GenaiBackend:
         try:
             self._generator.append_tokens(np.asarray(tokens, np.int32))
         except RuntimeError as error:
-            raise StageFailed(stage="model", device="", detail=str(error)) from error
+            raise StageFailed(stage="model", device=self._device, detail=str(error)) from error
         self._position += len(tokens)
 
 
 def next_slice(size: int, seconds: float) -> int:
-    """Tokens of the next slice of a prompt, so that it takes about 80 ms; at most doubled."""
+    """Tokens of the next slice of a prompt, so that it takes about 150 ms; at most doubled, and no
+    fewer than 32 however long they take."""
     wanted = size * _SLICE_SECONDS / max(seconds, 1e-6)
-    return max(1, min(int(wanted), 2 * size, 512))
+    return max(_SMALLEST_SLICE, min(int(wanted), 2 * size, _LARGEST_SLICE))
+
+
+def thread_overlay(config: dict[str, Any], threads: int) -> dict[str, Any]:
+    """What to lay over genai_config.json so that `threads` compute: a pipeline's stages have
+    options of their own, and genai's default is half the cores. The embeddings are one lookup."""
+    wanted = {"session_options": {"intra_op_num_threads": threads}}
+    alone = {"session_options": {"intra_op_num_threads": 1}}
+    decoder: dict[str, Any] = dict(wanted)
+    if "pipeline" in config["decoder"]:
+        decoder["pipeline"] = [
+            {name: alone if name == "embeddings" else wanted for name in stages}
+            for stages in config["decoder"]["pipeline"]
+        ]
+    return {"model": {"decoder": decoder}}
+
+
+def _verify(folder: Path, on_progress: OnProgress, cancel: CancelToken) -> tuple[str, ...]:
+    """Check every file; those to record where no manifest of ours vouches for them."""
+    if (folder / MANIFEST).exists():
+        open_folder(folder).verify(on_progress, cancel)
+        return ()
+    files = read_genai_folder(folder).files  # what genai itself would take silently
+    verify_recorded(folder, on_progress, cancel)
+    return files
 
 
 def _device(placement: Placement) -> str:

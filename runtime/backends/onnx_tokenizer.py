@@ -13,7 +13,7 @@ from typing import Any
 
 from quant.onnx.tokenizer_files import read_chat_template
 from runtime.backends.onnx_native import genai
-from runtime.errors import CorruptFile, EngineError
+from runtime.errors import CorruptFile, EngineError, UnsupportedModel
 
 REASONING_TAGS = ("<think>", "</think>")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -33,14 +33,14 @@ class OnnxTokenizer:
     """Tokenizer of one folder. Special tokens are text only when they are reasoning tags."""
 
     def __init__(self, folder: Path, end_tokens: Iterable[int], bos: int | None, n_vocab: int):
-        document = _read(folder / "tokenizer.json")
+        path = folder / "tokenizer.json"
+        document = _read(path)
+        self._native = _open(folder)
         try:
-            self._native = genai().Tokenizer(str(folder))
-        except RuntimeError as error:
-            detail = str(error)
-            raise CorruptFile(path=str(folder / "tokenizer.json"), detail=detail) from error
-        self._special = _special_tokens(document)
-        self._pieces = _pieces(document, self._special)
+            self._special = _special_tokens(document)
+            self._pieces = _pieces(document, self._special)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
         self._ends = frozenset(end_tokens)
         self._null = [token for token, piece in self._pieces.items() if piece == b"\0"][:1]
         self.n_vocab = n_vocab
@@ -88,13 +88,33 @@ class OnnxTokenizer:
         return token in self._ends
 
 
+def _open(folder: Path) -> Any:
+    """genai's tokenizer. It reads two files and does not always say which one it refuses."""
+    settings = folder / "tokenizer_config.json"
+    _object(settings)
+    try:
+        return genai().Tokenizer(str(folder))
+    except RuntimeError as error:
+        detail = str(error)
+        if "tokenizer class" in detail:
+            raise UnsupportedModel(path=str(settings), detail=detail) from error
+        raise CorruptFile(path=str(folder / "tokenizer.json"), detail=detail) from error
+
+
 def _read(path: Path) -> dict[str, Any]:
+    document = _object(path)
+    if not isinstance(document.get("model"), dict):
+        raise CorruptFile(path=str(path), detail="it holds no tokenizer model")
+    return document
+
+
+def _object(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CorruptFile(path=str(path), detail=str(error)) from error
-    if not isinstance(document, dict) or not isinstance(document.get("model"), dict):
-        raise CorruptFile(path=str(path), detail="it holds no tokenizer model")
+    if not isinstance(document, dict):
+        raise CorruptFile(path=str(path), detail="it holds no JSON object")
     return document
 
 
@@ -117,6 +137,8 @@ def _pieces(document: dict[str, Any], special: dict[str, int]) -> dict[int, byte
         if isinstance(vocab, dict)
         else [(str(entry[0]), index) for index, entry in enumerate(vocab)]
     )
+    if not entries:
+        raise ValueError("its vocabulary is empty")
     decode = _byte_level_piece if _is_byte_level(document) else _sentencepiece_piece
     pieces = {int(index): decode(text) for text, index in entries}
     control = {

@@ -14,7 +14,15 @@ import numpy as np
 import onnxruntime_genai
 import pytest
 import tiny_checkpoints
-from onnx_models import GREEDY, TINY_CONTEXT, export_tiny, greedy, make_monolithic, placement
+from onnx_models import (
+    GREEDY,
+    TINY_CONTEXT,
+    edited,
+    export_tiny,
+    greedy,
+    make_monolithic,
+    placement,
+)
 from tiny_checkpoints import PROMPT
 
 from quant.onnx.blocks import dequantize_rows, quantize_rows
@@ -22,10 +30,9 @@ from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.manifest import MANIFEST, hash_file
 from quant.recipe import recipe_named
 from quant.sources import open_source
-from runtime.backends.genai import GenaiBackend, next_slice
+from runtime.backends.genai import GenaiBackend
 from runtime.backends.onnx import OnnxBackend
 from runtime.backends.onnx_evaluation import open_evaluator
-from runtime.devices import Device
 from runtime.errors import (
     ContextOverflow,
     CorruptFile,
@@ -35,9 +42,6 @@ from runtime.errors import (
 )
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
-from runtime.modelfile import inspect
-from runtime.placement import plan
-from runtime.plan import PlanModel
 
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "data" / "onnx" / "golden.json").read_text(encoding="utf-8")
@@ -180,11 +184,11 @@ def test_stage_seconds_cover_a_generation(models: Callable[..., Path]) -> None:
 def test_token_ids_outside_the_vocabulary_are_refused(
     models: Callable[..., Path], token: int
 ) -> None:
-    for backend in (load(models("llama")), load_genai(models("llama"))):
-        with pytest.raises(InvalidRequest):
-            backend.prefill([5, token], ignore_progress, CancelToken())
-        with pytest.raises(InvalidRequest):
-            backend.decode(token)
+    backend = load(models("llama"))
+    with pytest.raises(InvalidRequest):
+        backend.prefill([5, token], ignore_progress, CancelToken())
+    with pytest.raises(InvalidRequest):
+        backend.decode(token)
 
 
 def test_more_tokens_than_the_context_are_refused(models: Callable[..., Path]) -> None:
@@ -225,21 +229,13 @@ def test_a_damaged_file_is_refused_by_name(
     assert caught.value.facts["path"] == str(path)
 
 
-def _edited(folder: Path, copy: Path, name: str, edit: Callable[[dict], None]) -> Path:
-    shutil.copytree(folder, copy)
-    data = json.loads((copy / name).read_text())
-    edit(data)
-    (copy / name).write_text(json.dumps(data))
-    return copy
-
-
 def test_a_wrong_layer_count_is_refused(models: Callable[..., Path], tmp_path: Path) -> None:
     """Stock genai takes it silently; here the file is not the one that was written."""
 
     def edit(data: dict) -> None:
         data["model"]["decoder"]["num_hidden_layers"] = 1
 
-    folder = _edited(models("llama"), tmp_path / "copy", "genai_config.json", edit)
+    folder = edited(models("llama"), tmp_path / "copy", "genai_config.json", edit)
     with pytest.raises(CorruptFile) as caught:
         load(folder)
     assert caught.value.facts["path"] == str(folder / "genai_config.json")
@@ -252,7 +248,7 @@ def test_a_manifest_that_lies_about_the_model_is_refused(
     def edit(data: dict) -> None:
         data["spec"][field] += 1
 
-    folder = _edited(models("llama"), tmp_path / "copy", MANIFEST, edit)
+    folder = edited(models("llama"), tmp_path / "copy", MANIFEST, edit)
     with pytest.raises(CorruptFile) as caught:
         load(folder)
     assert caught.value.facts["path"] == str(folder / "body.onnx")
@@ -359,138 +355,6 @@ def test_the_starter_answers_and_splits_without_a_difference(
     )
     other._slice = len(prompt)
     assert greedy(other, prompt, 12) == tokens
-
-
-# -- stock genai as a backend ---------------------------------------------------------------------
-
-
-def load_genai(folder: Path) -> GenaiBackend:
-    backend = GenaiBackend()
-    backend.load(str(folder), placement(engine="genai"), ignore_progress, CancelToken())
-    return backend
-
-
-def test_genai_generates_the_same_tokens(models: Callable[..., Path]) -> None:
-    assert greedy(load_genai(models("qwen2")), PROMPT, 8) == greedy(
-        load(models("qwen2")), PROMPT, 8
-    )
-
-
-def test_genai_says_how_much_of_its_cache_remains(models: Callable[..., Path]) -> None:
-    """A pipeline cannot be rewound: all is evaluated again, and the caller knows."""
-    backend = load_genai(models("llama"))
-    wanted = greedy(backend, PROMPT, 4)
-    kept = backend.truncate(6)
-    assert kept in (0, 6)
-    backend.set_sampling(GREEDY, PROMPT)
-    backend.prefill(PROMPT[kept:], ignore_progress, CancelToken())
-    assert backend.sample() == wanted[0]
-
-
-def test_genai_runs_and_rewinds_a_monolithic_folder(
-    models: Callable[..., Path], tmp_path: Path
-) -> None:
-    """One graph, as people have them from elsewhere; no manifest of ours."""
-    backend = load_genai(make_monolithic(models("qwen2"), tmp_path / "one"))
-    wanted = greedy(load(models("qwen2")), PROMPT, 6)
-    assert greedy(backend, PROMPT, 6) == wanted
-    assert backend.truncate(6) == 6
-    backend.set_sampling(GREEDY, PROMPT)
-    backend.prefill(PROMPT[6:], ignore_progress, CancelToken())
-    assert backend.sample() == wanted[0]
-
-
-def test_genai_refuses_damaged_weights_of_a_folder_with_checksums(
-    models: Callable[..., Path], tmp_path: Path
-) -> None:
-    """By itself it takes them, and prints the same token for ever."""
-    folder = tmp_path / "copy"
-    shutil.copytree(models("llama"), folder)
-    data = bytearray((folder / "weights.data").read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    (folder / "weights.data").write_bytes(data)
-    with pytest.raises(CorruptFile) as caught:
-        load_genai(folder)
-    assert caught.value.facts["path"] == str(folder / "weights.data")
-
-
-@pytest.fixture(scope="module")
-def monolithic(models: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_monolithic(models("qwen2"), tmp_path_factory.mktemp("monolithic") / "one")
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("num_hidden_layers", 1), ("num_hidden_layers", 3), ("head_size", 16),
-     ("num_key_value_heads", 4), ("hidden_size", "wide"), ("filename", None)],
-)  # fmt: skip
-def test_a_monolithic_folder_that_lies_about_its_graph_is_refused(
-    monolithic: Path, tmp_path: Path, field: str, value: object
-) -> None:
-    """Of these genai itself takes a wrong layer count silently."""
-
-    def edit(data: dict) -> None:
-        data["model"]["decoder"][field] = value
-
-    folder = _edited(monolithic, tmp_path / "copy", "genai_config.json", edit)
-    for read in (inspect, load_genai):
-        with pytest.raises(CorruptFile) as caught:
-            read(folder)
-        name = "None" if field == "filename" else "genai_config.json"
-        assert caught.value.facts["path"] == str(folder / name)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"model": {}}', '{"model": {"type": "llama"}}'])
-def test_a_damaged_genai_configuration_is_named(
-    monolithic: Path, tmp_path: Path, text: str
-) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(monolithic, folder)
-    (folder / "genai_config.json").write_text(text)
-    for read in (inspect, load_genai):
-        with pytest.raises(CorruptFile) as caught:
-            read(folder)
-        assert caught.value.facts["path"] == str(folder / "genai_config.json")
-
-
-@pytest.mark.parametrize("name", ["model.onnx", "weights.data", "tokenizer.json"])
-@pytest.mark.parametrize("damage", ["missing", "empty", "short"])
-def test_a_damaged_file_of_a_monolithic_folder_is_named(
-    monolithic: Path, tmp_path: Path, name: str, damage: str
-) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(monolithic, folder)
-    path = folder / name
-    data = path.read_bytes()
-    path.unlink()
-    if damage != "missing":
-        path.write_bytes(data[: len(data) // 2] if damage == "short" else b"")
-    with pytest.raises(CorruptFile) as caught:
-        load_genai(folder)
-    assert caught.value.facts["path"] == str(path)
-
-
-def test_a_monolithic_folder_is_inspected_and_planned(
-    models: Callable[..., Path], monolithic: Path
-) -> None:
-    """Sizes by role and the shape, from the graph without its weights."""
-    info, ours = inspect(monolithic), inspect(models("qwen2"))
-    assert info.format == "genai"
-    assert (info.shape.block_count, info.shape.vocab_size) == (2, tiny_checkpoints.VOCAB)
-    assert info.weights.blocks == ours.weights.blocks
-    assert info.weights.embedding == ours.weights.embedding
-    assert info.parameters == pytest.approx(ours.parameters, rel=0.02)
-    model = PlanModel(info.shape, info.weights, formats=("genai",))
-    host = Device("cpu", "CPU", "CPU", "host", 1 << 34, 1 << 34, cores=1)
-    assert plan(model, [host]).placement.engine == "genai"
-
-
-@pytest.mark.parametrize(
-    ("size", "seconds", "wanted"),
-    [(8, 0.001, 16), (64, 0.16, 32), (512, 0.01, 512), (1, 5.0, 1)],
-)
-def test_slices_of_a_prompt_stay_short(size: int, seconds: float, wanted: int) -> None:
-    assert next_slice(size, seconds) == wanted
 
 
 # -- manners -------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx.compose
@@ -65,6 +66,15 @@ def make_monolithic(folder: Path, target: Path) -> Path:
     decoder["filename"] = "model.onnx"
     (target / "genai_config.json").write_text(json.dumps(config))
     return target
+
+
+def edited(folder: Path, copy: Path, name: str, edit: Callable[[dict[str, Any]], None]) -> Path:
+    """`folder` copied to `copy`, its JSON file `name` changed by `edit`."""
+    shutil.copytree(folder, copy)
+    data = json.loads((copy / name).read_text())
+    edit(data)
+    (copy / name).write_text(json.dumps(data))
+    return copy
 
 
 def break_plugin(folder: Path, target: ProviderTarget) -> None:

@@ -1,0 +1,87 @@
+"""SHA-256 of the files of a folder from elsewhere, as they were when it was first loaded.
+
+Stock genai takes bit rot in weights silently and answers nonsense. Nobody tells what such a folder
+held when it was made, so damage before its first load is not seen, and none where the folder cannot
+be written. Imports no engine.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from runtime.errors import CorruptFile
+from runtime.jobs import CancelToken, OnProgress, Progress
+
+RECORD = "stillroom-files.json"  # file name -> SHA-256, hex
+_CHUNK = 1 << 20
+
+
+def record_files(
+    folder: Path, names: Sequence[str], on_progress: OnProgress, cancel: CancelToken
+) -> None:
+    """Keep the hashes of `names`, unless some are kept already. Raises CorruptFile for a file that
+    cannot be read, Cancelled."""
+    path = folder / RECORD
+    if path.exists() or not os.access(folder, os.W_OK):
+        return
+    hashes = dict(_hashes(folder, names, on_progress, cancel))
+    partial = folder / f".{RECORD}.{os.getpid()}.part"
+    try:
+        partial.write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError:  # a full disk: the model runs, the next load tries again
+        partial.unlink(missing_ok=True)
+
+
+def verify_recorded(folder: Path, on_progress: OnProgress, cancel: CancelToken) -> None:
+    """Compare every file with what was recorded; without a record, nothing.
+
+    Raises CorruptFile naming the file that is another now, or a record that is none; Cancelled.
+    """
+    path = folder / RECORD
+    if not path.exists():
+        return
+    wanted = _read(path)
+    for name, found in _hashes(folder, tuple(wanted), on_progress, cancel):
+        if found != wanted[name]:
+            detail = f"it has changed since the model was first loaded (see {RECORD})"
+            raise CorruptFile(path=str(folder / name), detail=detail)
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        hashes = json.loads(path.read_text(encoding="utf-8"))
+        return {str(name): str(value) for name, value in hashes.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+
+
+def _hashes(
+    folder: Path, names: Sequence[str], on_progress: OnProgress, cancel: CancelToken
+) -> Iterator[tuple[str, str]]:
+    """Each file's name and hash, one after the other."""
+    total = sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
+    done = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        cancel.raise_if_cancelled()
+        done += count
+        on_progress(Progress("verify", done, total, "bytes"))
+
+    for name in names:
+        try:
+            yield name, _hash(folder / name, on_bytes)
+        except OSError as error:
+            raise CorruptFile(path=str(folder / name), detail=str(error)) from error
+
+
+def _hash(path: Path, on_bytes: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            on_bytes(len(chunk))
+    return digest.hexdigest()
