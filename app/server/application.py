@@ -35,6 +35,7 @@ def application(pool: ModelPool, door: Door, options: ServeOptions) -> App:
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeping
+            await pool.stop()
 
     routes = [
         Route("/v1/models", endpoints.models, methods=["GET"]),

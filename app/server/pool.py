@@ -15,18 +15,21 @@ from dataclasses import dataclass, field, replace
 from app.errors import UnknownModel
 from app.library import InstalledModel
 from app.runs import LoadedModel
+from app.server.faults import Busy
 from app.server.limits import ServeOptions
 from app.server.turns import Turns
 from app.session import Session
 from runtime.client import Worker
 from runtime.errors import DoesNotFit
 from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken
 from runtime.plan import Plan, PlanRequest
 
 logger = logging.getLogger(__name__)
 
 SERVED_FORMATS = ("gguf", "onnx", "genai")
 _SWEEP_SECONDS = 5.0
+_LOAD_SECONDS = 5.0  # when to ask again for a model that too many wait for
 _AHEAD = 2  # requests the worker may hold beyond its places, so that none is empty for a moment
 
 
@@ -48,6 +51,14 @@ class ServedModel:
         return 0.0 if self.users else time.monotonic() - self.used_at
 
 
+@dataclass
+class _Load:
+    """A model on its way in, and how many requests wait for it."""
+
+    task: "asyncio.Task[ServedModel]"
+    waiting: int = 0
+
+
 class ModelPool:
     """Every method but `close` belongs to the server's event loop."""
 
@@ -55,7 +66,9 @@ class ModelPool:
         self._session = session
         self._options = options
         self._served: dict[str, ServedModel] = {}
+        self._loads: dict[str, _Load] = {}
         self._loading = asyncio.Lock()  # one at a time: each load changes what fits beside it
+        self._stopping = CancelToken()
         threads = 8 * (options.parallel + _AHEAD)
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
 
@@ -83,17 +96,29 @@ class ModelPool:
             served.used_at = time.monotonic()
 
     async def _loaded(self, name: str) -> ServedModel:
+        """The model's load goes on when those who wait for it leave: a worker that is starting can
+        be closed, or kept for the next request, but not forgotten."""
         served = self._served.get(name)
         if served is not None and served.worker.alive:
             return served
+        loading = self._loads.get(name)
+        if loading is None:
+            loading = self._loads[name] = _Load(asyncio.create_task(self._load(name)))
+            loading.task.add_done_callback(lambda _: self._loads.pop(name))
+        if loading.waiting >= self._options.limits.waiting + self._options.parallel:
+            raise Busy(retry_after=_LOAD_SECONDS)
+        loading.waiting += 1
+        try:
+            return await asyncio.shield(loading.task)
+        finally:
+            loading.waiting -= 1
+
+    async def _load(self, name: str) -> ServedModel:
+        known = {model.name: model for model in await asyncio.to_thread(self.available)}
+        if name not in known:
+            raise UnknownModel(name[:200], sorted(known)[:3])
         async with self._loading:
-            served = self._served.get(name)
-            if served is not None and served.worker.alive:
-                return served
             self._served.pop(name, None)
-            known = {model.name: model for model in self.available()}
-            if name not in known:
-                raise UnknownModel(name[:200], sorted(known)[:3])
             while True:
                 try:
                     served = await asyncio.to_thread(self._open, known[name])
@@ -113,7 +138,8 @@ class ModelPool:
         self._session.paths.logs.mkdir(parents=True, exist_ok=True)
         worker = Worker.start(self._session.paths.worker_log)
         try:
-            report = worker.load(str(target.local), plan.placement, shared=shared)
+            path, cancel = str(target.local), self._stopping
+            report = worker.load(path, plan.placement, cancel=cancel, shared=shared)
         except BaseException:
             worker.close()
             raise
@@ -143,7 +169,7 @@ class ModelPool:
         if not idle:
             return False
         await self._give_up(max(idle, key=lambda served: served.idle_seconds))
-        self._session.devices(refresh=True)
+        await asyncio.to_thread(self._session.devices, refresh=True)
         return True
 
     async def _give_up(self, served: ServedModel) -> None:
@@ -159,8 +185,14 @@ class ModelPool:
                 if served.idle_seconds > self._options.idle_seconds:
                     await self._give_up(served)
 
+    async def stop(self) -> None:
+        """Load nothing any more, and wait for what was being loaded to be given up."""
+        self._stopping.cancel()
+        loads = [loading.task for loading in self._loads.values()]
+        await asyncio.gather(*loads, return_exceptions=True)
+
     def close(self) -> None:
-        """End every worker at once."""
+        """End every worker at once; after `stop`."""
         for served in self.served:
             served.worker.end("clean")
             served.worker.close()

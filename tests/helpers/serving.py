@@ -3,9 +3,9 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from app.server.limits import Limits, ServeOptions
 from app.server.running import RunningServer
 from app.session import Session
 from app.settings import Settings
+from runtime.devices import Device
 
 KEY = "sk-test"
 MODEL = "starter"
@@ -74,27 +75,64 @@ class Served:
         return sum(served.turns.running for served in self.server.pool.served)
 
     def comes_to_rest(self, seconds: float = 10.0) -> bool:
-        """Whether nothing is generated any more: no answer has a place, no worker computes."""
+        """Whether nothing is generated any more: no answer has a place, no child of this process
+        computes, whether the server knows it or not."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            before = self._worker_seconds()
+            before = _child_seconds()
             time.sleep(0.3)
-            if self.running() == 0 and self._worker_seconds() - before < 0.1:
+            worked = [spent - before.get(pid, 0.0) for pid, spent in _child_seconds().items()]
+            if self.running() == 0 and sum(worked) < 0.1:
                 return True
         return False
 
-    def _worker_seconds(self) -> float:
-        times = [psutil.Process(s.worker.pid).cpu_times() for s in self.server.pool.served]
-        return sum(each.user + each.system for each in times)
+
+def children() -> list[psutil.Process]:
+    """The processes that this one has started and that have not ended."""
+    return psutil.Process().children(recursive=True)
+
+
+def _child_seconds() -> dict[int, float]:
+    """Processor time of each child so far."""
+    spent = {}
+    for child in children():
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            spent[child.pid] = times.user + times.system
+    return spent
+
+
+class SmallMachine(Session):
+    """A session on a machine with room for `BYTES` of models, which its children use up."""
+
+    BYTES = 400_000_000
+
+    def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
+        used = 0
+        for child in children():
+            with suppress(psutil.NoSuchProcess):
+                used += child.memory_info().rss
+        free = max(0, self.BYTES - used)
+        return tuple(replace(d, memory_free=free) for d in super().devices(refresh=refresh))
 
 
 @contextmanager
 def serving(
-    home: Path, model: Path, limits: Limits | None = None, **options: Any
+    home: Path,
+    model: Path,
+    limits: Limits | None = None,
+    *,
+    names: Sequence[str] = (MODEL,),
+    kind: type[Session] = Session,
+    **options: Any,
 ) -> Iterator[Served]:
-    """Serve `model` on a free port. Small contexts: tests ask short questions."""
-    session = Session(Paths.under(home), Settings())
-    session.library.add(model, name=MODEL, format="gguf", source="import", licence=None, link=True)
+    """Serve `model` under each of `names` on a free port. Small contexts: tests ask short
+    questions."""
+    session = kind(Paths.under(home), Settings())
+    for name in names:
+        session.library.add(
+            model, name=name, format="gguf", source="import", licence=None, link=True
+        )
     chosen = {"parallel": 4, "n_ctx": 512, "limits": limits or Limits()} | options
     server = RunningServer(session, ServeOptions(port=0, **chosen), KEY).start()
     try:
