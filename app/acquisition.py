@@ -133,6 +133,6 @@ def _run_job(name: str, arguments: dict[str, Any], cancel: CancelToken) -> dict[
     return run_job(name, arguments, cancel=cancel, stall_seconds=60)
 
 
-def check_header(path: Path) -> None:
+def check_header(path: Path, cancel: CancelToken) -> None:
     """Raise what is wrong with a downloaded file before it is offered."""
-    run_job("inspect", {"path": str(path), "brief": True}, stall_seconds=60)
+    _run_job("inspect", {"path": str(path), "brief": True}, cancel)

@@ -49,10 +49,13 @@ class Answer(Protocol):
 
 
 class Source(Protocol):
-    """Where a file comes from. `sha256` or `git_sha1` (hex) says which bytes are right."""
+    """Where a file comes from. `sha256` or `git_sha1` (hex) says which bytes are right; without
+    either, `identity` alone tells one content from another."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
     @property
     def size(self) -> int: ...
     @property
@@ -77,12 +80,15 @@ class Retry:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file in its place. `resumed_from` is how many bytes were there from an earlier attempt."""
+    """A file in its place. `resumed_from` is how many bytes were there from an earlier attempt;
+    `verified` is False when the source named no checksum: then only the size is known to be right.
+    """
 
     path: Path
     size: int
     sha256: str
     resumed_from: int
+    verified: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,8 @@ def download(
     present = _already_there(source, target, on_progress, cancel)
     if present is not None:
         return present
-    identity = source.sha256 or source.git_sha1 or source.name
-    part = PartFile(target, source.size, identity, limits.unit)
+    expected = source.sha256 or source.git_sha1
+    part = PartFile(target, source.size, source.identity, limits.unit)
     try:
         part.open()
         part.reserve(limits.reserve)
@@ -131,10 +137,9 @@ def download(
             sha256, right = transfer.run("download" if attempt == 1 else "download again")
             if right:
                 part.finish()
-                return Downloaded(target, source.size, sha256, resumed_from)
+                return Downloaded(target, source.size, sha256, resumed_from, expected is not None)
             part.restart()
             resumed_from = 0
-        expected = source.sha256 or source.git_sha1
         raise ChecksumMismatch(path=str(target), expected=expected, got=sha256)
     finally:
         part.close()
@@ -455,6 +460,7 @@ class _Digests:
             self._git.update(data)
 
     def right(self) -> bool:
+        """Whether nothing that the source promised is broken."""
         if self._source.sha256 is not None:
             return self.sha256.hexdigest() == self._source.sha256
         return self._git is None or self._git.hexdigest() == self._source.git_sha1

@@ -5,21 +5,22 @@ and does not know why a model is wanted.
 """
 
 import hashlib
+import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from app.download import RESERVE, Limits, Retry, download_all
-from app.errors import NotEnoughDisk, RemoteFileNotFound
+from app.download import RESERVE, Downloaded, Limits, Retry, download_all
+from app.errors import AlreadyInstalled, NotEnoughDisk, RemoteFileNotFound
 from app.hub import Hub
 from app.hub_values import RemoteFile, Variant, WeightFormat
 from app.library import InstalledModel, Library, safe_name
 from app.partfile import part_allocated, part_received
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 
-CheckFile = Callable[[Path], None]
+CheckFile = Callable[[Path, CancelToken], None]
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def request_for(
 
 
 def download_folder(library: Library, request: ModelRequest) -> Path:
-    """Where the parts of this request lie until it is complete: the same for every attempt."""
-    content = json.dumps([request.repo, request.commit, sorted(f.path for f in request.files)])
+    """Where the parts of this request lie until it is complete: the same for every attempt.
+
+    The commit is no part of it: a file that a newer commit has unchanged goes on where it stopped.
+    """
+    content = json.dumps([request.repo, sorted(f.path for f in request.files)])
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
     return library.root / ".downloads" / f"{request.name}-{key}"
 
@@ -94,7 +98,8 @@ def fetch_model(
     retry: Retry | None = None,
     check: CheckFile | None = None,
 ) -> InstalledModel:
-    """Download, verify and install; a model of the same name is replaced only by the new one.
+    """Download, verify and install. An older version of the same model is replaced; another model
+    of the same name stays, and the new one gets a name that is free.
 
     check: looks at the main file before it is offered (its header, in a child process) and raises
     if no engine could use it. Raises what `app.download.download` raises, LibraryError, Cancelled
@@ -116,20 +121,54 @@ def fetch_model(
     main = _main_file(request)
     if check is not None and main is not None:
         on_progress(Progress("check", 0, None, "steps", main))
-        check(folder / main)
+        check(folder / main, cancel)
     cancel.raise_if_cancelled()
+    return _install(request, library, folder, done)
+
+
+def _install(
+    request: ModelRequest, library: Library, folder: Path, done: tuple[Downloaded, ...]
+) -> InstalledModel:
     digests = {file.path.relative_to(folder).as_posix(): file.sha256 for file in done}
-    return library.add(
-        folder,
-        name=request.name,
-        format=request.format,
-        source=request.source,
-        main=main,
-        revision=request.commit,
-        licence=request.licence,
-        digests=digests,
-        replace=True,
-    )
+    while True:
+        name, replace = _place_for(request, library)
+        try:
+            return library.add(
+                folder,
+                name=name,
+                format=request.format,
+                source=request.source,
+                main=_main_file(request),
+                revision=request.commit,
+                licence=request.licence,
+                digests=digests,
+                replace=replace,
+                verified=all(file.verified for file in done),
+            )
+        except AlreadyInstalled:
+            continue  # another download took the name just now
+
+
+def _place_for(request: ModelRequest, library: Library) -> tuple[str, bool]:
+    """The name to install under, and whether what is there is an older version to be replaced."""
+    main = _main_file(request)
+    for name in _names(request):
+        there = library.find(name)
+        if there is None:
+            return name, False
+        same_file = main is None or there.path.name == PurePosixPath(main).name
+        if (there.source, there.format) == (request.source, request.format) and same_file:
+            return there.name, True
+    raise AssertionError("names do not end")
+
+
+def _names(request: ModelRequest) -> Iterator[str]:
+    """The names a request may get, best first: its own, with its owner, with a number."""
+    yield request.name
+    owned = safe_name(f"{request.repo.split('/')[0]}-{request.name}".lower())
+    yield owned
+    for number in itertools.count(2):
+        yield f"{owned}-{number}"
 
 
 def _by_path(request: ModelRequest) -> dict[str, RemoteFile]:

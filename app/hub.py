@@ -45,6 +45,7 @@ from runtime.jobs import CancelToken
 _MAX_ANSWER = 32 << 20  # bytes of one JSON answer
 _MAX_CARD = 2 << 20
 _MAX_TREE_PAGES = 200
+_MAX_EMPTY_PAGES = 10  # of 20 results each; the hub allows 500 questions in five minutes
 _T = TypeVar("_T")
 
 
@@ -100,20 +101,25 @@ class Hub:
     def search(
         self, query: SearchQuery, next_page: str | None = None, cancel: CancelToken | None = None
     ) -> SearchPage:
-        """One page of what the hub finds; one try, no retries. Raises HubError, Cancelled."""
+        """One page of what the hub finds; one try, no retries. Raises HubError, Cancelled.
+
+        Where the hub cannot be asked all of the query, pages without a match are passed over, up to
+        `_MAX_EMPTY_PAGES`: an empty page that has a next one means that none was found so far.
+        """
         key = self._key("search", repr(query), next_page)
         if next_page is not None and origin_of(next_page) != origin_of(self.endpoint):
             raise NotAHubAnswer(endpoint=self.endpoint, url=public_url(next_page), content_type="")
 
         def ask() -> SearchPage:
-            url = next_page or f"{self.endpoint}/api/models"
-            parameters = None if next_page else search_parameters(query)
-            items, link = self._get_json(url, parameters)
-            if not isinstance(items, list):
-                raise NotAHubAnswer(endpoint=self.endpoint, url=public_url(url), content_type="")
-            with _understood(self.endpoint, url):
-                hits = [hit_from_info(self._library.model_info(**item)) for item in items]
-            return SearchPage(tuple(hit for hit in hits if matches(hit, query)), link)
+            page = self._search_page(query, next_page)
+            for _ in range(_MAX_EMPTY_PAGES):
+                link = page.next_page
+                if page.hits or link is None or origin_of(link) != origin_of(self.endpoint):
+                    break
+                if cancel is not None:
+                    cancel.raise_if_cancelled()
+                page = self._search_page(query, link)
+            return page
 
         page = self._run(ask, cancel)
         self._cache.put(key, page)
@@ -246,6 +252,16 @@ class Hub:
 
     # ---- inside ----
 
+    def _search_page(self, query: SearchQuery, next_page: str | None) -> SearchPage:
+        url = next_page or f"{self.endpoint}/api/models"
+        parameters = None if next_page else search_parameters(query)
+        items, link = self._get_json(url, parameters)
+        if not isinstance(items, list):
+            raise NotAHubAnswer(endpoint=self.endpoint, url=public_url(url), content_type="")
+        with _understood(self.endpoint, url):
+            hits = [hit_from_info(self._library.model_info(**item)) for item in items]
+        return SearchPage(tuple(hit for hit in hits if matches(hit, query)), link)
+
     def _key(self, *parts: str | None) -> str:
         return json.dumps([self._given_endpoint, *parts])
 
@@ -355,6 +371,12 @@ class HubSource:
     @property
     def name(self) -> str:
         return self.file.path
+
+    @property
+    def identity(self) -> str:
+        """What tells this content from another: its hash, else where it is at which commit."""
+        place = f"{self.file.repo}@{self.file.commit}/{self.file.path}"
+        return self.file.sha256 or self.file.blob_id or place
 
     @property
     def sha256(self) -> str | None:

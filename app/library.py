@@ -54,6 +54,7 @@ class InstalledModel:
     SHA-256 of the lines "<sha256>  <relative path>\\n" sorted by path. `source` is a catalog id, a
     repository "owner/name", "import", or "quantized from NAME". `installed_at` is UTC, ISO 8601.
     `linked` files belong to the user or to another program and are never changed or removed.
+    `verified` is False for a download whose source named no checksum to compare with.
     """
 
     name: str
@@ -68,6 +69,7 @@ class InstalledModel:
     recipe: str | None
     files: tuple[InstalledFile, ...] = ()
     linked: bool = False
+    verified: bool = True
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Library:
         link: bool = False,
         only: Sequence[str] | None = None,
         replace: bool = False,
+        verified: bool = True,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> InstalledModel:
@@ -206,6 +209,7 @@ class Library:
             are read and hashed here.
         only: with `link`, the files of the directory that belong to the model (names in it).
         replace: put this in the place of an installed model; the old one goes when this one is in.
+        verified: False where nobody knows whether these are the bytes that were meant.
         Raises AlreadyInstalled, LibraryError, runtime.jobs.Cancelled.
         """
         manifest = self.manifest_path(name)
@@ -224,6 +228,8 @@ class Library:
             "main": _main_path(files, format, main, [entry["path"] for entry in entries]),
             "files": entries,
         }
+        if not verified:
+            record["verified"] = False
         with FileLock(self.root / ".lock"):
             previous = self.find(name)
             if previous is not None and not replace:
@@ -433,6 +439,7 @@ def _to_model(record: Mapping[str, Any], root: Path) -> InstalledModel:
         recipe=record.get("recipe"),
         files=tuple(InstalledFile(base / e.path, e.size, e.sha256) for e in entries),
         linked=linked,
+        verified=record.get("verified") is not False,
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from app.acquisition import HUB_PREFIX, Acquisition, preferred_variant
 from app.catalog import CatalogEntry
-from app.errors import AppError, HubError, Offline, RemoteFileNotFound
+from app.errors import AppError, HubError, RemoteFileNotFound
 from app.fetch import ModelRequest, request_for
+from app.hub_faults import NO_ANSWER
 from app.hub_values import RepoDetails, SearchHit, Variant, variants
 from runtime.errors import EngineError
 from runtime.jobs import CancelToken
@@ -125,7 +126,7 @@ def estimate_for(hit: SearchHit, catalog: Sequence[CatalogEntry]) -> PlanModel |
 def _details(repo: str, acquisition: Acquisition, cancel: CancelToken | None) -> RepoDetails:
     try:
         return acquisition.hub.details(repo, cancel=cancel)
-    except Offline:
+    except NO_ANSWER:
         cached = acquisition.hub.cached_details(repo)
         if cached is None:
             raise

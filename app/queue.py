@@ -5,6 +5,7 @@ does) or how a state is shown. Callbacks come from its own threads.
 """
 
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -19,11 +20,13 @@ import msgspec
 
 from app.download import Limits
 from app.errors import AppError, DownloadBusy, HubUnavailable, Interrupted, Offline, RateLimited
-from app.fetch import ModelRequest, discard, received_bytes
+from app.fetch import ModelRequest, discard, download_folder, received_bytes
 from app.library import InstalledModel, Library, write_json_atomically
 from app.locks import FileLock
 from runtime.errors import EngineError
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
+
+logger = logging.getLogger(__name__)
 
 State = Literal["queued", "running", "paused", "waiting", "failed", "done"]
 Fetch = Callable[[ModelRequest, OnProgress, CancelToken, Limits], InstalledModel]
@@ -89,9 +92,10 @@ class DownloadQueue:
         self._retry_first = retry_first
         self._owner = FileLock(file.with_name(file.name + ".lock"))
         self._changed = threading.Condition()
+        self._saving = threading.Lock()  # never taken with `_changed` held: the disk may be slow
         self._items: dict[str, QueueItem] = {}
         self._tokens: dict[str, CancelToken] = {}
-        self._due: dict[str, tuple[float, int]] = {}
+        self._due: dict[str, _Due] = {}
         self._threads: list[threading.Thread] = []
         self._closing = False
         self._load()
@@ -147,10 +151,14 @@ class DownloadQueue:
             return tuple(sorted(self._items.values(), key=self._order))
 
     def add(self, request: ModelRequest, priority: int = 0) -> QueueItem:
-        """Queue a download. One that is in the queue already is resumed, not added twice."""
+        """Queue a download. One that is in the queue already is resumed, not added twice; of a
+        newer commit, its files take the place of those asked for before."""
+        folder = download_folder(self._library, request)
         with self._changed:
             for item in self._items.values():
-                if item.request == request and item.state != "done":
+                if item.state != "done" and download_folder(self._library, item.request) == folder:
+                    if item.state != "running":
+                        self._items[item.id] = replace(item, request=request, total=request.size)
                     break
             else:
                 item = QueueItem(uuid4().hex[:12], request, "queued", priority, total=request.size)
@@ -168,8 +176,9 @@ class DownloadQueue:
             if item.state in ("paused", "waiting", "failed"):
                 item = replace(item, state="queued", error=None)
                 self._due.pop(item_id, None)
-            self._put(item)
+            self._items[item_id] = item
             self._changed.notify_all()
+        self._save()
         self._on_change(item)
         return item
 
@@ -178,7 +187,7 @@ class DownloadQueue:
         self._stop(item_id, "paused")
         with self._changed:
             item = self._items.pop(item_id)
-            self._save()
+        self._save()
         discard(self._library, item.request)
         self._on_change(item)
 
@@ -186,15 +195,16 @@ class DownloadQueue:
         """Change the order; a running download is not interrupted."""
         with self._changed:
             item = replace(self._items[item_id], priority=priority)
-            self._put(item)
+            self._items[item_id] = item
             self._changed.notify_all()
+        self._save()
         self._on_change(item)
 
     def forget_done(self) -> None:
         """Drop finished downloads from the list; the models stay."""
         with self._changed:
             self._items = {k: item for k, item in self._items.items() if item.state != "done"}
-            self._save()
+        self._save()
 
     # ---- inside ----
 
@@ -206,7 +216,8 @@ class DownloadQueue:
             if item.state != "done":
                 item = replace(item, state=state, rate=0.0)
                 self._due.pop(item_id, None)
-                self._put(item)
+                self._items[item_id] = item
+        self._save()
         if token is not None:
             token.cancel()
             with self._changed:
@@ -223,9 +234,9 @@ class DownloadQueue:
     def _next(self) -> QueueItem | None:
         """The queued download that is first in line; brings back those whose wait is over."""
         now = time.monotonic()
-        for item_id, (due, _) in list(self._due.items()):
+        for item_id, due in list(self._due.items()):
             item = self._items.get(item_id)
-            if item is not None and item.state == "waiting" and now >= due:
+            if item is not None and item.state == "waiting" and now >= due.at:
                 self._items[item_id] = replace(item, state="queued")
         queued = [
             item
@@ -234,19 +245,26 @@ class DownloadQueue:
         ]
         return min(queued, key=lambda item: -item.priority, default=None)
 
+    def _pause(self) -> float | None:
+        """Seconds until the next waiting download is due; None when none waits."""
+        states = {item.id: item.state for item in self._items.values()}
+        due = [due.at for item_id, due in self._due.items() if states.get(item_id) == "waiting"]
+        return max(min(due) - time.monotonic(), 0.01) if due else None
+
     def _work(self) -> None:
         while True:
             with self._changed:
                 item = self._next()
                 while item is None and not self._closing:
-                    self._changed.wait(0.5 if self._due else None)
+                    self._changed.wait(self._pause())
                     item = self._next()
                 if self._closing or item is None:
                     return
                 token = CancelToken()
                 self._tokens[item.id] = token
                 item = replace(item, state="running", error=None)
-                self._put(item)
+                self._items[item.id] = item
+            self._save()
             self._on_change(item)
             self._run(item, token)
 
@@ -288,37 +306,43 @@ class DownloadQueue:
                 problem = error.to_json() if error is not None else None
                 if isinstance(error, _TEMPORARY):
                     state = "waiting"
-                    self._schedule(item_id, error)
+                    self._schedule(item, error)
                 else:
                     self._due.pop(item_id, None)
                 item = replace(item, state=state, rate=0.0, phase="", error=problem)
                 if state == "done" and item.total is not None:
                     item = replace(item, received=item.total)
-                self._put(item)
+                self._items[item.id] = item
             self._changed.notify_all()
+        self._save()
         if item is not None:
             self._on_change(item)
 
-    def _schedule(self, item_id: str, error: AppError) -> None:
-        tries = self._due.get(item_id, (0.0, 0))[1]
+    def _schedule(self, item: QueueItem, error: AppError) -> None:
+        """When to try again: later each time, from the start after a try that brought bytes."""
+        received = received_bytes(self._library, item.request)
+        last = self._due.get(item.id)
+        tries = last.tries if last is not None and received <= last.received else 0
         wait = min(self._retry_first * 2**tries, _RETRY_LONGEST)
         asked = error.facts.get("retry_after")
         wait = max(wait, float(asked)) if asked else wait
-        self._due[item_id] = (time.monotonic() + wait, tries + 1)
-
-    def _put(self, item: QueueItem) -> None:
-        self._items[item.id] = item
-        self._save()
+        self._due[item.id] = _Due(time.monotonic() + wait, tries + 1, received)
 
     def _save(self) -> None:
-        records = [
-            {"id": i.id, "state": i.state, "priority": i.priority, "error": i.error}
-            | {"request": msgspec.to_builtins(i.request)}
-            for i in self._items.values()
-            if i.state != "done"
-        ]
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_json_atomically(self._file, {"version": 1, "downloads": records})
+        """Write what the queue is now. Call without `_changed`, after each change."""
+        with self._saving:
+            with self._changed:
+                records = [
+                    {"id": i.id, "state": i.state, "priority": i.priority, "error": i.error}
+                    | {"request": msgspec.to_builtins(i.request)}
+                    for i in self._items.values()
+                    if i.state != "done"
+                ]
+            try:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                write_json_atomically(self._file, {"version": 1, "downloads": records})
+            except OSError as error:  # a full disk: the downloads themselves will say so
+                logger.warning("the download queue was not saved: %s", error)
 
     def _load(self) -> None:
         """Read the queue file; what cannot be read is left out, as its parts stay as orphans."""
@@ -342,6 +366,16 @@ class DownloadQueue:
                 total=request.size,
                 error=item.error,
             )
+
+
+@dataclass(frozen=True)
+class _Due:
+    """When a waiting download is tried again (monotonic seconds), after how many tries without a
+    new byte, and how many bytes it had then."""
+
+    at: float
+    tries: int
+    received: int
 
 
 @dataclass(frozen=True)
