@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.errors import AppError
 from app.units import format_bytes, format_seconds, format_tps
 from app.worded import Facts, Worded, worded
 from app.words import (
@@ -186,6 +187,23 @@ def _offline(facts: Mapping[str, Any]) -> Explanation:
     return Explanation(worded(title, facts), worded(sentence, facts), worded(hint, facts))
 
 
+def _interrupted(facts: Mapping[str, Any]) -> Explanation:
+    """The error that every try ended with says why."""
+    title, sentence, hint = ERRORS["Interrupted"]
+    last = facts.get("reason")
+    reason = explain(AppError.from_json(last if isinstance(last, dict) else {})).sentence
+    return Explanation(
+        worded(title), worded(sentence, {**facts, "reason": reason}), worded(hint, facts)
+    )
+
+
+def _rate_limited(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["RateLimited"]
+    if facts.get("retry_after") is None:
+        sentence, hint = "The hub asks to wait, and does not say how long.", "Try again later."
+    return Explanation(worded(title), worded(sentence, facts), worded(hint))
+
+
 def _remote_unreachable(facts: Mapping[str, Any]) -> Explanation:
     title, sentence, hint = ERRORS["RemoteUnreachable"]
     reason = worded(UNREACHABLE.get(str(facts.get("kind")), "{reason}"), facts)
@@ -198,7 +216,9 @@ _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "DraftRefused": _draft_refused,
     "ContextTooLong": _context_too_long,
     "DoesNotFit": _does_not_fit,
+    "Interrupted": _interrupted,
     "Offline": _offline,
+    "RateLimited": _rate_limited,
     "RemoteUnreachable": _remote_unreachable,
     "UnknownModel": _unknown_model,
     "ModelFileError": _missing_or_bad_file,

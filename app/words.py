@@ -155,7 +155,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "Interrupted": (
         "Interrupted",
-        "The download of {file} stopped: {reason}.",
+        "The download of {file} stopped. {reason}",
         "Start it again: it goes on where it stopped.",
     ),
     "ServerMisbehaved": (

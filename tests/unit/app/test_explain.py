@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import words
-from app.errors import AppError, Offline
+from app.errors import AppError, Interrupted, Offline, RateLimited
 from app.explain import explain, notice_text, preflight_text, reason_text, unavailable_text
 from app.hub_endpoint import failure_kind
 from quant.errors import QuantError
@@ -79,6 +79,11 @@ MODULE_DOCS = "".join(module.__doc__ or "" for module in MODULES)
          "4096 tokens is more than its body for npu0 was made for: 2048", "Choose 2048"),
         (ContextTooLong(field="n_ctx", n_ctx=9000, longest=8192, device="cpu", why="trained"),
          "the model was trained for: 8192", "8192 tokens or fewer."),
+        (RateLimited(endpoint="", retry_after=7.0), "to wait 7 seconds", "then"),
+        (RateLimited(endpoint="", retry_after=None), "does not say how long", "later"),
+        (Interrupted(path="/x/a.gguf", received=1, total=2, attempts=6,
+                     reason=Offline(endpoint="", kind="dns", reason="x").to_json()),
+         "of a.gguf stopped. The hub's address was not found.", "goes on where it stopped"),
         (Cancelled(), "nothing was left behind", ""),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt", ""),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError", "fault in Stillroom"),
