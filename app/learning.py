@@ -106,7 +106,7 @@ def observations_of(
     """The decode and the prefill of a run, where they were long enough to mean something."""
     found: list[Observation] = []
     if stats.decode_tps and stats.generated_tokens >= MIN_DECODED and not stats.accepted_tokens:
-        depth = stats.prompt_tokens + stats.generated_tokens / 2
+        depth = stats.prompt_tokens + stats.generated_tokens / 2  # of the middle step
         found.append(speed.decode_observation(model, plan.placement, depth, stats.decode_tps))
     evaluated = stats.prompt_tokens - stats.cached_tokens
     if evaluated >= MIN_PREFILLED and stats.cached_tokens == 0:

@@ -77,8 +77,10 @@ class SearchHit:
 class RunRecord:
     """One generation as it was promised and as it went: the material predictions learn from.
 
-    Speeds are tokens per second, memory is bytes, time is seconds since the epoch. `placement` and
-    `stats` are the JSON forms of Placement and GenerationStats.
+    Speeds are tokens per second, memory is bytes, time is seconds since the epoch. The decode speed
+    is predicted for the run's own depth of context. Memory is that of the worker on the host, mapped
+    pages included; what was planned on other devices is in `stats` ("planned_on_devices").
+    `placement` and `stats` are the JSON forms of Placement and GenerationStats.
     """
 
     time: float

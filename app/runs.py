@@ -83,6 +83,7 @@ def without(loaded: LoadedModel, devices: tuple[Device, ...]) -> tuple[Device, .
 def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> RunRecord:
     """What the history keeps of a run."""
     placement, speed = loaded.plan.placement, loaded.plan.speed
+    memory = loaded.plan.memory
     installed = loaded.target.installed
     devices = {layer.device for layer in placement.layers} | {placement.lm_head_device}
     return RunRecord(
@@ -94,16 +95,27 @@ def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditio
         devices=tuple(sorted(devices)),
         placement=msgspec.to_builtins(placement),
         predicted_prefill_tps=speed.prefill_tps if speed else None,
-        predicted_decode_tps=speed.decode_tps if speed else None,
+        predicted_decode_tps=promised(loaded.plan, stats),
         measured_prefill_tps=stats.prefill_tps,
         measured_decode_tps=stats.decode_tps,
-        predicted_memory=loaded.plan.memory.total,
+        predicted_memory=memory.host_resident,
         measured_memory=stats.peak_memory,
         stats={
             **msgspec.to_builtins(stats),
             "conditions": msgspec.to_builtins(conditions),
+            "planned_on_devices": {d.device: d.total for d in memory.devices if d.device != "cpu"},
         },
     )
+
+
+def mean_depth(stats: GenerationStats) -> float:
+    """Cached tokens of a run's middle decode step."""
+    return stats.prompt_tokens + stats.generated_tokens / 2
+
+
+def promised(plan: Plan, stats: GenerationStats) -> Interval | None:
+    """The decode speed that a plan promises at a run's depth of context; None without one."""
+    return plan.speed.at_depth(mean_depth(stats)) if plan.speed else None
 
 
 def missed(promised: Interval | None, decode_tps: float | None, tokens: int) -> bool:
@@ -131,8 +143,8 @@ def why_slow(
         placement=placement,
         planned_tps=planned.decode_tps.median,
         measured_tps=stats.decode_tps,
-        depth=stats.prompt_tokens + stats.generated_tokens / 2,
-        n_threads=placement.n_threads,
+        depth=mean_depth(stats),
+        n_threads=stats.mean_threads,
         device=ran_on(loaded.report, placement),
         draft_tokens=stats.draft_tokens,
         accepted_tokens=stats.accepted_tokens,

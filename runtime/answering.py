@@ -5,7 +5,7 @@ Joins the engine-free parts around one Backend inside the worker. Knows no pipe 
 
 from pathlib import Path
 
-from runtime.backend import Backend
+from runtime.backend import Backend, ThreadedBackend
 from runtime.chat_profile import ChatProfile
 from runtime.decoding import LoopLimits, TokenLoop
 from runtime.errors import InvalidRequest
@@ -58,7 +58,9 @@ class Answerer:
             cancel,
         )
         stream.finish()
-        return stats_of(request.id, outcome, stream, self._backend.stage_seconds())
+        backend = self._backend
+        threads = backend.mean_threads() if isinstance(backend, ThreadedBackend) else 0.0
+        return stats_of(request.id, outcome, stream, backend.stage_seconds(), threads)
 
     def save_state(self, folder: StateFolder, name: str, key: str) -> SavedState | None:
         """Keep the cache on disk; None when there is none or the engine or the disk refused."""

@@ -136,6 +136,15 @@ class AsynchronousBackend(Protocol):
         ...
 
 
+@runtime_checkable
+class ThreadedBackend(Protocol):
+    """A Backend whose thread count follows the machine's load."""
+
+    def mean_threads(self) -> float:
+        """Mean over the decode steps since the last prompt; 0 before one."""
+        ...
+
+
 class SequenceBackend(Protocol):
     """A loaded model with several sequences. Rows of logits live until the next evaluation."""
 

@@ -175,7 +175,7 @@ class BandwidthProfile:
         )
 
 
-def between_threads(values: Mapping[int, float], threads: int) -> float:
+def between_threads(values: Mapping[int, float], threads: float) -> float:
     """A value measured at some thread counts, linear between them, flat beyond."""
     known = sorted(values)
     if threads <= known[0]:

@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from runtime.cores import available_cores
 
 INTERVAL_SECONDS = 0.25
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -22,8 +25,9 @@ class Conditions:
     """Means and sums over one run. Shares are 0..1; None means the system does not tell."""
 
     seconds: float
-    cores: int
-    other_load_cores: float  # what other processes kept busy, in cores
+    cores: int  # physical ones it may keep busy, by affinity and quota
+    shared_cores: int  # physical ones its affinity allows: what it shares with other processes
+    other_load_cores: float  # of those, what other processes kept busy
     own_cores: float  # what the process itself kept busy
     major_faults: int  # pages that had to come from disk
     blocked_seconds: float | None  # waiting for disk: the process, or any where only that is told
@@ -99,9 +103,11 @@ class ConditionsSampler:
         blocked = None
         if first.blocked is not None and last.blocked is not None:
             blocked = last.blocked - first.blocked
+        allowed = len(allowed_processors(self._pid)) or None
         return Conditions(
             seconds=seconds,
-            cores=psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
+            cores=available_cores(allowed=allowed),
+            shared_cores=available_cores(allowed=allowed, quota=0.0),
             other_load_cores=max(0.0, (last.busy - first.busy - own) / seconds),
             own_cores=own / seconds,
             major_faults=last.major_faults - first.major_faults,
@@ -118,9 +124,6 @@ class ConditionsSampler:
 
 def read_counters(pid: int) -> Counters:
     """The counters now; those of a process that has ended read as zero."""
-    times = psutil.cpu_times()
-    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-    busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - guests
     own, faults, blocked = 0.0, 0, None
     with contextlib.suppress(psutil.Error):
         used = psutil.Process(pid).cpu_times()
@@ -132,7 +135,29 @@ def read_counters(pid: int) -> Counters:
         blocked = _block_delay(int(fields[39]))
     swapped = int(psutil.swap_memory().sin)
     read = _read_bytes(pid)
-    return Counters(time.monotonic(), busy, own, faults, blocked, read, swapped, _throttled(pid))
+    return Counters(
+        time.monotonic(), _busy(pid), own, faults, blocked, read, swapped, _throttled(pid)
+    )
+
+
+def allowed_processors(pid: int) -> tuple[int, ...]:
+    """Logical processors that a process may run on; empty where the system does not say."""
+    with contextlib.suppress(psutil.Error, OSError, AttributeError):
+        return tuple(psutil.Process(pid).cpu_affinity())
+    return ()
+
+
+def _busy(pid: int) -> float:
+    """Seconds that the processors a process may run on were busy so far, whoever kept them so."""
+    each = psutil.cpu_times(percpu=True)
+    allowed = [number for number in allowed_processors(pid) if number < len(each)]
+    chosen = [each[number] for number in allowed] or each
+    return sum(_busy_seconds(times) for times in chosen)
+
+
+def _busy_seconds(times: Any) -> float:
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - guests)
 
 
 def _read_bytes(pid: int) -> int:

@@ -35,7 +35,8 @@ def available_cores(
     """Physical cores this process may keep busy, at least 1.
 
     Arguments replace what the system says. Of `allowed` logical processors only the share that
-    physical cores have of all logical ones counts: two hardware threads are one core.
+    physical cores have of all logical ones counts: two hardware threads are one core. A `quota` of
+    0 stands for none.
     """
     logical = logical or psutil.cpu_count() or 1
     physical = physical or psutil.cpu_count(logical=False) or logical

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.bandwidth import BandwidthProfile
+from runtime.bandwidth import BandwidthProfile, between_threads
 from runtime.conditions import Conditions
 from runtime.plan import Placement, PlanModel
 from runtime.speed import SpeedModel
@@ -20,6 +20,8 @@ SLOWEST_DISK = 30e6  # bytes per second: whoever waited longer was not this proc
 FASTEST_DISK = 2e9  # and no page of a mapped file comes faster: reading it costs at least so much
 BUSY_FACTOR = 2.4  # loss per over-committed core and thread: barriers wait for the slowest
 NOTICEABLE = 1.03  # factors below this are not named
+YIELDED_LOAD = 0.3  # cores of other load from which the engine gives up a thread for it
+SLOWER = 1.05  # a slowdown below this is none: runs differ by as much
 FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
 SINGLE_CHANNEL = 22e9  # bytes per second that one channel of current memory can deliver
 SLOWER_READING = 0.8  # a fresh reading below this share of the profile's tells of a change
@@ -48,8 +50,9 @@ class Diagnosis:
 class Run:
     """What a finished run was and did.
 
-    `depth` is its mean number of cached tokens, `n_threads` what it really used, `device` where its
-    blocks really ran, `planned_tps` the plan's figure.
+    `depth` is its mean number of cached tokens, `n_threads` what it really used on average (0 where
+    the engine does not tell), `device` where its blocks really ran, `planned_tps` what the plan
+    promised.
     """
 
     model: PlanModel
@@ -57,7 +60,7 @@ class Run:
     planned_tps: float
     measured_tps: float
     depth: float
-    n_threads: int
+    n_threads: float
     device: str = ""
     draft_tokens: int = 0
     accepted_tokens: int = 0
@@ -71,10 +74,15 @@ def diagnose(
     `reading` is what `read_probe` asks for, measured now, in bytes per second.
     """
     slowdown = run.planned_tps / run.measured_tps
+    # What the plan itself gave away by the threads it was told to use is a cause as well.
+    best = max(conditions.cores, run.placement.n_threads)
+    chosen = _at_threads(run, speed, best) / _at_threads(run, speed, run.placement.n_threads)
+    whole = math.log(max(slowdown * chosen, 1.0))
+    if whole < math.log(SLOWER):
+        return Diagnosis(slowdown, (), 0.0)
     found = [*_factors(run, conditions, speed), *_slower_memory(speed.profile, reading)]
     factors = [each for each in found if each[1] > NOTICEABLE]
     factors.sort(key=lambda found: found[1], reverse=True)
-    whole = math.log(max(slowdown, 1.0))
     explained = sum(math.log(factor) for _, factor, _ in factors)
     # Estimates may add up to more than happened: then they share what did.
     scale = max(whole, explained)
@@ -92,7 +100,7 @@ _Factor = tuple[str, float, dict[str, Any]]
 def _factors(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
     yield from _wrong_device(run, speed)
     yield from _waiting_for_memory(conditions)
-    yield from _load(run, conditions)
+    yield from _load(run, conditions, speed)
     yield from _threads(run, conditions, speed)
     yield from _depth(run, speed)
     yield from _clock(conditions)
@@ -100,30 +108,48 @@ def _factors(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_F
     yield from _channels(speed.profile)
 
 
-def _load(run: Run, conditions: Conditions) -> Iterator[_Factor]:
+def _load(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
+    """What a quota held back, and what other processes took: the threads given up for them, and the
+    waiting at barriers of those that were not."""
     if conditions.throttled_share:
         factor = 1 / max(0.05, 1 - conditions.throttled_share)
         yield "cpu_quota", factor, {"throttled_share": conditions.throttled_share}
-    wanted = run.placement.n_threads
-    short = conditions.other_load_cores + wanted - conditions.cores
-    if short > 0.1 and conditions.other_load_cores > 0.1:
-        facts = {"other_load_cores": conditions.other_load_cores, "cores": conditions.cores}
-        yield "other_load", 1 + BUSY_FACTOR * short / wanted, facts
+    cores, others, used = conditions.shared_cores, conditions.other_load_cores, _used(run)
+    short = max(0.0, others + used - cores)
+    given_up = others > YIELDED_LOAD and used < run.placement.n_threads
+    if others > 0.1 and (short > 0.1 or given_up):
+        factor = 1 + BUSY_FACTOR * short / used
+        if given_up:
+            planned = _at_threads(run, speed, run.placement.n_threads)
+            factor *= planned / _at_threads(run, speed, used)
+        yield "other_load", factor, {"other_load_cores": others, "cores": cores}
 
 
 def _threads(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
     """Fewer threads than would be best here, unless other load is what held them back."""
-    best = conditions.cores
-    if run.n_threads >= best or conditions.other_load_cores > 0.3:
+    best, used = conditions.cores, _used(run)
+    if conditions.other_load_cores > YIELDED_LOAD:
+        used = run.placement.n_threads
+    if used >= best:
         return
+    factor = _at_threads(run, speed, best) / _at_threads(run, speed, used)
+    yield "few_threads", factor, {"n_threads": used, "best": best}
+
+
+def _used(run: Run) -> float:
+    return run.n_threads or run.placement.n_threads
+
+
+def _at_threads(run: Run, speed: SpeedModel, threads: float) -> float:
+    """Tokens per second of the run's placement with so many threads, whole ones or a mean."""
+    counts = {math.floor(threads), math.ceil(threads)}
     rates = {
         count: speed.decode_tps(
             run.model, replace(run.placement, n_threads=count), round(run.depth)
         ).median
-        for count in (run.n_threads, best)
+        for count in counts
     }
-    facts = {"n_threads": run.n_threads, "best": best}
-    yield "few_threads", rates[best] / rates[run.n_threads], facts
+    return between_threads(rates, threads)
 
 
 def _depth(run: Run, speed: SpeedModel) -> Iterator[_Factor]:

@@ -96,15 +96,35 @@ class MemoryEstimate:
     def total(self) -> int:
         return sum(device.total for device in self.devices)
 
+    @property
+    def host_resident(self) -> int:
+        """What the system shows of the process on the host at its peak, mapped pages included."""
+        return sum(device.resident for device in self.devices if device.device == "cpu")
+
 
 @dataclass(frozen=True)
 class SpeedEstimate:
-    """Predicted tokens per second. `decode_at_depth` maps context tokens to tok/s."""
+    """Predicted tokens per second. `decode_at_depth` maps context tokens to tok/s, 0 and the whole
+    context among them."""
 
     prefill_tps: Interval
     decode_tps: Interval
     decode_at_depth: dict[int, Interval]
     basis: Literal["bandwidth", "calibrated", "measured"]
+
+    def at_depth(self, depth: float) -> Interval:
+        """Tokens per second with so many cached ones: a step's time grows evenly between depths."""
+        known = sorted(self.decode_at_depth)
+        high = next((each for each in known if each >= depth), known[-1])
+        low = max((each for each in known if each <= depth), default=high)
+        share = min(1.0, (depth - low) / (high - low)) if high > low else 0.0
+        ends = self.decode_at_depth[low], self.decode_at_depth[high]
+
+        def between(figure: str) -> float:
+            first, last = (1 / getattr(end, figure) for end in ends)
+            return float(1 / (first + share * (last - first)))
+
+        return Interval(between("low"), between("median"), between("high"))
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,10 @@ class SpeedModel:
     calibration: Calibration = UNCALIBRATED
 
     def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate | None:
-        """Prefill of a 512-token prompt, decode at depth 0 and at each of DEPTHS in the context."""
+        """Prefill of a 512-token prompt, decode at each of DEPTHS in the context and at its end."""
         if not self.knows(placement):
             return None
-        depths = [depth for depth in DEPTHS if depth < placement.n_ctx]
+        depths = [*(depth for depth in DEPTHS if depth < placement.n_ctx), placement.n_ctx]
         decode = {depth: self.decode_tps(model, placement, depth) for depth in depths}
         prompt = min(512, placement.n_ctx)
         learnt = self.calibration.observations(placement.engine) > 0

@@ -117,7 +117,11 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
 
 
 def stats_of(
-    request_id: str, outcome: LoopOutcome, stream: AnswerStream, stages: dict[str, float]
+    request_id: str,
+    outcome: LoopOutcome,
+    stream: AnswerStream,
+    stages: dict[str, float],
+    mean_threads: float = 0.0,
 ) -> GenerationStats:
     """The measurements of a finished answer."""
     times = outcome.times
@@ -148,6 +152,7 @@ def stats_of(
         draft_tokens=outcome.drafted,
         accepted_tokens=outcome.accepted,
         stage_seconds=stages,
+        mean_threads=mean_threads,
         notices=tuple(notices),
         unopened_reasoning=0 if stream.parser is None else stream.parser.unopened_length,
     )

@@ -16,7 +16,7 @@ from app.commands.models import error_text, plan_text
 from app.console import Console, side_by_side, table
 from app.errors import AppError
 from app.explain import diagnosis_text, notice_text, pick_text, reason_text
-from app.runs import missed
+from app.runs import missed, promised
 from app.session import Session
 from app.units import format_bytes, format_interval, format_seconds, format_tps
 from runtime.chat import with_math_hint
@@ -241,12 +241,12 @@ def _answers(
 def _explain_slowness(session: Session, stats: GenerationStats, console: Console) -> None:
     """Say why, when a run long enough to judge missed its predicted range from below."""
     loaded = session.loaded
-    promised = loaded.plan.speed.decode_tps if loaded and loaded.plan.speed else None
-    if not missed(promised, stats.decode_tps, stats.generated_tokens):
+    expected = promised(loaded.plan, stats) if loaded else None
+    if not missed(expected, stats.decode_tps, stats.generated_tokens):
         return
     diagnosis = session.why_slow()
     if diagnosis is not None:
-        console.say(f"Slower than the {format_interval(promised)} predicted:")
+        console.say(f"Slower than the {format_interval(expected)} predicted:")
         console.say(diagnosis_text(diagnosis))
 
 

@@ -389,8 +389,9 @@ def stats_json(stats: GenerationStats, models: ModelControl | None) -> dict[str,
     kept["notices"] = list(stats.notices)
     if models is None:
         return {**kept, "engine": "remote"}
-    if models.plan is not None and models.plan.speed is not None:
-        kept["predicted_decode_tps"] = dict(models.plan.speed.decode_tps.__dict__)
+    expected = models.promised(stats)
+    if expected is not None:
+        kept["predicted_decode_tps"] = dict(expected.__dict__)
     if models.report is not None:
         kept["engine"] = models.report.engine
         kept["n_ctx"] = models.report.n_ctx

@@ -12,10 +12,9 @@ from app.gui.theme import SPACE_S
 from app.gui.words import tr
 from app.runs import missed
 from app.session import Session
-from runtime.diagnosis import Diagnosis
-from runtime.plan import Plan
+from runtime.diagnosis import SLOWER, Diagnosis
+from runtime.plan import Interval
 
-NOTICEABLE_SLOWDOWN = 1.05
 UNEXPLAINED_SHOWN = 0.05
 
 
@@ -38,11 +37,11 @@ class DiagnosisPanel(QWidget):
         layout.addLayout(self._causes)
         self.hide()
 
-    def judge(self, stats: Mapping[str, Any], plan: Plan | None) -> None:
+    def judge(self, stats: Mapping[str, Any]) -> None:
         """Explain a finished answer if it missed its range from below; hide otherwise."""
-        promised = plan.speed.decode_tps if plan is not None and plan.speed else None
-        tps, tokens = stats.get("decode_tps"), stats.get("generated_tokens", 0)
-        if missed(promised, tps, tokens):
+        kept = stats.get("predicted_decode_tps")
+        expected = Interval(**kept) if kept else None
+        if missed(expected, stats.get("decode_tps"), stats.get("generated_tokens", 0)):
             self.ask()
         else:
             self.hide()
@@ -62,14 +61,14 @@ class DiagnosisPanel(QWidget):
         if found is None:
             self._say(tr("No answer with a predicted speed yet."), "muted")
             return
-        if found.slowdown > NOTICEABLE_SLOWDOWN:
+        if found.slowdown > SLOWER:
             self._say(tr("{0} times slower than planned", f"{found.slowdown:.1f}"), "warning")
         else:
             self._say(tr("As fast as planned"), "good")
         for cause in found.causes:
             what, remedy = cause_words(cause.code)
             self._add(f"{100 * cause.share:.0f} %  {tr(what)}", tr(remedy))
-        if found.slowdown > NOTICEABLE_SLOWDOWN and found.unexplained > UNEXPLAINED_SHOWN:
+        if found.slowdown > SLOWER and found.unexplained > UNEXPLAINED_SHOWN:
             self._add(tr("{0} % no measurement explains", f"{100 * found.unexplained:.0f}"), "")
 
     def _say(self, text: str, kind: str) -> None:

@@ -9,12 +9,13 @@ from PySide6.QtCore import QObject, Signal
 from app.errors import AppError
 from app.gui.bridge import Bridge, Job
 from app.library import InstalledModel
+from app.runs import promised
 from app.session import Session
 from runtime.backend import LoadReport
 from runtime.errors import EngineError
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
-from runtime.plan import EngineName, KvCacheType, Plan, Policy
+from runtime.plan import EngineName, Interval, KvCacheType, Plan, Policy
 from runtime.protocol import Streamed
 
 
@@ -164,6 +165,11 @@ class ModelControl(QObject):
             return remote.generate(request, receive, cancel)
         self.ensure_loaded(name, plan, choices, on_progress, cancel)
         return self._session.generate(request, receive, cancel, on_progress, conversation)
+
+    def promised(self, stats: GenerationStats) -> Interval | None:
+        """The decode speed that the loaded model's plan promises at an answer's depth of context."""
+        loaded = self._session.loaded
+        return promised(loaded.plan, stats) if loaded is not None else None
 
     def watch_load(self, job: Job) -> None:
         """Announce the start and end of a job that may load the model."""

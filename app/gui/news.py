@@ -90,6 +90,6 @@ class News(QObject):
     def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
         self._status.show_work("")
         self._status.show_stats(message.stats)
-        self._window.diagnosis.judge(message.stats, self._window.models.plan)
+        self._window.diagnosis.judge(message.stats)
         if time.time() - message.created > LONG_SECONDS:
             self.notices.tell(tr("Answer finished"), message.content[:120])

@@ -36,6 +36,7 @@ class StatusBar(QFrame):
         self.setObjectName("statusBar")
         self._predicted: Interval | None = None
         self._planned = 0
+        self._elsewhere = ""
         self._live_shown = 0.0
         self.model = ElidedLabel("", "")
         self.model.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
@@ -80,11 +81,13 @@ class StatusBar(QFrame):
         """What is promised."""
         if plan is None:
             return
-        self._planned = plan.memory.total
+        self._planned = plan.memory.host_resident
+        others = [part for part in plan.memory.devices if part.device != "cpu"]
+        self._elsewhere = "".join(f" · {p.device} {words.size(p.total)}" for p in others)
         self._predicted = plan.speed.decode_tps if plan.speed else None
         devices = list(dict.fromkeys(part.device for part in plan.placement.layers))
         self._set(self.device, f"{' + '.join(devices)} · {plan.placement.engine}")
-        self._set(self.memory, tr("{0} planned", words.size(self._planned)))
+        self._set(self.memory, tr("{0} planned", words.size(self._planned)) + self._elsewhere)
         self._show_speed(None)
         self.why.show()
 
@@ -92,7 +95,8 @@ class StatusBar(QFrame):
         """What was loaded, read from the engine."""
         if report is None:
             return
-        total = sum(sum(parts.values()) for parts in report.buffers.values())
+        host = [parts for name, parts in report.buffers.items() if name.upper().startswith("CPU")]
+        total = sum(sum(parts.values()) for parts in host)
         if total:
             self._show_memory(total)
 
@@ -144,7 +148,7 @@ class StatusBar(QFrame):
             text = tr("memory {0} of {1} planned", words.size(used), words.size(self._planned))
         else:
             text = tr("memory {0}", words.size(used))
-        self._set(self.memory, text)
+        self._set(self.memory, text + self._elsewhere)
 
     def _set(self, where: QLabel, text: str) -> None:
         where.setText(text)

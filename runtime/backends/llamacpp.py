@@ -58,6 +58,7 @@ class LlamaBackend:
         self._placement: Placement | None = None
         self._threads: ThreadGovernor | None = None
         self._n_threads = 0
+        self._steps = self._step_threads = 0  # decode steps of this answer, and their threads
         self._decodes_ahead = False
         self._token = (ctypes.c_int32 * 1)()
         self._rows: RowsBatch | None = None
@@ -193,6 +194,7 @@ class LlamaBackend:
         assert self._threads is not None
         if total > MAX_LOGIT_ROWS:  # a prompt, not a drafter catching up
             self._threads.look()
+        self._steps = self._step_threads = 0
         self._abort.clear()
         cancel.on_cancel(self._abort.set)
         for start in range(0, total, step):
@@ -219,7 +221,7 @@ class LlamaBackend:
         native.llama_synchronize(self._context)
 
     def decode(self, token: int) -> None:
-        self._follow_load()
+        self._count_threads(self._follow_load())
         self._token[0] = token
         self._evaluate(self._token, 1)
         if not self._decodes_ahead:
@@ -242,7 +244,7 @@ class LlamaBackend:
 
     def verify(self, token: int, draft: Sequence[int]) -> Verified:
         assert self._sampler is not None
-        self._follow_load()
+        self._count_threads(self._follow_load())
         if self._rows is None:
             self._rows = RowsBatch(MAX_LOGIT_ROWS)
         start = self._position
@@ -258,8 +260,16 @@ class LlamaBackend:
             self.truncate(start + len(drawn))
         return Verified(tuple(drawn), time.perf_counter() - evaluated)
 
-    def _follow_load(self) -> None:
-        """Change the engine's thread count when the machine's load has changed."""
+    def mean_threads(self) -> float:
+        return self._step_threads / self._steps if self._steps else 0.0
+
+    def _count_threads(self, threads: int) -> None:
+        self._steps += 1
+        self._step_threads += threads
+
+    def _follow_load(self) -> int:
+        """Change the engine's thread count when the machine's load has changed; the count that a
+        decode step has now."""
         assert self._threads is not None
         assert self._placement is not None
         n_threads = self._threads.n_threads
@@ -270,6 +280,7 @@ class LlamaBackend:
                 min(n_threads, self._placement.n_threads),
                 min(n_threads, self._placement.n_threads_batch),
             )
+        return min(n_threads, self._placement.n_threads)
 
     def _evaluate(self, tokens: Any, count: int) -> None:
         self._run(native.llama_batch_get_one(tokens, count), count)

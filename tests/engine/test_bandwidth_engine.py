@@ -8,10 +8,12 @@ import time
 
 import numpy as np
 import pytest
+from busy import burning
 
 from runtime.bandwidth import BandwidthProfile
-from runtime.bandwidth_job import OtherLoad, profile_job
+from runtime.bandwidth_job import BUSY_CORES, OtherLoad, profile_job
 from runtime.bandwidth_kernels import Ggml, PlainRead, Products, attention_seconds
+from runtime.jobs import ignore_progress
 
 SUM = """
 #include <stddef.h>
@@ -52,7 +54,25 @@ def test_quick_profile_of_this_machine():
     host = profile.device("cpu")
     assert host.read_rate("Q4_0", 1 << 28, 1) > 0.5e9
     assert host.cost(1).attention_seconds(128) > 0
-    assert profile.trusted == (not profile.doubts)
+    quiet = profile.facts["other_load_cores"] <= BUSY_CORES
+    assert ("busy" in profile.doubts) == (not quiet)
+
+
+def test_other_load_is_that_of_other_processes():
+    load = OtherLoad()
+    with burning(1):
+        time.sleep(0.5)
+    assert load.cores() > 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_busy_machine_is_not_trusted():
+    with burning(1):
+        profile = BandwidthProfile.from_json(profile_job({"mode": "quick"}, ignore_progress))
+    assert profile.facts["other_load_cores"] > 0.5
+    assert "busy" in profile.doubts
+    assert not profile.trusted
 
 
 @pytest.mark.slow

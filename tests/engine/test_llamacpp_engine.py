@@ -1,5 +1,6 @@
 """The installed llama.cpp engine on the real starter model, through the adapter the worker uses."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from busy import burning
 
 from quant.gguf_header import read_header
-from runtime.backend import Backend, open_backend
+from runtime.backend import Backend, ThreadedBackend, open_backend
 from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.errors import ContextOverflow, CorruptFile, ModelFileError
 from runtime.generation import SamplingParams
@@ -67,6 +69,19 @@ def test_the_installed_engine_answers(backend: Backend) -> None:
     assert "Paris" in "".join(shown)
     assert outcome.finish_reason == "stop"
     assert backend.tokenizer.is_end(outcome.generated[-1])
+
+
+def test_the_engine_tells_the_threads_it_had_left(backend: Backend) -> None:
+    assert isinstance(backend, ThreadedBackend)
+    prompt = chat_tokens(backend, "Count from one to nine.")
+    run(TokenLoop(backend), prompt, max_tokens=1)
+    assert backend.mean_threads() == 0.0  # the prompt's last step gave the only token
+    run(TokenLoop(backend), prompt, max_tokens=12)
+    assert 1 <= backend.mean_threads() <= PLACEMENT.n_threads
+    with burning(os.cpu_count() or 1):
+        time.sleep(1.0)  # the governor looks four times a second
+        run(TokenLoop(backend), prompt, max_tokens=6)
+    assert backend.mean_threads() == 1
 
 
 def test_the_engine_has_no_amx_code() -> None:

@@ -1,17 +1,15 @@
 """Conditions made bad by what the operating system gives, seen by the sampler, named first."""
 
 import mmap
-import multiprocessing
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import shapes
+from busy import burning
 
 from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
 from runtime.conditions import Conditions, ConditionsSampler
@@ -21,27 +19,6 @@ from runtime.shape import weight_bytes
 from runtime.speed import SpeedModel
 
 SIZE = 64 << 20
-
-
-def burn() -> None:
-    while True:
-        sum(range(10000))
-
-
-@contextmanager
-def burning(count: int) -> Iterator[list[int]]:
-    """Processes that compute; their ids."""
-    context = multiprocessing.get_context("spawn")
-    burners = [context.Process(target=burn, daemon=True) for _ in range(count)]
-    for burner in burners:
-        burner.start()
-    try:
-        time.sleep(0.4)  # until they have started
-        yield [burner.pid or 0 for burner in burners]
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.join()
 
 
 def first_cause(conditions: Conditions, slower: float) -> str:

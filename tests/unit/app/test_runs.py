@@ -1,12 +1,25 @@
 """Runs as values: what a plan may count on while a model is loaded, and what is recorded."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from app.runs import LoadedModel, missed, ran_on, without
+import pytest
+
+from app.runs import LoadedModel, mean_depth, missed, promised, ran_on, run_record, without
 from app.targets import Target
 from runtime.backend import LoadReport
+from runtime.conditions import Conditions
 from runtime.devices import Device
-from runtime.plan import DeviceMemory, Interval, LayerRange, MemoryEstimate, Placement, Plan
+from runtime.generation import GenerationStats
+from runtime.plan import (
+    DeviceMemory,
+    Interval,
+    LayerRange,
+    MemoryEstimate,
+    Placement,
+    Plan,
+    SpeedEstimate,
+)
 
 PLACEMENT = Placement("llamacpp", (LayerRange("cuda0", 0, 3),), "cuda0", 4096)
 MEMORY = MemoryEstimate((DeviceMemory("cuda0", 10, 2, 1), DeviceMemory("cpu", 5, 0, 1)))
@@ -40,6 +53,50 @@ def test_a_run_misses_its_range_from_below_only() -> None:
     assert not missed(promised, 30.0, 100)
     assert not missed(promised, 1.0, 15)
     assert not missed(None, 1.0, 100)
+
+
+def stats(**changes: object) -> GenerationStats:
+    plain = GenerationStats(
+        request_id="r", finish_reason="stop", prompt_tokens=2000, cached_tokens=0,
+        generated_tokens=96, reasoning_tokens=0, time_to_first_token=0.1, prefill_seconds=0.1,
+        decode_seconds=1.0, prefill_tps=640.0, decode_tps=7.0, peak_memory=31,
+    )  # fmt: skip
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+SPEED = SpeedEstimate(
+    Interval(90.0, 100.0, 110.0),
+    Interval(9.0, 10.0, 11.0),
+    {0: Interval(9.0, 10.0, 11.0), 4096: Interval(4.5, 5.0, 5.5)},
+    "bandwidth",
+)
+CALM = Conditions(
+    seconds=1.0, cores=2, shared_cores=2, other_load_cores=0.0, own_cores=2.0, major_faults=0,
+    blocked_seconds=None, read_bytes=0, swap_in_bytes=0, memory_limit_share=None,
+    throttled_share=None, clock_share=None, on_battery=None, free_memory=1,
+)  # fmt: skip
+
+
+def test_a_run_is_judged_at_its_own_depth() -> None:
+    planned = replace(LOADED.plan, speed=SPEED)
+    assert mean_depth(stats()) == 2048
+    expected = promised(planned, stats())
+    assert expected is not None
+    assert expected.median == pytest.approx(1 / 0.15)  # half way from 0.1 s to 0.2 s a token
+    assert not missed(expected, 6.5, 96)
+    assert missed(SPEED.decode_tps, 6.5, 96)
+    record = run_record(replace(LOADED, plan=planned), stats(), CALM)
+    assert record.predicted_decode_tps == expected
+    assert promised(planned, stats(prompt_tokens=90_000)) == SPEED.decode_at_depth[4096]
+    assert promised(LOADED.plan, stats()) is None
+
+
+def test_host_memory_is_kept_beside_the_workers_own() -> None:
+    host = DeviceMemory("cpu", 20, 4, 1, mapped=8)
+    memory = MemoryEstimate((DeviceMemory("cuda0", 100, 2, 1), host))
+    record = run_record(replace(LOADED, plan=replace(LOADED.plan, memory=memory)), stats(), CALM)
+    assert (record.predicted_memory, record.measured_memory) == (33, 31)
+    assert record.stats["planned_on_devices"] == {"cuda0": 103}
 
 
 def test_the_engine_tells_where_the_blocks_really_are() -> None:

@@ -10,7 +10,13 @@ import pytest
 import shapes
 
 from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
-from runtime.conditions import Conditions, ConditionsSampler, memory_limit_share
+from runtime.conditions import (
+    Conditions,
+    ConditionsSampler,
+    allowed_processors,
+    memory_limit_share,
+    read_counters,
+)
 from runtime.diagnosis import Run, diagnose, read_probe
 from runtime.plan import LayerRange, Placement, PlanModel
 from runtime.shape import weight_bytes
@@ -38,6 +44,7 @@ PLANNED = SPEED.decode_tps(MODEL, PLACED).median
 CALM = Conditions(
     seconds=10.0,
     cores=2,
+    shared_cores=2,
     other_load_cores=0.02,
     own_cores=2.0,
     major_faults=0,
@@ -90,6 +97,48 @@ def test_nothing_is_named_for_a_run_as_fast_as_planned():
     assert found.unexplained == 0.0
 
 
+@pytest.mark.parametrize(
+    "met",
+    [
+        {"other_load_cores": 1.0},
+        {"major_faults": 55_000},
+        {"clock_share": 0.6},
+        {"throttled_share": 0.3},
+        {"cores": 2, "other_load_cores": 0.5},
+    ],
+)
+def test_a_run_about_as_fast_as_planned_has_no_cause(met):
+    assert diagnose(run(PLANNED / 1.01, n_threads=1.9), replace(CALM, **met), SPEED).causes == ()
+
+
+def test_threads_given_up_for_other_load_belong_to_it():
+    met = replace(CALM, other_load_cores=1.0)
+    (cause,) = diagnose(run(PLANNED / 1.8, n_threads=1.0), met, SPEED).causes
+    assert cause.code == "other_load"
+    assert 1.5 < cause.factor < 2.1  # the half of the threads, and no waiting at barriers
+
+
+def test_threads_cut_without_load_are_named_with_their_mean():
+    (cause,) = diagnose(run(PLANNED / 1.4, n_threads=1.3), CALM, SPEED).causes
+    assert cause.code == "few_threads"
+    assert cause.facts == {"n_threads": 1.3, "best": 2}
+    assert 1.3 < cause.factor < 1.7
+
+
+def test_threads_that_were_fixed_below_the_best_are_named_though_the_plan_knew():
+    one = replace(PLACED, n_threads=1)
+    planned = SPEED.decode_tps(MODEL, one).median
+    found = diagnose(Run(MODEL, one, planned, planned, 0.0, 1.0), CALM, SPEED)
+    assert found.slowdown == pytest.approx(1.0)
+    assert [cause.code for cause in found.causes] == ["few_threads"]
+    assert found.unexplained == pytest.approx(0.0)
+
+
+def test_cores_that_a_quota_withholds_are_not_missing_threads():
+    met = replace(CALM, shared_cores=16, other_load_cores=4.0)
+    assert diagnose(run(PLANNED / 1.5), met, SPEED).causes == ()
+
+
 def test_what_no_measurement_explains_is_said_to_be_unexplained():
     found = diagnose(run(PLANNED / 3), CALM, SPEED)
     assert found.unexplained > 0.9
@@ -133,6 +182,24 @@ def test_sampler_sees_this_process_work():
     assert seen.own_cores * seen.seconds == pytest.approx(0.3, abs=0.12)
     assert seen.free_memory > 0
     assert not any(thread.name == "conditions" for thread in threading.enumerate())
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinity")
+def test_only_the_processors_a_process_may_use_count():
+    before = os.sched_getaffinity(0)
+    one = min(before)
+    try:
+        os.sched_setaffinity(0, {one})
+        sampler = ConditionsSampler(os.getpid())
+        assert allowed_processors(os.getpid()) == (one,)
+        sampler.start()
+        seen = sampler.stop()
+        alone = read_counters(os.getpid()).busy
+    finally:
+        os.sched_setaffinity(0, before)
+    assert (seen.cores, seen.shared_cores) == (1, 1)
+    if len(before) > 1:
+        assert alone < read_counters(os.getpid()).busy
 
 
 def test_memory_limit_of_a_control_group(tmp_path):

@@ -72,7 +72,17 @@ def test_depth_slows_down_and_short_heads_more_so():
     estimate = SPEED.predict(model(), placed())
     figures = [estimate.decode_at_depth[depth].median for depth in (0, 4096, 16384)]
     assert figures == sorted(figures, reverse=True)
-    assert 32768 not in estimate.decode_at_depth
+    assert set(estimate.decode_at_depth) == {0, 4096, 16384, placed().n_ctx}
+
+
+def test_between_measured_depths_a_step_takes_what_lies_between():
+    estimate = SPEED.predict(model(), placed())
+    ends = [1 / estimate.decode_at_depth[depth].median for depth in (4096, 16384)]
+    assert 1 / estimate.at_depth(10240).median == pytest.approx(sum(ends) / 2)
+    assert estimate.at_depth(0) == estimate.decode_tps
+    assert estimate.at_depth(10**6) == estimate.decode_at_depth[placed().n_ctx]
+    exact = SPEED.decode_tps(model(), placed(), 10240)
+    assert estimate.at_depth(10240).median == pytest.approx(exact.median, rel=0.03)
     assert estimate.basis == "bandwidth"
 
     def attention(shape):
