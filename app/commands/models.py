@@ -180,7 +180,10 @@ def pull(session: Session, args: Namespace, console: Console) -> None:
     """Download, verify and install a model."""
     model = session.pull(args.model, console.progress, CancelToken())
     console.end_progress()
-    console.result(model, f"{model.name} is installed ({format_bytes(model.size)}).")
+    text = f"{model.name} is installed ({format_bytes(model.size)})."
+    if not model.verified:
+        text += " It is unverified: the hub named no checksum to compare it with."
+    console.result(model, text)
 
 
 def list_models(session: Session, _args: Namespace, console: Console) -> None:

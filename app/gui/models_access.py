@@ -12,11 +12,14 @@ from app.session import Session
 
 
 class AccessBox(QFrame):
-    """`saved` follows when a token is kept; it is sent to the hub's own address only."""
+    """`saved` follows when a token is kept; it is sent to the hub's own address only.
+
+    page: where access is asked for; where nobody has told, `repo` has its page on the hub.
+    """
 
     saved = Signal()
 
-    def __init__(self, session: Session, bridge: Bridge, page: str) -> None:
+    def __init__(self, session: Session, bridge: Bridge, page: str, repo: str) -> None:
         super().__init__()
         self._session = session
         self._bridge = bridge
@@ -25,9 +28,9 @@ class AccessBox(QFrame):
         text = tr(
             "The owner grants access on request: agree on the hub's page, then enter a token."
         )
-        link = button(tr("Open the page"), "", page)
+        link = button(tr("Open the page"), "", page or repo)
         link.setObjectName("accessPage")
-        link.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(page)))
+        link.clicked.connect(lambda: self._open(page, repo))
         self.token = QLineEdit()
         self.token.setObjectName("accessToken")
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
@@ -44,6 +47,13 @@ class AccessBox(QFrame):
         layout.addWidget(label(text, wrap=True))
         layout.addLayout(row(link, self.token, self.keep))
         layout.addWidget(self._said)
+
+    def _open(self, page: str, repo: str) -> None:
+        """Knowing the hub's address may take a moment: a keyring, an import."""
+        acquisition = self._session.acquisition
+        job = self._bridge.call(lambda: page or f"{acquisition.hub.endpoint}/{repo}")
+        job.finished.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))
+        job.failed.connect(self._refused)
 
     def _save(self) -> None:
         token, acquisition = self.token.text(), self._session.acquisition

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.acquisition import HUB_PREFIX
 from app.catalog import CatalogEntry
+from app.errors import LibraryBusy
 from app.fetch import ModelRequest
 from app.gui.bridge import Bridge, Job
 from app.gui.models_downloads import Downloads
@@ -241,8 +242,11 @@ class ModelsControl(QObject):
         self.care(work)
 
     def care(self, work: Callable[[OnProgress, CancelToken], Any]) -> Job | None:
-        """Work on the models folder as a whole, one at a time."""
-        return self._start(LIBRARY, "care", work)
+        """Work on the models folder as a whole; None, and `failed`, while other such work runs."""
+        job = self._start(LIBRARY, "care", work)
+        if job is None:
+            self.failed.emit(LibraryBusy(path=str(self.session.library.root)))
+        return job
 
     def cancel(self, key: str) -> None:
         """Stop the work on a model."""

@@ -3,7 +3,7 @@
 Shows one item of `ModelsControl` and asks it to work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
@@ -21,12 +21,14 @@ from app.gui import words
 from app.gui.controls import Problem, button, label, row
 from app.gui.models_access import AccessBox
 from app.gui.models_control import ModelItem, ModelsControl, Work
+from app.gui.models_downloads import error_of
 from app.gui.models_facts import facts_of, notes_view, plan_card, quality_words
 from app.gui.models_variants import VariantTable, offer_name
 from app.gui.models_words import progress_words
 from app.gui.theme import READING_WIDTH, SPACE_L, SPACE_M, SPACE_S, Theme
 from app.gui.words import tr
 from app.offers import Described, Offer
+from app.queue import QueueItem
 from runtime.jobs import Progress
 
 DESCRIBE_MILLISECONDS = 300  # a result must be looked at for so long before the hub is asked
@@ -130,6 +132,9 @@ class ModelDetail(QScrollArea):
         layout.addLayout(row(*self._actions(item, work), 1))
         if work is not None:
             self._add_progress(layout, work)
+        if item.installed is not None and not item.installed.verified:
+            text = tr("Unverified: the hub named no checksum to compare the download with.")
+            layout.addWidget(label(text, "warning", wrap=True))
         if item.key in self._sound:
             layout.addWidget(label(tr("Verified: every byte is as it was installed."), "good"))
         if item.key in self._control.quality:
@@ -216,20 +221,27 @@ class ModelDetail(QScrollArea):
         found = self._control.description(item.key)
         if error is None and isinstance(found, Exception):
             error = found
-        if error is not None:
+        stopped = [d for d in self._control.downloads.of(_source(item)) if d.state == "failed"]
+        refused = error_of(stopped[0]) if stopped and error is None else None
+        error = error or refused  # the queue tells other errors itself
+        if error is not None and (refused is None or type(error).__name__ in NEED_ACCESS):
             wording = explain(error)
             layout.addWidget(Problem(tr(wording.title), tr(wording.sentence), tr(wording.hint)))
         gated = item.hit is not None and item.hit.gated and item.installed is None
         if gated or type(error).__name__ in NEED_ACCESS:
-            page = str(getattr(error, "facts", {}).get("url") or self._page(item, found))
-            box = AccessBox(self._control.session, self._control.bridge, page)
-            box.saved.connect(lambda: self._do(item.key, self._control.describe))
+            page = str(getattr(error, "facts", {}).get("url") or "")
+            if not page and isinstance(found, Described):
+                page = found.repo.url
+            box = AccessBox(self._control.session, self._control.bridge, page, _source(item))
+            box.saved.connect(lambda: self._access_given(item.key, stopped))
             layout.addWidget(box)
 
-    def _page(self, item: ModelItem, found: Described | Exception | None) -> str:
-        if isinstance(found, Described):
-            return found.repo.url
-        return f"{self._control.session.acquisition.hub.endpoint}/{_source(item)}"
+    def _access_given(self, key: str, stopped: Sequence[QueueItem]) -> None:
+        """Go on with the downloads that were refused; else ask the hub again."""
+        for download in stopped:
+            self._control.downloads.resume(download.id)
+        if not stopped:
+            self._do(key, self._control.describe)
 
     def _add_progress(self, layout: QVBoxLayout, work: Work) -> None:
         self._progress = QProgressBar()

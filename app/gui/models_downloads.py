@@ -86,8 +86,7 @@ class Downloads(QObject):
 
     def forget_done(self) -> None:
         """Take finished downloads off the list."""
-        self.queue.forget_done()
-        self.changed.emit()
+        self._bridge.call(self.queue.forget_done).ended.connect(self.changed)
 
     def use_settings(self, settings: Settings) -> None:
         """Apply a changed download limit at once."""

@@ -15,8 +15,12 @@ from app.gui.models_control import ModelItem
 from app.gui.models_words import fit_words
 from app.gui.theme import SPACE_L, SPACE_S, Theme
 from app.gui.words import tr
+from app.library import InstalledModel
 from app.words import VERDICTS
 from runtime.plan import Plan
+
+
+_MOST_HASHES = 12  # lines
 
 
 def plan_card(item: ModelItem, plan: Plan) -> QFrame:
@@ -91,9 +95,29 @@ def facts_of(item: ModelItem) -> list[tuple[str, str]]:
             facts.append((tr("Access"), tr("asks for agreement on the hub")))
     if item.installed is not None:
         facts.append((tr("Installed"), item.installed.installed_at[:10]))
-        facts.append((tr("Size on disk"), words.size(item.installed.size)))
-        facts.append((tr("File"), str(item.installed.path)))
-        facts.append(("SHA-256", item.installed.sha256))
+        facts += _installed_facts(item.installed, entry is not None)
+    return facts
+
+
+def _installed_facts(installed: InstalledModel, in_catalog: bool) -> list[tuple[str, str]]:
+    """Where an installed model came from and what is here of it."""
+    facts = [(tr("Source"), installed.source)]
+    if installed.revision:
+        facts.append((tr("Commit"), installed.revision))
+    if not in_catalog:
+        facts.append((tr("Licence"), installed.licence or tr("not stated")))
+    if installed.recipe:
+        facts.append((tr("Recipe"), installed.recipe))
+    facts.append((tr("Size on disk"), words.size(installed.size)))
+    facts.append((tr("File"), str(installed.path)))
+    many = len(installed.files) > 1
+    for file in installed.files[:_MOST_HASHES]:
+        name = f"SHA-256, {file.path.name}" if many else "SHA-256"
+        facts.append((name, file.sha256))
+    if len(installed.files) > _MOST_HASHES:
+        facts.append((tr("SHA-256 of all"), installed.sha256))
+    if not installed.verified:
+        facts.append((tr("Checksum"), tr("not confirmed: the hub named none to compare with")))
     return facts
 
 

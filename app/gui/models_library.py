@@ -28,6 +28,7 @@ from app.gui.words import tr
 from app.importers import FoundModel, Mode
 from app.library import TrashedModel
 from app.upkeep import Upkeep, clean, importable, look, move_models
+from runtime.jobs import CancelToken, OnProgress
 
 
 class LibraryButton(QToolButton):
@@ -89,10 +90,18 @@ class LibraryButton(QToolButton):
         if not name:
             return
         control = self._control
-        control.downloads.close()
-        job = control.care(lambda p, c: move_models(control.session, Path(name), p, c))
+
+        closed = False
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> None:
+            nonlocal closed
+            control.downloads.close()
+            closed = True
+            move_models(control.session, Path(name), on_progress, cancel)
+
+        job = control.care(work)
         if job is not None:
-            job.ended.connect(control.downloads.reopen)
+            job.ended.connect(lambda: control.downloads.reopen() if closed else None)
 
 
 class ImportDialog(QDialog):

@@ -154,6 +154,8 @@ class ModelList(QWidget):
             text = self._failure
         elif search.asked and search.cached_at:
             text = tr("As seen on {0}: the hub cannot be reached.", search.cached_at[:10])
+        elif search.asked and not search.hits and search.has_more:
+            text = tr("Nothing matches among the first results. More results looks on.")
         elif search.asked and not search.hits:
             text = tr("Nothing on the hub matches.")
         elif not self.model.items and self._control.items:

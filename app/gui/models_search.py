@@ -1,14 +1,23 @@
 """Asking the hub, page by page; what was seen last when it cannot be asked. No widgets."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
-from app.errors import Offline
+from app.errors import HubError
 from app.gui.bridge import Bridge, Job
+from app.hub_faults import NO_ANSWER
 from app.hub_values import SearchHit, SearchPage, SearchQuery
 from app.session import Session
 from runtime.jobs import CancelToken, OnProgress
+
+
+@dataclass(frozen=True)
+class _NoAnswer:
+    """Why the hub did not answer, and what it said to the same question last."""
+
+    error: HubError
+    cached: SearchPage | None
 
 
 class HubSearch(QObject):
@@ -64,8 +73,12 @@ class HubSearch(QObject):
             self._job.cancel()
         query = self.query
 
-        def work(_progress: OnProgress, cancel: CancelToken) -> SearchPage:
-            return self._session.acquisition.search(query, next_page, cancel)
+        def work(_progress: OnProgress, cancel: CancelToken) -> SearchPage | _NoAnswer:
+            hub = self._session.acquisition.hub
+            try:
+                return hub.search(query, next_page, cancel)
+            except NO_ANSWER as error:
+                return _NoAnswer(error, hub.cached_search(query))
 
         job = self._bridge.run(work)
         self._job = job
@@ -73,18 +86,19 @@ class HubSearch(QObject):
         job.failed.connect(lambda error: self._failed(job, error))
         self.changed.emit()
 
-    def _found(self, job: Job, page: SearchPage) -> None:
+    def _found(self, job: Job, page: SearchPage | _NoAnswer) -> None:
         if job is not self._job:
+            return
+        if isinstance(page, _NoAnswer):
+            self._failed(job, page.error, page.cached)
             return
         self._job, self._next, self.asked = None, page.next_page, True
         self.hits += page.hits
         self.changed.emit()
 
-    def _failed(self, job: Job, error: Exception) -> None:
+    def _failed(self, job: Job, error: Exception, cached: SearchPage | None = None) -> None:
         if job is not self._job:
             return
         self._job = None
-        hub = self._session.acquisition.hub
-        cached = hub.cached_search(self.query) if isinstance(error, Offline) else None
         self.changed.emit()
         self.failed.emit(error, cached if cached is None else replace(cached, next_page=None))

@@ -412,6 +412,10 @@
       <translation>正在校验</translation>
     </message>
     <message>
+      <source>Checksum</source>
+      <translation>校验和</translation>
+    </message>
+    <message>
       <source>Choose a GGUF language model.</source>
       <translation>请选择 GGUF 语言模型。</translation>
     </message>
@@ -486,6 +490,10 @@
     <message>
       <source>Command palette</source>
       <translation>命令面板</translation>
+    </message>
+    <message>
+      <source>Commit</source>
+      <translation>提交</translation>
     </message>
     <message>
       <source>Compare all</source>
@@ -1325,7 +1333,7 @@
     </message>
     <message>
       <source>Nothing matches among the first results. More results looks on.</source>
-      <translation type="unfinished" />
+      <translation>最前面的结果中没有匹配项。点击“更多结果”继续查找。</translation>
     </message>
     <message>
       <source>Nothing measured explains it.</source>
@@ -1508,6 +1516,10 @@
       <translation>预测与实测</translation>
     </message>
     <message>
+      <source>Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch memory for more would not fit.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Put {0} before the others</source>
       <translation>让 {0} 先下载</translation>
     </message>
@@ -1666,6 +1678,10 @@
     <message>
       <source>Runs</source>
       <translation>运行记录</translation>
+    </message>
+    <message>
+      <source>SHA-256 of all</source>
+      <translation>全部文件的 SHA-256</translation>
     </message>
     <message>
       <source>Save</source>
@@ -1828,6 +1844,10 @@
       <translation>出错了</translation>
     </message>
     <message>
+      <source>Source</source>
+      <translation>来源</translation>
+    </message>
+    <message>
       <source>Speculation switches itself off.</source>
       <translation>推测解码会自行关闭。</translation>
     </message>
@@ -1877,7 +1897,7 @@
     </message>
     <message>
       <source>Still at work</source>
-      <translation type="unfinished" />
+      <translation>仍在进行</translation>
     </message>
     <message>
       <source>Stop</source>
@@ -1984,8 +2004,8 @@
       <translation>下载 {file} 失败。</translation>
     </message>
     <message>
-      <source>The download of {file} stopped: {reason}.</source>
-      <translation>下载 {file} 已停止：{reason}。</translation>
+      <source>The download of {file} stopped. {reason}</source>
+      <translation>{file} 的下载已停止。{reason}</translation>
     </message>
     <message>
       <source>The engine could not evaluate {tokens} tokens (code {code}).</source>
@@ -2121,11 +2141,11 @@
     </message>
     <message>
       <source>The hub asks to wait {retry_after:.0f} seconds.</source>
-      <translation type="unfinished" />
+      <translation>模型库要求等待 {retry_after:.0f} 秒。</translation>
     </message>
     <message>
       <source>The hub asks to wait, and does not say how long.</source>
-      <translation type="unfinished" />
+      <translation>模型库要求等待，但没有说明多久。</translation>
     </message>
     <message>
       <source>The hub cannot be reached ({reason}).</source>
@@ -2201,7 +2221,7 @@
     </message>
     <message>
       <source>The models folder is being worked on.</source>
-      <translation type="unfinished" />
+      <translation>模型文件夹正在处理中。</translation>
     </message>
     <message>
       <source>The models stay</source>
@@ -2441,7 +2461,7 @@
     </message>
     <message>
       <source>Try again later.</source>
-      <translation type="unfinished" />
+      <translation>请稍后重试。</translation>
     </message>
     <message>
       <source>Try again then.</source>
@@ -2449,7 +2469,7 @@
     </message>
     <message>
       <source>Try again when that has ended.</source>
-      <translation type="unfinished" />
+      <translation>请在其结束后重试。</translation>
     </message>
     <message>
       <source>Try again with a smaller context; the log has the engine's own words.</source>
@@ -2540,6 +2560,10 @@
       <translation>量化方案不可用</translation>
     </message>
     <message>
+      <source>Unverified: the hub named no checksum to compare the download with.</source>
+      <translation>未验证：模型库没有提供用于比对下载内容的校验和。</translation>
+    </message>
+    <message>
       <source>Up to {0} B parameters</source>
       <translation>不超过 {0} B 参数</translation>
     </message>
@@ -2596,8 +2620,16 @@
       <translation>模型库上次的回答</translation>
     </message>
     <message>
+      <source>What would fit: the smaller model {model}.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>What would fit: {suggestion}.</source>
       <translation>放得下的方案：{suggestion}。</translation>
+    </message>
+    <message>
+      <source>What would fit: {suggestion}; or the smaller model {model}.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>What would you like to ask?</source>
@@ -2960,8 +2992,16 @@
       <translation>未找到此类硬件</translation>
     </message>
     <message>
+      <source>not confirmed: the hub named none to compare with</source>
+      <translation>未确认：模型库没有提供可比对的校验和</translation>
+    </message>
+    <message>
       <source>not preferred</source>
       <translation>不优先</translation>
+    </message>
+    <message>
+      <source>not stated</source>
+      <translation>未说明</translation>
     </message>
     <message>
       <source>number of sequences</source>
@@ -2974,6 +3014,18 @@
     <message>
       <source>other programs kept the cores busy</source>
       <translation>其他程序占用了处理器核心</translation>
+    </message>
+    <message>
+      <source>policy {policy} with every block on the CPU</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>policy {policy} with the LM head on the CPU</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>policy {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>possible here</source>
