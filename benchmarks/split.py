@@ -2,8 +2,9 @@
 
 Every contender is loaded in a process of its own and asked in turn, round after round, so that all
 meet the same machine: the runner with blocks of 32 and of 128 weights, genai on the same folder as
-the first, our llama.cpp backend on Q4_0, and llama-bench on that file. Prints prefill and decode
-tokens/s, processor time per token (which a busy machine changes least), time per stage and memory.
+the first (its own loop and sampler, and our engine around it), our llama.cpp backend on Q4_0, and
+llama-bench on that file. Prints prefill and decode tokens/s, processor time per token (which a busy
+machine changes least), time per stage and memory.
 
     python benchmarks/split.py starter --threads 1 --tools FOLDER
     python benchmarks/split.py 1.5b --threads 2 --tools FOLDER
@@ -23,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 for folder in (ROOT, ROOT / "tests" / "helpers"):
     sys.path.insert(0, str(folder))
@@ -34,10 +37,14 @@ from quant.onnx.export import ExportOptions, export_onnx  # noqa: E402
 from quant.recipe import recipe_named  # noqa: E402
 from quant.sources import open_source  # noqa: E402
 from runtime.backend import open_backend  # noqa: E402
+from runtime.backends.genai import thread_overlay  # noqa: E402
+from runtime.backends.onnx_native import genai  # noqa: E402
+from runtime.genai_folder import read_config  # noqa: E402
 from runtime.generation import SamplingParams  # noqa: E402
 from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
 from runtime.plan import LayerRange, Placement  # noqa: E402
 
+STOCK = "stock-genai"
 MODELS = ROOT / "build" / "split"
 PROMPT_TOKENS = 128
 N_CTX = 1024
@@ -84,8 +91,50 @@ class Contender:
             self.process.wait()
 
 
+class StockGenai:
+    """onnxruntime-genai as its examples use it: the whole prompt at once, its own greedy search."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        self._native = genai()
+        started = time.perf_counter()
+        config = self._native.Config(path)
+        config.overlay(json.dumps(thread_overlay(read_config(Path(path)), threads)))
+        self._model = self._native.Model(config)
+        self.load_seconds = time.perf_counter() - started
+
+    def prefill(self, ids: list[int]) -> None:
+        params = self._native.GeneratorParams(self._model)
+        # Without an end before the last token, as the others are asked.
+        params.set_search_options(max_length=N_CTX, min_length=N_CTX, do_sample=False)
+        self._generator = self._native.Generator(self._model, params)
+        self._generator.append_tokens(np.array(ids, np.int32))
+
+    def decode(self) -> None:
+        self._generator.generate_next_token()
+
+
+def stock_child(path: str, threads: int) -> None:
+    """As `child`, for stock genai."""
+    stock = StockGenai(path, threads)
+    print(json.dumps({"load_seconds": stock.load_seconds}), flush=True)
+    for line in sys.stdin:
+        tokens = int(line)
+        started = time.perf_counter()
+        stock.prefill(prompt())
+        prefill = time.perf_counter() - started
+        processor, started = time.process_time(), time.perf_counter()
+        for _ in range(tokens):
+            stock.decode()
+        decode = time.perf_counter() - started
+        processor = time.process_time() - processor
+        print(json.dumps(_measured(prefill, decode, processor, tokens, {})), flush=True)
+
+
 def child(engine: str, path: str, threads: int) -> None:
     """Load one backend; then, for each line on stdin, measure so many tokens."""
+    if engine == STOCK:
+        stock_child(path, threads)
+        return
     backend = open_backend(engine)
     placement = Placement(
         engine=engine,  # type: ignore[arg-type]
@@ -104,7 +153,7 @@ def child(engine: str, path: str, threads: int) -> None:
 
 def measure(backend: Any, tokens: int) -> dict[str, Any]:
     """One prompt of random tokens and `tokens` greedy ones."""
-    ids = [random.Random(place).randrange(1000, 40000) for place in range(PROMPT_TOKENS)]
+    ids = prompt()
     backend.truncate(0)
     backend.set_sampling(SamplingParams(temperature=0), ids)
     started = time.perf_counter()
@@ -117,6 +166,18 @@ def measure(backend: Any, tokens: int) -> dict[str, Any]:
     decode = time.perf_counter() - started
     processor = time.process_time() - processor
     stages = {name: value - before[name] for name, value in backend.stage_seconds().items()}
+    return _measured(prefill, decode, processor, tokens, stages)
+
+
+def prompt() -> list[int]:
+    """Random tokens, always the same."""
+    return [random.Random(place).randrange(1000, 40000) for place in range(PROMPT_TOKENS)]
+
+
+def _measured(
+    prefill: float, decode: float, processor: float, tokens: int, stages: dict[str, float]
+) -> dict[str, Any]:
+    """A round in figures, from its seconds."""
     return {
         "prefill_tps": PROMPT_TOKENS / prefill,
         "decode_tps": tokens / decode,
@@ -163,7 +224,8 @@ def run(
     contenders = [
         Contender("onnx block 32", "onnx", folders[32]),
         Contender("onnx block 128", "onnx", folders[128]),
-        Contender("genai block 32", "genai", folders[32]),
+        Contender("stock genai b32", STOCK, folders[32]),
+        Contender("genai engine b32", "genai", folders[32]),
         Contender("llama.cpp Q4_0", "llamacpp", gguf),
     ]
     bench: dict[str, list[float]] = {"prefill_tps": [], "decode_tps": []}
