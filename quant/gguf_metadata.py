@@ -15,27 +15,32 @@ from gguf.constants import GGML_QUANT_VERSION, ExpertGatingFuncType, RopeScaling
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from quant.errors import CorruptCheckpoint
+from quant.fields import Fields
 from quant.gguf_tokenizer import add_tokenizer
 from quant.gguf_writer import GgufValue, encode_value
+from quant.rope import rope_fields, rope_theta, yarn_attention
 from quant.sources import Source
 from quant.views import ViewTensor
 
 _DEEPSEEK2 = "deepseek2"
+_GATING = {"sigmoid": ExpertGatingFuncType.SIGMOID, "softmax": ExpertGatingFuncType.SOFTMAX}
 
 
 def build_metadata(
     source: Source, architecture: str, config: Mapping[str, Any], tensors: Sequence[ViewTensor]
 ) -> dict[str, GgufValue]:
     """All metadata of the file to be. Raises CorruptCheckpoint, UnsupportedFormat."""
-    folder = source.path if source.path.is_dir() else source.path.parent
+    path = source.metadata_path
+    folder, fields = path.parent, Fields(config, str(path))
+    rope = rope_fields(config, str(path))
     writer = gguf.GGUFWriter(path=None, arch=architecture)
     _guarded(folder, "README.md", lambda: _add_origin(writer, folder, tensors))
-    _guarded(folder, "config.json", lambda: _add_hyperparameters(writer, architecture, config))
+    _add_hyperparameters(writer, architecture, fields, rope)
     writer.add_file_type(int(gguf.LlamaFileType.MOSTLY_BF16))
     if architecture == "llama":
-        _guarded(folder, "config.json", lambda: _add_llama(writer, config))
+        _add_llama(writer, fields)
     elif architecture == _DEEPSEEK2:
-        _guarded(folder, "config.json", lambda: _add_deepseek2(writer, config))
+        _add_deepseek2(writer, fields, rope)
     writer.add_quantization_version(GGML_QUANT_VERSION)
     _guarded(folder, "tokenizer.json", lambda: add_tokenizer(writer, folder, architecture, config))
     values = {
@@ -44,7 +49,7 @@ def build_metadata(
         for key, value in part.items()
     }
     for key, value in values.items():
-        _guarded(folder, f"config.json ({key})", partial(_refuse_unwritable, value))
+        _guarded(folder, f"{path.name} ({key})", partial(_refuse_unwritable, value))
     return values
 
 
@@ -114,117 +119,111 @@ def _parameter_counts(tensors: Sequence[ViewTensor]) -> tuple[int, int, int, int
     return total, shared, expert, experts // stacks if stacks else 0
 
 
-def rope_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Rotary position settings under their newest names, wherever config.json keeps them."""
-    rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
-    if "rope_theta" in config:
-        rope.setdefault("rope_theta", config["rope_theta"])
-    if "type" in rope:
-        rope.setdefault("rope_type", rope["type"])
-    if "original_max_position_embeddings" in config:
-        rope.setdefault(
-            "original_max_position_embeddings", config["original_max_position_embeddings"]
-        )
-    return rope
-
-
 def _add_hyperparameters(
-    writer: gguf.GGUFWriter, architecture: str, config: Mapping[str, Any]
+    writer: gguf.GGUFWriter, architecture: str, fields: Fields, rope: Fields
 ) -> None:
-    writer.add_block_count(config["num_hidden_layers"])
-    if "max_position_embeddings" in config:
-        writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
+    writer.add_block_count(fields.count("num_hidden_layers"))
+    if fields.has("max_position_embeddings"):
+        writer.add_context_length(fields.count("max_position_embeddings"))
+    writer.add_embedding_length(fields.count("hidden_size"))
+    writer.add_feed_forward_length(fields.count("intermediate_size"))
+    writer.add_head_count(fields.count("num_attention_heads"))
     if architecture == _DEEPSEEK2:
         writer.add_head_count_kv(1)  # MLA runs as multi-query attention on the latent
-    elif "num_key_value_heads" in config:
-        writer.add_head_count_kv(config["num_key_value_heads"])
-    _add_rope(writer, rope_parameters(config))
-    epsilon = config.get("rms_norm_eps", 1e-6 if architecture == _DEEPSEEK2 else None)
-    if epsilon is not None:
-        writer.add_layer_norm_rms_eps(epsilon)
-    _add_experts(writer, config)
-    head = config.get("head_dim")
-    if head is None and architecture == "llama":
-        head = config["hidden_size"] // config["num_attention_heads"]
-    if head is not None:
-        writer.add_key_length(head)
-        writer.add_value_length(head)
+    elif fields.has("num_key_value_heads"):
+        writer.add_head_count_kv(fields.count("num_key_value_heads"))
+    _add_rope(writer, rope)
+    if architecture == _DEEPSEEK2 or fields.has("rms_norm_eps"):
+        writer.add_layer_norm_rms_eps(fields.positive("rms_norm_eps", 1e-6))
+    _add_experts(writer, fields)
+    if architecture == "llama":
+        writer.add_key_length(_head_length(fields))
+        writer.add_value_length(_head_length(fields))
+    elif fields.has("head_dim"):
+        writer.add_key_length(fields.count("head_dim"))
+        writer.add_value_length(fields.count("head_dim"))
 
 
-def _add_rope(writer: gguf.GGUFWriter, rope: Mapping[str, Any]) -> None:
-    kind, factor = rope.get("rope_type"), rope.get("factor")
-    if kind == "linear" and factor is not None:
+def _head_length(fields: Fields) -> int:
+    hidden, heads = fields.count("hidden_size"), fields.count("num_attention_heads")
+    return fields.count("head_dim", hidden // heads)
+
+
+def _add_rope(writer: gguf.GGUFWriter, rope: Fields) -> None:
+    kind, has_factor = rope.values.get("rope_type"), rope.has("factor")
+    if kind == "linear" and has_factor:
         writer.add_rope_scaling_type(RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(factor)
-    elif kind == "yarn" and factor is not None:
-        writer.add_rope_scaling_type(RopeScalingType.YARN)
-        writer.add_rope_scaling_factor(factor)
-        writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
-        for key, add in (
-            ("extrapolation_factor", writer.add_rope_scaling_yarn_ext_factor),
-            ("attention_factor", writer.add_rope_scaling_yarn_attn_factor),
-            ("beta_fast", writer.add_rope_scaling_yarn_beta_fast),
-            ("beta_slow", writer.add_rope_scaling_yarn_beta_slow),
-        ):
-            if rope.get(key) is not None:
-                add(rope[key])
+        writer.add_rope_scaling_factor(rope.positive("factor"))
+    elif kind == "yarn" and has_factor:
+        _add_yarn(writer, rope)
     elif kind not in (None, "default", "llama3"):
-        raise ValueError(f"rope scaling {str(kind)[:40]!r} is not supported")
-    if rope.get("rope_theta") is not None:
-        writer.add_rope_freq_base(rope["rope_theta"])
+        raise rope.wrong("rope_type", "not supported")
+    if rope.has("rope_theta"):
+        writer.add_rope_freq_base(rope_theta(rope, "rope_theta"))
 
 
-def _add_experts(writer: gguf.GGUFWriter, config: Mapping[str, Any]) -> None:
+def _add_yarn(writer: gguf.GGUFWriter, rope: Fields) -> None:
+    """YaRN as the reference converter writes it. Of the two keys of the attention factor that one
+    writes the first, which llama.cpp reads for no architecture here; the second it reads for all,
+    and multiplies by it."""
+    writer.add_rope_scaling_type(RopeScalingType.YARN)
+    writer.add_rope_scaling_factor(rope.positive("factor"))
+    writer.add_rope_scaling_orig_ctx_len(rope.count("original_max_position_embeddings"))
+    given = "attention_factor" if rope.has("attention_factor") else "attn_factor"
+    for key, add in (
+        ("extrapolation_factor", writer.add_rope_scaling_yarn_ext_factor),
+        (given, writer.add_rope_scaling_yarn_attn_factor),
+        ("beta_fast", writer.add_rope_scaling_yarn_beta_fast),
+        ("beta_slow", writer.add_rope_scaling_yarn_beta_slow),
+    ):
+        if rope.has(key):
+            add(rope.number(key))
+    multiplier = yarn_attention(rope)
+    if multiplier is not None:
+        writer.add_rope_scaling_attn_factors(multiplier)
+
+
+def _add_experts(writer: gguf.GGUFWriter, fields: Fields) -> None:
     for key, add in (
         ("n_routed_experts", writer.add_expert_count),
         ("num_experts_per_tok", writer.add_expert_used_count),
         ("n_group", writer.add_expert_group_count),
         ("topk_group", writer.add_expert_group_used_count),
     ):
-        if config.get(key) is not None:
-            add(config[key])
-    scoring = config.get("scoring_func")
-    if scoring is not None:
-        kinds = {"sigmoid": ExpertGatingFuncType.SIGMOID, "softmax": ExpertGatingFuncType.SOFTMAX}
-        writer.add_expert_gating_func(kinds[scoring])
+        if fields.has(key):
+            add(fields.count(key))
+    if fields.has("scoring_func"):
+        gating = _GATING.get(str(fields.values["scoring_func"]))
+        if gating is None:
+            raise fields.wrong("scoring_func", "not supported")
+        writer.add_expert_gating_func(gating)
 
 
-def _add_llama(writer: gguf.GGUFWriter, config: Mapping[str, Any]) -> None:
-    writer.add_vocab_size(config["vocab_size"])
-    head = config.get("head_dim")
-    if head is None:
-        head = config["hidden_size"] // config["num_attention_heads"]
-    writer.add_rope_dimension_count(head)
+def _add_llama(writer: gguf.GGUFWriter, fields: Fields) -> None:
+    writer.add_vocab_size(fields.count("vocab_size"))
+    writer.add_rope_dimension_count(_head_length(fields))
 
 
-def _add_deepseek2(writer: gguf.GGUFWriter, config: Mapping[str, Any]) -> None:
+def _add_deepseek2(writer: gguf.GGUFWriter, fields: Fields, rope: Fields) -> None:
     """Multi-head latent attention and the mixture's sizes."""
-    experts = config.get("n_routed_experts")
-    dense = config.get("first_k_dense_replace")
-    if dense is None:
-        dense = config["num_hidden_layers"] if experts is None else 0
-    writer.add_leading_dense_block_count(dense)
-    writer.add_vocab_size(config["vocab_size"])
-    if config.get("q_lora_rank") is not None:
-        writer.add_q_lora_rank(config["q_lora_rank"])
-    rank, rope = config.get("kv_lora_rank", 512), config["qk_rope_head_dim"]
+    every = 0 if fields.has("n_routed_experts") else fields.count("num_hidden_layers")
+    writer.add_leading_dense_block_count(fields.count("first_k_dense_replace", every, least=0))
+    writer.add_vocab_size(fields.count("vocab_size"))
+    if fields.has("q_lora_rank"):
+        writer.add_q_lora_rank(fields.count("q_lora_rank"))
+    rank, rotated = fields.count("kv_lora_rank", 512), fields.count("qk_rope_head_dim")
     writer.add_kv_lora_rank(rank)
-    writer.add_key_length(rank + rope)
+    writer.add_key_length(rank + rotated)
     writer.add_value_length(rank)
-    writer.add_key_length_mla(config["qk_nope_head_dim"] + rope)
-    writer.add_value_length_mla(config["v_head_dim"])
-    writer.add_expert_feed_forward_length(
-        config.get("moe_intermediate_size", config["intermediate_size"])
-    )
-    writer.add_expert_shared_count(config.get("n_shared_experts") or 0)
-    if config.get("routed_scaling_factor") is not None:
-        writer.add_expert_weights_scale(config["routed_scaling_factor"])
-    if config.get("norm_topk_prob"):
-        writer.add_expert_weights_norm(config["norm_topk_prob"])
-    writer.add_rope_dimension_count(rope)
-    scale = rope_parameters(config).get("mscale_all_dim")
-    if scale is not None:
-        writer.add_rope_scaling_yarn_log_mul(0.1 * scale)
+    writer.add_key_length_mla(fields.count("qk_nope_head_dim") + rotated)
+    writer.add_value_length_mla(fields.count("v_head_dim"))
+    width = fields.count("intermediate_size")
+    writer.add_expert_feed_forward_length(fields.count("moe_intermediate_size", width))
+    writer.add_expert_shared_count(fields.count("n_shared_experts", 0, least=0))
+    if fields.has("routed_scaling_factor"):
+        writer.add_expert_weights_scale(fields.positive("routed_scaling_factor"))
+    if fields.values.get("norm_topk_prob"):
+        writer.add_expert_weights_norm(True)
+    writer.add_rope_dimension_count(rotated)
+    if rope.has("mscale_all_dim"):
+        writer.add_rope_scaling_yarn_log_mul(0.1 * rope.number("mscale_all_dim"))

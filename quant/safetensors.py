@@ -121,6 +121,8 @@ def _entry(path: Path, name: str, info: object, start: int, size: int) -> Entry:
     known = DTYPES.get(dtype) if isinstance(dtype, str) else None
     if known is None:
         raise UnsupportedFormat(path=str(path), format=str(dtype)[:40], tensor=name)
+    if any(value > size for value in (*shape, *offsets)):
+        raise corrupt(f"is larger than the file, which has {size} bytes")
     begin, end = offsets
     wanted = math.prod(shape) * known[1]
     if end - begin != wanted:

@@ -9,7 +9,6 @@ key-value up-projection is split, its key half transposed. Metadata come from
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,10 @@ from gguf.constants import MODEL_ARCH, MODEL_ARCH_NAMES
 from gguf.tensor_mapping import TensorNameMap, get_tensor_name_map
 
 from quant.errors import CorruptCheckpoint, IncompatibleShape, MissingTensor, UnsupportedFormat
-from quant.gguf_metadata import build_metadata, rope_parameters
+from quant.fields import Fields
+from quant.gguf_metadata import build_metadata
 from quant.roles import TensorRole, role_of
+from quant.rope import RopeScaling, rope_fields, rope_theta, scaling_from_config
 from quant.sources import Source, SourceTensor
 from quant.views import GgufView, ViewTensor
 
@@ -71,14 +72,11 @@ def architecture_of(source: Source) -> MODEL_ARCH:
 
 
 def _corrupt(source: Source, detail: str, tensor: str | None = None) -> CorruptCheckpoint:
-    return CorruptCheckpoint(path=str(source.path / "config.json"), tensor=tensor, detail=detail)
+    return CorruptCheckpoint(path=str(source.metadata_path), tensor=tensor, detail=detail)
 
 
 def _positive(source: Source, key: str) -> int:
-    value = source.metadata.get(key)
-    if type(value) is not int or value <= 0:
-        raise _corrupt(source, f"{key} is {str(value)[:40]!r}, no positive number")
-    return value
+    return Fields(source.metadata, str(source.metadata_path)).count(key)
 
 
 class _Converter:
@@ -245,21 +243,33 @@ class _Converter:
         wavelengths beyond the old context are divided by `factor`, short ones kept, those between
         blended linearly.
         """
-        rope = rope_parameters(self._source.metadata)
-        if str(rope.get("rope_type", "")).lower() != "llama3":
+        config, path = self._source.metadata, str(self._source.metadata_path)
+        rope = rope_fields(config, path)
+        if str(rope.values.get("rope_type", "")).lower() != "llama3":
             return None
         if self._architecture is not MODEL_ARCH.LLAMA:
-            raise UnsupportedFormat(
-                path=str(self._source.path), format="safetensors", detail="llama3 rope scaling"
-            )
-        config = self._source.metadata
-        dim = config.get("head_dim") or (
-            _positive(self._source, "hidden_size") // _positive(self._source, "num_attention_heads")
-        )
-        base = np.float32(rope.get("rope_theta", 10000.0))
-        exponents = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
+            raise UnsupportedFormat(path=path, format="safetensors", detail="llama3 rope scaling")
+        scaling = scaling_from_config(rope)
+        base = np.float32(rope_theta(rope, "rope_theta"))
+        length = self._head_length()
+        exponents = np.arange(0, length, 2, dtype=np.float32) / np.float32(length)
         frequencies = np.float32(1) / np.power(base, exponents, dtype=np.float32)
-        return np.array([_llama3_factor(f, rope) for f in frequencies], dtype=np.float32)
+        return np.array([_llama3_factor(f, scaling) for f in frequencies], dtype=np.float32)
+
+    def _head_length(self) -> int:
+        """Weights of a head, as config.json says and the key projection confirms."""
+        heads = _positive(self._source, "num_attention_heads")
+        default = _positive(self._source, "hidden_size") // heads
+        config = Fields(self._source.metadata, str(self._source.metadata_path))
+        length = config.count("head_dim", default)
+        key = self._source["model.layers.0.self_attn.k_proj.weight"]
+        if key.shape[:1] != (length * self._kv_heads(),):
+            raise IncompatibleShape(
+                tensor=key.name,
+                shape=list(key.shape),
+                detail=f"config.json says {self._kv_heads()} heads of {length} rows",
+            )
+        return length
 
     def _require(self, views: list[ViewTensor]) -> None:
         """A model without these would load as another or crash an engine."""
@@ -270,6 +280,8 @@ class _Converter:
         for name in ("token_embd.weight", "output_norm.weight"):
             if name not in names:
                 raise MissingTensor(tensor=name, path=str(self._source.path))
+        if self._architecture is not MODEL_ARCH.DEEPSEEK2:
+            self._head_length()
         embedding = next(view for view in views if view.name == "token_embd.weight")
         wanted = (_positive(self._source, "vocab_size"), _positive(self._source, "hidden_size"))
         if embedding.shape != wanted:
@@ -280,12 +292,11 @@ class _Converter:
             )
 
 
-def _llama3_factor(frequency: np.float32, rope: Mapping[str, Any]) -> np.float32:
+def _llama3_factor(frequency: np.float32, scaling: RopeScaling) -> np.float32:
     """In float32 and by reciprocals, so that the result is the reference converter's to the bit."""
-    one, factor = np.float32(1), np.float32(rope.get("factor", 8.0))
-    low = np.float32(rope.get("low_freq_factor", 1.0))
-    high = np.float32(rope.get("high_freq_factor", 4.0))
-    old = float(rope.get("original_max_position_embeddings", 8192))
+    one, factor = np.float32(1), np.float32(scaling.factor)
+    low, high = np.float32(scaling.low_freq_factor), np.float32(scaling.high_freq_factor)
+    old = float(scaling.original_context)
     wavelength = one / frequency * np.float32(2 * math.pi)
     if wavelength < old / high:
         return one

@@ -120,6 +120,13 @@ class Source:
         return found
 
     @property
+    def metadata_path(self) -> Path:
+        """The file `metadata` come from."""
+        if self.kind == "gguf":
+            return self.path
+        return (self.path if self.path.is_dir() else self.path.parent) / "config.json"
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all tensors as stored."""
         return sum(tensor.raw.size for tensor in self)

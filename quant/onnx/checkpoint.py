@@ -4,14 +4,17 @@ GGUF stores the query and key rows of the `llama` architecture permuted for inte
 positions; here they come back in the order of the original checkpoint.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from quant.errors import IncompatibleShape
+from quant.errors import CorruptCheckpoint, IncompatibleShape
 from quant.onnx.spec import DecoderSpec, spec_from_config, spec_from_gguf
 from quant.sources import Source, SourceTensor
+
+F32 = npt.NDArray[np.float32]
 
 _HF_BLOCK = {
     "attention_norm": "input_layernorm.weight",
@@ -55,6 +58,9 @@ _GGUF_TOP = {
     "output_norm": "output_norm.weight",
     "lm_head": "output.weight",
 }
+_ROPE_FACTORS = "rope_freqs.weight"
+_MOST_FACTORS = 1 << 16
+_PIECE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,23 @@ class DecoderTensor:
     def name(self) -> str:
         return self.source.name
 
-    def rows(self, start: int, stop: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def rows(self, start: int, stop: int) -> F32:
         """Rows start..stop as float32 [stop - start, row length], in the original order."""
         if not self.heads:
             return self.source.rows(start, stop)
-        length = self.source.shape[0]
-        head = length // self.heads
-        order = np.arange(length).reshape(self.heads, head // 2, 2).swapaxes(1, 2).reshape(-1)
-        whole = self.source.values().reshape(length, -1)
-        return whole[order[start:stop]]
+        if len(self.source.shape) == 1:  # a bias is one row
+            return self._ordered(self.source.rows(start, stop).reshape(-1, 1)).reshape(1, -1)
+        head = self.source.shape[0] // self.heads
+        first = start // head * head
+        block = self._ordered(self.source.rows(first, -(-stop // head) * head))
+        return block[start - first : stop - first]
+
+    def _ordered(self, rows: F32) -> F32:
+        """Whole heads, their rows (i, half) in the order (half, i)."""
+        head = self.source.shape[0] // self.heads
+        parts = rows.reshape(-1, head // 2, 2, rows.shape[1])
+        ordered: F32 = parts.swapaxes(1, 2).reshape(rows.shape)
+        return ordered
 
 
 @dataclass(frozen=True)
@@ -109,25 +123,52 @@ class Checkpoint:
 
 
 def open_checkpoint(source: Source) -> Checkpoint:
-    """The decoder in `source`. Raises UnsupportedFormat, IncompatibleShape, MissingTensor."""
-    path = str(source.path)
+    """The decoder in `source`. Raises UnsupportedFormat, CorruptCheckpoint, IncompatibleShape,
+    MissingTensor."""
+    path = str(source.metadata_path)
     if source.kind == "gguf":
-        factors = source.tensors.get("rope_freqs.weight")
-        embedding = source[_GGUF_TOP["embedding"]]
         spec = spec_from_gguf(
             source.metadata,
             path=path,
-            vocab_size=embedding.shape[0],
-            tied=_GGUF_TOP["lm_head"] not in source.tensors,
+            vocab_size=source[_GGUF_TOP["embedding"]].shape[0],
+            tied=_is_tied(source, _GGUF_TOP),
             attention_bias=f"blk.0.{_GGUF_BLOCK['q_bias']}" in source.tensors,
-            rope_factors=() if factors is None else tuple(map(float, factors.values())),
+            rope_factors=_rope_factors(source),
         )
     else:
-        tied = _HF_TOP["lm_head"] not in source.tensors
+        tied = _is_tied(source, _HF_TOP)
         spec = spec_from_config(source.metadata, path=path, tied=tied)
     checkpoint = Checkpoint(source, spec)
     _check_shapes(checkpoint)
     return checkpoint
+
+
+def _is_tied(source: Source, names: Mapping[str, str]) -> bool:
+    """Whether the LM head is the embedding: left out, or stored a second time byte for byte."""
+    head, table = source.tensors.get(names["lm_head"]), source[names["embedding"]]
+    if head is None:
+        return True
+    if (head.shape, head.format) != (table.shape, table.format) or head.scales is not None:
+        return False
+    pieces = range(0, head.raw.size, _PIECE)
+    return all(np.array_equal(head.raw[i : i + _PIECE], table.raw[i : i + _PIECE]) for i in pieces)
+
+
+def _rope_factors(source: Source) -> tuple[float, ...]:
+    """What divides each rotary frequency, where the file says so."""
+    tensor = source.tensors.get(_ROPE_FACTORS)
+    if tensor is None:
+        return ()
+    if len(tensor.shape) != 1 or tensor.elements > _MOST_FACTORS:
+        raise IncompatibleShape(
+            tensor=tensor.name, shape=list(tensor.shape), detail="one factor for each frequency"
+        )
+    values = tensor.values()
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise CorruptCheckpoint(
+            path=str(source.path), tensor=tensor.name, detail="has factors that are not above zero"
+        )
+    return tuple(map(float, values))
 
 
 def _check_shapes(checkpoint: Checkpoint) -> None:
@@ -152,6 +193,8 @@ def _check_shapes(checkpoint: Checkpoint) -> None:
     }
     if spec.attention_bias:
         shapes |= {"q_bias": (spec.q_rows,), "k_bias": (spec.kv_rows,), "v_bias": (spec.kv_rows,)}
+    if spec.rope_scaling.factors:
+        _expect(checkpoint.source[_ROPE_FACTORS], (spec.head_length // 2,))
     if spec.qk_norm:
         shapes |= {"q_norm": (spec.head_length,), "k_norm": (spec.head_length,)}
     for index in range(spec.block_count):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
-from quant.onnx.spec import DecoderSpec, RopeScaling
+from quant.onnx.spec import DecoderSpec
+from quant.rope import RopeScaling
 
 MANIFEST = "stillroom.json"
 VERSION = 1

@@ -9,10 +9,11 @@ import numpy as np
 
 from quant.onnx.blocks import quantize_rows
 from quant.onnx.manifest import StaticBody
-from quant.onnx.spec import DecoderSpec, RopeScaling
+from quant.onnx.spec import DecoderSpec
 from quant.onnx.static_body import StaticShape, static_body_graph
 from quant.onnx.store import WeightFile
 from quant.onnx.weights import BlockWeights, DecoderWeights, StoredMatrix
+from quant.rope import RopeScaling
 
 PROBE_SPEC = DecoderSpec(
     architecture="llama",

@@ -3,7 +3,7 @@
 Reads Hugging Face `config.json` values and GGUF metadata into one value. Knows no file, no graph.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,21 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from quant.errors import UnsupportedFormat
+from quant.fields import Fields
+from quant.rope import (
+    RopeScaling,
+    attention_scale,
+    frequencies,
+    rope_fields,
+    rope_theta,
+    scaling_from_config,
+    scaling_from_gguf,
+)
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 _HF_MODEL_TYPES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
-
-
-@dataclass(frozen=True)
-class RopeScaling:
-    """How rotary frequencies differ from theta alone. `factors` [head/2] divide each frequency."""
-
-    kind: str = "default"  # default, linear, llama3, factors
-    factor: float = 1.0
-    low_freq_factor: float = 1.0
-    high_freq_factor: float = 4.0
-    original_context: int = 8192
-    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,38 +56,47 @@ class DecoderSpec:
         return self.head_count_kv * self.head_length
 
 
-def inverse_frequencies(spec: DecoderSpec) -> npt.NDArray[np.float64]:
-    """Rotary angular frequencies [head_length / 2] after scaling.
-
-    llama3 scaling is the published Llama 3.1 rule: long wavelengths are divided by `factor`, short
-    ones kept, and those between interpolated.
-    """
-    half = np.arange(0, spec.head_length, 2, dtype=np.float64) / spec.head_length
-    frequencies = spec.rope_theta**-half
-    scaling = spec.rope_scaling
-    if scaling.kind == "linear":
-        return frequencies / scaling.factor
-    if scaling.kind == "factors":
-        return frequencies / np.asarray(scaling.factors, np.float64)
-    if scaling.kind == "llama3":
-        wavelength = 2 * np.pi / frequencies
-        low, high = scaling.low_freq_factor, scaling.high_freq_factor
-        smooth = np.clip((scaling.original_context / wavelength - low) / (high - low), 0.0, 1.0)
-        return frequencies * (smooth + (1 - smooth) / scaling.factor)
-    return frequencies
-
-
 def rotary_caches(
     spec: DecoderSpec, positions: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """cos and sin of every position below `positions`: two arrays [positions, head_length / 2]."""
-    angles = np.outer(np.arange(positions, dtype=np.float64), inverse_frequencies(spec))
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    """cos and sin of every position below `positions`, times what the scaling wants of attention:
+    two arrays [positions, head_length / 2]."""
+    per_position = frequencies(spec.rope_theta, spec.head_length, spec.rope_scaling)
+    angles = np.outer(np.arange(positions, dtype=np.float64), per_position)
+    scale = attention_scale(spec.rope_scaling)
+    return (scale * np.cos(angles)).astype(np.float32), (scale * np.sin(angles)).astype(np.float32)
 
 
 def spec_from_config(config: Mapping[str, Any], *, path: str, tied: bool) -> DecoderSpec:
-    """DecoderSpec of a Hugging Face `config.json`. Raises UnsupportedFormat."""
-    model_type = str(config.get("model_type", ""))
+    """DecoderSpec of a Hugging Face `config.json`, which lies at `path`.
+
+    Raises UnsupportedFormat, CorruptCheckpoint."""
+    architecture = _config_architecture(config, path)
+    fields, rope = Fields(config, path), rope_fields(config, path)
+    heads, hidden = fields.count("num_attention_heads"), fields.count("hidden_size")
+    return DecoderSpec(
+        architecture=architecture,
+        block_count=fields.count("num_hidden_layers"),
+        embedding_length=hidden,
+        feed_forward_length=fields.count("intermediate_size"),
+        head_count=heads,
+        head_count_kv=_kv_heads(fields, "num_key_value_heads", heads),
+        head_length=_head_length(fields, "head_dim", hidden // heads),
+        vocab_size=fields.count("vocab_size"),
+        context_length=fields.count("max_position_embeddings", 2048),
+        rms_epsilon=fields.positive("rms_norm_eps", 1e-6),
+        rope_theta=rope_theta(rope, "rope_theta"),
+        rope_scaling=scaling_from_config(rope),
+        tied_embeddings=tied,
+        attention_bias=architecture == "qwen2" or bool(config.get("attention_bias")),
+        qk_norm=architecture == "qwen3",
+        name=str(config.get("_name_or_path", "")),
+    )
+
+
+def _config_architecture(config: Mapping[str, Any], path: str) -> str:
+    """One of ARCHITECTURES. Raises UnsupportedFormat for what the graphs cannot express."""
+    model_type = str(config.get("model_type", ""))[:40]
     architecture = _HF_MODEL_TYPES.get(model_type)
     if architecture is None:
         raise UnsupportedFormat(path=path, detail=f"architecture {model_type!r}")
@@ -100,49 +107,26 @@ def spec_from_config(config: Mapping[str, Any], *, path: str, tied: bool) -> Dec
     if config.get("mlp_bias"):
         raise UnsupportedFormat(path=path, detail="feed-forward bias")
     if config.get("hidden_act", "silu") != "silu":
-        raise UnsupportedFormat(path=path, detail=f"activation {config['hidden_act']!r}")
-    heads = int(config["num_attention_heads"])
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    theta = config.get("rope_theta") or rope.get("rope_theta") or 10000.0
-    return DecoderSpec(
-        architecture=architecture,
-        block_count=int(config["num_hidden_layers"]),
-        embedding_length=int(config["hidden_size"]),
-        feed_forward_length=int(config["intermediate_size"]),
-        head_count=heads,
-        head_count_kv=int(config.get("num_key_value_heads") or heads),
-        head_length=int(config.get("head_dim") or int(config["hidden_size"]) // heads),
-        vocab_size=int(config["vocab_size"]),
-        context_length=int(config.get("max_position_embeddings") or 2048),
-        rms_epsilon=float(config.get("rms_norm_eps", 1e-6)),
-        rope_theta=float(theta),
-        rope_scaling=_config_scaling(rope, path),
-        tied_embeddings=tied,
-        attention_bias=architecture == "qwen2" or bool(config.get("attention_bias")),
-        qk_norm=architecture == "qwen3",
-        name=str(config.get("_name_or_path", "")),
-    )
+        raise UnsupportedFormat(path=path, detail=f"activation {str(config['hidden_act'])[:40]!r}")
+    return architecture
 
 
-def _config_scaling(rope: Mapping[str, Any], path: str) -> RopeScaling:
-    kind = str(rope.get("rope_type") or rope.get("type") or "default")
-    if kind == "default":
-        return RopeScaling()
-    if kind == "linear":
-        return RopeScaling("linear", float(rope["factor"]))
-    if kind == "llama3":
-        return RopeScaling(
-            "llama3",
-            float(rope["factor"]),
-            float(rope["low_freq_factor"]),
-            float(rope["high_freq_factor"]),
-            int(rope["original_max_position_embeddings"]),
-        )
-    raise UnsupportedFormat(path=path, detail=f"rope scaling {kind!r}")
+def _kv_heads(fields: Fields, key: str, heads: int) -> int:
+    found = fields.count(key, heads)
+    if heads % found:
+        raise fields.wrong(key, f"no divisor of {heads} heads")
+    return found
+
+
+def _head_length(fields: Fields, key: str, default: int) -> int:
+    found = fields.count(key, default)
+    if found % 2:
+        raise fields.wrong(key, "and a head of odd length has no rotary positions")
+    return found
 
 
 def spec_from_gguf(
-    fields: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     *,
     path: str,
     vocab_size: int,
@@ -150,54 +134,34 @@ def spec_from_gguf(
     attention_bias: bool,
     rope_factors: tuple[float, ...] = (),
 ) -> DecoderSpec:
-    """DecoderSpec of GGUF metadata (key -> value). Raises UnsupportedFormat."""
-    architecture = str(fields.get("general.architecture", ""))
+    """DecoderSpec of GGUF metadata (key -> value). Raises UnsupportedFormat, CorruptCheckpoint."""
+    architecture = str(metadata.get("general.architecture", ""))[:40]
     if architecture not in ARCHITECTURES:
         raise UnsupportedFormat(path=path, detail=f"architecture {architecture!r}")
-
-    def value(key: str, default: Any = None) -> Any:
-        found = fields.get(f"{architecture}.{key}", default)
-        if found is None:
-            raise UnsupportedFormat(path=path, detail=f"no metadata {architecture}.{key}")
-        return found
-
-    if fields.get(f"{architecture}.expert_count"):
+    prefix = f"{architecture}."
+    own = {k.removeprefix(prefix): v for k, v in metadata.items() if k.startswith(prefix)}
+    fields = Fields(own, path, prefix)
+    if own.get("expert_count"):
         raise UnsupportedFormat(path=path, detail="mixture of experts")
-    heads = int(value("attention.head_count"))
-    embedding = int(value("embedding_length"))
-    head_length = int(value("attention.key_length", embedding // heads))
-    if int(value("rope.dimension_count", head_length)) != head_length:
+    heads, embedding = fields.count("attention.head_count"), fields.count("embedding_length")
+    head_length = _head_length(fields, "attention.key_length", embedding // heads)
+    if fields.count("rope.dimension_count", head_length) != head_length:
         raise UnsupportedFormat(path=path, detail="partial rotary positions")
     return DecoderSpec(
         architecture=architecture,
-        block_count=int(value("block_count")),
+        block_count=fields.count("block_count"),
         embedding_length=embedding,
-        feed_forward_length=int(value("feed_forward_length")),
+        feed_forward_length=fields.count("feed_forward_length"),
         head_count=heads,
-        head_count_kv=int(value("attention.head_count_kv", heads)),
+        head_count_kv=_kv_heads(fields, "attention.head_count_kv", heads),
         head_length=head_length,
         vocab_size=vocab_size,
-        context_length=int(value("context_length")),
-        rms_epsilon=float(value("attention.layer_norm_rms_epsilon")),
-        rope_theta=float(value("rope.freq_base", 10000.0)),
-        rope_scaling=_gguf_scaling(
-            str(fields.get(f"{architecture}.rope.scaling.type", "none")),
-            lambda: float(value("rope.scaling.factor")),
-            rope_factors,
-            path,
-        ),
+        context_length=fields.count("context_length"),
+        rms_epsilon=fields.positive("attention.layer_norm_rms_epsilon"),
+        rope_theta=rope_theta(fields, "rope.freq_base"),
+        rope_scaling=scaling_from_gguf(fields, rope_factors),
         tied_embeddings=tied,
         attention_bias=attention_bias,
         qk_norm=architecture == "qwen3",
-        name=str(fields.get("general.name", "")),
+        name=str(metadata.get("general.name", "")),
     )
-
-
-def _gguf_scaling(
-    kind: str, factor: Callable[[], float], rope_factors: tuple[float, ...], path: str
-) -> RopeScaling:
-    if kind not in ("none", "linear"):
-        raise UnsupportedFormat(path=path, detail=f"rope scaling {kind!r}")
-    if rope_factors:
-        return RopeScaling("factors", factors=rope_factors)
-    return RopeScaling("linear", factor()) if kind == "linear" else RopeScaling()

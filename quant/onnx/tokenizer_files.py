@@ -6,12 +6,14 @@ Hugging Face's tokenizers; runs no tokenizer.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
+from quant.fields import Fields
 
 CHAT_TEMPLATE = "chat_template.jinja"
 _COPIED = (
@@ -21,6 +23,7 @@ _COPIED = (
     "generation_config.json",
     CHAT_TEMPLATE,
 )
+_LARGEST_ID = 2**31 - 1
 _CONTROL, _USER_DEFINED, _UNUSED = 3, 4, 5
 _END_OF_TURN = (
     "<|im_end|>",
@@ -59,13 +62,31 @@ def copy_from_checkpoint(source: Path, target: Path, config: Mapping[str, Any]) 
     for name in _COPIED:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
-    generation = _json_or_empty(source / "generation_config.json")
-    ends: list[int] = []
-    for value in (generation.get("eos_token_id"), config.get("eos_token_id")):
-        ends += value if isinstance(value, list) else [] if value is None else [value]
-    bos = generation.get("bos_token_id", config.get("bos_token_id"))
+    generation = source / "generation_config.json"
+    given = ((generation, _json_or_empty(generation)), (source / "config.json", config))
+    ends = [token for path, values in given for token in _token_ids(values, "eos_token_id", path)]
+    bos = [token for path, values in given for token in _token_ids(values, "bos_token_id", path)]
     ends += _ends_named(_added_tokens(source / "tokenizer.json"))
-    return TokenizerFacts(bos, tuple(dict.fromkeys(int(token) for token in ends)))
+    return TokenizerFacts(bos[0] if bos else None, tuple(dict.fromkeys(ends)))
+
+
+def _token_ids(values: Mapping[str, Any], key: str, path: Path) -> list[int]:
+    """The one or several token ids under `key`, none where it is absent or null."""
+    value = values.get(key)
+    found = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(type(token) is int and 0 <= token <= _LARGEST_ID for token in found):
+        raise Fields(values, str(path)).wrong(key, "no token id")
+    return found
+
+
+@contextmanager
+def _blaming(path: str) -> Iterator[None]:
+    """Whatever a value of the wrong kind breaks is the fault of the file at `path`."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        detail = f"has an impossible tokenizer ({type(error).__name__}: {str(error)[:100]})"
+        raise CorruptCheckpoint(path=path, tensor=None, detail=detail) from error
 
 
 def read_chat_template(folder: Path) -> str | None:
@@ -77,7 +98,8 @@ def read_chat_template(folder: Path) -> str | None:
         return (folder / CHAT_TEMPLATE).read_text(encoding="utf-8")
     template = _json_or_empty(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(template, list):
-        named = {str(entry.get("name")): entry.get("template") for entry in template}
+        entries = [entry for entry in template if isinstance(entry, dict)]
+        named = {str(entry.get("name")): entry.get("template") for entry in entries}
         template = named.get("default")
     return template if isinstance(template, str) else None
 
@@ -93,8 +115,9 @@ def _json_or_empty(path: Path) -> dict[str, Any]:
 
 
 def _added_tokens(path: Path) -> dict[str, int]:
-    added = _json_or_empty(path).get("added_tokens", [])
-    return {str(entry["content"]): int(entry["id"]) for entry in added}
+    with _blaming(str(path)):
+        added = _json_or_empty(path).get("added_tokens", [])
+        return {str(entry["content"]): int(entry["id"]) for entry in added}
 
 
 def _ends_named(tokens: Mapping[str, int]) -> list[int]:
@@ -105,8 +128,13 @@ def rebuild_from_gguf(metadata: Mapping[str, Any], target: Path, *, path: str) -
     """Write tokenizer.json, tokenizer_config.json and the chat template from GGUF metadata.
 
     Raises UnsupportedFormat for a tokenizer that is not byte-level BPE or an unknown
-    pre-tokenizer: a wrong split would silently change every prompt.
+    pre-tokenizer: a wrong split would silently change every prompt. Raises CorruptCheckpoint.
     """
+    with _blaming(path):
+        return _rebuilt(metadata, target, path)
+
+
+def _rebuilt(metadata: Mapping[str, Any], target: Path, path: str) -> TokenizerFacts:
     model, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
     if model != "gpt2":
         raise UnsupportedFormat(path=path, format="tokenizer", detail=f"model {model!r}")

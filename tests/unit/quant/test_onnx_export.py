@@ -22,9 +22,10 @@ from quant.errors import (
 from quant.onnx import export
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.manifest import MANIFEST, check_sizes, read_manifest, verify
-from quant.onnx.spec import RopeScaling, inverse_frequencies, spec_from_config, spec_from_gguf
+from quant.onnx.spec import spec_from_config, spec_from_gguf
 from quant.onnx.static_body import StaticShape
 from quant.recipe import recipe_named
+from quant.rope import RopeScaling, frequencies
 from quant.sources import open_source
 from runtime.modelfile import inspect
 
@@ -208,7 +209,8 @@ def test_a_gguf_recipe_is_refused(checkpoint: Path, tmp_path: Path) -> None:
         {"model_type": "gpt_neox"},
         {"use_sliding_window": True},
         {"hidden_act": "gelu"},
-        {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+        {"rope_scaling": {"rope_type": "longrope", "factor": 4.0}},
+        {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "mscale_all_dim": 0.7}},
     ],
 )
 def test_what_the_graphs_cannot_express_is_refused(change: dict[str, object]) -> None:
@@ -225,12 +227,13 @@ def test_mixture_of_experts_in_gguf_is_refused() -> None:
 
 def test_rope_scalings_change_the_frequencies_as_published() -> None:
     spec = spec_from_config(tiny_checkpoints.config_of("llama3"), path="x", tied=False)
-    plain = inverse_frequencies(replace(spec, rope_scaling=RopeScaling()))
-    scaled = inverse_frequencies(spec)
+    theta, length = spec.rope_theta, spec.head_length
+    plain = frequencies(theta, length, RopeScaling())
+    scaled = frequencies(theta, length, spec.rope_scaling)
     assert scaled[0] == plain[0]  # short wavelengths stay
     assert scaled[-1] == pytest.approx(plain[-1] / 8)  # long ones are divided by the factor
-    linear = replace(spec, rope_scaling=RopeScaling("linear", 4.0))
-    np.testing.assert_allclose(inverse_frequencies(linear), plain / 4)
+    linear = frequencies(theta, length, RopeScaling("linear", 4.0))
+    np.testing.assert_allclose(linear, plain / 4)
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "flipped"])

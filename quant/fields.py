@@ -1,0 +1,66 @@
+"""Values of a config.json or of GGUF metadata, checked before use.
+
+Every refusal names the file and the field. Knows no field's meaning.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from quant.errors import CorruptCheckpoint
+
+_MOST = 2**31 - 1
+_SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Fields:
+    """`values` as they stand in the file `path`; `prefix` is what their names begin with there.
+
+    A field that is null counts as absent. Every method raises CorruptCheckpoint for a field that
+    is absent without a default, or of another kind.
+    """
+
+    values: Mapping[str, Any]
+    path: str
+    prefix: str = ""
+
+    def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
+        """A whole number from `least` to 2^31 - 1."""
+        value = self._given(key, default)
+        if type(value) is not int or not least <= value <= _MOST:
+            raise self.wrong(key, f"no whole number from {least} to 2^31 - 1")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A finite number."""
+        value = self._given(key, default)
+        if type(value) not in (int, float) or not abs(value) <= 1e300 or math.isnan(value):
+            raise self.wrong(key, "no number")
+        return float(value)
+
+    def positive(self, key: str, default: float | None = None) -> float:
+        """A number above zero."""
+        value = self.number(key, default)
+        if value <= 0:
+            raise self.wrong(key, "not above zero")
+        return value
+
+    def has(self, key: str) -> bool:
+        """Whether the field is there and not null."""
+        return self.values.get(key) is not None
+
+    def wrong(self, key: str, reason: str) -> CorruptCheckpoint:
+        """The error for a field that is `reason`."""
+        shown = f"{self.prefix}{key} is {repr(self.values.get(key))[:_SHOWN]}, {reason}"
+        return CorruptCheckpoint(path=self.path, tensor=None, detail=shown)
+
+    def _given(self, key: str, default: Any) -> Any:
+        value = self.values.get(key)
+        if value is None:
+            value = default
+        if value is None:
+            detail = f"has no {self.prefix}{key}"
+            raise CorruptCheckpoint(path=self.path, tensor=None, detail=detail)
+        return value
