@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from app.records import (
 )
 from runtime.generation import Role
 from runtime.plan import Interval
+from runtime.reasoning import moved
 
 __all__ = [
     "Attachment",
@@ -89,8 +90,14 @@ class Store:
             self._settle(self._owner)
             self._reader.close()
             self._writer.close()
-            with contextlib.suppress(OSError):  # then the next start reads the file once more
-                self._mark.write_text(DAMAGED if self._damaged else _stamp(self.path), "utf-8")
+            # SQLite removes the journal with the last connection; while another process writes,
+            # the file is not as it will be closed.
+            if self._damaged or not self.path.with_name(f"{self.path.name}-wal").exists():
+                self._write_mark()
+
+    def _write_mark(self) -> None:
+        with contextlib.suppress(OSError):  # then the next start reads the file once more
+            self._mark.write_text(DAMAGED if self._damaged else _stamp(self.path), "utf-8")
 
     # -- conversations ---------------------------------------------------------------------------
 
@@ -107,6 +114,23 @@ class Store:
             )
             new_id = cursor.lastrowid or 0
         return Conversation(new_id, title, now, now, folder=folder, options=options or {})
+
+    def add_copy(self, source: Conversation, messages: Sequence[StoredMessage]) -> Conversation:
+        """Store a conversation that came from elsewhere, with new ids, whole or not at all."""
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO conversations (title, title_set, created, updated, pinned, folder,"
+                " options) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(source.title, source.title_set, source.created, time.time()),
+                    *(source.pinned, source.folder, json.dumps(source.options)),
+                ),
+            )
+            made = cursor.lastrowid or 0
+            ids = _insert_copies(db, made, messages)
+            head = ids.get(source.head_id or 0, max(ids.values(), default=None))
+            db.execute("UPDATE conversations SET head_id = ? WHERE id = ?", (head, made))
+        return self.conversation(made)
 
     def conversations(self, *, deleted: bool = False) -> list[Conversation]:
         """All conversations, pinned first, then the latest; or those waiting to be purged."""
@@ -209,6 +233,18 @@ class Store:
                 [part for part in parts if part[2]],
             )
 
+    def move_to_reasoning(self, message_id: int, characters: int) -> None:
+        """The first characters of a streaming answer were reasoning: keep them as that."""
+        with self._transaction() as db:
+            _gather(db, message_id)
+            reasoning, content = db.execute(
+                "SELECT reasoning, content FROM messages WHERE id = ?", (message_id,)
+            ).fetchone()
+            db.execute(
+                "UPDATE messages SET reasoning = ?, content = ? WHERE id = ?",
+                (*moved(reasoning, content, characters), message_id),
+            )
+
     def reopen(self, message_id: int) -> None:
         """Make a cut answer stream again, to be continued with `append`."""
         with self._transaction() as db:
@@ -269,6 +305,17 @@ class Store:
                 "UPDATE conversations SET head_id = ? WHERE id = ?"
                 " AND head_id NOT IN (SELECT id FROM messages WHERE conversation_id = ?)",
                 (row[1], row[0], row[0]),
+            )
+
+    def put_back(
+        self, conversation_id: int, messages: Sequence[StoredMessage], head_id: int | None
+    ) -> None:
+        """Undo `delete_message`: its subtree again, with new ids; `head_id` is the old head."""
+        with self._transaction() as db:
+            ids = _insert_copies(db, conversation_id, messages)
+            db.execute(
+                "UPDATE conversations SET head_id = ? WHERE id = ?",
+                (ids.get(head_id or 0, head_id), conversation_id),
             )
 
     def _streamed(self, message_id: int) -> tuple[str, str]:
@@ -340,6 +387,8 @@ class Store:
         """Whether the whole file is sound; one that is not is repaired when it is next opened.
         Reads all of it: call it away from the window."""
         self._damaged = not migrations.is_sound(self.path)
+        if self._damaged:
+            self._write_mark()
         return not self._damaged
 
     def backup_if_older(self, seconds: float = 86400) -> Path | None:
@@ -365,6 +414,8 @@ class Store:
                 self._reader = opened.enter_context(contextlib.closing(_connect(self.path)))
                 self._recover()
                 opened.pop_all()
+            with contextlib.suppress(OSError):  # after a crash there is none: the file is checked
+                self._mark.unlink(missing_ok=True)
         except (sqlite3.Error, OSError) as error:
             raise self._failed(error) from error
 
@@ -435,6 +486,26 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _insert_copies(
+    db: sqlite3.Connection, conversation_id: int, messages: Sequence[StoredMessage]
+) -> dict[int, int]:
+    """Insert settled messages, parents before children, with new ids; returns new ids by old."""
+    ids: dict[int, int] = {}
+    for each in messages:
+        cursor = db.execute(
+            "INSERT INTO messages (conversation_id, parent_id, role, content, reasoning, state,"
+            " created, model, stats, attachments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(conversation_id, ids.get(each.parent_id or 0, each.parent_id)),
+                *(each.role, each.content, each.reasoning, each.state, each.created, each.model),
+                json.dumps(each.stats),
+                json.dumps([asdict(file) for file in each.attachments]),
+            ),
+        )
+        ids[each.id] = cursor.lastrowid or 0
+    return ids
+
+
 def _stamp(path: Path) -> str:
     """What tells a file that was not touched since."""
     state = path.stat()
@@ -443,15 +514,20 @@ def _stamp(path: Path) -> str:
 
 def _fold(db: sqlite3.Connection, message_id: int, state: MessageState) -> None:
     """Move a message's chunks into its text and settle it."""
+    _gather(db, message_id)
+    db.execute("UPDATE messages SET state = ?, owner = '' WHERE id = ?", (state, message_id))
+
+
+def _gather(db: sqlite3.Connection, message_id: int) -> None:
+    """Move a message's chunks into its text."""
     rows = db.execute(
         "SELECT is_reasoning, text FROM chunks WHERE message_id = ? ORDER BY id", (message_id,)
     ).fetchall()
     content = "".join(row[1] for row in rows if not row[0])
     reasoning = "".join(row[1] for row in rows if row[0])
     db.execute(
-        "UPDATE messages SET content = content || ?, reasoning = reasoning || ?, state = ?,"
-        " owner = '' WHERE id = ?",
-        (content, reasoning, state, message_id),
+        "UPDATE messages SET content = content || ?, reasoning = reasoning || ? WHERE id = ?",
+        (content, reasoning, message_id),
     )
     db.execute("DELETE FROM chunks WHERE message_id = ?", (message_id,))
 

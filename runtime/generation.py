@@ -70,13 +70,18 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class TokenChunk:
-    """A piece of the answer: text of one or more tokens. `tokens` counts the tokens in it."""
+    """A piece of the answer: text of one or more tokens. `tokens` counts the tokens in it.
+
+    `unopened_reasoning`, where not 0, is found with this piece: so many characters at the start of
+    the answer, all pieces counted, were reasoning without an opening tag.
+    """
 
     request_id: str
     text: str
     is_reasoning: bool
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
+    unopened_reasoning: int = 0
 
 
 @dataclass(frozen=True)

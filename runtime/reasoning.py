@@ -82,7 +82,7 @@ class ReasoningParser:
     Tags themselves and the blank lines around them are not part of either text. Inside reasoning
     the first closing tag that is not quoted ends it. An opening tag counts at the start of a text,
     or alone on a line. `missing_opening` becomes True when an answer follows a closing tag that had
-    no opening one: the first `unopened_length` characters of the answer were reasoning (`split`
+    no opening one: the first `unopened_length` characters of the answer were reasoning (`moved`
     moves them). Text that may still turn out to be a tag is held back, never more than a line.
     """
 
@@ -297,11 +297,17 @@ def split(
     pieces += parser.finish()
     reasoning = "".join(piece for piece, is_reasoning in pieces if is_reasoning)
     answer = "".join(piece for piece, is_reasoning in pieces if not is_reasoning)
-    if parser.missing_opening:
-        unopened = answer[: parser.unopened_length].rstrip()
-        reasoning = f"{reasoning}\n\n{unopened}" if reasoning else unopened
-        answer = answer[parser.unopened_length :]
+    reasoning, answer = moved(reasoning, answer, parser.unopened_length)
     return Split(reasoning, answer, not parser.inside)
+
+
+def moved(reasoning: str, answer: str, unopened: int) -> tuple[str, str]:
+    """Reasoning and answer once the first `unopened` characters of the answer have turned out to be
+    reasoning."""
+    found = answer[:unopened].rstrip()
+    if found:
+        reasoning = f"{reasoning}\n\n{found}" if reasoning else found
+    return reasoning, answer[unopened:]
 
 
 def conversation_title(messages: Sequence[Message], *, length: int = 60) -> str:

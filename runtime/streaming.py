@@ -6,7 +6,7 @@ Stop strings, reasoning split, chunks about every 30 ms. Knows no backend, no pi
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.chat import PreparedPrompt
@@ -51,6 +51,7 @@ class AnswerStream:
         self._logprobs: list[TokenLogprob] = []
         self._tokens = 0
         self._total = 0
+        self._unopened = 0  # as told
         self._first = self._flushed = 0.0
 
     @property
@@ -101,9 +102,18 @@ class AnswerStream:
         chunks = [TokenChunk(self.request.id, text, inside, 0) for text, inside in pieces]
         text, inside = pieces[-1]
         chunks[-1] = TokenChunk(self.request.id, text, inside, self._tokens, tuple(self._logprobs))
+        self._tell_unopened(chunks)
         self._pending, self._logprobs = [], []
         self._tokens, self._flushed = 0, now
         self.on_chunks(tuple(chunks), tps)
+
+    def _tell_unopened(self, chunks: list[TokenChunk]) -> None:
+        """Mark the piece of the answer with which earlier ones turn out to have been reasoning."""
+        if self.parser is None or self.parser.unopened_length == self._unopened:
+            return
+        self._unopened = self.parser.unopened_length
+        at = max(at for at, chunk in enumerate(chunks) if not chunk.is_reasoning)
+        chunks[at] = replace(chunks[at], unopened_reasoning=self._unopened)
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:

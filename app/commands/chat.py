@@ -24,6 +24,7 @@ from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
 from runtime.protocol import Streamed
+from runtime.reasoning import moved
 
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."
 TRY_SEED = 1
@@ -62,8 +63,10 @@ class _Writer:
             (self.thoughts if chunk.is_reasoning else self.answer).append(chunk.text)
             self._console.stream(chunk.text)
 
-    def message(self) -> Message:
-        return Message("assistant", "".join(self.answer), "".join(self.thoughts))
+    def message(self, unopened: int) -> Message:
+        """The answer, its first `unopened` characters taken for the reasoning they were."""
+        thoughts, answer = moved("".join(self.thoughts), "".join(self.answer), unopened)
+        return Message("assistant", answer, thoughts)
 
 
 def stats_text(stats: GenerationStats) -> str:
@@ -229,7 +232,7 @@ def _answers(
         if voice.here:
             _explain_slowness(session, stats, console)
         console.say(stats_text(stats))
-        return Attempt(writer.message(), stats)
+        return Attempt(writer.message(stats.unopened_reasoning), stats)
 
     with interrupt_cancels(cancel):
         attempts = make_attempts(ask, request, args.best_of, cancel)

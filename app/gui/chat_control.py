@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from app.errors import StoreError
 from app.gui.branches import Tree
 from app.gui.bridge import Bridge, Job
-from app.gui.chunks import ChunkBuffer, joined
+from app.gui.chunks import ChunkBuffer, joined, unopened
 from app.gui.model_control import ModelControl
 from app.gui.recorder import AnswerRecorder
 from app.records import Attachment, Conversation, MessageState, StoredMessage
@@ -24,7 +24,7 @@ from runtime.attachments import TextFile, file_prompt
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.protocol import Streamed
-from runtime.reasoning import conversation_title
+from runtime.reasoning import conversation_title, moved
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Delta:
     reasoning: str
     tokens: int
     decode_tps: float | None
-    seconds: float  # since the request
+    seconds: float  # since the first text of this answer
 
 
 @dataclass
@@ -50,7 +50,19 @@ class _Stream:
     recorder: AnswerRecorder
     job: Job
     started: float
+    before: int  # characters of the answer that were there at the start
+    moved: int = 0  # characters of the answer that turned out to be reasoning
+    first: float | None = None  # when the first text came: loading and prefill are over
     tokens: int = 0
+
+    def take(self, content: str, reasoning: str, unopened_reasoning: int) -> None:
+        """Add what arrived to the message."""
+        due = unopened_reasoning and self.before + unopened_reasoning - self.moved
+        self.moved += due
+        reasoning, content = moved(
+            self.message.reasoning + reasoning, self.message.content + content, due
+        )
+        self.message = replace(self.message, content=content, reasoning=reasoning)
 
 
 class ChatControl(QObject):
@@ -74,6 +86,7 @@ class ChatControl(QObject):
         self._bridge = bridge
         self.models = models
         self.conversation: Conversation | None = None
+        self._draft_options: dict[str, Any] = {}  # of a conversation that is not stored yet
         self.tree = Tree(())
         self._stream: _Stream | None = None
         self._deleted: list[int] = []  # whose contexts are still on disk
@@ -100,6 +113,7 @@ class ChatControl(QObject):
     def new(self) -> None:
         """Show an empty conversation; it is stored with its first message."""
         self.conversation = None
+        self._draft_options = {}
         self.tree = Tree(())
         self.models.use_context(None)
         self.opened.emit(None)
@@ -108,6 +122,8 @@ class ChatControl(QObject):
         """Show a stored conversation."""
         self.conversation = self.store.conversation(conversation_id)
         self.tree = Tree(self.store.messages(conversation_id))
+        if self._stream is not None and self._stream.message.conversation_id == conversation_id:
+            self.tree.put(self._stream.message)  # what comes next continues what was shown
         model = self.conversation.options.get("model")
         if model and model != self.models.chosen:
             if model in self.models.names():
@@ -117,15 +133,18 @@ class ChatControl(QObject):
 
     def option(self, name: str, default: Any = None) -> Any:
         """A setting of this conversation alone."""
-        return self.conversation.options.get(name, default) if self.conversation else default
+        return self._options().get(name, default)
 
     def set_options(self, **changes: Any) -> None:
-        """Change settings of this conversation alone; None takes one back."""
-        if self.conversation is None:
-            self.conversation = self.store.add_conversation()
-            self.conversations_changed.emit()
-        options = {**self.conversation.options, **changes}
+        """Change settings of this conversation alone; None takes one back.
+
+        Those of a new conversation are stored with its first message.
+        """
+        options = {**self._options(), **changes}
         options = {name: value for name, value in options.items() if value is not None}
+        if self.conversation is None:
+            self._draft_options = options
+            return
         self.store.update_conversation(self.conversation.id, options=options)
         self.conversation = replace(self.conversation, options=options)
 
@@ -180,12 +199,11 @@ class ChatControl(QObject):
         parent = self.conversation.head_id if self.conversation else None
         self._ask(text, attachments, parent)
 
-    def edit(self, message_id: int, text: str) -> None:
-        """Ask again in other words: a branch beside the message."""
-        if self.busy:
+    def edit(self, message_id: int, text: str, attachments: tuple[Attachment, ...]) -> None:
+        """Ask again in other words or with other files: a branch beside the message."""
+        if self.busy or not (text.strip() or attachments):
             return
-        old = self.tree.get(message_id)
-        self._ask(text, old.attachments, old.parent_id)
+        self._ask(text, attachments, self.tree.get(message_id).parent_id)
 
     def regenerate(self, message_id: int) -> None:
         """Another answer beside this one."""
@@ -231,7 +249,7 @@ class ChatControl(QObject):
 
     def _ask(self, text: str, attachments: tuple[Attachment, ...], parent: int | None) -> None:
         if self.conversation is None:
-            self.conversation = self.store.add_conversation()
+            self.conversation = self.store.add_conversation(options=self._draft_options)
             self.tree = Tree(())
         identity = self.conversation.id
         question = self.store.add_message(
@@ -262,7 +280,7 @@ class ChatControl(QObject):
         self.conversation = self.store.conversation(message.conversation_id)
         request = self._request(message, continue_last)
         buffer = ChunkBuffer()
-        recorder = AnswerRecorder(self.store, message.id, buffer)
+        recorder = AnswerRecorder(self.store, message.id, buffer, len(message.content))
         models, name, plan = self.models, self.models.chosen, self.models.plan
         choices, conversation = models.choices, str(message.conversation_id)
 
@@ -276,7 +294,9 @@ class ChatControl(QObject):
                 )
 
         job = self._bridge.run(work)
-        self._stream = _Stream(message, buffer, recorder, job, time.monotonic())
+        self._stream = _Stream(
+            message, buffer, recorder, job, time.monotonic(), len(message.content)
+        )
         job.progressed.connect(self.answer_progress)
         job.finished.connect(lambda stats: self._end(stats, None))
         job.failed.connect(lambda error: self._end(None, error))
@@ -290,7 +310,7 @@ class ChatControl(QObject):
         self._timer.start()
 
     def _options(self) -> dict[str, Any]:
-        return dict(self.conversation.options) if self.conversation else {}
+        return dict(self.conversation.options if self.conversation else self._draft_options)
 
     def _request(self, message: StoredMessage, continue_last: bool) -> GenerationRequest:
         turns = self.tree.path(message.id if continue_last else message.parent_id)
@@ -326,13 +346,11 @@ class ChatControl(QObject):
         if not chunks:
             return
         content, reasoning, tokens = joined(chunks)
+        now = time.monotonic()
+        stream.first = now if stream.first is None else stream.first
         stream.tokens += tokens
-        stream.message = replace(
-            stream.message,
-            content=stream.message.content + content,
-            reasoning=stream.message.reasoning + reasoning,
-        )
-        seconds = time.monotonic() - stream.started
+        stream.take(content, reasoning, unopened(chunks))
+        seconds = now - stream.first
         self.answer_grew.emit(
             Delta(
                 stream.message.id, content, reasoning, stream.tokens, stream.buffer.decode_tps,

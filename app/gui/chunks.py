@@ -34,6 +34,11 @@ class ChunkBuffer:
         return chunks
 
 
+def unopened(chunks: list[TokenChunk]) -> int:
+    """How much of the answer has turned out to be reasoning with these chunks; 0: nothing new."""
+    return max((chunk.unopened_reasoning for chunk in chunks), default=0)
+
+
 def joined(chunks: list[TokenChunk]) -> tuple[str, str, int]:
     """(content, reasoning, tokens) of some chunks."""
     content = "".join(chunk.text for chunk in chunks if not chunk.is_reasoning)

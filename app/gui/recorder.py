@@ -8,7 +8,7 @@ import threading
 from types import TracebackType
 
 from app.errors import StoreError
-from app.gui.chunks import ChunkBuffer, joined
+from app.gui.chunks import ChunkBuffer, joined, unopened
 from app.store import Store
 from runtime.generation import TokenChunk
 
@@ -18,12 +18,17 @@ FLUSH_SECONDS = 0.4
 
 
 class AnswerRecorder:
-    """Writes what a buffer holds to one message, from its own thread, until the block is left."""
+    """Writes what a buffer holds to one message, from its own thread, until the block is left.
 
-    def __init__(self, store: Store, message_id: int, buffer: ChunkBuffer) -> None:
+    `before` is how many characters of the answer the message had already.
+    """
+
+    def __init__(self, store: Store, message_id: int, buffer: ChunkBuffer, before: int = 0) -> None:
         self._store = store
         self._message_id = message_id
         self._buffer = buffer
+        self._before = before
+        self._reasoning = self._moved = 0
         self._unwritten: list[TokenChunk] = []
         self._failing = False
         self._stop = threading.Event()
@@ -52,7 +57,12 @@ class AnswerRecorder:
         content, reasoning, _ = joined(self._unwritten)
         if content or reasoning:
             self._store.append(self._message_id, content, reasoning)
+        self._reasoning = unopened(self._unwritten) or self._reasoning
         self._unwritten.clear()
+        due = self._reasoning and self._before + self._reasoning - self._moved
+        if due:
+            self._store.move_to_reasoning(self._message_id, due)
+            self._moved += due
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):

@@ -181,7 +181,7 @@ class _Answer:
 
     def __post_init__(self) -> None:
         self._first = self._last = 0.0
-        self._thought = 0
+        self._thought = self._unopened = 0
         self._parser = ReasoningParser(False)
         self._own_field = False  # the server separates reasoning itself: tags are text then
 
@@ -213,7 +213,9 @@ class _Answer:
         tps = (self.pieces - 1) / (now - self._first) if self.pieces > 1 else None
         *before, (text, inside) = pieces or [("", self._parser.inside)]
         chunks = [TokenChunk(self.request.id, *piece, 0) for piece in before]
-        chunks.append(TokenChunk(self.request.id, text, inside, tokens))
+        known, self._unopened = self._unopened, self._parser.unopened_length
+        found = self._unopened if self._unopened != known else 0
+        chunks.append(TokenChunk(self.request.id, text, inside, tokens, unopened_reasoning=found))
         self.on_stream(Streamed(self.request.id, tuple(chunks), tps))
 
     def finish(self, reason: FinishReason) -> GenerationStats:

@@ -3,6 +3,7 @@
 Values in, JSON values out; knows no model and no HTTP.
 """
 
+import codecs
 import struct
 import time
 from base64 import b64encode
@@ -13,7 +14,8 @@ from uuid import uuid4
 
 from app.server.answers import Part
 from app.server.tools import Offer, call_in
-from runtime.generation import GenerationStats, TokenLogprob
+from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
+from runtime.reasoning import CLOSE_TAG, moved
 
 _FINISH = {"stop": "stop", "loop": "stop", "length": "length", "context": "length"}
 
@@ -26,9 +28,10 @@ class Reply:
     kind: str  # "chat.completion" or "text_completion"
     offer: Offer | None = None
     logprobs: int | None = None
+    per_prompt: int = 1  # answers to each prompt
     id: str = field(default_factory=lambda: uuid4().hex[:24])
     created: int = field(default_factory=lambda: int(time.time()))
-    stats: list[tuple[GenerationStats, float]] = field(default_factory=list)
+    stats: dict[int, tuple[GenerationStats, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
@@ -38,11 +41,11 @@ class Reply:
         choice = self._choices.setdefault(part.index, _Choice(part.index, self))
         made = []
         for chunk in part.chunks:
-            delta = choice.add(chunk.text, chunk.logprobs, is_reasoning=chunk.is_reasoning)
+            delta = choice.add(chunk)
             if delta is not None:
                 made.append(delta)
         if part.stats is not None:
-            self.stats.append((part.stats, part.queue_seconds))
+            self.stats[part.index] = part.stats, part.queue_seconds
             made.append(choice.end(part.stats))
         return made
 
@@ -57,18 +60,23 @@ class Reply:
         return self._head(self.kind) | {"choices": choices, "usage": self.usage()}
 
     def usage(self) -> dict[str, Any]:
-        """Tokens, and how long they took. Of several answers the prompt counts once."""
-        first = self.stats[0][0]
-        completion = sum(stats.generated_tokens for stats, _ in self.stats)
+        """Tokens, and how long they took. A prompt counts once, whatever its answers."""
+        told = [self.stats[index] for index in sorted(self.stats)]
+        answers = [stats for stats, _waited in told]
+        prompts = answers[:: self.per_prompt]
+        prompt = sum(stats.prompt_tokens for stats in prompts)
+        completion = sum(stats.generated_tokens for stats in answers)
         return {
-            "prompt_tokens": first.prompt_tokens,
+            "prompt_tokens": prompt,
             "completion_tokens": completion,
-            "total_tokens": first.prompt_tokens + completion,
-            "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
-            "completion_tokens_details": {
-                "reasoning_tokens": sum(stats.reasoning_tokens for stats, _ in self.stats)
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {
+                "cached_tokens": sum(stats.cached_tokens for stats in prompts)
             },
-            "timings": [_timings(stats, waited) for stats, waited in self.stats],
+            "completion_tokens_details": {
+                "reasoning_tokens": sum(stats.reasoning_tokens for stats in answers)
+            },
+            "timings": [_timings(stats, waited) for stats, waited in told],
         }
 
     def _head(self, kind: str) -> dict[str, Any]:
@@ -91,21 +99,36 @@ class _Choice:
     finish: str | None = None
     call: dict[str, Any] | None = None
     opened: bool = False
+    characters: int = 0  # whose offsets were told
+    decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
 
-    def add(
-        self, text: str, logprobs: Sequence[TokenLogprob], *, is_reasoning: bool
-    ) -> dict[str, Any] | None:
-        """Note text; what a stream shows of it. A possible call is shown at its end only."""
+    def add(self, chunk: TokenChunk) -> dict[str, Any] | None:
+        """Note text; what a stream shows of it. A possible call is shown at its end only.
+
+        A stream whose answer so far turns out to have been reasoning shows the closing tag, as the
+        model wrote it: what is sent cannot be taken back, but with the tag the client can tell, and
+        this server too, when the turn comes back in the next request.
+        """
+        text, logprobs = chunk.text, chunk.logprobs
         if not text and not logprobs:
             return None
-        (self.thoughts if is_reasoning else self.texts).append(text)
+        before = sum(map(len, self.texts)) if chunk.unopened_reasoning else 0
+        (self.thoughts if chunk.is_reasoning else self.texts).append(text)
         self.logprobs.extend(logprobs)
-        if not is_reasoning and self._may_be_call:
+        if not chunk.is_reasoning and self._may_be_call:
             return None
-        return self._event({"reasoning_content" if is_reasoning else "content": text}, logprobs)
+        if chunk.unopened_reasoning:
+            at = chunk.unopened_reasoning - before
+            text = f"{text[:at]}\n{CLOSE_TAG}\n\n{text[at:]}"
+        name = "reasoning_content" if chunk.is_reasoning else "content"
+        return self._event({name: text}, logprobs)
 
     def end(self, stats: GenerationStats) -> dict[str, Any]:
         """What ends a stream."""
+        thoughts, text = moved("".join(self.thoughts), self.text, stats.unopened_reasoning)
+        self.thoughts, self.texts = [thoughts] if thoughts else [], [text]
         self.finish = _FINISH.get(stats.finish_reason, "stop")
         self.call = call_in(self.text, self.reply.offer)
         delta: dict[str, Any] = {"content": self.text if self._may_be_call else ""}
@@ -156,8 +179,15 @@ class _Choice:
             "top_logprobs": [
                 {_text(token): value for token, value in each.top} for each in logprobs
             ],
-            "text_offset": [],
+            "text_offset": [self._offset(each.token) for each in logprobs],
         }
+
+    def _offset(self, token: bytes) -> int:
+        """Where a token begins in the text, in characters; one that goes on with a character
+        begins where that does."""
+        at = self.characters
+        self.characters += len(self.decoder.decode(token))
+        return at
 
 
 def embedding_reply(
