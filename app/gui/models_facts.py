@@ -19,7 +19,6 @@ from app.library import InstalledModel
 from app.words import VERDICTS
 from runtime.plan import Plan
 
-
 _MOST_HASHES = 12  # lines
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import Fault, HubFile, HubRepo, HubServer
+from huggingface_hub import close_session
 
 import app.partfile
 from app.download import Downloaded, Limits, Retry, download, download_all
@@ -23,6 +25,7 @@ from app.errors import (
     RemoteFileNotFound,
     RevisionNotFound,
 )
+from app.explain import explain
 from app.hub import Hub, HubSource, Timeouts
 from app.hub_values import RemoteFile
 from app.partfile import part_received
@@ -351,6 +354,56 @@ def test_two_processes_cannot_download_one_file(
     cancel.cancel()
     thread.join(5)
     assert len(errors) == 1
+
+
+def test_a_refused_connection_keeps_the_part_and_is_said(
+    server: HubServer, tmp_path: Path, target: Path
+) -> None:
+    connection = source(server, tmp_path)
+    server.faults = [Fault("cdn", cut=1_000_000), Fault("cdn", None, status=503)]
+    with pytest.raises(Interrupted):
+        download(connection, target, limits=LIMITS, retry=FAST)
+    kept = part_received(target)
+    endpoint = server.endpoint
+    server.close()
+    with pytest.raises(Interrupted) as caught:
+        download(connection, target, limits=LIMITS, retry=FAST)
+    assert caught.value.facts["reason"]["facts"]["kind"] == "refused"
+    assert "refused the connection" in explain(caught.value).sentence
+    assert part_received(target) == kept >= 1_000_000
+    files = {NAME: HubFile(DATA)}
+    port = int(endpoint.rpartition(":")[2])
+    with HubServer({REPO: HubRepo(files)}, port=port) as again:
+        assert again.endpoint == endpoint
+        assert download(connection, target, limits=LIMITS, retry=FAST).resumed_from == kept
+    assert target.read_bytes() == DATA
+
+
+def test_a_name_that_is_not_found_keeps_the_part_and_is_said(
+    server: HubServer, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_name = server.endpoint.replace("127.0.0.1", "localhost")
+    hub = Hub(tmp_path / "cache", by_name, timeouts=Timeouts(1, 0.5, 2))
+    connection = hub.source(next(f for f in hub.details(REPO).files if f.path == NAME))
+    server.faults = [Fault("cdn", cut=1_000_000), Fault("cdn", None, status=503)]
+    with pytest.raises(Interrupted):
+        download(connection, target, limits=LIMITS, retry=FAST)
+    server.faults = []
+    kept = part_received(target)
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)  # the machine's resolver, not the network
+    close_session()  # connections in use need no name
+    with pytest.raises(Interrupted) as caught:
+        download(connection, target, limits=LIMITS, retry=FAST)
+    assert caught.value.facts["reason"]["facts"]["kind"] == "dns"
+    assert "address was not found" in explain(caught.value).sentence
+    monkeypatch.undo()
+    assert part_received(target) == kept >= 1_000_000
+    assert download(connection, target, limits=LIMITS, retry=FAST).resumed_from == kept
+    assert target.read_bytes() == DATA
 
 
 def _gone(server: HubServer) -> type[AppError]:

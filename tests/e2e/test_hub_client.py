@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer
+from hub_server import Fault, HubFile, HubRepo, HubServer, Kind
 
 from app.errors import (
     GatedModel,
@@ -19,10 +20,12 @@ from app.errors import (
     NotAHubAnswer,
     Offline,
     RateLimited,
+    RemoteFileNotFound,
     RepoNotFound,
     RevisionNotFound,
     TokenRefused,
 )
+from app.explain import explain
 from app.hub import Hub, Timeouts
 from app.hub_values import RemoteFile, SearchQuery
 from runtime.jobs import Cancelled, CancelToken
@@ -150,17 +153,91 @@ def test_search_fails_at_once_with_its_own_kind(
         assert caught.value.facts["retry_after"] == 7
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [Fault("info", None, silent=True), Fault("info", None, html=True)],
-    ids=["silent", "page"],
-)
-def test_details_have_a_time_limit_too(server: HubServer, tmp_path: Path, fault: Fault) -> None:
-    server.faults = [fault]
+BROKEN = {
+    "silence": ({"silent": True}, Offline),
+    "a page": ({"html": True}, NotAHubAnswer),
+    "reset": ({"cut": 9, "how": "rst"}, Offline),
+    "cut": ({"cut": 9}, Offline),
+    "stall": ({"cut": 9, "how": "stall"}, Offline),
+    "429": ({"status": 429, "headers": {"Retry-After": "7"}}, RateLimited),
+    "429 without a time": ({"status": 429}, RateLimited),
+    "503": ({"status": 503}, HubUnavailable),
+    "500": ({"status": 500}, HubUnavailable),
+}
+
+
+@pytest.mark.parametrize("place", ["search", "info", "tree"])
+@pytest.mark.parametrize(("what", "kind"), BROKEN.values(), ids=BROKEN.keys())
+def test_each_question_fails_at_once_with_its_own_kind(
+    server: HubServer, tmp_path: Path, place: Kind, what: dict[str, Any], kind: type[HubError]
+) -> None:
+    server.hide_sizes = True  # so that the tree is asked for too
+    server.faults = [Fault(place, None, **what)]
+    hub = client(server, tmp_path)
     started = time.monotonic()
-    with pytest.raises((Offline, NotAHubAnswer)):
-        client(server, tmp_path).details(QWEN)
+    with pytest.raises(kind) as caught:
+        hub.search(SearchQuery()) if place == "search" else hub.details(QWEN)
     assert time.monotonic() - started < 3
+    assert server.count(place) == 1
+    sentence = explain(caught.value).sentence
+    assert "unknown" not in sentence
+    assert "None" not in sentence
+    server.faults = []
+    assert hub.search(SearchQuery("distill")).hits
+    assert hub.details(QWEN).files
+
+
+REFUSED = {
+    "401 with a code": (401, "RepoNotFound", None, RepoNotFound),
+    "401 bare": (401, "", None, RepoNotFound),
+    "401 bare, with a token": (401, "", "hf_wrong", TokenRefused),
+    "403 bare": (403, "", None, RepoNotFound),
+    "403 bare, with a token": (403, "", "hf_wrong", TokenRefused),
+    "403 gated, no token": (403, "GatedRepo", None, GatedModel),
+    "403 gated, not on the list": (403, "GatedRepo", "hf_right", GatedModel),
+    "404 with a code": (404, "RepoNotFound", None, RepoNotFound),
+    "404 of a revision": (404, "RevisionNotFound", None, RevisionNotFound),
+    "404 bare": (404, "", None, RepoNotFound),
+}
+
+
+@pytest.mark.parametrize(("status", "code", "token", "kind"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refusal_is_named_by_its_status_and_code(
+    server: HubServer,
+    tmp_path: Path,
+    status: int,
+    code: str,
+    token: str | None,
+    kind: type[HubError],
+) -> None:
+    headers = {"X-Error-Code": code} if code else {}
+    server.faults = [Fault("info", None, status=status, headers=headers)]
+    with pytest.raises(kind) as caught:
+        client(server, tmp_path, token).details(QWEN)
+    assert server.count("info") == 1
+    if kind is GatedModel:
+        assert caught.value.facts["token_sent"] is (token is not None)
+        assert caught.value.facts["url"] == f"{server.endpoint}/{QWEN}"
+    server.faults = [Fault("resolve", None, status=status, headers=headers)]
+    of_a_file = RemoteFileNotFound if (status, code) == (404, "") else kind
+    with pytest.raises(of_a_file):
+        client(server, tmp_path, token).read_range(RemoteFile(QWEN, "c" * 40, "x", 9), 0, 9)
+
+
+def test_pages_without_a_match_are_passed_over(server: HubServer, tmp_path: Path) -> None:
+    server.page_size = 1
+    hub = client(server, tmp_path)
+    page = hub.search(SearchQuery("distill", architecture="llama"))
+    assert [hit.repo for hit in page.hits] == [LLAMA]
+    assert server.count("search") == 2
+    for number in range(20):
+        server.repos[f"o/distill-{number}"] = _repo("Q4_0", "gemma3", 9, downloads=1)
+    page = hub.search(SearchQuery("distill", architecture="none"))
+    assert page.hits == ()
+    assert page.next_page is not None
+    assert server.count("search") == 2 + 11
+    rest = hub.search(SearchQuery("distill", architecture="none"), page.next_page)
+    assert (rest.hits, rest.next_page) == ((), None)
 
 
 def test_gated_private_missing_and_tokens(server: HubServer, tmp_path: Path) -> None:

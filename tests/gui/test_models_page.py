@@ -210,7 +210,7 @@ def test_the_queue_keeps_the_focus_and_its_order(
     for item in downloads.items:
         panel.rows[item.id].cancel.click()
     qtbot.waitUntil(lambda: not downloads.items, timeout=10000)
-    assert not panel.isVisible()
+    qtbot.waitUntil(lambda: not panel.isVisible(), timeout=5000)
 
 
 def test_quantize_tells_size_and_time_for_every_recipe(qtbot: QtBot, window: MainWindow) -> None:

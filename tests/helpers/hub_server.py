@@ -115,11 +115,17 @@ class Seen:
 
 
 class HubServer:
-    """`with HubServer(repos) as hub: hub.endpoint`. The file store is at another port."""
+    """`with HubServer(repos) as hub: hub.endpoint`. The file store is at another port.
 
-    def __init__(self, repos: dict[str, HubRepo], *, token: str | None = None) -> None:
+    port: of the hub; 0 takes a free one.
+    """
+
+    def __init__(
+        self, repos: dict[str, HubRepo], *, token: str | None = None, port: int = 0
+    ) -> None:
         self.repos = repos
         self.token = token
+        self._ports = {"hub": port, "cdn": 0}
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
         self.hide_sizes = False
@@ -132,8 +138,8 @@ class HubServer:
         self._servers: list[ThreadingHTTPServer] = []
 
     def __enter__(self) -> "HubServer":
-        for origin in ("hub", "cdn"):
-            server = _QuietServer(("127.0.0.1", 0), _handler(self, origin))
+        for origin, port in self._ports.items():
+            server = _QuietServer(("127.0.0.1", port), _handler(self, origin))
             self._servers.append(server)
             threading.Thread(
                 target=server.serve_forever, args=(0.05,), name=f"hub-{origin}", daemon=True
@@ -141,6 +147,10 @@ class HubServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Refuse connections from now on; those that are open are broken at their next request."""
         self._closing.set()
         for server in self._servers:
             server.shutdown()
@@ -191,6 +201,10 @@ class HubServer:
         with self._lock:
             self.seen.append(seen)
 
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
+
     def wait_closing(self, seconds: float) -> bool:
         return self._closing.wait(seconds)
 
@@ -209,6 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     origin: str
     seen: Seen
+    fault: Fault | None = None  # what is to go wrong with the answer to this request
 
     def log_message(self, *_: object) -> None:
         pass
@@ -223,6 +238,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
+        if self.hub.closing:
+            self.close_connection = True
+            return
         target = urlsplit(self.path)
         path = unquote(target.path)
         self.seen = Seen(
@@ -231,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.note(self.seen)
         length = int(self.headers.get("Content-Length") or 0)
         posted = self.rfile.read(length) if length else b""
-        fault = self.hub.take_fault(self.seen.kind, self._asked_start())
+        fault = self.fault = self.hub.take_fault(self.seen.kind, self._asked_start())
         try:
             if fault is not None and self._refuse(fault):
                 return
@@ -468,9 +486,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self._begin(status, len(body), headers or {})
-        if self.command != "HEAD":
-            self.wfile.write(body)
-            self.seen.sent += len(body)
+        if self.command == "HEAD":
+            return
+        sent = body if self.fault is None else body[: self.fault.cut]
+        self.wfile.write(sent)
+        self.seen.sent += len(sent)
+        if self.fault is not None and len(sent) < len(body):
+            self.wfile.flush()
+            self._break_off(self.fault)
 
     def _json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         everything = {"Content-Type": "application/json"} | (headers or {})
