@@ -11,6 +11,8 @@ from pathlib import Path
 from app.arrivals import is_arrival
 from app.display import NO_DISPLAY, has_display
 
+PIP_ROLE = "--pip"  # only an installed program is started so (app/wheels.py)
+
 
 def main() -> int:
     """Run the role the arguments ask for and return its exit code."""
@@ -21,6 +23,10 @@ def main() -> int:
         from runtime.worker import main as worker
 
         return worker()
+    if arguments[:1] == [PIP_ROLE]:
+        from pip._internal.cli.main import main as pip
+
+        return pip(arguments[1:])
     if arguments[:1] == ["--self-test"]:
         from app.self_test import main as self_test
 

@@ -127,14 +127,15 @@ def _add_library_commands(commands: _Commands) -> None:
     restore.add_argument("name", metavar="MODEL")
     clean = commands.add("clean", library.clean_up, "what nobody needs in the models folder")
     clean.add_argument("--yes", action="store_true", help="delete it, and empty the trash")
-    _pack_options(commands.add("packs", packs.packs, "add-on packs for GPUs and NPUs, from a file"))
+    _pack_options(commands.add("packs", packs.packs, "add-on packs for GPUs and NPUs"))
     commands.add("update", packs.update, "ask whether there is a newer version; downloads nothing")
     move = commands.add("move-models", library.move, "move all models to another folder")
     move.add_argument("folder", type=Path, metavar="FOLDER")
 
 
 def _pack_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("wheel", nargs="?", metavar="FILE", help="install this wheel; else lists")
+    text = "a wheel, or the name of a pack to fetch; without it, lists what there is"
+    command.add_argument("wheel", nargs="?", metavar="FILE|NAME", help=text)
     command.add_argument("--sha256", metavar="HASH", help="what the file must have")
     command.add_argument("--remove", metavar="NAME", help="remove a pack")
 
@@ -169,6 +170,12 @@ def _add_weight_commands(commands: _Commands) -> None:
     quality = commands.add_model("quality", convert.quality, "what quantization cost, measured")
     quality.add_argument("--against", metavar="SOURCE", help="the model it was made from")
     quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")
+    text = "measure over this text (again for several) instead of the bundled ones"
+    quality.add_argument(
+        "--text", action="append", default=[], type=Path, metavar="FILE", help=text
+    )
+    text = "over the first 2,000 tokens or so, for a first look"
+    quality.add_argument("--quick", action="store_true", help=text)
 
 
 _DRAFT = "a smaller model with the same vocabulary that guesses ahead"

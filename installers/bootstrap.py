@@ -58,6 +58,12 @@ X11_LIBRARIES = {
     "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
 }
 TEST_PROGRAMS = {"xvfb-run": "xvfb", "xauth": "xauth", "strace": "strace"}
+# Checkers of the installers' files; a test without its checker is skipped.
+CHECKERS = {
+    "appstreamcli": "appstream",
+    "desktop-file-validate": "desktop-file-utils",
+    "makensis": "nsis",
+}
 FONT_PACKAGE = "fonts-dejavu-core"
 
 
@@ -80,6 +86,9 @@ def main(purpose: str) -> int:
         install_ourselves()
         if purpose == "test" or wants_window():
             install_missing(missing_window_parts(purpose), needed=purpose == "test")
+        if purpose == "test" and sys.platform == "linux":
+            checkers = [package for name, package in CHECKERS.items() if not shutil.which(name)]
+            install_missing(checkers, needed=False)
     except SetupFailed as error:
         say(str(error))
         return 1

@@ -23,6 +23,7 @@ import bootstrap
 import engine
 import packages
 import sbom
+import signing
 
 ROOT = engine.ROOT
 WORK = ROOT / "build" / "installers"
@@ -65,6 +66,7 @@ def main() -> int:
     if not options.no_self_test:
         with timed("self-test"):
             self_test(folder, starter if options.no_starter else None)
+    signing.sign_programs(folder)
     with timed("packages"):
         make_packages(folder, options)
     return 0
@@ -77,7 +79,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-self-test", action="store_true", help="the frozen program is known")
     parser.add_argument("--engine", type=Path, metavar="FOLDER", help="libraries built before")
     parser.add_argument("--formats", nargs="*", choices=formats, default=list(formats))
-    parser.add_argument("--signed", action="store_true", help="the files are signed afterwards")
     text = "runtime program of AppImages: make one too"
     parser.add_argument("--appimage-runtime", type=Path, metavar="FILE", help=text)
     return parser.parse_args()
@@ -160,13 +161,14 @@ def make_packages(folder: Path, options: argparse.Namespace) -> None:
     output = WORK / "out"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
-    bundle = packages.Bundle(folder, WORK / "icons", version(), output, not options.signed)
+    bundle = packages.Bundle(folder, WORK / "icons", version(), output, not signing.key())
     made = []
     for name in options.formats:
         with timed(name):
             made.append(packages.FORMATS[sys.platform][name](bundle))
     if options.appimage_runtime is not None:
         made.append(packages.app_image(bundle, options.appimage_runtime))
+    made += signing.sign_packages(made)
     bill = output / f"stillroom-{version()}.cdx.json"
     bill.write_text(sbom.bill_of_materials(folder / "_internal", version(), made))
     packages.checksums([*made, bill], output)

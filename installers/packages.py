@@ -39,8 +39,12 @@ class Bundle:
     def file(self, ending: str) -> Path:
         """A package's path: name, version, system, machine."""
         machine = platform.machine().lower()
-        mark = "-unsigned" if self.unsigned and sys.platform != "linux" else ""
-        return self.output / f"stillroom-{self.version}-{_SYSTEM}-{machine}{mark}{ending}"
+        return self.output / f"stillroom-{self.version}-{_SYSTEM}-{machine}{self.mark}{ending}"
+
+    @property
+    def mark(self) -> str:
+        """What stands at the end of a name of an unsigned file."""
+        return "-unsigned" if self.unsigned else ""
 
 
 _SYSTEM = {"win32": "windows", "darwin": "macos"}.get(sys.platform, sys.platform)
@@ -90,7 +94,9 @@ def nfpm(bundle: Bundle, packager: str, output: Path) -> Path:
 
 def deb(bundle: Bundle) -> Path:
     """nfpm's own compressor takes 5 minutes and leaves 201 MB; dpkg's takes one and leaves 182."""
-    output = bundle.output / f"stillroom_{bundle.version}_{DEBIAN[platform.machine()]}.deb"
+    output = (
+        bundle.output / f"stillroom_{bundle.version}_{DEBIAN[platform.machine()]}{bundle.mark}.deb"
+    )
     with tempfile.TemporaryDirectory(dir=bundle.output) as folder:
         plain, tree = Path(folder) / "plain.deb", Path(folder) / "tree"
         run(["dpkg-deb", "--raw-extract", nfpm(bundle, "deb", plain), tree])
@@ -99,7 +105,7 @@ def deb(bundle: Bundle) -> Path:
 
 
 def rpm(bundle: Bundle) -> Path:
-    name = f"stillroom-{bundle.version}-1.{platform.machine()}.rpm"
+    name = f"stillroom-{bundle.version}-1.{platform.machine()}{bundle.mark}.rpm"
     return nfpm(bundle, "rpm", bundle.output / name)
 
 

@@ -13,6 +13,7 @@ from app.console import Console, table
 from app.errors import AppError
 from app.explain import preflight_text, reason_text, unavailable_text
 from app.learning import history
+from app.packs import installed as installed_packs
 from app.session import Session
 from app.timing import time_engines
 from app.units import format_bytes
@@ -25,6 +26,7 @@ from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 
 _WORKING_SETS = (4_000_000, 64_000_000, 1_000_000_000, 4_000_000_000)  # bytes
+NOT_USED = " (not used: it is for another version of the engine)"
 
 
 def devices(session: Session, _args: Namespace, console: Console) -> None:
@@ -95,6 +97,7 @@ def doctor(session: Session, _args: Namespace, console: Console) -> None:
     checks: tuple[tuple[str, Callable[[Session], str]], ...] = (
         ("system", _system),
         ("packages", _packages),
+        ("packs", _packs),
         ("folders", _folders),
         ("catalog", lambda s: f"{len(s.catalog)} models"),
         ("history", _history),
@@ -131,6 +134,12 @@ def _packages(_session: Session) -> str:
         except importlib.metadata.PackageNotFoundError:
             found.append(f"{name} missing")
     return ", ".join(found)
+
+
+def _packs(session: Session) -> str:
+    found = installed_packs(session.paths.packs)
+    words = [f"{pack.name} {pack.version}" + ("" if pack.fits else NOT_USED) for pack in found]
+    return ", ".join(words) or "none is installed"
 
 
 def _folders(session: Session) -> str:

@@ -1,20 +1,25 @@
 """Commands about add-on packs and newer versions: packs, update."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from app import __version__
 from app import packs as add_ons
 from app.console import Console, table
 from app.errors import PackRefused
+from app.pack_index import install_known, known_packs
+from app.packs import Pack
 from app.session import Session
 from app.units import format_bytes
 from app.updates import newest_release
 from runtime.jobs import CancelToken
 
+_NOT_USED = "not used: for another version of the engine"
+
 
 def packs(session: Session, args: Namespace, console: Console) -> None:
-    """List the add-on packs, or with a file install it, or remove one."""
+    """List the add-on packs, or install one from a file or by its name, or remove one."""
     folder = session.paths.packs
     if args.remove is not None:
         add_ons.remove(args.remove, folder)
@@ -22,18 +27,38 @@ def packs(session: Session, args: Namespace, console: Console) -> None:
         return
     if args.wheel is None:
         found = add_ons.installed(folder)
-        rows = [(pack.name, pack.version, format_bytes(pack.size)) for pack in found]
-        console.result(found, table(("PACK", "VERSION", "SIZE"), rows) if rows else "No packs.")
+        console.result(found, _listed(found))
         return
     wheel = Path(args.wheel).expanduser()
-    sha256 = args.sha256 or add_ons.stated_hash(wheel)
-    if sha256 is None:
-        reason = "its SHA-256 is needed: --sha256, or a .sha256 file beside it"
-        raise PackRefused(path=str(wheel), reason=reason)
-    pack = add_ons.install(wheel, sha256, folder, console.progress, CancelToken())
+    if not wheel.exists() and args.wheel in known_packs():
+        pack = install_known(
+            args.wheel, folder, console.progress, CancelToken(), offline=session.settings.offline
+        )
+    else:
+        pack = _from_file(wheel, args.sha256, folder, console)
     console.end_progress()
     text = f"{pack.name} {pack.version} is installed. `stillroom devices` shows what it adds."
     console.result(pack, text)
+
+
+def _listed(found: Sequence[Pack]) -> str:
+    rows = [
+        (pack.name, pack.version, format_bytes(pack.size), "" if pack.fits else _NOT_USED)
+        for pack in found
+    ]
+    lines = [table(("PACK", "VERSION", "SIZE", ""), rows) if rows else "No packs.", ""]
+    there = {pack.name.lower().replace("_", "-") for pack in found}
+    offered = [pack for pack in known_packs().values() if pack.name not in there]
+    lines += [f"To add: stillroom packs {pack.name}   {pack.about}" for pack in offered]
+    return "\n".join(lines).rstrip()
+
+
+def _from_file(wheel: Path, stated: str | None, folder: Path, console: Console) -> Pack:
+    sha256 = stated or add_ons.stated_hash(wheel)
+    if sha256 is None:
+        reason = "its SHA-256 is needed: --sha256, or a .sha256 file beside it"
+        raise PackRefused(path=str(wheel), reason=reason)
+    return add_ons.install(wheel, sha256, folder, console.progress, CancelToken())
 
 
 def update(session: Session, _args: Namespace, console: Console) -> None:

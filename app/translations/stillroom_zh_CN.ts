@@ -1268,8 +1268,8 @@
       <translation>还没有运行记录：每次回答都会添加一条。</translation>
     </message>
     <message>
-      <source>No starter model</source>
-      <translation>没有入门模型</translation>
+      <source>No speed is predicted: {device} was not measured yet.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>No such file</source>
@@ -1698,10 +1698,6 @@
     <message>
       <source>Search everything said</source>
       <translation>搜索所有对话内容</translation>
-    </message>
-    <message>
-      <source>Search for a model, or import one you have.</source>
-      <translation>请搜索模型，或导入您已有的模型。</translation>
     </message>
     <message>
       <source>Search here</source>
@@ -2360,10 +2356,6 @@
       <translation>本次对话</translation>
     </message>
     <message>
-      <source>This copy of Stillroom was built without the starter model.</source>
-      <translation>这份 Stillroom 在构建时未包含入门模型。</translation>
-    </message>
-    <message>
       <source>This is a demonstration model of 135 million parameters, often wrong. `stillroom search` shows distilled models for real work.</source>
       <translation>这是 1.35 亿参数的演示模型，经常出错。`stillroom search` 列出可实际使用的蒸馏模型。</translation>
     </message>
@@ -2378,6 +2370,10 @@
     <message>
       <source>This machine has no network connection.</source>
       <translation>本机没有网络连接。</translation>
+    </message>
+    <message>
+      <source>This machine was busy or unsteady when it was measured: the ranges are wider.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>This needs {needed} on {device}, and {available} are free.</source>

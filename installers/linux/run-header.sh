@@ -7,6 +7,9 @@ remove=
 [ "${1:-}" = --remove ] && { remove=1; shift; }
 folder=${1:-$HOME/.local/opt/stillroom}
 case $folder in /*) ;; *) folder=$PWD/$folder ;; esac
+case $folder in
+  *[\"\`\$\\\&\|]*) echo "A desktop entry cannot name this folder: $folder. Choose another." >&2; exit 1 ;;
+esac
 share=${XDG_DATA_HOME:-$HOME/.local/share}
 link=$HOME/.local/bin/stillroom
 forget() {
@@ -33,7 +36,7 @@ mkdir -p "$folder" "$HOME/.local/bin" "$share/applications" "$share/mime/package
 tail -n "+$line" "$0" | tar -xJf - -C "$folder" --strip-components=1
 ln -sf "$folder/stillroom" "$link"
 desktop=$folder/_internal/desktop
-sed "s|^Exec=stillroom|Exec=$folder/stillroom|" "$desktop/stillroom.desktop" \
+sed "s|^Exec=stillroom|Exec=\"$folder/stillroom\"|" "$desktop/stillroom.desktop" \
   >"$share/applications/stillroom.desktop"
 cp "$desktop/stillroom-mime.xml" "$share/mime/packages/"
 cp "$desktop/stillroom.svg" "$share/icons/hicolor/scalable/apps/"

@@ -39,12 +39,11 @@ VIAddVersionKey "LegalCopyright" "Apache-2.0"
 !insertmacro MUI_LANGUAGE "English"
 !insertmacro MUI_LANGUAGE "SimpChinese"
 
-Section "Stillroom"
-  SetOutPath "$INSTDIR"
-  ; A program that runs keeps its file open: say so instead of leaving half of each version.
-  ${If} ${FileExists} "${PROGRAM}"
+; A program that runs keeps its file open: say so instead of leaving half of each version.
+!macro RefuseWhileRunning NAME
+  ${If} ${FileExists} "$INSTDIR\${NAME}"
     ClearErrors
-    FileOpen $0 "${PROGRAM}" a
+    FileOpen $0 "$INSTDIR\${NAME}" a
     ${If} ${Errors}
       MessageBox MB_OK|MB_ICONEXCLAMATION "Stillroom is running. Close it and try again." /SD IDOK
       SetErrorLevel 2
@@ -52,6 +51,12 @@ Section "Stillroom"
     ${EndIf}
     FileClose $0
   ${EndIf}
+!macroend
+
+Section "Stillroom"
+  SetOutPath "$INSTDIR"
+  !insertmacro RefuseWhileRunning "stillroom-gui.exe"
+  !insertmacro RefuseWhileRunning "stillroom.exe"
   RMDir /r "$INSTDIR\_internal"
   File /r "${PAYLOAD}\*.*"
   WriteUninstaller "$INSTDIR\uninstall.exe"
@@ -78,6 +83,8 @@ Section "Stillroom"
 SectionEnd
 
 Section "Uninstall"
+  !insertmacro RefuseWhileRunning "stillroom-gui.exe"
+  !insertmacro RefuseWhileRunning "stillroom.exe"
   RMDir /r "$INSTDIR\_internal"
   Delete "$INSTDIR\stillroom.exe"
   Delete "$INSTDIR\stillroom-gui.exe"

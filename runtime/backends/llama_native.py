@@ -32,6 +32,7 @@ _PART_NAMES = {
     "output": "output",
 }
 _FOLDER = engine_folder() or Path(native.__file__).parent
+_BUILD_FUNCTIONS = ("ggml_version", "ggml_commit")
 _DEBUG, _INFO, _WARN, _ERROR = 1, 2, 3, 4
 _LEVELS = {_INFO: logging.INFO, _WARN: logging.WARNING, _ERROR: logging.ERROR}
 
@@ -123,8 +124,11 @@ def start_engine() -> None:
     if chosen:
         for library in (Path(chosen), *_device_libraries()):
             load = function("ggml_backend_load", ctypes.c_void_p, ctypes.c_char_p)
-            if not load(os.fsencode(library)) and library == Path(chosen):
+            if load(os.fsencode(library)):
+                continue
+            if library == Path(chosen):
                 raise BackendUnavailable(backend="llamacpp", reason=f"{library.name} was refused")
+            logger.error("%s does not load: its devices are missing", library)
     elif cpu_libraries(_FOLDER):
         load_all = function("ggml_backend_load_all_from_path", None, ctypes.c_char_p)
         load_all(os.fsencode(_FOLDER))
@@ -135,6 +139,16 @@ def _device_libraries() -> list[Path]:
     if not cpu_libraries(_FOLDER):
         return []
     return [*device_libraries(_FOLDER), *pack_libraries()]
+
+
+def build() -> dict[str, str]:
+    """What the engine says of its build: versions, commit, its library for the CPU ("own" where it
+    has but one) and the instructions that uses."""
+    start_engine()
+    told = {name: _text(function(name, ctypes.c_char_p)()) for name in _BUILD_FUNCTIONS}
+    library = Path(os.environ.get(VARIABLE) or "own").name
+    features = _text(native.llama_print_system_info()).strip(" |")
+    return {**told, "cpu_library": library, "cpu_features": features}
 
 
 def devices() -> list[NativeDevice]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -130,7 +131,7 @@ def test_the_run_file_installs_upgrades_and_removes(bundle: "object", tmp_path: 
     said = subprocess.check_output([home / ".local/bin/stillroom"], text=True)
     assert said == "started\n"
     entry = (home / ".local/share/applications/stillroom.desktop").read_text()
-    assert f"Exec={installed}/stillroom %u" in entry
+    assert f'Exec="{installed}/stillroom" %u' in entry
     (installed / "_internal" / "stale").touch()
     (installed / "notes.txt").write_text("the user's own")
     assert run().returncode == 0
@@ -139,6 +140,18 @@ def test_the_run_file_installs_upgrades_and_removes(bundle: "object", tmp_path: 
     left = [path.name for path in home.rglob("*") if path.is_file() or path.is_symlink()]
     assert "notes.txt" in left
     assert not [name for name in left if "stillroom" in name]  # the caches of types are everyone's
+
+    elsewhere = tmp_path / "a folder"
+    assert run(str(elsewhere)).returncode == 0
+    desktop = home / ".local/share/applications/stillroom.desktop"
+    if validate := shutil.which("desktop-file-validate"):
+        subprocess.run([validate, desktop], check=True)
+    assert f'Exec="{elsewhere}/stillroom" %u' in desktop.read_text()
+    assert run("--remove", str(elsewhere)).returncode == 0
+    refused = run(str(tmp_path / "a|b"))
+    assert refused.returncode == 1
+    assert "Choose another" in refused.stderr
+    assert not (tmp_path / "a|b").exists()
 
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
@@ -164,6 +177,29 @@ def test_the_tree_of_a_package(bundle: "object", tmp_path: Path) -> None:
     ):
         assert (root / name).is_file(), name
     assert not [path for path in root.rglob("*") if "autostart" in str(path)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux signs with GnuPG")
+@pytest.mark.skipif(not shutil.which("gpg"), reason="gpg is not installed")
+def test_packages_are_signed_where_there_is_a_key(
+    bundle: "object", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing = script("signing")
+    package = tmp_path / "stillroom.deb"
+    package.write_bytes(b"package")
+    assert signing.sign_packages([package]) == []
+    assert bundle.file(".run").name.endswith("-unsigned.run")  # type: ignore[attr-defined]
+    with tempfile.TemporaryDirectory(prefix="gpg") as home:  # its sockets need a short path
+        monkeypatch.setenv("GNUPGHOME", home)
+        made = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", "test@stillroom.invalid"]
+        subprocess.run(made, check=True, capture_output=True)
+        monkeypatch.setenv("STILLROOM_SIGN_GPG", "test@stillroom.invalid")
+        (signature,) = signing.sign_packages([package])
+        verify = ["gpg", "--batch", "--verify", signature, package]
+        assert subprocess.run(verify, capture_output=True, check=False).returncode == 0
+        package.write_bytes(b"another")
+        assert subprocess.run(verify, capture_output=True, check=False).returncode != 0
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
 
 
 @pytest.mark.skipif(not shutil.which("appstreamcli"), reason="appstreamcli is not installed")

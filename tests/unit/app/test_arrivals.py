@@ -38,9 +38,9 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_desktop_s_address_of_a_file_is_its_path() -> None:
     """GIO fills %u with one."""
-    assert is_arrival("file:///home/ann/My%20model.gguf")
-    assert understand("file:///home/ann/My%20model.gguf") == Arrival(
-        "file", "/home/ann/My model.gguf"
+    assert is_arrival("file:///mnt/models/My%20model.gguf")
+    assert understand("file:///mnt/models/My%20model.gguf") == Arrival(
+        "file", "/mnt/models/My model.gguf"
     )
 
 
@@ -61,7 +61,7 @@ def test_what_is_handed_over_does_not_depend_on_the_folder(
             {"LD_LIBRARY_PATH": "/opt/stillroom", "LD_LIBRARY_PATH_ORIG": "/usr/local/cuda"},
             {"LD_LIBRARY_PATH": "/usr/local/cuda"},
         ),
-        ({"HOME": "/home/ann"}, {"HOME": "/home/ann"}),
+        ({"HOME": "/mnt/ann"}, {"HOME": "/mnt/ann"}),
     ],
 )
 def test_programs_we_start_get_the_system_s_libraries(

@@ -3,18 +3,21 @@
 import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from app.arguments import parser
 from app.commands.packs import packs as packs_command
-from app.errors import ChecksumMismatch, PackRefused
-from app.packs import environment_of, install, installed, remove, stated_hash
-from runtime.jobs import Cancelled, CancelToken
+from app.errors import ChecksumMismatch, Offline, PackageUnavailable, PackRefused
+from app.pack_index import KnownPack, install_known, known_packs
+from app.packs import Pack, environment_of, install, installed, remove, stated_hash
+from runtime.jobs import Cancelled, CancelToken, ignore_progress
 
 CODE = b"ANSWER = 42\n"
 METADATA = b"Metadata-Version: 2.1\nName: some-pack\nVersion: 1.0\n"
@@ -26,6 +29,7 @@ def wheel(folder: Path, name: str = "some_pack-1.0-py3-none-any.whl", **changed:
         "some_pack/__init__.py": CODE,
         "some_pack/libggml-vulkan.so": b"library",
         "some_pack-1.0.dist-info/METADATA": METADATA,
+        "some_pack-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
     }
     record = ""
     for path, data in files.items():
@@ -41,8 +45,74 @@ def wheel(folder: Path, name: str = "some_pack-1.0-py3-none-any.whl", **changed:
     return path
 
 
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of the package index pip would ask."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name in list(os.environ):
+        if name.startswith("PIP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_list_pins_what_the_tests_run_with() -> None:
+    lock = (Path(__file__).parents[3] / "requirements-dev.lock").read_text()
+    assert len(known_packs()) == 2
+    for pack in known_packs().values():
+        pins = re.search(
+            rf"^{pack.name}=={pack.version} .*\n(?:    --hash.*\n)+", lock, re.MULTILINE
+        )
+        assert pins is not None
+        assert list(pack.sha256) == re.findall(r"sha256:(\w+)", pins[0])
+
+
+def test_a_pack_is_fetched_by_name_and_only_as_pinned(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, folder = wheel(index), tmp_path / "packs"
+    known = KnownPack("some-pack", "1.0", (digest(file),), "a test")
+    monkeypatch.setattr("app.pack_index.known_packs", lambda: {"some-pack": known})
+
+    def fetch(name: str = "some-pack", *, offline: bool = False) -> Pack:
+        return install_known(name, folder, ignore_progress, CancelToken(), offline=offline)
+
+    assert fetch().name == "some-pack"
+    assert [path.name for path in folder.iterdir()] == ["some-pack"]
+    with pytest.raises(PackRefused):
+        fetch("another")
+    with pytest.raises(Offline):
+        fetch(offline=True)
+    remove("some-pack", folder)
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(PackageUnavailable):
+        fetch()
+    assert list(folder.iterdir()) == []
+
+
+def test_an_engine_s_library_must_be_of_its_version(tmp_path: Path) -> None:
+    version = metadata.version("llama-cpp-python")
+    facts = b"Metadata-Version: 2.1\nName: stillroom-llama-vulkan\nVersion: %s\n"
+    inside = "some_pack-1.0.dist-info/METADATA"
+    folder = tmp_path / "packs"
+    other = wheel(tmp_path, "stillroom_llama_vulkan-0.0.1-py3-none-any.whl")
+    with pytest.raises(PackRefused) as refused:
+        install(other, digest(other), folder)
+    assert version in refused.value.facts["reason"]
+
+    fitting = wheel(tmp_path, f"stillroom_llama_vulkan-{version}-py3-none-any.whl")
+    pack = install(fitting, digest(fitting), folder)
+    assert str(pack.folder) in environment_of(folder)["STILLROOM_PACKS"]
+    (pack.folder / inside).write_bytes(facts % b"0.0.1")  # as after an upgrade of the program
+    assert [each.fits for each in installed(folder)] == [False]
+    assert environment_of(folder) == {}
 
 
 def test_a_pack_is_installed_replaced_and_removed(tmp_path: Path) -> None:

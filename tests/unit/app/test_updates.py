@@ -55,6 +55,18 @@ def test_a_newer_version_and_its_notes(address: str, tmp_path: Path) -> None:
     assert Server.asked == ["/newest.json"]
 
 
+def test_an_installer_brings_its_own_address(address: str, tmp_path: Path) -> None:
+    Server.answer = (200, b'{"version": "99.1"}')
+    built_in = tmp_path / "updates-address.txt"
+    with pytest.raises(SettingsError):
+        newest_release(settings(""), tmp_path, built_in)
+    built_in.write_text(address + "\n")
+    assert newest_release(settings(""), tmp_path, built_in).version == "99.1"
+    with pytest.raises(UnsafeEndpoint):
+        newest_release(settings("http://elsewhere.invalid/x"), tmp_path, built_in)
+    assert Server.asked == ["/newest.json"]
+
+
 def test_an_older_version_and_a_page_that_is_no_web_page(address: str, tmp_path: Path) -> None:
     Server.answer = (200, b'{"version": "0.0.9", "page": "file:///etc/passwd"}')
     release = newest_release(settings(address), tmp_path)
