@@ -6,6 +6,7 @@ Knows how the harness is called and what its result file holds; knows no task.
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,9 +49,10 @@ class Score:
 
 def evaluate(session: Session, args: Namespace, console: Console) -> None:
     """Score a model on tasks, by the harness's names or from files of one's own."""
-    python = str(args.python or sys.executable)
+    given = args.python or sys.executable
+    python = str(Path(shutil.which(given) or given).absolute())
     probe = [python, "-c", "import lm_eval.models.openai_completions"]
-    if subprocess.run(probe, capture_output=True).returncode != 0:
+    if not _ends_well(probe, args.include):
         raise HarnessMissing(python=python)
     name = session.find(args.model).name
     options = ServeOptions(port=_FREE_PORT, parallel=args.parallel, n_ctx=args.context)
@@ -58,10 +60,26 @@ def evaluate(session: Session, args: Namespace, console: Console) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             _run(_command(python, name, args, started, Path(folder)), started.key, args, console)
-            scores = list(scores_in(next(Path(folder).rglob("results*.json"))))
+            scores = list(scores_in(_results(Path(folder))))
     finally:
         started.server.stop()
     console.result(scores, scores_text(scores))
+
+
+def _ends_well(command: list[str], folder: Path | None) -> bool:
+    """Whether a command can be started in a folder and exits with 0."""
+    try:
+        return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def _results(folder: Path) -> Path:
+    """The harness's result file. Raises HarnessFailed."""
+    found = next(folder.rglob("results*.json"), None)
+    if found is None:
+        raise HarnessFailed(exit_code=0, output_tail="it wrote no results")
+    return found
 
 
 def _command(python: str, name: str, args: Namespace, started: Started, folder: Path) -> list[str]:

@@ -71,7 +71,7 @@ async def embedding(
     working = loop.run_in_executor(pool.threads, served.worker.embed, text, cancel)
     working.add_done_callback(lambda _: served.turns.leave(time.monotonic() - started))
     try:
-        return await working
+        return await asyncio.shield(working)  # its place is free once it really has ended
     finally:
         cancel.cancel()
 

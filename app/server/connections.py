@@ -1,4 +1,4 @@
-"""A connection that must get its request told in time.
+"""A connection that must get its request told in time, and one of so many at most.
 
 uvicorn closes idle connections only: one that sends its request's head a byte at a time would stay
 for ever (encode/uvicorn, h11_impl.py: the keep-alive timer stops at the first byte).
@@ -11,13 +11,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class PatientConnection(H11Protocol):
-    """uvicorn's HTTP/1.1 with a limit on the time a request's head may take."""
+    """uvicorn's HTTP/1.1 with limits on their number and on the time a request's head may take."""
 
     head_seconds = 10.0
+    most = 512
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()  # requests are refused with words long before
+            return
         self._start_timer()
 
     def data_received(self, data: bytes) -> None:

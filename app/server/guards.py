@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.server.faults import Fault, RequestRefused, fault_of, log_fault
+from app.server.faults import Busy, Fault, RequestRefused, fault_of, log_fault
 from app.server.keys import same_key
 from app.server.limits import Limits
+
+_FULL_SECONDS = 2.0  # when to come again, where there are too many requests
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,6 +49,7 @@ class Guards:
         self._app = app
         self._door = door
         self._limits = limits
+        self._open = 0  # requests that were let in and are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -57,6 +60,19 @@ class Guards:
             return
         try:
             self._check(scope)
+            if self._open >= self._limits.requests:
+                raise Busy(retry_after=_FULL_SECONDS)
+        except (RequestRefused, Busy) as error:
+            await refuse(send, fault_of(error))
+            return
+        self._open += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             body = await self._body(scope, receive)
         except RequestRefused as error:
             await refuse(send, fault_of(error))

@@ -9,14 +9,15 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 @dataclass(frozen=True)
 class Limits:
     """Bytes, seconds and counts. `waiting` is per model; `unread` is how long a client may leave
-    what is sent to it unread."""
+    what is sent to it unread. `requests` may be open at a time; connections twice as many, so that
+    one too many can still be told so."""
 
     body_bytes: int = 8 * MIB
     head_seconds: float = 10.0
     body_seconds: float = 30.0
     unread_seconds: float = 30.0
     answer_seconds: float = 3600.0
-    connections: int = 256
+    requests: int = 256
     waiting: int = 64
 
 

@@ -158,6 +158,8 @@ class _Choice:
 
     def whole(self) -> dict[str, Any]:
         choice: dict[str, Any] = {"index": self.index, "finish_reason": self.finish}
+        self.characters = 0
+        self.decoder.reset()
         choice["logprobs"] = self._told(self.logprobs)
         if self.reply.kind == "text_completion":
             return choice | {"text": self.text}

@@ -57,7 +57,7 @@ class Endpoints:
         """POST /v1/chat/completions."""
         asked = decoded(await request.body(), ChatRequest)
         offer = offer_of(asked)
-        reply = Reply(asked.model, "chat.completion", offer, chat_logprobs(asked))
+        reply = Reply(asked.model, "chat.completion", offer, chat_logprobs(asked), asked.n or 1)
         async with AsyncExitStack() as stack:
             served = await stack.enter_async_context(self._pool.use(asked.model))
             parts = answers(
@@ -72,7 +72,7 @@ class Endpoints:
     async def complete(self, request: Request) -> Response:
         """POST /v1/completions."""
         asked = decoded(await request.body(), CompletionRequest)
-        reply = Reply(asked.model, "text_completion", logprobs=asked.logprobs)
+        reply = Reply(asked.model, "text_completion", None, asked.logprobs, asked.n or 1)
         async with AsyncExitStack() as stack:
             served = await stack.enter_async_context(self._pool.use(asked.model))
             requests = completion_requests(asked, served.sampling)
@@ -184,10 +184,9 @@ def decoded(body: bytes, kind: type[_T]) -> _T:
 
 
 def client_of(request: Request, user: str | None) -> str:
-    """Who takes turns with whom: the user a client names, else the connection."""
-    if user:
-        return f"user {user}"
-    return f"{request.client.host}:{request.client.port}" if request.client else ""
+    """Who takes turns with whom: an address, and the users that it tells apart. There is one key
+    for all, and a connection more is no client more."""
+    return f"{request.client.host if request.client else ''} {user or ''}"
 
 
 async def on_error(_request: Request, error: Exception) -> Response:

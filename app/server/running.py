@@ -71,6 +71,7 @@ class _Server(uvicorn.Server):
 def _config(app: object, options: ServeOptions) -> uvicorn.Config:
     class Connection(PatientConnection):
         head_seconds = options.limits.head_seconds
+        most = 2 * options.limits.requests
 
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -82,7 +83,6 @@ def _config(app: object, options: ServeOptions) -> uvicorn.Config:
         access_log=False,  # paths and addresses are nobody's business either
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=options.limits.connections,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
 

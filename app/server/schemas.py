@@ -5,6 +5,7 @@ ignored.
 Data only: knows no model and no HTTP.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -20,6 +21,8 @@ Positive = Annotated[float, Meta(gt=0, le=1)]
 Zero = Annotated[float, Meta(ge=0, le=0)]
 Stop = Annotated[str, Meta(min_length=1, max_length=200)]
 Stops = Annotated[list[Stop], Meta(max_length=16)]
+MAX_NESTING = 100
+"""Levels of a schema: far beyond what a grammar may have, far below where Python gives up."""
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
@@ -64,6 +67,9 @@ class Function(Struct):
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
+    def __post_init__(self) -> None:
+        _check_nesting(self.parameters)
+
 
 class Tool(Struct):
     type: Literal["function"]
@@ -92,6 +98,9 @@ class NamedSchema(Struct):
     schema: dict[str, Any]
     description: Text | None = None
     strict: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_nesting(self.schema)
 
 
 class SchemaFormat(Struct, tag_field="type", tag="json_schema"):
@@ -156,3 +165,20 @@ class EmbeddingRequest(Struct, kw_only=True):
     input: Text | Annotated[list[Text], Meta(min_length=1, max_length=256)]
     encoding_format: Literal["float", "base64"] = "float"
     user: Annotated[str, Meta(max_length=200)] | None = None
+
+
+def _check_nesting(value: Any) -> None:
+    """Refuse what is nested too deeply to be written again. Raises ValueError, which msgspec makes
+    its own."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return
+    raise ValueError("the schema is nested too deeply")
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -89,8 +89,8 @@ def call_in(text: str, offer: Offer | None) -> dict[str, Any] | None:
         return None
     try:
         call = json.loads(text)
-        name, arguments = call["name"], call["arguments"]
+        name, arguments = call["name"], json.dumps(call["arguments"], ensure_ascii=False)
     except (ValueError, KeyError, TypeError, RecursionError):  # cut off by the limit of tokens
         return None
-    function = {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)}
+    function = {"name": name, "arguments": arguments}
     return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}

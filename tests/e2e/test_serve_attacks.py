@@ -160,6 +160,29 @@ def test_deep_json(served: Served) -> None:
     assert served.chat(messages=deep).status_code == 400
 
 
+def nested_body(depth: int, place: str) -> bytes:
+    """A chat request with a list in a list and so on, too deep for Python's own encoder to send."""
+    lists = "[" * depth + "]" * depth
+    function = '{"name": "f", "parameters": {"default": LISTS}}'
+    form = '{"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": LISTS}}}'
+    field = {
+        "const": f'"response_format": {form}',
+        "tool": f'"tools": [{{"type": "function", "function": {function}}}]',
+    }[place].replace("LISTS", lists)
+    message = '{"role": "user", "content": "Hello"}'
+    return f'{{"model": "{MODEL}", "max_tokens": 1, "messages": [{message}], {field}}}'.encode()
+
+
+@pytest.mark.parametrize("place", ["const", "tool"])
+def test_values_nested_as_deep_as_can_be_read(served: Served, place: str) -> None:
+    statuses = {}
+    for depth in (20, 120, *range(960, 1010, 3)):
+        body = nested_body(depth, place)
+        statuses[depth] = served.request("POST", "/v1/chat/completions", body).status_code
+    assert statuses.pop(20) == 200
+    assert set(statuses.values()) == {400}
+
+
 def nested(depth: int) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(depth):
@@ -260,6 +283,27 @@ def test_too_many_wait(served: Served) -> None:
     for raw in sockets:
         raw.close()
     assert served.comes_to_rest()
+
+
+def test_more_requests_than_can_be_open(tmp_path: Path, starter_gguf: Path) -> None:
+    body = json.dumps(
+        {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "Count."}]}
+    ).encode()
+    with serving(tmp_path, starter_gguf, Limits(requests=2), parallel=2) as served:
+        sockets = [served.raw() for _ in range(3)]
+        for raw in sockets[:2]:
+            raw.sendall(served.head(len(body)) + body)
+            assert b"200 OK" in raw.recv(1000)
+        reply = served.request("GET", "/v1/models")
+        assert reply.status_code == 429
+        assert int(reply.headers["retry-after"]) >= 1
+        assert served.request("GET", "/v1/models", authorization=None).status_code == 401
+        sockets += [served.raw() for _ in range(2)]
+        assert sockets[-1].recv(1) == b""  # the fifth connection of at most four
+        for raw in sockets:
+            raw.close()
+        assert served.comes_to_rest()
+        assert served.request("GET", "/v1/models").status_code == 200
 
 
 def leave_at_random(served: Served, times: int) -> None:

@@ -97,8 +97,21 @@ def test_probabilities(client: openai.OpenAI) -> None:
     for each in tokens:  # greedy: the likeliest is the one that was drawn
         assert each.token == each.top_logprobs[0].token
         assert 0 >= each.logprob == max(top.logprob for top in each.top_logprobs)
-    text = client.completions.create(model=MODEL, prompt="Two and two", max_tokens=4, logprobs=1)
+    text = client.completions.create(
+        model=MODEL, prompt="Two and two", max_tokens=4, logprobs=1, temperature=0
+    )
     assert len(text.choices[0].logprobs.token_logprobs) == 4
+    offsets, said = text.choices[0].logprobs.text_offset, text.choices[0].text
+    for token, at in zip(text.choices[0].logprobs.tokens, offsets, strict=True):
+        assert said.startswith(token, at)
+
+
+def test_several_prompts_are_counted_together(client: openai.OpenAI) -> None:
+    prompts = ["Two and two", "The capital of France, which is a country in Europe, is"]
+    one_by_one = [client.completions.create(model=MODEL, prompt=each) for each in prompts]
+    both = client.completions.create(model=MODEL, prompt=prompts)
+    expected = sum(each.usage.prompt_tokens for each in one_by_one)
+    assert both.usage.prompt_tokens == expected
 
 
 def test_an_answer_is_held_to_its_schema(client: openai.OpenAI) -> None:

@@ -141,3 +141,18 @@ def test_those_who_wait_for_a_model_are_counted_too(served: Served) -> None:
     for raw in waiting:
         assert b"200 OK" in raw.recv(1000)
         raw.close()
+
+
+def test_a_vector_nobody_waits_for_keeps_its_place_until_it_is_made(served: Served) -> None:
+    assert served.chat(model=ONE).status_code == 200
+    assert served.comes_to_rest()
+    (worker,) = children()
+    body = json.dumps({"model": ONE, "input": "The cat sat on the mat."}).encode()
+    worker.suspend()
+    with served.raw() as raw:
+        raw.sendall(served.head(len(body), "/v1/embeddings") + body)
+        assert eventually(lambda: served.running() == 1)
+    time.sleep(0.5)
+    assert served.running() == 1
+    worker.resume()
+    assert served.comes_to_rest()

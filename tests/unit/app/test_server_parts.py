@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.evaluate import scores_in
+from app.commands.evaluate import HarnessFailed, _results, scores_in
+from app.server.answers import Part
 from app.server.faults import Busy, fault_of
 from app.server.guards import Door
 from app.server.keys import SERVER, new_key, same_key, server_key
+from app.server.replies import Reply
 from app.server.schema_grammar import grammar_of, grammar_of_calls
 from app.server.turns import Turns
 from app.token_store import TokenStore
 from runtime.errors import InvalidRequest
+from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 
 # -- turns ----------------------------------------------------------------------------------------
 
@@ -154,6 +157,39 @@ def test_functions_with_definitions_of_their_own() -> None:
     assert grammar.splitlines()[0].endswith(r"[^{ \n] [\x00-\U0010FFFF]*")
 
 
+# -- replies --------------------------------------------------------------------------------------
+
+
+def stats(prompt: int, generated: int) -> GenerationStats:
+    return GenerationStats(
+        "r", "stop", prompt, prompt // 2, generated, 0, 0.1, 0.1, 0.2, 1.0, 1.0, 1
+    )
+
+
+def test_the_tokens_of_different_prompts_are_added_up() -> None:
+    """Two answers each to prompts of 10 and 100 tokens, the last of which ends first."""
+    reply = Reply("m", "text_completion", per_prompt=2)
+    for index, prompt in ((3, 100), (2, 100), (0, 10), (1, 10)):
+        reply.take(Part(index, stats=stats(prompt, index)))
+    usage = reply.usage()
+    assert usage["prompt_tokens"] == 110
+    assert usage["completion_tokens"] == 6
+    assert usage["total_tokens"] == 116
+    assert usage["prompt_tokens_details"]["cached_tokens"] == 55
+
+
+def test_offsets_count_characters_from_chunk_to_chunk() -> None:
+    tokens = [b"a", "é".encode()[:1], "é".encode()[1:], b" bc", b"d"]
+    reply = Reply("m", "text_completion", logprobs=0)
+    told = []
+    for piece in (tokens[:2], tokens[2:]):
+        weighed = tuple(TokenLogprob(token, -1.0) for token in piece)
+        text = b"".join(piece).decode("utf-8", "ignore")
+        (choice,) = reply.take(Part(0, (TokenChunk("r", text or "x", False, 2, weighed),)))
+        told += choice["logprobs"]["text_offset"]
+    assert told == [0, 1, 1, 2, 5]
+
+
 # -- scores ---------------------------------------------------------------------------------------
 
 
@@ -171,3 +207,12 @@ def test_scores_come_with_their_intervals(tmp_path: Path) -> None:
     assert (exact.low, exact.high) == pytest.approx((0, 1.96**2 / (8 + 1.96**2)))
     assert (bleu.low, bleu.high) == pytest.approx((18.04, 21.96))
     assert (other.metric, other.low, other.high) == ("perplexity (strict)", None, None)
+
+
+def test_a_harness_that_writes_nothing_has_failed(tmp_path: Path) -> None:
+    with pytest.raises(HarnessFailed, match="no results"):
+        _results(tmp_path)
+    (tmp_path / "model").mkdir()
+    file = tmp_path / "model" / "results_2026.json"
+    file.touch()
+    assert _results(tmp_path) == file
