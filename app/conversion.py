@@ -4,7 +4,7 @@ Knows the jobs' arguments and how a result gets into the library. A cancel kills
 nothing is left behind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,21 +91,51 @@ class Conversion:
         return builds
 
     def quality(
-        self, model: str, against: str, on_progress: OnProgress, cancel: CancelToken | None
+        self,
+        model: str,
+        against: str,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+        *,
+        texts: Sequence[Path] = (),
+        quick: bool = False,
     ) -> dict[str, Any]:
-        """What a quantized model lost against its source over the bundled texts: a QualityReport as
-        JSON. Raises EngineError, QuantError, Cancelled."""
-        source, target = self.find(against).local, self.find(model).local
-        arguments = {"source": str(source), "target": str(target)}
-        return run_job("quality", arguments, on_progress, cancel, self.log())
+        """What a quantized model lost against its source over `texts` (else the bundled ones), or
+        over the beginnings of them: a QualityReport as JSON. Raises EngineError, QuantError,
+        Cancelled."""
+        arguments = {
+            "source": str(self.find(against).local),
+            "target": str(self.find(model).local),
+        }
+        return self._measure("quality", arguments, texts, quick, on_progress, cancel)
 
     def schemes(
-        self, model: str, on_progress: OnProgress, cancel: CancelToken | None
+        self,
+        model: str,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+        *,
+        texts: Sequence[Path] = (),
+        quick: bool = False,
     ) -> dict[str, Any]:
         """The model at 4 bits per tensor, per channel and per block, each against itself."""
+        arguments = {"source": str(self.find(model).local)}
+        return self._measure("schemes", arguments, texts, quick, on_progress, cancel)
+
+    def _measure(
+        self,
+        job: str,
+        arguments: dict[str, Any],
+        texts: Sequence[Path],
+        quick: bool,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+    ) -> dict[str, Any]:
+        """Run a job that may write full-precision files, which a cancelled one cannot remove."""
+        own = {str(path): str(path.absolute()) for path in texts}
         with self.library.staging() as staging:
-            arguments = {"source": str(self.find(model).local), "folder": str(staging)}
-            return run_job("schemes", arguments, on_progress, cancel, self.log())
+            arguments = {**arguments, "texts": own, "quick": quick, "folder": str(staging)}
+            return run_job(job, arguments, on_progress, cancel, self.log())
 
 
 def load_recipe(recipe: str) -> QuantRecipe:

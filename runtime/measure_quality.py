@@ -18,15 +18,18 @@ import numpy as np
 
 from quant.gguf import open_view, quantize_view
 from quant.importance import write_importance
+from quant.onnx.folder_weights import folder_weight_errors
 from quant.quality import QualityReport, Windows, compare
 from quant.recipe import RECIPES
 from quant.schemes import SCHEMES, scheme_bits, scheme_view
+from quant.sources import open_source
 from quant.texts import CALIBRATION_TEXT, quality_texts, read_text
 from quant.weights import weight_errors
 from runtime.errors import InvalidRequest
 from runtime.evaluation import Evaluator, kind_of, open_evaluator
 from runtime.jobs import OnProgress, Progress
 
+QUICK_TOKENS = 2048
 _CONTEXT = 512
 
 
@@ -61,7 +64,24 @@ def _texts(args: dict[str, Any]) -> Mapping[str, str]:
     given = args.get("texts")
     if not given:
         return quality_texts()
-    return {name: Path(path).read_text(encoding="utf-8") for name, path in given.items()}
+    return {name: _read(Path(path), "texts") for name, path in given.items()}
+
+
+def _read(path: Path, field: str) -> str:
+    """A person's own text. Raises InvalidRequest."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(field=field, reason=f"{path} is no text to read: {error}") from None
+
+
+def _tokenized(args: dict[str, Any], evaluator: Evaluator) -> dict[str, list[int]]:
+    """Token ids of each text; of a quick measurement the beginning, an equal share of each."""
+    tokens = {name: evaluator.tokenize(text) for name, text in _texts(args).items()}
+    if args.get("quick"):
+        share = QUICK_TOKENS // len(tokens)
+        return {name: found[:share] for name, found in tokens.items()}
+    return tokens
 
 
 @contextmanager
@@ -88,7 +108,7 @@ def _compared(
     ):
         windows = replace(windows, first_token=_first_token(reference))
         return compare(
-            {name: reference.tokenize(text) for name, text in _texts(args).items()},
+            _tokenized(args, reference),
             reference.logits,
             candidate.logits,
             windows=windows,
@@ -116,8 +136,9 @@ def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     """One model against its source.
 
     args: source, target (GGUF files, ONNX folders or safetensors); texts: name -> file (default:
-    the bundled set); context, skip, whole_only, threads; folder: where a temporary GGUF of a
-    safetensors checkpoint goes. Returns QualityReport.to_json(). Raises EngineError, QuantError.
+    the bundled set); quick: score QUICK_TOKENS at most; context, skip, whole_only, threads;
+    folder: where a temporary GGUF of a safetensors checkpoint goes. Returns
+    QualityReport.to_json(). Raises EngineError, QuantError.
     """
     given = path_of(args, "source"), path_of(args, "target")
     with (
@@ -125,10 +146,18 @@ def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
         runnable(given[1], args, on_progress) as target,
     ):
         report = _compared(args, source, target, "score", on_progress)
-        if kind_of(source) == kind_of(target) == "gguf":
-            errors = weight_errors(open_view(source), open_view(target))
-            report = replace(report, error_by_role=errors)
+        report = replace(report, error_by_role=_errors(source, target))
     return replace(report, source=str(given[0]), target=str(given[1])).to_json()
+
+
+def _errors(source: Path, target: Path) -> Mapping[str, float]:
+    """How far the target's weights lie from the source's, by role; empty where the source is an
+    ONNX folder, whose weights are nobody's original."""
+    if kind_of(source) != "gguf":
+        return {}
+    if kind_of(target) == "onnx":
+        return folder_weight_errors(open_source(source), target)
+    return weight_errors(open_view(source), open_view(target))
 
 
 def schemes_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
@@ -174,7 +203,7 @@ def imatrix_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     """
     source, target = path_of(args, "source"), path_of(args, "target")
     given = args.get("text")
-    text = Path(given).read_text(encoding="utf-8") if given else read_text(CALIBRATION_TEXT)
+    text = _read(Path(given), "text") if given else read_text(CALIBRATION_TEXT)
     context = int(args.get("context") or _CONTEXT)
     module = importlib.import_module("runtime.backends.llama_evaluation")
     evaluator, squares = module.open_input_squares(source, threads_of(args), context)

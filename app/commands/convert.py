@@ -69,8 +69,9 @@ def _share(error: float | None) -> str:
 
 def quality(session: Session, args: Namespace, console: Console) -> None:
     """What quantization cost: perplexity, KL divergence, same top token."""
+    conversion, scored = session.conversion, {"texts": args.text, "quick": args.quick}
     if args.schemes:
-        result = session.conversion.schemes(args.model, console.progress, CancelToken())
+        result = conversion.schemes(args.model, console.progress, CancelToken(), **scored)
         console.end_progress()
         rows = [
             (entry["scheme"], f"{entry['bits_per_weight']:.2f}", *_figures(entry["report"]))
@@ -81,7 +82,7 @@ def quality(session: Session, args: Namespace, console: Console) -> None:
         return
     if args.against is None:
         raise InvalidRequest(field="--against", reason="name the model it was made from")
-    report = session.conversion.quality(args.model, args.against, console.progress, CancelToken())
+    report = conversion.quality(args.model, args.against, console.progress, CancelToken(), **scored)
     console.end_progress()
     console.result(report, quality_text(report))
 

@@ -96,6 +96,7 @@ def export_onnx(
     if recipe.importance == "required" and not options.importance:
         raise InvalidRecipe(field="importance", reason="the recipe demands an importance matrix")
     checkpoint = open_checkpoint(source)
+    _bring_back(target)
     _check_disk(checkpoint, layout, target)
     partial = target.with_name(f".{target.name}.part")
     shutil.rmtree(partial, ignore_errors=True)
@@ -143,14 +144,25 @@ def _check_disk(checkpoint: Checkpoint, layout: _Layout, target: Path) -> None:
 
 
 def _move_into_place(partial: Path, target: Path) -> None:
-    if not target.exists():
-        os.replace(partial, target)
-        return
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(target, old)
+    """Put the finished folder where an older one may be: no system renames over a folder."""
+    old = _old(target)
+    if target.exists():
+        os.replace(target, old)
     os.replace(partial, target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
+def _bring_back(target: Path) -> None:
+    """Undo what an end between the two renames of `_move_into_place` has left."""
+    old = _old(target)
+    if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        os.replace(old, target)
 
 
 class _Export:

@@ -14,6 +14,7 @@ import tiny_checkpoints
 from conversions import CONVERSIONS, check_whole, ignore, start_slowly
 
 from quant.errors import NotEnoughDisk
+from quant.onnx.manifest import read_manifest
 
 DISK_MB = 80  # the ONNX export wants 64 MB to spare
 KINDS = list(CONVERSIONS)
@@ -144,3 +145,40 @@ def test_limit_on_the_size_of_a_file(kind: str, checkpoint: Path, tmp_path: Path
     assert "NotEnoughDisk" in errors.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
     convert_whole(kind, checkpoint, target)
+
+
+KILLED_WHEN_THE_OLD_ONE_IS_AWAY = """
+import os, signal
+rename = os.replace
+def replace(source, target):
+    rename(source, target)
+    if str(target).endswith(".old"):
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = replace
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("next_run", ["cancelled", "whole"])
+def test_killed_between_the_old_folder_and_the_new_one(
+    next_run: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    """The next run brings the old folder back before it does anything."""
+    target = tmp_path / "result"
+    CONVERSIONS["onnx"](checkpoint, target, ignore)
+    before = read_manifest(target).to_json()
+    child = start_slowly("onnx", checkpoint, target, KILLED_WHEN_THE_OLD_ONE_IS_AWAY)
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".result.old", ".result.part"]
+    if next_run == "whole":
+        return convert_whole("onnx", checkpoint, target)
+
+    def stop(_done: int, _total: int, _name: str) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        CONVERSIONS["onnx"](checkpoint, target, stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+    assert read_manifest(target).to_json() == before
+    check_whole("onnx", target)
