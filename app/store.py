@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from app import migrations
+from app import migrations, store_rows
 from app.errors import StoreError
 from app.records import (
     Attachment,
@@ -30,7 +30,6 @@ from app.records import (
     StoredMessage,
 )
 from runtime.generation import Role
-from runtime.plan import Interval
 from runtime.reasoning import moved
 
 __all__ = [
@@ -46,16 +45,6 @@ log = logging.getLogger(__name__)
 
 DAMAGED = "damaged"
 CHECK_AT_OPEN_BYTES = 64 * 2**20  # larger files are checked by `check`, off the start-up path
-_CONVERSATION = "id, title, created, updated, head_id, pinned, folder, title_set, deleted, options"
-_MESSAGE = (
-    "id, conversation_id, parent_id, role, content, reasoning, state, created, model, stats,"
-    " attachments"
-)
-_RUN = (
-    "time, model, model_sha256, engine, engine_version, devices, placement, predicted_prefill_tps,"
-    " predicted_decode_tps, measured_prefill_tps, measured_decode_tps, predicted_memory,"
-    " measured_memory, stats"
-)
 
 
 class Store:
@@ -127,8 +116,8 @@ class Store:
                 ),
             )
             made = cursor.lastrowid or 0
-            ids = _insert_copies(db, made, messages)
-            head = ids.get(source.head_id or 0, max(ids.values(), default=None))
+            ids = self._insert_copies(db, made, messages, None)
+            head = ids.get(source.head_id) or ids.get(messages[-1].id if messages else None)
             db.execute("UPDATE conversations SET head_id = ? WHERE id = ?", (head, made))
         return self.conversation(made)
 
@@ -136,19 +125,19 @@ class Store:
         """All conversations, pinned first, then the latest; or those waiting to be purged."""
         test = "IS NOT NULL" if deleted else "IS NULL"
         rows = self._read(
-            f"SELECT {_CONVERSATION} FROM conversations WHERE deleted {test}"
+            f"SELECT {store_rows.CONVERSATION} FROM conversations WHERE deleted {test}"
             " ORDER BY pinned DESC, updated DESC, id DESC"
         )
-        return [_conversation(row) for row in rows]
+        return [store_rows.conversation(row) for row in rows]
 
     def conversation(self, conversation_id: int) -> Conversation:
         """One conversation. Raises StoreError when it is not there."""
         rows = self._read(
-            f"SELECT {_CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)
+            f"SELECT {store_rows.CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)
         )
         if not rows:
             raise StoreError(path=str(self.path), reason=f"no conversation {conversation_id}")
-        return _conversation(rows[0])
+        return store_rows.conversation(rows[0])
 
     def update_conversation(self, conversation_id: int, **changes: Any) -> None:
         """Change title, title_set, pinned, folder, head_id or options of a conversation."""
@@ -272,10 +261,10 @@ class Store:
 
     def message(self, message_id: int) -> StoredMessage:
         """One message with all its text. Raises StoreError when it is not there."""
-        rows = self._read(f"SELECT {_MESSAGE} FROM messages WHERE id = ?", (message_id,))
+        rows = self._read(f"SELECT {store_rows.MESSAGE} FROM messages WHERE id = ?", (message_id,))
         if not rows:
             raise StoreError(path=str(self.path), reason=f"no message {message_id}")
-        message = _message(rows[0])
+        message = store_rows.message(rows[0])
         if message.state != "streaming":
             return message
         content, reasoning = self._streamed(message_id)
@@ -286,10 +275,10 @@ class Store:
     def messages(self, conversation_id: int) -> list[StoredMessage]:
         """Every message of a conversation, all branches, oldest first."""
         rows = self._read(
-            f"SELECT {_MESSAGE} FROM messages WHERE conversation_id = ? ORDER BY id",
+            f"SELECT {store_rows.MESSAGE} FROM messages WHERE conversation_id = ? ORDER BY id",
             (conversation_id,),
         )
-        found = [_message(row) for row in rows]
+        found = [store_rows.message(row) for row in rows]
         return [self.message(m.id) if m.state == "streaming" else m for m in found]
 
     def delete_message(self, message_id: int) -> None:
@@ -312,11 +301,43 @@ class Store:
     ) -> None:
         """Undo `delete_message`: its subtree again, with new ids; `head_id` is the old head."""
         with self._transaction() as db:
-            ids = _insert_copies(db, conversation_id, messages)
+            ids = self._insert_copies(db, conversation_id, messages, messages[0].parent_id)
             db.execute(
                 "UPDATE conversations SET head_id = ? WHERE id = ?",
-                (ids.get(head_id or 0, head_id), conversation_id),
+                (ids.get(head_id, head_id), conversation_id),
             )
+
+    def _insert_copies(
+        self,
+        db: sqlite3.Connection,
+        conversation_id: int,
+        messages: Sequence[StoredMessage],
+        parent_id: int | None,
+    ) -> dict[int | None, int | None]:
+        """Insert settled messages, parents before children, below one that is there; returns new
+        ids by old ones."""
+        row = db.execute(
+            "SELECT id FROM messages WHERE id IS ? AND conversation_id = ?",
+            (parent_id, conversation_id),
+        ).fetchone()
+        ids: dict[int | None, int | None] = {}
+        if parent_id is None or row is not None:
+            ids[parent_id] = parent_id
+        for each in messages:
+            if each.parent_id not in ids:
+                raise StoreError(path=str(self.path), reason=f"no message {each.parent_id}")
+            cursor = db.execute(
+                "INSERT INTO messages (conversation_id, parent_id, role, content, reasoning, state,"
+                " created, model, stats, attachments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(conversation_id, ids[each.parent_id], each.role, each.content),
+                    *(each.reasoning, each.state, each.created, each.model),
+                    json.dumps(each.stats),
+                    json.dumps([asdict(file) for file in each.attachments]),
+                ),
+            )
+            ids[each.id] = cursor.lastrowid
+        return ids
 
     def _streamed(self, message_id: int) -> tuple[str, str]:
         rows = self._read(
@@ -377,9 +398,10 @@ class Store:
         """The latest runs, newest first, of one model or of all."""
         test, values = ("WHERE model = ?", (model,)) if model else ("", ())
         rows = self._read(
-            f"SELECT {_RUN} FROM runs {test} ORDER BY time DESC, id DESC LIMIT ?", (*values, limit)
+            f"SELECT {store_rows.RUN} FROM runs {test} ORDER BY time DESC, id DESC LIMIT ?",
+            (*values, limit),
         )
-        return [_run(row) for row in rows]
+        return [store_rows.run(row) for row in rows]
 
     # -- upkeep ----------------------------------------------------------------------------------
 
@@ -486,26 +508,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _insert_copies(
-    db: sqlite3.Connection, conversation_id: int, messages: Sequence[StoredMessage]
-) -> dict[int, int]:
-    """Insert settled messages, parents before children, with new ids; returns new ids by old."""
-    ids: dict[int, int] = {}
-    for each in messages:
-        cursor = db.execute(
-            "INSERT INTO messages (conversation_id, parent_id, role, content, reasoning, state,"
-            " created, model, stats, attachments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(conversation_id, ids.get(each.parent_id or 0, each.parent_id)),
-                *(each.role, each.content, each.reasoning, each.state, each.created, each.model),
-                json.dumps(each.stats),
-                json.dumps([asdict(file) for file in each.attachments]),
-            ),
-        )
-        ids[each.id] = cursor.lastrowid or 0
-    return ids
-
-
 def _stamp(path: Path) -> str:
     """What tells a file that was not touched since."""
     state = path.stat()
@@ -544,33 +546,6 @@ def _alive(owner: str) -> bool:
     process = owner.rpartition(":")[0]
     pid = owner.partition(":")[0]
     return pid.isdigit() and psutil.pid_exists(int(pid)) and _identity(int(pid)) == process
-
-
-def _conversation(row: tuple[Any, ...]) -> Conversation:
-    identity, title, created, updated, head_id, pinned, folder, title_set, deleted, options = row
-    return Conversation(
-        identity, title, created, updated, head_id, bool(pinned), folder, bool(title_set), deleted,
-        json.loads(options),
-    )  # fmt: skip
-
-
-def _message(row: tuple[Any, ...]) -> StoredMessage:
-    identity, conversation_id, parent_id, role, content, reasoning, state, created, model = row[:9]
-    attachments = tuple(Attachment(**each) for each in json.loads(row[10]))
-    return StoredMessage(
-        identity, conversation_id, parent_id, role, content, reasoning, state, created, model,
-        json.loads(row[9]), attachments,
-    )  # fmt: skip
-
-
-def _run(row: tuple[Any, ...]) -> RunRecord:
-    values = dict(zip(_RUN.replace(" ", "").split(","), row, strict=True))
-    values["devices"] = tuple(json.loads(values["devices"]))
-    for name in ("placement", "stats"):
-        values[name] = json.loads(values[name])
-    for name in ("predicted_prefill_tps", "predicted_decode_tps"):
-        values[name] = None if values[name] is None else Interval(**json.loads(values[name]))
-    return RunRecord(**values)
 
 
 def _escape_like(word: str) -> str:

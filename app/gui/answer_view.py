@@ -94,11 +94,14 @@ class AnswerView(QTextBrowser):
         return self._writer.code_blocks[index]
 
     def _new_writer(self) -> DocumentWriter:
-        look = Look(self._theme, self.devicePixelRatioF(), float(max(self.width() - 4, 0)))
-        return DocumentWriter(self.document(), look, self._formulas)
+        return DocumentWriter(self.document(), self._look(), self._formulas)
+
+    def _look(self) -> Look:
+        return Look(self._theme, self.devicePixelRatioF(), float(max(self.width() - 4, 0)))
 
     def _render(self) -> None:
         started = time.perf_counter()
+        self._writer.look = self._look()
         growth = grow(self._markdown, self._text[self._settled_chars :])
         fresh = self._cut_open_end()
         if growth.settled:

@@ -21,7 +21,7 @@ from app.gui.start_view import StartView
 from app.gui.theme import READING_WIDTH, Theme
 from app.gui.transcript import Transcript
 from app.gui.words import tr
-from app.records import Conversation, StoredMessage
+from app.records import Attachment, Conversation, StoredMessage
 from app.settings import Settings
 from runtime.jobs import Progress
 
@@ -42,6 +42,7 @@ class ChatPage(QWidget):
         self._control = control
         self._theme = theme
         self._editing: int | None = None
+        self._draft: tuple[str, tuple[Attachment, ...]] = ("", ())  # from before the edit
         self._compared: int | None = None  # the question whose answers stand side by side
         self.settings = settings
         self.setObjectName("page")
@@ -99,6 +100,7 @@ class ChatPage(QWidget):
         composer.attach_asked.connect(self.attach_asked)
         composer.files_dropped.connect(self.files_dropped)
         composer.edit_last_asked.connect(self._edit_last)
+        composer.cancel_asked.connect(self._cancel_edit)
         composer.changed.connect(self._show_context)
         compared = self.compare_view
         compared.built.connect(lambda view: view.link_clicked.connect(self.open_link))
@@ -188,18 +190,19 @@ class ChatPage(QWidget):
     # -- what the user asks ----------------------------------------------------------------------
 
     def _sent(self, text: str, attachments: object) -> None:
+        files: tuple[Attachment, ...] = attachments  # type: ignore[assignment]
         if not self._control.models.chosen:
-            self.composer.set_text(text)
+            self.composer.set_draft(text, files)
             self.choose_model()
             return
         self._leave_compare()
         self.transcript.follow()
-        editing, self._editing = self._editing, None
-        self._notice.setText("")
+        editing = self._editing
+        self._end_edit()
         if editing is not None:
-            self._control.edit(editing, text)
+            self._control.edit(editing, text, files)
         else:
-            self._control.send(text, attachments)  # type: ignore[arg-type]
+            self._control.send(text, files)
 
     def _connect(self, view: MessageView) -> None:
         control = self._control
@@ -217,9 +220,14 @@ class ChatPage(QWidget):
         self.announced.emit(tr("Copied"))
 
     def _edit(self, message_id: int) -> None:
+        if self._editing is None:
+            self._draft = (self.composer.text.toPlainText(), self.composer.attachments)
         self._editing = message_id
-        self.composer.set_text(self._control.tree.get(message_id).content)
-        self._notice.setText(tr("Editing an earlier message; sending makes a new branch"))
+        message = self._control.tree.get(message_id)
+        self.composer.set_draft(message.content, message.attachments)
+        self._notice.setText(
+            tr("Editing an earlier message; sending makes a new branch, Esc leaves it as it is")
+        )
 
     # -- answers side by side --------------------------------------------------------------------
 
@@ -271,7 +279,14 @@ class ChatPage(QWidget):
                 return
 
     def _cancel_edit(self) -> None:
+        """Leave the message as it is; what was being written before comes back."""
+        if self._editing is not None:
+            self.composer.set_draft(*self._draft)
+            self._end_edit()
+
+    def _end_edit(self) -> None:
         self._editing = None
+        self._draft = ("", ())
         self._notice.setText("")
 
     def choose_model(self) -> None:

@@ -81,7 +81,7 @@ class CompareView(QWidget):
                 self._columns[turn.message.id] = column
                 self._row.addWidget(column, 1)
                 self.built.emit(column.message)
-            elif turn.message.state != "streaming":
+            elif column.message.turn != turn:
                 column.message.set_turn(turn)
             column.keep.setEnabled(turn.message.state != "streaming")
 

@@ -3,6 +3,8 @@
 Knows nothing about models; the page gives it the context numbers and takes what is sent.
 """
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
@@ -17,13 +19,15 @@ MAX_LINES = 10
 
 
 class Composer(QFrame):
-    """Enter sends, Shift+Enter breaks (or the reverse), Esc stops, Up edits the last message."""
+    """Enter sends, Shift+Enter breaks (or the reverse), Esc stops or leaves an edit, Up edits the
+    last message."""
 
     sent = Signal(str, object)  # text, tuple[Attachment, ...]
     stop_asked = Signal()
     attach_asked = Signal()
     files_dropped = Signal(object)  # list[str]
     edit_last_asked = Signal()
+    cancel_asked = Signal()
     changed = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
@@ -108,6 +112,13 @@ class Composer(QFrame):
         self.text.moveCursor(self.text.textCursor().MoveOperation.End)
         self.text.setFocus()
 
+    def set_draft(self, text: str, attachments: Sequence[Attachment]) -> None:
+        """Text and files in place of what is there."""
+        self._clear_attachments()
+        for each in attachments:
+            self.add_attachment(each)
+        self.set_text(text)
+
     def _remove(self, attachment: Attachment, chip: QWidget) -> None:
         self._attachments.remove(attachment)
         self._chips.removeWidget(chip)
@@ -123,12 +134,17 @@ class Composer(QFrame):
             return
         attachments = tuple(self._attachments)
         self.text.clear()
+        self._clear_attachments()
+        self.sent.emit(text, attachments)
+
+    def _clear_attachments(self) -> None:
         self._attachments.clear()
         while self._chips.count() > 1:
             item = self._chips.takeAt(0)
             if item is not None and (widget := item.widget()) is not None:
+                widget.hide()
                 widget.deleteLater()
-        self.sent.emit(text, attachments)
+        self._draw_send()
 
     def _text_changed(self) -> None:
         self.text.fit()
@@ -156,8 +172,8 @@ class Composer(QFrame):
                 if not self._busy:
                     self._send_or_stop()
                 return True
-        elif event.key() == Qt.Key.Key_Escape and self._busy:
-            self.stop_asked.emit()
+        elif event.key() == Qt.Key.Key_Escape:
+            (self.stop_asked if self._busy else self.cancel_asked).emit()
             return True
         elif event.key() == Qt.Key.Key_Up and not self.text.toPlainText():
             self.edit_last_asked.emit()

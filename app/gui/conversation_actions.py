@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QTextDocument
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QWidget
 
@@ -14,8 +13,10 @@ from app.gui.attachments import UnreadableFile, read_attachment
 from app.gui.bridge import Bridge
 from app.gui.chat_control import ChatControl
 from app.gui.composer import Composer
+from app.gui.printing import PIXELS_PER_INCH, printable
 from app.gui.toast import Toast
-from app.gui.transfer import as_html, exported, import_json
+from app.gui.transfer import exported
+from app.gui.transfer_read import import_file
 from app.gui.words import tr
 from app.library import safe_name
 from app.records import Conversation
@@ -101,12 +102,16 @@ class ConversationActions(QObject):
         self._toast.show_text(tr("Exported to {0}", path.name))
 
     def import_file(self) -> None:
-        """Ask for an exported JSON file and open what it holds."""
-        name, _kind = QFileDialog.getOpenFileName(self._window, tr("Import"), "", "JSON (*.json)")
-        if not name:
-            return
+        """Ask for an exported file and open what it holds."""
+        kinds = tr("Exported conversations (*.json *.md *.html)")
+        name, _kind = QFileDialog.getOpenFileName(self._window, tr("Import"), "", kinds)
+        if name:
+            self.import_from(Path(name))
+
+    def import_from(self, path: Path) -> None:
+        """Read one exported file and open what it holds; a failure is told."""
         try:
-            conversation = import_json(self._chat.store, Path(name))
+            conversation = import_file(self._chat.store, path)
         except StoreError as error:
             self._tell(error)
             return
@@ -120,10 +125,15 @@ class ConversationActions(QObject):
             return
         printer = QPrinter(QPrinter.PrinterMode.HighResolution)
         if QPrintDialog(printer, self._window).exec():
-            document = QTextDocument()
-            turns = self._chat.tree.path(conversation.head_id)
-            document.setHtml(as_html(conversation, [turn.message for turn in turns]))
-            document.print_(printer)
+            self.print_to(printer)
+
+    def print_to(self, printer: QPrinter) -> None:
+        """Print the branch that is shown."""
+        conversation = self._chat.conversation
+        assert conversation is not None
+        inches = printer.pageRect(QPrinter.Unit.Inch).size()
+        shown = [turn.message for turn in self._chat.tree.path(conversation.head_id)]
+        printable(conversation, shown, inches * PIXELS_PER_INCH).print_(printer)
 
     # -- attachments -----------------------------------------------------------------------------
 

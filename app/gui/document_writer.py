@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 
 COPY_SCHEME = "copy"
 _INDENT = 22.0
+_SIDES = {
+    "text-align:right": Qt.AlignmentFlag.AlignRight,
+    "text-align:center": Qt.AlignmentFlag.AlignHCenter,
+}
 _SAFE_LINK = re.compile(r"(?i)(https?|mailto):")
 
 
@@ -62,7 +66,7 @@ class DocumentWriter:
 
     def __init__(self, document: QTextDocument, look: Look, formulas: FormulaCache) -> None:
         self._document = document
-        self._look = look
+        self.look = look
         self._formulas = formulas
         self.code_blocks: list[str] = []
         self._cursor = QTextCursor(document)
@@ -145,21 +149,21 @@ class DocumentWriter:
         if opener.type == "heading_open":
             level = int(opener.tag[1])
             size = TEXT_TITLE if level == 1 else 17 if level == 2 else TEXT_LARGE
-            font = ui_font(self._look.theme)
-            font.setPixelSize(self._look.theme.px(size))
+            font = ui_font(self.look.theme)
+            font.setPixelSize(self.look.theme.px(size))
             font.setWeight(QFont.Weight.DemiBold)
             text.setFont(font)
             block.setTopMargin(10.0)
             block.setHeadingLevel(level)
         if self._quote:
-            text.setForeground(QColor(self._look.theme.muted))
+            text.setForeground(QColor(self.look.theme.muted))
         self._begin(block, text)
         if marker:
             self._cursor.insertText(f"{marker}\u2002", text)
         self._inline(token.children or [], text)
 
     def _code(self, token: Token) -> None:
-        theme = self._look.theme
+        theme = self.look.theme
         language = token.info.strip().split()[0] if token.info.strip() else ""
         code = token.content.rstrip("\n")
         self.code_blocks.append(code)
@@ -190,7 +194,7 @@ class DocumentWriter:
         self._close_frame()
 
     def _open_frame(self) -> None:
-        theme = self._look.theme
+        theme = self.look.theme
         frame = QTextFrameFormat()
         frame.setBackground(QColor(theme.code))
         frame.setBorder(1)
@@ -228,15 +232,8 @@ class DocumentWriter:
 
     def _table(self, tokens: Sequence[Token], start: int) -> int:
         """Write the table that begins at `start`; returns the index after it."""
-        rows: list[list[Token]] = []
-        position = start
-        while tokens[position].type != "table_close":
-            if tokens[position].type == "tr_open":
-                rows.append([])
-            elif tokens[position].type == "inline" and rows:
-                rows[-1].append(tokens[position])
-            position += 1
-        theme = self._look.theme
+        rows, position = _table_rows(tokens, start)
+        theme = self.look.theme
         shape = QTextTableFormat()
         shape.setCellPadding(6)
         shape.setCellSpacing(0)
@@ -249,8 +246,11 @@ class DocumentWriter:
         shape.setBottomMargin(10)
         table = self._cursor.insertTable(len(rows), max(map(len, rows), default=1), shape)
         for row, cells in enumerate(rows):
-            for column, cell in enumerate(cells):
+            for column, (cell, side) in enumerate(cells):
                 self._cursor = table.cellAt(row, column).firstCursorPosition()
+                aligned = QTextBlockFormat()
+                aligned.setAlignment(side)
+                self._cursor.mergeBlockFormat(aligned)
                 text = QTextCharFormat(self._body)
                 if row == 0:
                     text.setFontWeight(QFont.Weight.DemiBold)
@@ -260,7 +260,7 @@ class DocumentWriter:
                 self._inline(cell.children or [], text)
         self._cursor = QTextCursor(self._document)
         self._close_frame()
-        return position + 1
+        return position
 
     # -- inline ----------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class DocumentWriter:
             if _SAFE_LINK.match(href):
                 changed.setAnchor(True)
                 changed.setAnchorHref(href)
-                changed.setForeground(QColor(self._look.theme.accent))
+                changed.setForeground(QColor(self.look.theme.accent))
                 changed.setFontUnderline(True)
         return changed
 
@@ -297,7 +297,7 @@ class DocumentWriter:
             self._cursor.insertText(" " if token.type == "softbreak" else "\u2028", current)
         elif token.type == "code_inline":
             code = QTextCharFormat(self._mono)
-            code.setForeground(QColor(self._look.theme.inline_code))
+            code.setForeground(QColor(self.look.theme.inline_code))
             self._cursor.insertText(token.content, code)
         elif token.type == "math_inline":
             self._formula(token.content, current, inline=True)
@@ -310,13 +310,13 @@ class DocumentWriter:
             self._cursor.insertText(token.content, current)
 
     def _formula(self, source: str, current: QTextCharFormat, *, inline: bool) -> None:
-        theme = self._look.theme
+        theme = self.look.theme
         drawn = self._formulas.formula(
             source,
             inline=inline,
             size=float(current.font().pixelSize() + (2 if inline else 4)),
             colour=theme.text,
-            ratio=self._look.ratio,
+            ratio=self.look.ratio,
         )
         if drawn is None:
             self._cursor.insertText(source, self._mono)
@@ -330,9 +330,28 @@ class DocumentWriter:
         picture = QTextImageFormat()
         picture.setName(name)
         picture.setProperty(QTextImageFormat.Property.ImageAltText, source)
-        shrink = min(self._look.width / placed.width, 1.0) if self._look.width > 0 else 1.0
+        shrink = min(self.look.width / placed.width, 1.0) if self.look.width > 0 else 1.0
         picture.setWidth(placed.width * shrink)
         picture.setHeight((placed.ascent + placed.descent) * shrink)
         picture.setVerticalAlignment(QTextCharFormat.VerticalAlignment.AlignMiddle)
         picture.setToolTip(source)
         self._cursor.insertImage(picture)
+
+
+def _table_rows(
+    tokens: Sequence[Token], start: int
+) -> tuple[list[list[tuple[Token, Qt.AlignmentFlag]]], int]:
+    """The cells of the table that begins at `start`, each with its side; and the index after it."""
+    rows: list[list[tuple[Token, Qt.AlignmentFlag]]] = []
+    position = start
+    side = Qt.AlignmentFlag.AlignLeft
+    while tokens[position].type != "table_close":
+        token = tokens[position]
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type in ("th_open", "td_open"):
+            side = _SIDES.get(str(token.attrGet("style") or ""), Qt.AlignmentFlag.AlignLeft)
+        elif token.type == "inline" and rows:
+            rows[-1].append((token, side))
+        position += 1
+    return rows, position + 1

@@ -1,18 +1,14 @@
-"""LaTeX formulas as pictures, drawn offline by ziamath. Knows fonts, sizes and baselines only."""
+"""LaTeX formulas as pictures. Knows sizes, pixels and baselines; `latex` draws."""
 
-import logging
-import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
-log = logging.getLogger(__name__)
+from app.gui import latex
 
-MAX_SOURCE = 4000  # characters; a longer "formula" is a runaway answer, not mathematics
 _KEPT = 512
 
 
@@ -46,17 +42,10 @@ class FormulaCache:
 
 
 def _draw(source: str, inline: bool, size: float, colour: str, ratio: float) -> Formula | None:
-    if len(source) > MAX_SOURCE or not source.strip():
+    drawing = latex.draw(source, inline=inline, size=size, colour=colour)
+    if drawing is None:
         return None
-    renderer_library = _renderer_library()
-    try:
-        drawn = renderer_library.Latex(source, size=size, color=colour, inline=inline, margin=1)
-        svg = drawn.svg().encode()
-        below = -float(drawn.getyofst())
-    except Exception as error:  # the parser raises whatever it stumbles over
-        log.debug("formula left as text: %s", type(error).__name__)
-        return None
-    renderer = QSvgRenderer(QByteArray(svg))
+    renderer = QSvgRenderer(QByteArray(drawing.svg.encode()))
     box = renderer.viewBoxF()
     if not renderer.isValid() or box.isEmpty() or box.width() > 8000 or box.height() > 4000:
         return None
@@ -69,22 +58,8 @@ def _draw(source: str, inline: bool, size: float, colour: str, ratio: float) -> 
     renderer.render(painter, QRectF(0, 0, image.width(), image.height()))
     painter.end()
     image.setDevicePixelRatio(ratio)
-    descent = max(box.bottom(), below)
+    descent = max(box.bottom(), drawing.below)
     return Formula(image, box.width(), box.height() - descent, descent)
-
-
-def warm_up() -> None:
-    """Load the renderer, so that the first formula of an answer does not stop the window."""
-    _renderer_library()
-
-
-def _renderer_library() -> Any:
-    """ziamath, imported late: it takes 0.3 s, only paid by a window that shows mathematics."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it reads its fonts in an old way
-        import ziamath
-    ziamath.config.svg2 = False  # plain paths: Qt's renderer has no <symbol> before 6.7
-    return ziamath
 
 
 def on_axis(formula: Formula, x_height: float) -> Formula:

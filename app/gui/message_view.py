@@ -48,6 +48,7 @@ class MessageView(QWidget):
         self._thinking: ThinkingView | None = None
         self._reasoning_tokens = 0
         self._reasoning_seconds = 0.0
+        self.turn = turn
         self.message = turn.message
         self.answer = AnswerView(theme, formulas)
         self.answer.link_clicked.connect(self.link_clicked)
@@ -95,9 +96,14 @@ class MessageView(QWidget):
         self._numbers.hide()
 
     def set_turn(self, turn: Turn) -> None:
-        """Show a settled (or just begun) message and the actions it allows."""
+        """Show a settled (or just begun) message and the actions it allows.
+
+        Text that stands there already, because it streamed in, is not drawn again.
+        """
+        self.turn = turn
         self.message = turn.message
-        self.answer.set_markdown(self.message.content)
+        if self.answer.markdown != self.message.content:
+            self.answer.set_markdown(self.message.content)
         if self.message.reasoning:
             stats = self.message.stats
             self._thinking_view().set_text(

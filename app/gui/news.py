@@ -11,7 +11,7 @@ from app.explain import explain
 from app.gui.chat_control import Delta
 from app.gui.models_control import Quantized, Work
 from app.gui.models_words import progress_words, queue_words
-from app.gui.notices import LONG_SECONDS, Notices
+from app.gui.notices import Notices
 from app.gui.words import tr
 from app.library import InstalledModel, TrashedModel
 from app.records import StoredMessage
@@ -28,10 +28,12 @@ class News(QObject):
         super().__init__(window)
         self._window = window
         self._status = window.status
+        self._began = 0.0  # of the last answer, on the monotonic clock
         self.notices = Notices(window)
         chat, library = window.chat, window.library
         chat.answer_progress.connect(self._answer_progress)
         chat.answer_grew.connect(self._answer_grew)
+        chat.answer_started.connect(self._answer_started)
         chat.answer_ended.connect(self._answer_ended)
         chat.not_stored.connect(self.tell)
         library.work_changed.connect(self._work_changed)
@@ -79,6 +81,9 @@ class News(QObject):
 
     # -- the answer in the making ----------------------------------------------------------------
 
+    def _answer_started(self, _message: StoredMessage) -> None:
+        self._began = time.monotonic()
+
     def _answer_progress(self, progress: Progress) -> None:
         self._status.show_work(progress_words(progress))
 
@@ -91,5 +96,8 @@ class News(QObject):
         self._status.show_work("")
         self._status.show_stats(message.stats)
         self._window.diagnosis.judge(message.stats)
-        if time.time() - message.created > LONG_SECONDS:
-            self.notices.tell(tr("Answer finished"), message.content[:120])
+        stopped = error is None and message.stats.get("finish_reason", "cancelled") == "cancelled"
+        if not stopped and time.monotonic() - self._began > self.notices.long_seconds:
+            whole = message.state == "finished"
+            title = tr("Answer finished") if whole else tr("Answer ended early")
+            self.notices.tell(title, message.content[:120])

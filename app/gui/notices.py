@@ -16,6 +16,7 @@ class Notices(QObject):
         self._tray.activated.connect(lambda _reason: self._front())
         self._tray.messageClicked.connect(self._front)
         self.enabled = True
+        self.long_seconds = LONG_SECONDS
         self.last = ""
 
     def tell(self, title: str, text: str) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.gui.mathematics import warm_up
+from app.gui import code_colours, latex
+from app.gui.markdown import parser
 from app.gui.tour import Step, Tour
 from app.gui.words import tr
 
@@ -102,7 +103,7 @@ class Startup(QObject):
             sound = store.check()
             if sound:
                 store.backup_if_older()
-            warm_up()
+            _warm_up()
             return sound
 
         window.bridge.call(care).finished.connect(self._cared)
@@ -112,3 +113,10 @@ class Startup(QObject):
             self._window.toast.show_text(
                 tr("The history file is damaged; the next start repairs it from a backup")
             )
+
+
+def _warm_up() -> None:
+    """Load what the first answer with mathematics and code needs, so that it stops no frame."""
+    parser().parse("$x$")
+    latex.draw("x", inline=True, size=12.0, colour="#000000")
+    list(code_colours.runs("x = 1", "python", dark=False))

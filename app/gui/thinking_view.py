@@ -63,10 +63,14 @@ class ThinkingView(QFrame):
         return self._box.toPlainText() + "".join(self._pending)
 
     def set_text(self, text: str, tokens: int, seconds: float) -> None:
-        """Settled thinking, as it was stored."""
-        self._box.clear()
-        self._line_length = 0
-        self._pending = [_broken(text)]
+        """Settled thinking, as it was stored; what is shown already stays where it is."""
+        if "".join(text.split()) != "".join(self.text().split()):
+            self._box.clear()
+            self._line_length = 0
+            self._pending = [_broken(text)]
+            if self.unfolded:
+                self._flush()
+                self._box.verticalScrollBar().setValue(0)
         self.finish(tokens, seconds)
 
     def append(self, text: str, tokens: int, seconds: float) -> None:

@@ -70,7 +70,7 @@ class Transcript(QScrollArea):
             view = self._views.get(turn.message.id)
             if view is None:
                 self._append(turn)
-            elif view.message != turn.message or turn.message.state != "streaming":
+            elif view.turn != turn:
                 view.set_turn(turn)
         self._earlier.setVisible(bool(self._waiting))
 

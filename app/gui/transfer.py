@@ -1,24 +1,37 @@
-"""Conversations out of the store and back in: Markdown, JSON and HTML. Knows records, no Qt.
+"""Conversations written to files: Markdown, JSON and HTML. Knows records, no Qt and no store.
 
-JSON holds everything, branches included, and is the form that can be read back.
+JSON holds everything, branches included; Markdown and HTML hold the branch that is shown. All three
+are read back by `transfer_read`.
 """
 
 import html
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from app.errors import StoreError
+from app.gui import latex
 from app.gui.branches import Tree
 from app.gui.markdown import parser
-from app.records import Attachment, Conversation, StoredMessage
-from app.store import Store
+from app.records import Conversation, StoredMessage
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 FORMAT = "stillroom-conversation"
 VERSION = 1
 SUFFIXES = (".md", ".json", ".html")
+MARK = "<!-- stillroom {} {} -->"  # a key that occurs nowhere else, and a message's facts as JSON
+
+_STYLE = (
+    "body{max-width:42em;margin:2em auto;padding:0 1em;font:16px/1.5 sans-serif}"
+    "pre{background:#f1efea;padding:.8em;overflow:auto;white-space:pre-wrap}"
+    "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em}"
+    ".formula{text-align:center;overflow-x:auto}"
+)
+# What a model wrote must reach no server from the page, whatever gets past the renderer.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def exported(conversation: Conversation, messages: Sequence[StoredMessage], suffix: str) -> str:
@@ -32,14 +45,28 @@ def exported(conversation: Conversation, messages: Sequence[StoredMessage], suff
 
 
 def as_markdown(conversation: Conversation, messages: Sequence[StoredMessage]) -> str:
-    """The shown branch; thinking in a quoted block."""
+    """The shown branch; thinking and attached files in blocks of their own.
+
+    A comment before each message, unseen where Markdown is displayed, tells what it is and where
+    its parts end.
+    """
+    said = "".join(part for m in messages for part in (m.content, m.reasoning))
+    key = format(conversation.id, "x")
+    while f"stillroom {key}" in said or any(key in f.text for m in messages for f in m.attachments):
+        key += "x"
     parts = [f"# {conversation.title}"]
     for message in messages:
-        parts.append(f"## {'You' if message.role == 'user' else message.model or 'Answer'}")
-        parts += [f"Attached: {each.name}" for each in message.attachments]
+        facts = {"role": message.role, "model": message.model, "state": message.state}
+        parts.append(MARK.format(key, json.dumps(facts)))
+        parts.append(f"## {_speaker(message)}")
+        for each in message.attachments:
+            parts.append(MARK.format(key, json.dumps({"file": each.name})))
+            parts.append(f"Attached: {' '.join(each.name.split())}\n\n{_fenced(each.text)}")
         if message.reasoning:
             quoted = "\n".join(f"> {line}" for line in message.reasoning.strip().splitlines())
+            parts.append(MARK.format(key, '{"part": "reasoning"}'))
             parts.append(f"> **Thinking**\n>\n{quoted}")
+        parts.append(MARK.format(key, '{"part": "content"}'))
         parts.append(message.content.strip())
     return "\n\n".join(parts) + "\n"
 
@@ -56,69 +83,86 @@ def as_json(conversation: Conversation, messages: Sequence[StoredMessage]) -> st
 
 
 def as_html(conversation: Conversation, messages: Sequence[StoredMessage]) -> str:
-    """One page without scripts or outside references; formulas stay as LaTeX."""
-    markdown = parser()
-    for rule in ("math_inline", "math_inline_double", "math_block"):
-        markdown.add_render_rule(rule, _formula)
+    """One page without scripts or outside references; formulas drawn into it.
+
+    The shown branch is also in it as data, for `transfer_read`; nothing that is not seen.
+    """
     title = html.escape(conversation.title)
-    body = []
-    for message in messages:
-        name = "You" if message.role == "user" else message.model or "Answer"
-        body.append(f"<h2>{html.escape(name)}</h2>")
-        if message.reasoning:
-            body.append(
-                "<details><summary>Thinking</summary>"
-                f"<pre>{html.escape(message.reasoning)}</pre></details>"
-            )
-        body.append(markdown.render(message.content))
-    style = (
-        "body{max-width:42em;margin:2em auto;padding:0 1em;font:16px/1.5 sans-serif}"
-        "pre{background:#f1efea;padding:.8em;overflow:auto;white-space:pre-wrap}"
-        "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em}"
-    )
+    shown = Conversation(conversation.id, conversation.title, conversation.created, 0.0)
+    data = html.escape(as_json(shown, [_seen(message) for message in messages]))
+    body = [part for message in messages for part in _html_message(message)]
     return (
-        f'<!doctype html><html><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{style}</style></head><body><h1>{title}</h1>{''.join(body)}</body></html>\n"
+        '<!doctype html><html><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{''.join(body)}"
+        f'<template data-{FORMAT}="{data}"></template></body></html>\n'
     )
 
 
-def _formula(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
-    return f"<code>{html.escape(tokens[index].content)}</code>"
+def _seen(message: StoredMessage) -> StoredMessage:
+    """What the page shows of a message."""
+    return StoredMessage(
+        message.id, 0, message.parent_id, message.role, message.content, message.reasoning,
+        message.state, message.created, message.model, attachments=message.attachments,
+    )  # fmt: skip
 
 
-def import_json(store: Store, path: Path) -> Conversation:
-    """Read an exported conversation into the store as a new one. Raises StoreError."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data.get("format") != FORMAT or int(data["version"]) > VERSION:
-            raise ValueError("not an exported conversation")
-        conversation, messages = data["conversation"], data["messages"]
-        rows = [_message(each) for each in messages]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(path=str(path), reason=f"cannot be imported: {error}") from error
-    made = store.add_conversation(str(conversation.get("title", "")), options={})
-    new_ids: dict[int, int] = {}
-    for old_id, parent, values in rows:
-        stored = store.add_message(made.id, parent_id=new_ids.get(parent or 0), **values)
-        new_ids[old_id] = stored.id
-    head = new_ids.get(conversation.get("head_id") or 0)
-    if head is not None:
-        store.update_conversation(made.id, head_id=head)
-    return store.conversation(made.id)
+def _html_message(message: StoredMessage) -> list[str]:
+    parts = [f"<h2>{html.escape(_speaker(message))}</h2>"]
+    parts += [_folded(each.name, each.text) for each in message.attachments]
+    if message.reasoning:
+        parts.append(_folded("Thinking", message.reasoning))
+    parts.append(_html_parser().render(message.content))
+    return parts
 
 
-def _message(each: dict[str, Any]) -> tuple[int, int | None, dict[str, Any]]:
-    """(id, parent, arguments of Store.add_message) of one exported message."""
-    if each["role"] not in ("user", "assistant"):
-        raise ValueError(f"unknown role {each['role']!r}")
-    attachments = tuple(Attachment(**found) for found in each.get("attachments", []))
-    values = {
-        "role": each["role"],
-        "content": str(each["content"]),
-        "reasoning": str(each.get("reasoning", "")),
-        "state": "cut" if each.get("state") == "cut" else "finished",
-        "model": str(each.get("model", "")),
-        "stats": dict(each.get("stats", {})),
-        "attachments": attachments,
-    }
-    return int(each["id"]), each.get("parent_id"), values
+def _folded(name: str, text: str) -> str:
+    return (
+        f"<details><summary>{html.escape(name)}</summary><pre>{html.escape(text)}</pre></details>"
+    )
+
+
+def _speaker(message: StoredMessage) -> str:
+    return "You" if message.role == "user" else message.model or "Answer"
+
+
+def _fenced(text: str) -> str:
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}\n{text}\n{fence}"
+
+
+@cache
+def _html_parser() -> "MarkdownIt":
+    """The window's Markdown, rendered to HTML: formulas as SVG, images as their text."""
+    markdown = parser()
+    markdown.add_render_rule("math_inline", _inline_formula)
+    for rule in ("math_inline_double", "math_block", "math_block_label", "amsmath"):
+        markdown.add_render_rule(rule, _display_formula)
+    markdown.add_render_rule("image", _image)
+    return markdown
+
+
+def _inline_formula(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+    return _formula(tokens[index].content, inline=True)
+
+
+def _display_formula(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+    return f'<div class="formula">{_formula(tokens[index].content, inline=False)}</div>'
+
+
+def _formula(source: str, *, inline: bool) -> str:
+    drawing = latex.draw(source, inline=inline, size=18.0 if inline else 20.0, colour="#000000")
+    if drawing is None:
+        return f"<code>{html.escape(source)}</code>"
+    return (
+        f'<span role="img" aria-label="{html.escape(source)}"'
+        f' style="display:inline-block;vertical-align:{-drawing.below:.1f}px">{drawing.svg}</span>'
+    )
+
+
+def _image(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+    """An image's words and address, never the image: fetching it would tell somebody."""
+    source = str(tokens[index].attrGet("src") or "")
+    return html.escape(f"[image: {tokens[index].content or source}]")

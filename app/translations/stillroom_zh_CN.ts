@@ -717,7 +717,7 @@
     </message>
     <message>
       <source>Editing an earlier message; sending makes a new branch, Esc leaves it as it is</source>
-      <translation type="unfinished" />
+      <translation>正在编辑较早的消息；发送会产生新的分支，Esc 则保持原样</translation>
     </message>
     <message>
       <source>Embeddings and LM head stay on the CPU.</source>
@@ -773,7 +773,7 @@
     </message>
     <message>
       <source>Exported conversations (*.json *.md *.html)</source>
-      <translation type="unfinished" />
+      <translation>导出的对话 (*.json *.md *.html)</translation>
     </message>
     <message>
       <source>Exported to {0}</source>
@@ -1517,7 +1517,7 @@
     </message>
     <message>
       <source>Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch memory for more would not fit.</source>
-      <translation type="unfinished" />
+      <translation>提示词每次读取 {n_ubatch} 个 token，而不是 {usual} 个：更多的话临时内存放不下。</translation>
     </message>
     <message>
       <source>Put {0} before the others</source>
@@ -2617,7 +2617,7 @@
     </message>
     <message>
       <source>What would fit: the smaller model {model}.</source>
-      <translation type="unfinished" />
+      <translation>放得下的方案：较小的模型 {model}。</translation>
     </message>
     <message>
       <source>What would fit: {suggestion}.</source>
@@ -2625,7 +2625,7 @@
     </message>
     <message>
       <source>What would fit: {suggestion}; or the smaller model {model}.</source>
-      <translation type="unfinished" />
+      <translation>放得下的方案：{suggestion}；或者较小的模型 {model}。</translation>
     </message>
     <message>
       <source>What would you like to ask?</source>
@@ -2872,6 +2872,10 @@
       <translation>它无法编译自检</translation>
     </message>
     <message>
+      <source>it did not answer in the self-test</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>it did not answer in time</source>
       <translation>它没有及时回答</translation>
     </message>
@@ -3013,15 +3017,15 @@
     </message>
     <message>
       <source>policy {policy} with every block on the CPU</source>
-      <translation type="unfinished" />
+      <translation>策略 {policy}，所有层都在 CPU 上</translation>
     </message>
     <message>
       <source>policy {policy} with the LM head on the CPU</source>
-      <translation type="unfinished" />
+      <translation>策略 {policy}，LM 头在 CPU 上</translation>
     </message>
     <message>
       <source>policy {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}</source>
-      <translation type="unfinished" />
+      <translation>策略 {policy}，{blocks} 层中有 {blocks_off_cpu} 层在 {accelerators} 上</translation>
     </message>
     <message>
       <source>possible here</source>
@@ -3104,12 +3108,20 @@
       <translation>处理器在电池供电下省电</translation>
     </message>
     <message>
+      <source>the self-test ended its process</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>the setting “Stay offline” is on</source>
       <translation>“保持离线”设置已打开</translation>
     </message>
     <message>
       <source>the weights came from disk</source>
       <translation>权重来自磁盘</translation>
+    </message>
+    <message>
+      <source>there is no execution provider for it on this system</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>there is no such device</source>
@@ -3138,6 +3150,10 @@
     <message>
       <source>tok/s</source>
       <translation>tok/s</translation>
+    </message>
+    <message>
+      <source>too little memory is left to test it</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>top-p {0}</source>

@@ -248,11 +248,11 @@ def test_each_conversation_has_its_own_sampling_and_a_way_back(
 
 
 def test_each_conversation_has_its_own_context(qtbot: QtBot, window: MainWindow) -> None:
+    chat = window.session.store.add_conversation("Stills")
+    window.open_conversation(chat.id)
     box = window.inspector.plan.context
     box.setCurrentIndex(box.findData(2048))
     box.activated.emit(box.currentIndex())
-    chat = window.chat.conversation
-    assert chat is not None
     window.new_chat()
     assert window.models.choices.n_ctx is None
     assert box.currentData() is None

@@ -1,6 +1,5 @@
 """Models, speed, settings, palette, attachments, export: real widgets on a real session."""
 
-import json
 from pathlib import Path
 
 import docx
@@ -15,11 +14,8 @@ from app.gui.chat_control import prompt_message
 from app.gui.main_window import MainWindow
 from app.gui.models_quantize import QuantizeDialog
 from app.gui.settings_dialog import SettingsDialog
-from app.gui.transfer import as_html, as_json, as_markdown, import_json
-from app.records import Attachment
 from app.session import Session
 from app.settings import DECLARATIONS, load
-from app.store import Store
 
 
 def button_named(window: MainWindow, text: str) -> QPushButton:
@@ -147,44 +143,6 @@ def test_attachments_of_each_kind_are_read(tmp_path: Path) -> None:
         assert caught.value.facts["reason"] == reason
     with pytest.raises(UnreadableFile):
         read_attachment(tmp_path / "missing.txt")
-
-
-def test_export_and_import_keep_everything(tmp_path: Path) -> None:
-    store = Store(tmp_path / "h.sqlite3")
-    chat = store.add_conversation("On <stills>")
-    ask = store.add_message(chat.id, "user", "Why?", attachments=(Attachment("a", "b", 1),))
-    store.add_message(chat.id, "assistant", "First", parent_id=ask.id)
-    store.add_message(
-        chat.id, "assistant", "**Because** \\(x^2\\) <script>", parent_id=ask.id, reasoning="hm"
-    )
-    chat, messages = store.conversation(chat.id), store.messages(chat.id)
-    path = tmp_path / "out.json"
-    path.write_text(as_json(chat, messages))
-    copy = import_json(store, path)
-    again = store.messages(copy.id)
-    assert [(m.role, m.content, m.reasoning, m.attachments) for m in again] == [
-        (m.role, m.content, m.reasoning, m.attachments) for m in messages
-    ]
-    assert store.message(copy.head_id or 0).content == messages[-1].content
-    assert again[1].parent_id == again[2].parent_id == again[0].id
-    text = as_markdown(chat, [messages[0], messages[2]])
-    assert "# On <stills>" in text
-    assert "> hm" in text
-    page = as_html(chat, [messages[0], messages[2]])
-    assert "<strong>Because</strong>" in page
-    assert "<script>" not in page
-    assert "<code>x^2</code>" in page
-    store.close()
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}', json.dumps({"format": 1})])
-def test_what_is_no_export_is_refused_and_adds_nothing(tmp_path: Path, text: str) -> None:
-    store = Store(tmp_path / "h.sqlite3")
-    (tmp_path / "x.json").write_text(text)
-    with pytest.raises(Exception, match="imported"):
-        import_json(store, tmp_path / "x.json")
-    assert store.conversations() == []
-    store.close()
 
 
 def test_an_empty_library_offers_the_next_step(

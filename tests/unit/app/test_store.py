@@ -358,6 +358,65 @@ def test_damage_that_no_clock_betrays_is_found_by_the_check_and_repaired_at_the_
     restored.close()
 
 
+def test_after_a_crash_that_left_only_the_journal_changed_the_file_is_read_at_the_start(
+    tmp_path: Path, expect_log: Callable[[str], None]
+) -> None:
+    expect_log("history database is damaged")
+    path = tmp_path / "history.sqlite3"
+    store = Store(path)
+    chat = store.add_conversation("precious")
+    for number in range(200):
+        store.add_message(chat.id, "user", f"message {number} " + "x" * 200)
+    store.backup_if_older()
+    store.close()
+    closed = path.stat()
+    program = (
+        "import os, sys; from pathlib import Path; from app.store import Store;"
+        "Store(Path(sys.argv[1])).add_conversation('later'); os._exit(9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-P", "-c", program, str(path)], env=environment, check=False)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 3 // 4096 * 4096)
+        file.write(b"\xa5" * 4096)
+    os.utime(path, ns=(closed.st_atime_ns, closed.st_mtime_ns))
+    restored = Store(path)
+    assert restored.repaired_from is not None
+    assert len(restored.messages(chat.id)) == 200
+    restored.close()
+
+
+def test_while_another_has_the_file_open_closing_it_vouches_for_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    first, second = Store(path), Store(path)
+    mark = path.with_name(f"{path.name}.mark")
+    first.close()
+    assert not mark.exists()
+    second.close()
+    assert mark.exists()
+
+
+def test_a_deleted_subtree_is_put_back_whole(store: Store) -> None:
+    chat = store.add_conversation("Stills")
+    ask = store.add_message(chat.id, "user", "Why?")
+    first = store.add_message(chat.id, "assistant", "copper conducts", parent_id=ask.id)
+    more = store.add_message(chat.id, "user", "And tin?", parent_id=first.id)
+    gone = store.messages(chat.id)[1:]
+    store.delete_message(first.id)
+    other = store.add_message(chat.id, "assistant", "another", parent_id=ask.id)
+    store.put_back(chat.id, gone, more.id)
+    again = store.messages(chat.id)
+    assert [m.content for m in again] == ["Why?", "another", "copper conducts", "And tin?"]
+    assert other.parent_id == again[2].parent_id == ask.id
+    assert again[3].parent_id == again[2].id
+    assert store.conversation(chat.id).head_id == again[3].id
+    assert store.search("conducts")[0].message_id == again[2].id
+    store.delete_message(ask.id)
+    with pytest.raises(StoreError):  # what it answered is gone as well
+        store.put_back(chat.id, gone, more.id)
+    assert store.messages(chat.id) == []
+
+
 @pytest.mark.parametrize("content", [b"not a database at all" * 400, b"SQLite format 3\x00junk"])
 def test_a_file_that_is_no_database_is_set_aside(
     tmp_path: Path, content: bytes, expect_log: Callable[[str], None]
