@@ -48,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     profile = commands.add("profile", machine.profile, text)
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
+    profile.add_argument(
+        "--why", action="store_true", help="why the last run was as fast as it was"
+    )
     _remote_commands(commands.group("remote", "models of OpenAI-compatible servers elsewhere"))
     _serve_options(commands.add("serve", serve.serve, "OpenAI-compatible server on this machine"))
     text = "lend this machine to llama.cpp elsewhere; in trusted networks only"
@@ -218,6 +221,8 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--best-of", type=_count, default=1, metavar="N", help=text)
     text = "ask for step-by-step reasoning with the result in a box, as DeepSeek recommends"
     command.add_argument("--math", action="store_true", help=text)
+    text = "decode token by token, with nothing guessed ahead (the answer is the same)"
+    command.add_argument("--no-guessing", action="store_true", help=text)
 
 
 def _eval_options(command: argparse.ArgumentParser) -> None:

@@ -5,6 +5,8 @@
 Every round runs, one after the other: llama-bench (tg, at the depth of our prompt), one answer of a
 loaded worker, and one `stillroom chat` from the shell, timed at its output. Sampling is the model's
 own recommendation. Ratios compare neighbours of one round, so that a drifting machine cancels out.
+Nothing is guessed ahead, because llama-bench guesses nothing; what guessing adds is a row of its
+own.
 """
 
 import argparse
@@ -71,9 +73,13 @@ class Bench:
     def sampling(self) -> SamplingParams:
         return SamplingParams(temperature=0.2, top_k=40, top_p=0.9, seed=self.seed)
 
-    def answer(self) -> GenerationStats:
+    def answer(self, *, draft: bool = False) -> GenerationStats:
         request = GenerationRequest(
-            "r", (Message("user", PROMPT),), self.sampling(), max_tokens=self.args.tokens
+            "r",
+            (Message("user", PROMPT),),
+            self.sampling(),
+            max_tokens=self.args.tokens,
+            draft=draft,
         )
         return self.worker.generate(request, lambda _: None)
 
@@ -91,15 +97,12 @@ class Bench:
             threads=self.args.threads,
         )  # fmt: skip
 
-    def ours(self) -> GenerationStats:
-        return self.answer()
-
     def command_line(self) -> float:
         """Tokens per second between the first and the last output of `stillroom chat`."""
         command = [
             sys.executable, "-m", "app", "chat", str(self.model), "--prompt", PROMPT,
             "--max-tokens", str(self.args.tokens), "--seed", str(self.seed),
-            "--home", str(self.home), "--context", "4096",
+            "--home", str(self.home), "--context", "4096", "--no-guessing",
         ]  # fmt: skip
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, bufsize=0
@@ -128,24 +131,31 @@ def settled(measure: Callable[[], T]) -> T:
     return measure()
 
 
+def rate(stats: GenerationStats) -> float:
+    assert stats.decode_tps is not None
+    return stats.decode_tps
+
+
 def run(args: argparse.Namespace, bench: Bench) -> None:
     llama: list[float] = []
     ours: list[float] = []
     shell: list[float] = []
+    guessing: list[float] = []
     shares: list[tuple[float, float, float]] = []
     for _ in range(args.rounds):
         llama.append(settled(bench.llama))
-        stats = settled(bench.ours)
-        assert stats.decode_tps is not None
-        ours.append(stats.decode_tps)
+        stats = settled(bench.answer)
+        ours.append(rate(stats))
         shares.append((stats.engine_share, stats.sampling_share, stats.other_share))
         shell.append(settled(bench.command_line))
+        guessing.append(rate(settled(lambda: bench.answer(draft=True))))
     bench.worker.close()
     ratio = spread([mine / theirs for mine, theirs in zip(ours, llama, strict=True)])
     shell_ratio = spread([mine / theirs for mine, theirs in zip(shell, llama, strict=True)])
     result = {
         "threads": args.threads, "tokens": args.tokens, "depth": bench.prompt_tokens,
         "llama_bench_tps": spread(llama), "worker_tps": spread(ours), "chat_tps": spread(shell),
+        "worker_guessing_tps": spread(guessing),
         "worker_ratio": ratio, "chat_ratio": shell_ratio,
         "worker_ratio_of_medians": spread(ours)["median"] / spread(llama)["median"],
         "chat_ratio_of_medians": spread(shell)["median"] / spread(llama)["median"],
@@ -155,9 +165,13 @@ def run(args: argparse.Namespace, bench: Bench) -> None:
         f"decode tok/s over {args.tokens} tokens at depth {bench.prompt_tokens},"
         f" {args.threads} threads, {args.rounds} rounds in turn (median, low to high)"
     ]
-    for label, values in (("llama-bench", llama), ("worker", ours), ("stillroom chat", shell)):
+    rows = (
+        ("llama-bench", llama), ("worker", ours), ("stillroom chat", shell),
+        ("worker, guessing ahead", guessing),
+    )  # fmt: skip
+    for label, values in rows:
         s = spread(values)
-        lines.append(f"{label:<16}{s['median']:8.1f}  {s['low']:.1f} to {s['high']:.1f}")
+        lines.append(f"{label:<24}{s['median']:8.1f}  {s['low']:.1f} to {s['high']:.1f}")
     for label, s in (("worker", ratio), ("stillroom chat", shell_ratio)):
         lines.append(f"{label} / llama-bench: {s['median']:.3f}  {s['low']:.3f} to {s['high']:.3f}")
     engine, sampling, other = (sum(share[i] for share in shares) / len(shares) for i in range(3))

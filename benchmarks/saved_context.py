@@ -2,14 +2,16 @@
 
     python benchmarks/saved_context.py --model STARTER.gguf
 
-The first new token of a follow-up in a conversation of about 4,000 tokens, timed from the moment
-the conversation is entered (restoring included), in fresh workers, alternately. Greedy answers of
-both ways are compared token by token of text.
+The first new token of a follow-up in a conversation of 4,000 tokens or a few more, timed from the
+moment the conversation is entered (restoring included), in fresh workers, alternately. Greedy
+answers of both ways are compared token by token of text.
 """
 
 import argparse
+import math
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from engine_tools import add_options, open_session, spread, starter_q4, write_results
@@ -53,6 +55,19 @@ def main() -> None:
         run(args, Path(home))
 
 
+def long_log(model: Path, placement: Placement, tokens: int) -> str:
+    """Lines that make a prompt of at least so many tokens, counted by the model itself."""
+    with closing(Worker.start()) as worker:
+        worker.load(str(model), placement)
+
+        def count(lines: int) -> int:
+            request = GenerationRequest("c", (Message("user", WORDS * lines),))
+            return worker.count_tokens(request)
+
+        base, per_line = count(0), (count(50) - count(0)) / 50
+        return WORDS * math.ceil((tokens - base) / per_line)
+
+
 def run(args: argparse.Namespace, home: Path) -> None:
     model: Path = args.model or starter_q4(home)
     session = open_session(home)
@@ -62,12 +77,11 @@ def run(args: argparse.Namespace, home: Path) -> None:
         engine="llamacpp",
         layers=(LayerRange("cpu", 0, blocks - 1),),
         lm_head_device="cpu",
-        n_ctx=args.tokens + 512,
+        n_ctx=args.tokens + 1024,
         n_threads=args.threads,
         n_threads_batch=args.threads,
     )
-    long = "Here is a log. " + WORDS * (args.tokens // 19)
-    first = (Message("user", long),)
+    first = (Message("user", "Here is a log. " + long_log(model, placement, args.tokens)),)
     folder, name = home / "contexts", state_name("benchmark")
 
     before = Return(model, placement)

@@ -74,7 +74,9 @@ class Ours:
 
     def ask(self, text: str, tokens: int, take: Callable[[Streamed], None]) -> Any:
         sampling = SamplingParams(temperature=0.8, seed=7)
-        request = GenerationRequest("r", (Message("user", text),), sampling, max_tokens=tokens)
+        request = GenerationRequest(
+            "r", (Message("user", text),), sampling, max_tokens=tokens, draft=False
+        )
         return self.worker.generate(request, take)
 
     def measure(self, tokens: int, prompt_words: int) -> tuple[float, float]:

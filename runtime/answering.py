@@ -48,7 +48,7 @@ class Answerer:
         chosen = self._prompter.profile(request, profile)
         prompt = self._prompter.prepare(request, chosen)
         stream = AnswerStream(request, chosen, prompt, on_chunks)
-        limits = LoopLimits(self._n_ctx, request.max_tokens)
+        limits = LoopLimits.of(request, self._n_ctx)
         outcome = self._loop.generate(
             self._prompter.tokens(prompt),
             request.sampling,

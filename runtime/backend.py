@@ -6,7 +6,7 @@ happens in worker processes only.
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from runtime.errors import BackendUnavailable
@@ -47,6 +47,7 @@ class LoadReport:
     load_seconds: float
     buffers: dict[str, dict[str, int]]  # device -> {"weights": .., "kv_cache": .., "compute": ..}
     notices: tuple[str, ...] = ()
+    engine_build: dict[str, str] = field(default_factory=dict)  # versions, commit, CPU library
 
 
 class Backend(Protocol):

@@ -191,7 +191,7 @@ class BatchAnswerer:
         answer.listener.progress(Progress("prefill", done, total, "tokens"))
         if done == total:
             answer.times.prefill = time.perf_counter() - answer.times.started
-            limits = LoopLimits(self._n_ctx, answer.request.max_tokens)
+            limits = LoopLimits.of(answer.request, self._n_ctx)
             room_left = self._n_ctx - total
             answer.ending = Ending(self._backend.tokenizer, limits, room_left, answer.stream.take)
             self._draw(seat, answer)

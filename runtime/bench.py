@@ -7,6 +7,7 @@ the worker's own, so that what is measured is what a chat gets.
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +16,20 @@ from uuid import uuid4
 
 import psutil
 
+from runtime.bandwidth import machine_fingerprint
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 
 FORMAT = 1
 WORD = "lighthouse "
+SEED = 1
+_GPU_QUERY = (
+    "nvidia-smi",
+    "--query-gpu=name,clocks.current.sm,clocks.current.memory",
+    "--format=csv,noheader,nounits",
+)
+_PATIENCE_SECONDS = 5.0
 
 Generate = Callable[[GenerationRequest, CancelToken], GenerationStats]
 Count = Callable[[GenerationRequest], int]
@@ -51,17 +60,30 @@ class BenchRow:
 
 
 @dataclass(frozen=True)
+class GpuClock:
+    """A GPU and its clocks in MHz at one moment."""
+
+    name: str
+    core_mhz: float
+    memory_mhz: float
+
+
+@dataclass(frozen=True)
 class BenchLoad:
     """What else the machine did: the share of its cores that others used, and clocks in MHz."""
 
     busy_cores: float
     load_average: float | None
     clock_mhz: float | None
+    gpus: tuple[GpuClock, ...] = ()
 
 
 @dataclass(frozen=True)
 class BenchRun:
-    """One benchmark as it is saved. `placement` is the plan's, as JSON."""
+    """One benchmark as it is saved. `placement` is the plan's, as JSON.
+
+    `engine_build` is what the engine says of itself: versions, commit, its library for the CPU.
+    """
 
     model: str
     engine: str
@@ -75,6 +97,7 @@ class BenchRun:
     started: float
     machine: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+    engine_build: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,8 @@ class Bench:
     """Runs the tests over one loaded model.
 
     A prompt of a wanted length is made of one word: the tokens differ little, and the engines' cost
-    does not depend on which they are. A number in front keeps the cache from answering.
+    does not depend on which they are. A number in front keeps the cache from answering. Nothing is
+    guessed ahead, and every answer has its full length: a figure is what one token costs.
     """
 
     def __init__(self, generate: Generate, count: Count) -> None:
@@ -165,7 +189,11 @@ class Bench:
         return _figure(stats.prefill_tps)
 
     def _decode(self, depth: int, tokens: int, cancel: CancelToken) -> float:
-        return _figure(self._ask(self._words(max(depth, 1)), tokens, cancel).decode_tps)
+        stats = self._ask(self._words(max(depth, 1)), tokens, cancel)
+        if stats.generated_tokens != tokens:
+            got = f"only {stats.generated_tokens} of {tokens} tokens came"
+            raise InvalidRequest(field="generate_tokens", reason=got)
+        return _figure(stats.decode_tps)
 
     def _words(self, tokens: int) -> str:
         return WORD * max(1, round((tokens - self._base) / self._per_word))
@@ -176,9 +204,15 @@ class Bench:
         return stats
 
     def _request(self, text: str, tokens: int) -> GenerationRequest:
-        sampling = SamplingParams(temperature=1.0, top_k=40, top_p=0.95)
-        messages = (Message("user", text),)
-        return GenerationRequest(uuid4().hex, messages, sampling, max_tokens=tokens)
+        sampling = SamplingParams(temperature=1.0, top_k=40, top_p=0.95, seed=SEED)
+        return GenerationRequest(
+            uuid4().hex,
+            (Message("user", text),),
+            sampling,
+            max_tokens=tokens,
+            draft=False,
+            full_length=True,
+        )
 
 
 def _figure(value: float | None) -> float:
@@ -189,6 +223,7 @@ def _figure(value: float | None) -> float:
 
 def machine_load(seconds: float = 0.5) -> BenchLoad:
     """What the machine does now, watched for `seconds`; this process must be idle meanwhile."""
+    gpus = gpu_clocks()  # first: clocks fall soon after the work
     busy = psutil.cpu_percent(seconds) / 100 * (psutil.cpu_count() or 1)
     averages = os.getloadavg() if hasattr(os, "getloadavg") else None
     try:
@@ -196,15 +231,41 @@ def machine_load(seconds: float = 0.5) -> BenchLoad:
     except (OSError, NotImplementedError):
         clock = None
     return BenchLoad(
-        busy, averages[0] if averages else None, clock.current if clock is not None else None
+        busy,
+        averages[0] if averages else None,
+        clock.current if clock is not None else None,
+        gpus,
     )
+
+
+def gpu_clocks() -> tuple[GpuClock, ...]:
+    """The GPUs whose driver's own tool tells their clocks: NVIDIA's; () without one."""
+    try:
+        told = subprocess.run(
+            _GPU_QUERY, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return read_gpu_clocks(told.stdout)
+
+
+def read_gpu_clocks(told: str) -> tuple[GpuClock, ...]:
+    """Lines of "name, core clock, memory clock"; what is not told ("[N/A]") is left out."""
+    found = []
+    for line in told.splitlines():
+        name, core, memory = [*line.rsplit(",", 2), "", ""][:3]
+        try:
+            found.append(GpuClock(name.strip(), float(core), float(memory)))
+        except ValueError:
+            continue
+    return tuple(found)
 
 
 def machine_facts() -> dict[str, str]:
     """Which machine a run was made on."""
     return {
         "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": machine_fingerprint()["processor"],
         "python": platform.python_version(),
         "cores": str(psutil.cpu_count(logical=False) or 0),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from runtime.backend import AsynchronousBackend, Backend, Tokenizer, VerifyingBackend
 from runtime.drafting import DraftModel, PromptLookup, Speculation
 from runtime.errors import ContextOverflow
-from runtime.generation import FinishReason, SamplingParams
+from runtime.generation import FinishReason, GenerationRequest, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress
 from runtime.loops import LoopDetector
 
@@ -28,6 +28,12 @@ class LoopLimits:
     max_tokens: int | None
     detect_loops: bool = True
     draft: bool = True  # guess ahead where that pays
+    full_length: bool = False  # go on after the end of the turn and in loops
+
+    @classmethod
+    def of(cls, request: GenerationRequest, n_ctx: int) -> "LoopLimits":
+        """The limits that a request asks for."""
+        return cls(n_ctx, request.max_tokens, draft=request.draft, full_length=request.full_length)
 
 
 @dataclass
@@ -66,7 +72,9 @@ class Ending:
         self._tokenizer = tokenizer
         self._on_text = on_text
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
-        self._loops = LoopDetector() if limits.detect_loops else None
+        self._full_length = limits.full_length
+        detects = limits.detect_loops and not limits.full_length
+        self._loops = LoopDetector() if detects else None
         self._budget = room if limits.max_tokens is None else min(room, limits.max_tokens)
         self._over: FinishReason = "context" if self._budget == room else "length"
 
@@ -78,7 +86,7 @@ class Ending:
     def take(self, token: int) -> FinishReason | None:
         """Add a drawn token; why the answer ends with it, None where it goes on."""
         self.generated.append(token)
-        if self._tokenizer.is_end(token):
+        if self._tokenizer.is_end(token) and not self._full_length:
             return "stop"
         if not self._on_text(self._text.decode(self._tokenizer.piece(token)), 1):
             return "stop"

@@ -45,6 +45,9 @@ class GenerationRequest:
     `prompt` is a text to go on with as it stands, in place of messages and template. `grammar`
     (GBNF, rule `root`) binds the answer, not the reasoning before it. `logprobs` asks for the
     probability of each token and of that many others. Only a shared engine knows these three.
+
+    `draft` allows guessing ahead where that pays. `full_length` is for measuring: the answer has
+    `max_tokens` tokens whatever they are; no end of turn, stop text or loop ends it sooner.
     """
 
     id: str
@@ -56,6 +59,8 @@ class GenerationRequest:
     prompt: str | None = None
     grammar: str = ""
     logprobs: int | None = None
+    draft: bool = True
+    full_length: bool = False
 
 
 @dataclass(frozen=True)

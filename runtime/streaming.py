@@ -39,7 +39,8 @@ class AnswerStream:
 
     def __post_init__(self) -> None:
         self.notices.extend(self.prompt.notices)
-        self._stops = StopMatcher((*self.request.stop, *self.prompt.stop))
+        stops = () if self.request.full_length else (*self.request.stop, *self.prompt.stop)
+        self._stops = StopMatcher(stops)
         self.parser = (
             ReasoningParser(
                 self.prompt.starts_inside_reasoning, self.profile.open_tag, self.profile.close_tag

@@ -75,6 +75,7 @@ def measure(session: Session, args: Namespace, console: Console) -> BenchRun:
         load_after=machine_load(),
         started=started,
         machine=facts,
+        engine_build=report.engine_build,
     )
 
 
@@ -106,8 +107,20 @@ def run_text(run: BenchRun) -> str:
         f"{run.model} with {run.engine} {run.engine_version} on {', '.join(run.devices)},"
         f" peak memory {format_bytes(run.peak_memory)}; other programs used"
         f" {others:.1f} cores\n"
-        + table(("TEST", "DEPTH", "TOKENS", "TOKENS/S", "LOW TO HIGH"), rows)
+        f"{_made_with(run)}\n" + table(("TEST", "DEPTH", "TOKENS", "TOKENS/S", "LOW TO HIGH"), rows)
     )
+
+
+def _made_with(run: BenchRun) -> str:
+    """Processor, engine build and graphics processors with their clocks."""
+    build = run.engine_build
+    parts = [f"processor {run.machine.get('processor', 'unknown')}"]
+    if build:
+        ggml = f"ggml {build.get('ggml_version', '')} ({build.get('ggml_commit', '')})"
+        parts.append(f"{ggml}, CPU library {build.get('cpu_library', '')}")
+    for gpu in run.load_after.gpus:
+        parts.append(f"{gpu.name} at {gpu.core_mhz:.0f} MHz, memory {gpu.memory_mhz:.0f} MHz")
+    return "; ".join((*parts, "nothing guessed ahead"))
 
 
 def comparison_text(first: BenchRun, second: BenchRun, rows: tuple[Comparison, ...]) -> str:

@@ -220,7 +220,13 @@ def _answers(
     sampling = voice.sampling
     if args.seed is not None:
         sampling = sampling.with_seed(args.seed)
-    request = GenerationRequest(uuid4().hex, messages, sampling, max_tokens=args.max_tokens)
+    request = GenerationRequest(
+        uuid4().hex,
+        messages,
+        sampling,
+        max_tokens=args.max_tokens,
+        draft=not args.no_guessing,
+    )
     cancel = CancelToken()
 
     def ask(numbered: GenerationRequest) -> Attempt:
@@ -293,6 +299,7 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     report_ = session.load(quantized.name, plan, console.progress, CancelToken())
     console.say(f"4. Loaded in {format_seconds(report_.load_seconds)}. Asking: {TRY_PROMPT}\n")
     args.seed, args.max_tokens, args.best_of = TRY_SEED, TRY_TOKENS, 1
+    args.no_guessing = False
     messages = (Message("user", TRY_PROMPT),)
     voice = _loaded_voice(session, quantized.name, console)
     answer = _answers(session, args, voice, messages, console).best

@@ -19,10 +19,11 @@ from runtime.backend import LoadReport, Verified
 from runtime.backends import llama_native, llama_rpc, llama_state
 from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_embedding import LlamaEmbedder
+from runtime.backends.llama_faults import context_refused, evaluation_refused, load_refused
 from runtime.backends.llama_sampling import SamplerChain
 from runtime.backends.llama_sequences import LlamaSequences
 from runtime.backends.llama_tokenizer import LlamaTokenizer
-from runtime.errors import CorruptFile, DeviceUnavailable, EvaluationFailed, ModelFileError
+from runtime.errors import DeviceUnavailable
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.plan import LayerRange, Placement
@@ -71,7 +72,8 @@ class LlamaBackend:
     def load(
         self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
     ) -> LoadReport:
-        """Load weights and make the context. Raises CorruptFile, DeviceUnavailable, Cancelled."""
+        """Load weights and make the context. Raises CorruptFile, ModelFileError, OutOfMemory,
+        DeviceUnavailable, Cancelled."""
         started = time.perf_counter()
         self._threads = ThreadGovernor(max(placement.n_threads, placement.n_threads_batch))
         llama_native.start_engine()
@@ -94,6 +96,7 @@ class LlamaBackend:
             n_ctx=int(native.llama_n_ctx_seq(self._context)),
             load_seconds=time.perf_counter() - started,
             buffers=self._log.buffers,
+            engine_build=llama_native.build(),
         )
 
     def _load_model(
@@ -111,15 +114,13 @@ class LlamaBackend:
         del keep_alive
         if not model:
             cancel.raise_if_cancelled()
-            raise CorruptFile(path=path, detail=self._log.errors[-1:] or "refused", tensor="")
+            raise load_refused(path, self._log.errors, placement)
         return model
 
     def _make_context(self, path: str, placement: Placement) -> Any:
         context = native.llama_init_from_model(self._model, context_params(placement))
         if not context:
-            raise ModelFileError(
-                path=path, detail=" ".join(self._log.errors[-2:]) or "no context could be made"
-            )
+            raise context_refused(path, self._log.errors, placement)
         return context
 
     def unload(self) -> None:
@@ -286,13 +287,15 @@ class LlamaBackend:
         self._run(native.llama_batch_get_one(tokens, count), count)
 
     def _run(self, batch: Any, count: int) -> None:
+        said = len(self._log.errors)
         code = native.llama_decode(self._context, batch)
         if code == 0:
             self._position += count
             return
         if code == _ABORTED:
             raise Cancelled
-        raise EvaluationFailed(code=code, tokens=count, log=" ".join(self._log.errors[-1:]))
+        assert self._placement is not None
+        raise evaluation_refused(code, count, self._log.errors[said:], self._placement)
 
     def save_state(self, path: Path, tokens: Sequence[int]) -> bool:
         return llama_state.save_state(self._context, tokens, path)

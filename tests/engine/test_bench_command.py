@@ -11,6 +11,7 @@ from app.arguments import parser
 from app.commands.bench import bench, read_run
 from app.console import Console
 from app.session import Session
+from runtime.bandwidth import machine_fingerprint
 from runtime.errors import InvalidRequest
 
 
@@ -41,6 +42,9 @@ def test_a_run_is_measured_saved_and_compared(
     assert all(row["tps"]["median"] > 1 for row in document["rows"])
     assert document["peak_memory"] > 50_000_000
     assert document["engine_version"]
+    assert document["engine_build"]["ggml_commit"]
+    assert document["engine_build"]["cpu_library"]
+    assert document["machine"]["processor"] == machine_fingerprint()["processor"]
     assert read_run(saved).rows[0].tps.median == document["rows"][0]["tps"]["median"]
 
     compared = json.loads(run(session, "--compare", str(saved), str(saved)))

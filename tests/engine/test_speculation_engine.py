@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from runtime.answering import Answerer
 from runtime.backends.llamacpp import LlamaBackend
 from runtime.client import run_job
 from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.drafting import DraftModel
-from runtime.generation import SamplingParams
+from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
 
@@ -196,3 +197,16 @@ def test_checking_a_guess_gives_the_logits_of_one_thread(starter_gguf: Path, dep
     np.testing.assert_array_equal(last_logits(two, 0), last_logits(one, -1))
     one.unload()
     two.unload()
+
+
+def test_a_request_can_refuse_guesses(backend: LlamaBackend) -> None:
+    answerer = Answerer(backend, 1024)
+    question = Message("user", f"Repeat the following text word for word.\n\n{TEXT}")
+    asked = GenerationRequest("r", (question,), GREEDY, max_tokens=48)
+    drafted = [
+        answerer.answer(
+            replace(asked, draft=draft), None, lambda *_: None, ignore_progress, CancelToken()
+        ).draft_tokens
+        for draft in (True, False)
+    ]
+    assert drafted[0] > 0 == drafted[1]

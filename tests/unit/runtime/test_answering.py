@@ -1,6 +1,7 @@
 """From a request to chunks and figures, with the scripted engine."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,11 @@ def test_one_token_has_no_decode_speed(tmp_path: Path) -> None:
 def test_a_budget_of_nothing_is_refused(tmp_path: Path, count: int) -> None:
     with pytest.raises(InvalidRequest):
         answer(answerer(tmp_path, pieces=WORDS), ask(max_tokens=count))
+
+
+def test_an_answer_of_full_length_passes_ends_stops_and_loops(tmp_path: Path) -> None:
+    made = answerer(tmp_path, pieces=["STOP ", *["again "] * 400])
+    stops = ask(stop=("STOP",), max_tokens=500)
+    assert answer(made, stops)[1].finish_reason == "stop"
+    _, stats = answer(made, replace(stops, full_length=True))
+    assert (stats.finish_reason, stats.generated_tokens) == ("length", 500)

@@ -4,7 +4,17 @@ import dataclasses
 
 import pytest
 
-from runtime.bench import Bench, BenchLoad, BenchRequest, BenchRow, BenchRun, Spread, compare
+from runtime.bench import (
+    Bench,
+    BenchLoad,
+    BenchRequest,
+    BenchRow,
+    BenchRun,
+    GpuClock,
+    Spread,
+    compare,
+    read_gpu_clocks,
+)
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats
 from runtime.jobs import Cancelled, CancelToken, Progress
@@ -50,6 +60,29 @@ def test_the_warm_up_is_not_among_the_figures() -> None:
     assert prefill.tps.values == (1002.0, 1003.0, 1004.0)  # the first call was the warm-up
     assert decode.tps.values == (106.0, 107.0, 108.0)
     assert (decode.tps.median, decode.tps.low, decode.tps.high) == (107.0, 106.0, 108.0)
+
+
+def test_every_figure_is_of_plain_decoding_of_the_whole_length() -> None:
+    engine = Engine()
+    Bench(engine, count).run(BenchRequest(64, 16, 1, (0,)))
+    assert not any(request.draft for request in engine.requests)
+    assert all(request.full_length for request in engine.requests)
+    assert all(request.sampling.seed is not None for request in engine.requests)
+
+
+def test_an_answer_that_ended_early_is_no_figure() -> None:
+    engine = Engine()
+
+    def early(request: GenerationRequest, cancel: CancelToken) -> GenerationStats:
+        return dataclasses.replace(engine(request, cancel), generated_tokens=3)
+
+    with pytest.raises(InvalidRequest, match="3 of 16"):
+        Bench(early, count).run(BenchRequest(64, 16, 1, (0,)))
+
+
+def test_clocks_are_read_as_the_driver_tells_them() -> None:
+    told = "NVIDIA H100, 80GB HBM3, 1980, 2619\nOdd GPU, [N/A], 100\n\n"
+    assert read_gpu_clocks(told) == (GpuClock("NVIDIA H100, 80GB HBM3", 1980.0, 2619.0),)
 
 
 def test_prompts_have_the_length_that_was_asked_for() -> None:
