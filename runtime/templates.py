@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from jinja2 import TemplateError, nodes
+from jinja2 import Template, TemplateError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
@@ -203,6 +204,12 @@ def _environment() -> _LimitedEnvironment:
     return environment
 
 
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> Template:
+    """A template ready to run: compiling costs as much as several tokens, for every answer."""
+    return _environment().from_string(template)
+
+
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
     """Raise _LimitExceeded from within whatever Python code runs in the block once time is over.
@@ -258,7 +265,7 @@ def render(
     }
     try:
         with _deadline(max_seconds):
-            return _joined(_environment().from_string(template).generate(variables)) + tail
+            return _joined(_compiled(template).generate(variables)) + tail
     except _Raised as error:
         raise TemplateFailed(reason="raised", detail=str(error)) from None
     except (SecurityError, RecursionError, MemoryError) as error:
