@@ -7,9 +7,9 @@ pay is decided while it answers (`runtime.drafting`). Knows plans and headers; l
 from dataclasses import replace
 
 from app.planning import Planning
+from runtime.candidates import fits, tight
 from runtime.errors import DraftRefused
 from runtime.memory import HOST_OVERHEAD
-from runtime.placement import fits, tight
 from runtime.plan import MemoryEstimate, Plan, PlanRequest, Reason
 
 

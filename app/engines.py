@@ -10,6 +10,7 @@ from pathlib import Path
 from app.library import InstalledModel, Library
 from app.targets import made_from
 from runtime.backend import DESCRIPTORS
+from runtime.candidates import ENGINES
 from runtime.client import run_job
 from runtime.devices import Device
 from runtime.engine_choice import (
@@ -21,7 +22,6 @@ from runtime.engine_choice import (
     choose_engine,
 )
 from runtime.jobs import CancelToken, OnProgress
-from runtime.placement import ENGINES
 from runtime.plan import EngineName
 
 # Two builds of one model whose sizes differ by more hold weights of different precision: taking one

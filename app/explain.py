@@ -4,6 +4,7 @@ The only module that words anything for people. Knows every error class by its n
 carries; raises nothing and measures nothing.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from app.words import (
     UNAVAILABLE,
     UNREACHABLE,
 )
-from runtime.diagnosis import Diagnosis
+from runtime.diagnosis import SLOWER, Diagnosis
 from runtime.jobs import Cancelled
 from runtime.plan import Reason
 from runtime.providers import Fact, Preflight
@@ -95,33 +96,64 @@ def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
         kind = "illegal_instruction"
     title, sentence, hint = EXITS.get(kind, EXITS["crashed"])
     words = {**facts, "cause": cause}
+    if kind == "out_of_memory":
+        return Explanation(title, worded(sentence, words), _instead(facts, hint))
     return Explanation(title, worded(sentence, words), worded(hint, words))
 
 
 def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
-    suggestion = facts.get("suggestion")
-    hint = "Choose a smaller model, or close other programs."
-    if isinstance(suggestion, Mapping):
-        hint = worded("What would fit: {suggestion}.", {"suggestion": _suggestion(suggestion)})
     return Explanation(
         "Not enough memory",
         worded("This needs {needed} on {device}, and {available} are free.", facts),
-        hint,
+        _instead(facts, "Choose a smaller model, or close other programs."),
     )
 
 
+def _out_of_memory(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["OutOfMemory"]
+    return Explanation(title, worded(sentence, facts), _instead(facts, hint))
+
+
+def _instead(facts: Mapping[str, Any], hint: str) -> str:
+    """What would fit where memory does not, or `hint` where nothing is known to."""
+    suggestion, smaller = facts.get("suggestion"), facts.get("smaller_model")
+    words: dict[str, Any] = {"model": smaller}
+    if isinstance(suggestion, Mapping):
+        words["suggestion"] = _suggestion(suggestion)
+        if smaller:
+            return worded("What would fit: {suggestion}; or the smaller model {model}.", words)
+        return worded("What would fit: {suggestion}.", words)
+    return worded("What would fit: the smaller model {model}.", words) if smaller else worded(hint)
+
+
 def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
+    """What a suggestion gives up of what was asked for; all it tells where it does not say."""
     texts = {
+        "policy": _placement_suggested(suggestion),
         "n_ctx": "a context of {n_ctx} tokens",
         "kv_type": "a {kv_type} KV cache",
         "device": "device {device}",
         "machines": "{machines} such machines",
     }
-    parts = [worded(text, suggestion) for name, text in texts.items() if suggestion.get(name)]
+    names = suggestion.get("gives_up") or texts
+    parts = [
+        worded(text, suggestion)
+        for name, text in texts.items()
+        if name in names and suggestion.get(name)
+    ]
     whole = parts[0] if parts else worded("a smaller model")
     for part in parts[1:]:
         whole = worded("{first}, {second}", {"first": whole, "second": part})
     return whole
+
+
+def _placement_suggested(suggestion: Mapping[str, Any]) -> str:
+    off_cpu = suggestion.get("blocks_off_cpu", 0)
+    if not off_cpu:
+        return "policy {policy} with every block on the CPU"
+    if off_cpu == suggestion.get("blocks"):
+        return "policy {policy} with the LM head on the CPU"
+    return "policy {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}"
 
 
 def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
@@ -216,6 +248,7 @@ _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "DraftRefused": _draft_refused,
     "ContextTooLong": _context_too_long,
     "DoesNotFit": _does_not_fit,
+    "OutOfMemory": _out_of_memory,
     "Interrupted": _interrupted,
     "Offline": _offline,
     "RateLimited": _rate_limited,
@@ -262,12 +295,19 @@ def preflight_text(preflight: Preflight) -> str:
 def finding_text(fact: Fact) -> str:
     """One fact in words: what was found, or what is missing and what to install."""
     facts: dict[str, Any] = dict(fact.facts)
-    for key, form in (("bytes", format_bytes), ("seconds", format_seconds)):
+    for key, form in (
+        ("bytes", format_bytes),
+        ("needed", format_bytes),
+        ("seconds", format_seconds),
+    ):
         if key in facts:
             facts[key] = form(facts[key])
     if "cosine" in facts:
         facts["cosine"] = f"{facts['cosine']:.5f}"
-    return worded(FINDINGS.get(fact.code, fact.code.replace("_", " ")), facts)
+    code = fact.code
+    if getattr(sys, "frozen", False) and code in ("not_installed", "provider_not_installed"):
+        code = "not_installed_frozen"  # the program is one folder: there is no pip in it
+    return worded(FINDINGS.get(code, code.replace("_", " ")), facts)
 
 
 def notice_text(code: str) -> str:
@@ -290,7 +330,8 @@ def pick_text(pick: Pick) -> str:
 def diagnosis_text(diagnosis: Diagnosis) -> str:
     """Why a run was slow, heaviest cause first, with its share and what to do."""
     if not diagnosis.causes:
-        return "Nothing measured explains it."
+        fast = diagnosis.slowdown < SLOWER
+        return "It was as fast as planned." if fast else "Nothing measured explains it."
     lines = []
     for cause in diagnosis.causes:
         what, remedy = cause_words(cause.code)

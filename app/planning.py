@@ -5,25 +5,28 @@ Joins the library, what headers tell, the devices and what this machine has taug
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from app.acquisition import HUB_PREFIX, Acquisition
+from app.alternatives import Known, smaller_model
+from app.catalog import CatalogEntry
 from app.engines import Engines, same_models
 from app.inspection import Inspection, catalog_model, plan_model
 from app.learning import Learning
 from app.library import InstalledModel, Library
 from app.targets import Target
 from runtime.backend import DESCRIPTORS
-from runtime.client import run_job
+from runtime.candidates import fits, shortage, tight
+from runtime.client import Worker, run_job
 from runtime.devices import Device
 from runtime.engine_choice import EngineChoice, choose_plan
-from runtime.errors import DeviceUnavailable, EngineError
+from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError
 from runtime.exact_memory import exact_memory
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
-from runtime.placement import fits, tight
+from runtime.nearest import less_on, next_fit
 from runtime.placement import plan as make_plan
 from runtime.plan import EngineName, Plan, PlanModel, PlanRequest
 
@@ -38,6 +41,7 @@ class Planning:
     next model will find, `threads` is what the user fixed."""
 
     find: Callable[[str], Target]
+    catalog: Sequence[CatalogEntry]
     devices: Callable[[], tuple[Device, ...]]
     library: Library
     acquisition: Acquisition
@@ -49,6 +53,13 @@ class Planning:
     def plan(self, model: str, request: PlanRequest) -> Plan:
         """Where a model would go here. Of one that is installed for several engines, the plan with
         the faster one. Raises DoesNotFit and its kin."""
+        try:
+            return self._plan(model, request)
+        except DoesNotFit as error:
+            smaller = self._smaller(self._known(model), request, self.devices())
+            raise DoesNotFit(**error.facts, smaller_model=smaller) from error
+
+    def _plan(self, model: str, request: PlanRequest) -> Plan:
         if model.startswith(HUB_PREFIX):
             return self.plan_for(self.model(model), request)
         builds = self.builds(model, request.engine)
@@ -66,11 +77,69 @@ class Planning:
     def plan_for(self, model: PlanModel, request: PlanRequest | None = None) -> Plan:
         """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
         request = request or PlanRequest(n_threads=self.threads)
-        return make_plan(model, self.devices(), request, self.learning.load().speed)
+        speed = self.learning.load().speed
+        plan = make_plan(model, self.devices(), request, speed)
+        told = speed.reasons(plan.placement) if speed is not None else ()
+        return replace(plan, reasons=(*plan.reasons, *told))
 
-    def exact(self, model: str, plan: Plan) -> Plan:
+    def confirmed(self, model: str, plan: Plan, worker: Worker) -> Plan:
+        """The plan as the engine in `worker` confirms it, where it is tight: elsewhere what the
+        formula may be wrong by decides nothing, and the engine would read the vocabulary twice.
+        Raises DoesNotFit."""
+        if plan.fits != "tight":
+            return plan
+        found = self.exact(model, plan, worker)
+        if found.fits == "does_not_fit":
+            facts = shortage(found.memory)
+            raise self.after(model, plan, str(facts["device"]), DoesNotFit(**facts))
+        return found
+
+    def after(self, model: str, failed: Plan, device: str, error: EngineError) -> EngineError:
+        """The error of a model whose memory ran out on `device`, with the next plan that fits."""
+        devices = less_on(device, failed, self.devices())
+        request = replace(failed.request, n_ctx=failed.placement.n_ctx)
+        try:
+            suggestion = next_fit(self.model_of(self.build(model, failed)), devices, failed)
+            smaller = self._smaller(self._known(model), request, devices)
+        except EngineError:  # the file may be gone meanwhile: what happened is said all the same
+            logger.exception("no other plan was found")
+            return error
+        return type(error)(**error.facts | {"suggestion": suggestion, "smaller_model": smaller})
+
+    def _smaller(
+        self, refused: Known, request: PlanRequest, devices: Sequence[Device]
+    ) -> str | None:
+        def here(model: PlanModel) -> bool:
+            n_ctx = request.n_ctx and min(request.n_ctx, model.longest_context)
+            try:
+                make_plan(model, devices, replace(request, n_ctx=n_ctx))
+            except EngineError:
+                return False
+            return True
+
+        return smaller_model(refused, self._others(), here)
+
+    def _known(self, name: str) -> Known:
+        entry = None if name.startswith(HUB_PREFIX) else self.find(name).entry
+        return Known(name, entry, self.model(name))
+
+    def _others(self) -> Iterator[Known]:
+        """What is installed, and the catalog's models that are not."""
+        installed = [self.find(each.name) for each in self.library.installed()]
+        for target in installed:
+            try:
+                yield Known(target.name, target.entry, self.model_of(target))
+            except EngineError as error:  # a damaged file is no alternative
+                logger.info("%s was not considered: %s", target.name, error)
+        here = {target.entry.id for target in installed if target.entry is not None}
+        for entry in self.catalog:
+            if entry.id not in here:
+                yield Known(entry.id, entry, catalog_model(entry))
+
+    def exact(self, model: str, plan: Plan, worker: Worker | None = None) -> Plan:
         """The plan with the memory that the engine itself reports, found by a child that allocates
-        nothing; as it is where the file is not here or the engine cannot tell."""
+        nothing (`worker`, which is then as good as new, or one of its own); as it is where the file
+        is not here or the engine cannot tell."""
         if model.startswith(HUB_PREFIX) or plan.placement.engine != "llamacpp":
             return plan
         path = self.build(model, plan).path
@@ -78,8 +147,11 @@ class Planning:
             return plan
         arguments = {"path": str(path), "placement": msgspec.to_builtins(plan.placement)}
         try:
-            log = self.inspection.log()
-            report = run_job("simulate_memory", arguments, log=log, stall_seconds=60)
+            if worker is not None:
+                report = worker.run_job("simulate_memory", arguments, stall_seconds=60)
+            else:
+                log = self.inspection.log()
+                report = run_job("simulate_memory", arguments, log=log, stall_seconds=60)
         except EngineError:
             logger.exception("the engine could not simulate its memory")
             return plan

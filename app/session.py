@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.acquisition import HUB_PREFIX, Acquisition
+from app.alternatives import memory_ran_out
 from app.catalog import CatalogEntry, entry_named, load_catalog
 from app.conversion import Conversion
 from app.download import Limits
@@ -24,15 +25,16 @@ from app.fetch import ModelRequest, request_for
 from app.inspection import Inspection
 from app.learning import Learning, default_learning
 from app.library import InstalledModel, Library
-from app.machine import Machine, failed_device
+from app.machine import Machine, failed_device, measurable
 from app.paths import Paths, bundled_folder
 from app.planning import Planning
 from app.processor import Processor
 from app.queue import DownloadQueue, OnChange
+from app.records import RunRecord
 from app.remote.endpoints import Endpoints
 from app.remote.model import RemoteModel
 from app.remote.transport import Transport
-from app.runs import FinishedRun, LoadedModel, run_record, why_slow, without
+from app.runs import LoadedModel, calm, run_record, why_slow, without
 from app.saved_context import SavedContexts
 from app.settings import Settings
 from app.starter import install_starter
@@ -67,7 +69,7 @@ class Session:
         self._worker: Worker | None = None
         self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
-        self._last: FinishedRun | None = None
+        self._last: tuple[RunRecord, PlanModel] | None = None
         self.processor = Processor(paths.learning / "cpu-library.json", paths.worker_log)
         self._busy = threading.RLock()
         self._moved = False  # from a device that failed, and the next answer has to say so
@@ -231,7 +233,11 @@ class Session:
         plan = planning.plan(model, request)
         if draft:
             return with_draft(planning, model, plan, draft)
-        draft = self.settings.draft_model
+        return self._drafted(model, plan, self.settings.draft_model)
+
+    def _drafted(self, model: str, plan: Plan, draft: str) -> Plan:
+        """The plan with `draft` (none where it is empty) guessing ahead, or why it cannot."""
+        planning = self.planning
         if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
             return plan
         try:
@@ -245,6 +251,7 @@ class Session:
         """Plans by the settings as they are now, with what the loaded model holds given back."""
         return Planning(
             self.find,
+            self.catalog,
             self._devices_for_next,
             self.library,
             self.acquisition,
@@ -271,7 +278,8 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> LoadReport:
-        """Load a model in a fresh worker, in place of the one before. Raises EngineError.
+        """Load a model in a fresh worker, in place of the one before. Raises EngineError: where
+        memory does not hold the model or ran out, with the next plan that fits.
 
         Where a device fails, the model is planned and loaded again without it: the plan of what
         is `loaded` then begins with the reason, and the next answer carries a notice.
@@ -283,6 +291,7 @@ class Session:
                 target = self.planning.build(model, plan)
                 worker = Worker.start(self._worker_log())
                 try:
+                    plan = self.planning.confirmed(model, plan, worker)
                     report = worker.load(str(target.local), plan.placement, on_progress, cancel)
                     break
                 except EngineError as error:
@@ -298,10 +307,14 @@ class Session:
             return report
 
     def _plan_around(self, model: str, plan: Plan, error: EngineError) -> Plan:
-        """A plan without the accelerator that failed, or the same plan with another CPU library.
-        Raises the error where neither failed, or where nothing else is left."""
+        """A plan without the accelerator that failed, by what else was asked for; or the same plan
+        with another CPU library. Raises the error where neither failed, or where nothing else is
+        left; where memory ran out, with the next plan that fits."""
         if self.processor.died(error):
             return plan
+        short = memory_ran_out(error)
+        if short is not None:
+            raise self.planning.after(model, plan, short, error) from error
         failed = failed_device(plan.placement, error)
         if failed is None:
             raise error
@@ -309,7 +322,9 @@ class Session:
         logger.warning("%s failed (%s): %s", device, code, error)
         self.machine.failed(device, code)
         try:
-            other = self.plan(model, n_ctx=plan.placement.n_ctx)
+            request = replace(plan.request, device=None, n_ctx=plan.placement.n_ctx)
+            other = self.planning.plan(model, request)
+            other = self._drafted(model, other, plan.placement.draft or self.settings.draft_model)
         except EngineError:
             raise error from None
         self._moved = True
@@ -323,8 +338,10 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> BandwidthProfile:
-        """Measure this machine's memory bandwidth and keep the result. Raises Cancelled."""
-        arguments = {"mode": "full" if full else "quick"}
+        """Measure the bandwidth of this machine's memories, its GPUs' included, and keep the result
+        unless it doubts itself and a trusted one is known. Raises Cancelled."""
+        devices = measurable(self.devices())
+        arguments = {"mode": "full" if full else "quick", "devices": devices}
         result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
         profile = BandwidthProfile.from_json(result)
         self.learning.keep_profile(profile)
@@ -416,9 +433,20 @@ class Session:
         return stats
 
     def why_slow(self) -> Diagnosis | None:
-        """The causes of the last run's slowness by weight; None before a planned run."""
+        """The causes of the last run's slowness by weight; None before a planned run.
+
+        Of a session without a run, the last one in the history. Raises UnknownModel where its model
+        is gone.
+        """
         speed = self.learning.load().speed
-        return why_slow(self._last, speed, self._read_rate) if self._last and speed else None
+        if speed is None:
+            return None
+        if self._last is not None:
+            return why_slow(*self._last, speed, self._read_rate)
+        record = next(iter(self.store.runs(1)), None)
+        if record is None:
+            return None
+        return why_slow(record, self.planning.model(record.model), speed)
 
     def _read_rate(self, threads: int, nbytes: int) -> float:
         arguments = {"threads": threads, "nbytes": nbytes}
@@ -429,10 +457,11 @@ class Session:
         """Store a run and compare the promise with what happened. Where the history cannot be
         written, or the model's file is gone meanwhile, nothing is learnt; the answer stands."""
         try:
-            self.store.add_run(run_record(loaded, stats, conditions))
+            record = run_record(loaded, stats, conditions)
+            self.store.add_run(record)
             model = self.planning.model_of(loaded.target)
-            self._last = FinishedRun(loaded, model, stats, conditions)
-            if self._last.calm:
+            self._last = record, model
+            if calm(conditions):
                 self.learning.learn(model, loaded.plan, stats)
         except (AppError, EngineError, OSError) as error:
             logger.info("this run was not recorded: %s", error)

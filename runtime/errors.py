@@ -6,8 +6,8 @@ EngineError
 │   └── UnsupportedModel
 ├── BackendUnavailable        engine missing or refused: backend, reason
 ├── DeviceUnavailable         device id, reason
-├── DoesNotFit                needed, available, device, suggestion
-├── OutOfMemory               device
+├── DoesNotFit                needed, available, device, suggestion, smaller_model
+├── OutOfMemory               device, needed, suggestion, smaller_model
 ├── DraftRefused              draft, code, and the facts that disagree
 ├── ContextOverflow           n_tokens, n_ctx
 ├── EvaluationFailed          code, tokens, log
@@ -71,11 +71,14 @@ class DeviceUnavailable(EngineError):
 
 
 class DoesNotFit(EngineError):
-    """facts: device, needed, available (bytes), suggestion (JSON of the nearest plan or None)."""
+    """facts: device, needed, available (bytes), suggestion (JSON of the nearest plan or None), and
+    smaller_model (a name) where one of the same family fits."""
 
 
 class OutOfMemory(EngineError):
-    """facts: device. The engine said so; a process killed for memory is a WorkerDied."""
+    """facts: device, needed (bytes of the allocation that failed, None where the engine does not
+    say), suggestion and smaller_model as in DoesNotFit. The engine said so; a process killed for
+    memory is a WorkerDied."""
 
 
 class DraftRefused(EngineError):

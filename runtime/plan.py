@@ -57,6 +57,15 @@ class Placement:
     sequences: int = 1
     draft: str = ""  # file of a smaller model of the same vocabulary that guesses ahead, on the CPU
 
+    @property
+    def blocks_off_cpu(self) -> int:
+        return sum(part.last - part.first + 1 for part in self.layers if part.device != "cpu")
+
+    @property
+    def accelerators(self) -> str:
+        """The devices that hold blocks beside the CPU, joined: "cuda0+cuda1"; "" for none."""
+        return "+".join(dict.fromkeys(r.device for r in self.layers if r.device != "cpu"))
+
 
 @dataclass(frozen=True)
 class DeviceMemory:
@@ -138,8 +147,26 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class PlanRequest:
+    """What the user fixed; None leaves the choice to the planner.
+
+    `device` is a Device id. `n_ctx` is the context of each of `sequences` sequences.
+    """
+
+    policy: Policy = "auto"
+    device: str | None = None
+    n_ctx: int | None = None
+    kv_type: KvCacheType | None = None
+    engine: EngineName | None = None
+    n_threads: int | None = None
+    sequences: int = 1
+    n_ubatch: int | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A promise: memory within 5 % or 200 MB, speed within its interval."""
+    """A promise: memory within 5 % or 200 MB, speed within its interval. `request` is what it was
+    made for."""
 
     placement: Placement
     memory: MemoryEstimate
@@ -147,6 +174,7 @@ class Plan:
     fits: Literal["fits", "tight", "does_not_fit"]
     reasons: tuple[Reason, ...]
     alternatives: tuple[Alternative, ...] = ()
+    request: PlanRequest = field(default_factory=PlanRequest)
 
 
 @dataclass(frozen=True)
@@ -173,23 +201,6 @@ class PlanModel:
     def longest_context(self) -> int:
         trained = self.shape.context_length
         return min(trained, self.context_limit) if self.context_limit else trained
-
-
-@dataclass(frozen=True)
-class PlanRequest:
-    """What the user fixed; None leaves the choice to the planner.
-
-    `device` is a Device id. `n_ctx` is the context of each of `sequences` sequences.
-    """
-
-    policy: Policy = "auto"
-    device: str | None = None
-    n_ctx: int | None = None
-    kv_type: KvCacheType | None = None
-    engine: EngineName | None = None
-    n_threads: int | None = None
-    sequences: int = 1
-    n_ubatch: int = 512
 
 
 class SpeedPredictor(Protocol):

@@ -57,6 +57,9 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
+    # An engine that aborts would start a debugger, whose output drives its own last words out of
+    # what is kept for the diagnosis.
+    "GGML_NO_BACKTRACE": "1",
 }
 
 
@@ -247,7 +250,7 @@ def _failure(command_id: str, error: Exception) -> Event:
     if isinstance(error, EngineError | QuantError):
         return Failed(command_id, error.to_json())
     if isinstance(error, MemoryError):
-        return Failed(command_id, OutOfMemory(device="cpu").to_json())
+        return Failed(command_id, OutOfMemory(device="cpu", needed=None).to_json())
     traceback.print_exception(error)  # a fault of ours: the log has the traceback
     return Failed(command_id, InternalError(detail=repr(error)).to_json())
 

@@ -30,6 +30,9 @@ OUT_OF_MEMORY_PHRASES = (
     "bad_alloc",
     "memoryerror",
     "insufficient memory",
+    "cannot allocate memory",
+    "memory allocation still failed",
+    "mem_buffer != null",  # ggml_init got nothing from malloc
 )
 _NTSTATUS = {
     0xC0000005: "access violation",
@@ -64,6 +67,12 @@ def oom_kills(vmstat: Path = VMSTAT) -> int:
     return counts[0] if counts else 0
 
 
+def tells_of_memory(text: str) -> bool:
+    """Whether an engine's own words say that memory ran out."""
+    words = text.lower()
+    return any(phrase in words for phrase in OUT_OF_MEMORY_PHRASES)
+
+
 def classify(
     exit_code: int, ended_by_us: EndedByUs | None, memory_kills: int, stderr_tail: str
 ) -> WorkerExit:
@@ -75,8 +84,7 @@ def classify(
     cause = _cause(exit_code)
     if ended_by_us is not None:
         return WorkerExit(ended_by_us, exit_code, cause, stderr_tail)
-    tail = stderr_tail.lower()
-    by_phrase = exit_code != 0 and any(phrase in tail for phrase in OUT_OF_MEMORY_PHRASES)
+    by_phrase = exit_code != 0 and tells_of_memory(stderr_tail)
     killed = cause in ("SIGKILL", "SIGTERM")
     if (cause == "SIGKILL" and memory_kills > 0) or (by_phrase and not killed):
         return WorkerExit("out_of_memory", exit_code, cause, stderr_tail)

@@ -476,6 +476,10 @@
       <translation>关闭</translation>
     </message>
     <message>
+      <source>Close other programs, or choose a smaller model or context.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Close them, or wait.</source>
       <translation>请关闭它们，或等待。</translation>
     </message>
@@ -956,6 +960,10 @@
       <translation>已中断</translation>
     </message>
     <message>
+      <source>It was as fast as planned.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>It works without a draft model.</source>
       <translation>不用草稿模型也能运行。</translation>
     </message>
@@ -1058,6 +1066,10 @@
     <message>
       <source>Load again</source>
       <translation>重新加载</translation>
+    </message>
+    <message>
+      <source>Load it again, or choose a smaller model or context.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Load it again.</source>
@@ -2960,6 +2972,10 @@
       <translation>内存似乎只有单通道</translation>
     </message>
     <message>
+      <source>memory was full, so that parts of the model were read from disk again and again</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>memory {0}</source>
       <translation>内存 {0}</translation>
     </message>
@@ -3014,6 +3030,10 @@
     <message>
       <source>other programs kept the cores busy</source>
       <translation>其他程序占用了处理器核心</translation>
+    </message>
+    <message>
+      <source>part of the model was not on the device it was planned for</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>policy {policy} with every block on the CPU</source>

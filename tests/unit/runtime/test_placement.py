@@ -1,6 +1,7 @@
 """Plans: which placement is chosen, why, and what is offered when nothing fits."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import shapes
@@ -16,6 +17,7 @@ from runtime.errors import (
     DoesNotFit,
     InvalidRequest,
 )
+from runtime.nearest import less_on, next_fit
 from runtime.placement import default_context, plan
 from runtime.plan import Interval, PlanModel, PlanRequest, SpeedEstimate
 from runtime.shape import weight_bytes
@@ -140,6 +142,101 @@ def test_full_policy_that_does_not_fit_suggests_fewer_blocks():
     suggestion = refused.value.facts["suggestion"]
     assert suggestion["policy"] == "auto"
     assert 0 < suggestion["blocks_off_cpu"] < 28
+    assert (suggestion["n_ctx"], suggestion["kv_type"]) == (4096, "f16")
+    assert suggestion["gives_up"] == ["policy"]
+
+
+def suggested(request, *devices, shape=shapes.R1_QWEN_7B):
+    """The suggestion of a refusal, which is then planned as it says."""
+    with pytest.raises(DoesNotFit) as refused:
+        plan(model(shape), devices, request)
+    suggestion = refused.value.facts["suggestion"]
+    names = ("policy", "n_ctx", "kv_type")
+    taken = plan(model(shape), devices, replace(request, **{n: suggestion[n] for n in names}))
+    assert taken.memory.total == suggestion["needed"]
+    assert taken.placement.blocks_off_cpu == suggestion["blocks_off_cpu"]
+    return suggestion
+
+
+def needs(request, device="cpu"):
+    result = plan(model(), [HOST, GPU], request)
+    return next(d.total for d in result.memory.devices if d.device == device)
+
+
+def test_a_smaller_context_keeps_the_split_policy():
+    request = PlanRequest(policy="split", device="cpu", n_ctx=32768, kv_type="q4_0")
+    room = needs(replace(request, n_ctx=8192)) * 1.04
+    suggestion = suggested(request, replace(HOST, memory_free=round(room)))
+    assert (suggestion["policy"], suggestion["kv_type"]) == ("split", "q4_0")
+    assert suggestion["n_ctx"] >= 8192
+    assert suggestion["gives_up"] == ["n_ctx"]
+
+
+@pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
+def test_a_smaller_kv_cache_is_offered_before_a_smaller_context(kv_type):
+    request = PlanRequest(device="cpu", n_ctx=32768)
+    room = needs(replace(request, kv_type=kv_type)) * 1.04
+    suggestion = suggested(request, replace(HOST, memory_free=round(room)))
+    assert (suggestion["n_ctx"], suggestion["kv_type"]) == (32768, kv_type)
+    assert suggestion["gives_up"] == ["kv_type"]
+
+
+def test_a_smaller_kv_cache_goes_with_fewer_blocks_before_a_smaller_context():
+    """The policy alone does not help where the host is short too."""
+    request = PlanRequest(policy="full", device="cuda0", n_ctx=32768)
+    gpu = replace(GPU, memory_free=3 * GIB)
+    partial = plan(model(), [HOST, gpu], replace(request, policy="auto", kv_type="q8_0"))
+    host = next(d.total for d in partial.memory.devices if d.device == "cpu") * 1.04
+    suggestion = suggested(request, replace(HOST, memory_free=round(host)), gpu)
+    assert (suggestion["n_ctx"], suggestion["kv_type"]) == (32768, "q8_0")
+    assert suggestion["gives_up"] == ["policy", "kv_type"]
+
+
+def test_a_smaller_micro_batch_is_taken_where_only_scratch_memory_is_short():
+    whole = plan(model(), [HOST], PlanRequest(n_ctx=8192))
+    room = replace(HOST, memory_free=round((whole.memory.total - 50_000_000) / 0.97))
+    result = plan(model(), [room], PlanRequest(n_ctx=8192))
+    assert (whole.placement.n_ubatch, result.placement.n_ubatch) == (512, 128)
+    assert result.placement.n_ctx == 8192
+    assert "small_ubatch" in codes(result)
+    assert "small_ubatch" not in codes(whole)
+    with pytest.raises(DoesNotFit):
+        plan(model(), [room], PlanRequest(n_ctx=8192, n_ubatch=512))
+
+
+def test_memory_that_ran_out_on_a_gpu_is_planned_around_with_less_of_it():
+    failed = plan(model(), [HOST, GPU], PlanRequest(n_ctx=4096))
+    assert failed.placement.lm_head_device == "cuda0"
+    offer = next_fit(model(), less_on("cuda0", failed, [HOST, GPU]), failed)
+    assert offer["n_ctx"] == 4096
+    assert offer["gives_up"] == ["policy"]
+    held = next(d.total for d in failed.memory.devices if d.device == "cuda0")
+    placed = plan(
+        model(), less_on("cuda0", failed, [HOST, GPU]), PlanRequest(n_ctx=4096)
+    ).memory.devices
+    assert next(d.total for d in placed if d.device == "cuda0") < 0.98 * held
+
+
+def test_two_small_gpus_and_the_cpu_share_the_blocks():
+    """14B in 4 bits on two GPUs of 3 GiB: both are used, and the rest stays on the CPU."""
+    gpus = [replace(GPU, id=f"cuda{n}", memory_free=(3 + n) * GIB) for n in range(2)]
+    result = plan(model(shapes.R1_QWEN_14B), [*gpus, HOST], PlanRequest(n_ctx=4096))
+    parts = result.placement.layers
+    assert [part.device for part in parts] == ["cpu", "cuda0", "cuda1"]
+    assert [parts[0].first, parts[-1].last] == [0, 47]
+    assert all(a.last + 1 == b.first for a, b in pairwise(parts))
+    for device in result.memory.devices:
+        assert device.total <= device.available
+    one = plan(model(shapes.R1_QWEN_14B), [gpus[1], HOST], PlanRequest(n_ctx=4096)).placement
+    assert result.placement.blocks_off_cpu > one.blocks_off_cpu
+    assert parts[2].last - parts[2].first > parts[1].last - parts[1].first
+    told = next(reason for reason in result.reasons if reason.code == "partial_offload")
+    assert told.facts == {"device": "cuda0+cuda1", "blocks": result.placement.blocks_off_cpu}
+
+
+def test_a_plan_knows_what_it_was_made_for():
+    request = PlanRequest(policy="split", n_ctx=4096, n_threads=1)
+    assert plan(model(), [HOST, GPU], request).request == request
 
 
 def test_two_gpus_share_the_blocks():

@@ -7,6 +7,8 @@ import pytest
 from runtime.workerexit import EndedByUs, WorkerExit, classify, oom_kills
 
 CUDA = "CUDA error: out of memory\n  current device: 0"
+GRAPH = "ggml.c:1644: GGML_ASSERT(ctx->mem_buffer != NULL) failed"
+BLAS = "OpenBLAS error: Memory allocation still failed after 10 retries, giving up."
 CASES: list[tuple[int, EndedByUs | None, int, str, str, str]] = [
     (0, None, 0, "", "clean", ""),
     (1, None, 0, "Traceback", "crashed", ""),
@@ -20,6 +22,8 @@ CASES: list[tuple[int, EndedByUs | None, int, str, str, str]] = [
     (-11, None, 1, "", "crashed", "SIGSEGV"),
     (-6, None, 0, CUDA, "out_of_memory", "SIGABRT"),
     (1, None, 0, "MemoryError", "out_of_memory", ""),
+    (-6, None, 0, GRAPH, "out_of_memory", "SIGABRT"),
+    (1, None, 0, BLAS, "out_of_memory", ""),
     (-9, None, 0, CUDA, "killed", "SIGKILL"),
     (0, None, 0, CUDA, "clean", ""),
     (-9, "cancelled", 1, CUDA, "cancelled", "SIGKILL"),
