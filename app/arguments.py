@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     profile = commands.add("profile", machine.profile, text)
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
+    profile.add_argument("--why", action="store_true", help="why the last run was as fast as it was")
     profile.add_argument(
         "--why", action="store_true", help="why the last run was as fast as it was"
     )

@@ -36,8 +36,19 @@ class Learnt:
         return SpeedModel(self.profile, fit(self.observations)) if self.profile else None
 
 
+@dataclass(frozen=True)
+class Observations:
+    """What runs taught, and the identity of the profile that their terms were predicted from."""
+
+    profile: str
+    observations: tuple[Observation, ...]
+
+
 class Learning:
-    """The two files. Damaged or foreign ones count as absent: they can be measured again."""
+    """The two files. Damaged or foreign ones count as absent: they can be measured again.
+
+    Observations hold times predicted from one profile; with another, learning begins anew.
+    """
 
     def __init__(self, folder: Path, fingerprint: Callable[[], dict[str, str]]) -> None:
         self._profile = folder / "profile.json"
@@ -49,15 +60,17 @@ class Learning:
         profile = self._load_profile()
         if profile is None:
             return Learnt(None, ())
-        return Learnt(profile, self._load_observations())
+        return Learnt(profile, self._load_observations(profile))
 
-    def keep_profile(self, profile: BandwidthProfile) -> None:
-        """Store a profile; one that does not trust itself never replaces one that does."""
+    def keep_profile(self, profile: BandwidthProfile) -> bool:
+        """Store a profile; whether it was: one that does not trust itself never replaces one that
+        does."""
         known = self._load_profile()
         if known is not None and known.trusted and not profile.trusted:
-            return
+            return False
         self._profile.parent.mkdir(parents=True, exist_ok=True)
         write_json_atomically(self._profile, profile.to_json())
+        return True
 
     def learn(self, model: PlanModel, plan: Plan, stats: GenerationStats) -> None:
         """Keep what a finished generation teaches about this machine."""
@@ -78,8 +91,9 @@ class Learning:
         return speed if speed is not None and speed.knows(placement) else None
 
     def _add(self, new: tuple[Observation, ...]) -> None:
-        if new:
-            kept = [*self.load().observations, *new][-KEPT:]
+        learnt = self.load()
+        if new and learnt.profile is not None:
+            kept = Observations(learnt.profile.identity, (*learnt.observations, *new)[-KEPT:])
             self._observations.parent.mkdir(parents=True, exist_ok=True)
             write_json_atomically(self._observations, msgspec.to_builtins(kept))
 
@@ -92,12 +106,12 @@ class Learning:
         same = all(profile.fingerprint.get(key) == here[key] for key in here if key != "engine")
         return profile if same else None
 
-    def _load_observations(self) -> tuple[Observation, ...]:
+    def _load_observations(self, profile: BandwidthProfile) -> tuple[Observation, ...]:
         try:
-            data: Any = json.loads(self._observations.read_bytes())
-            return msgspec.convert(data, type=tuple[Observation, ...])
-        except (OSError, ValueError, msgspec.ValidationError):
+            kept = msgspec.json.decode(self._observations.read_bytes(), type=Observations)
+        except (OSError, ValueError):
             return ()
+        return kept.observations if kept.profile == profile.identity else ()
 
 
 def observations_of(

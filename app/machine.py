@@ -96,6 +96,12 @@ class Machine:
         return tried
 
 
+def measurable(devices: tuple[Device, ...]) -> list[str]:
+    """The devices whose memory the profiler can time: the processor, and GPUs llama.cpp lists."""
+    gpus = [d.id for d in devices if d.usable and d.kind == "GPU" and "llamacpp" in d.engines]
+    return ["cpu", *gpus]
+
+
 def failed_device(placement: Placement, error: EngineError) -> tuple[str, str] | None:
     """The accelerator of a placement that an error blames, and for what (a code); None where it
     blames none. A crash of the worker counts where a driver plug-in ran in it."""

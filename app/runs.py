@@ -56,19 +56,9 @@ class LoadedModel:
         return context_key(self.identity, self.plan.placement, self.report)
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """One generation: with what, how it went, and what the machine did meanwhile."""
-
-    loaded: LoadedModel
-    model: PlanModel
-    stats: GenerationStats
-    conditions: Conditions
-
-    @property
-    def calm(self) -> bool:
-        """Whether the machine was ours, so that the run says something about it."""
-        return self.conditions.other_load_cores < CALM_LOAD_CORES
+def calm(conditions: Conditions) -> bool:
+    """Whether the machine was ours, so that a run says something about it."""
+    return conditions.other_load_cores < CALM_LOAD_CORES
 
 
 def without(loaded: LoadedModel, devices: tuple[Device, ...]) -> tuple[Device, ...]:
@@ -104,6 +94,9 @@ def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditio
             **msgspec.to_builtins(stats),
             "conditions": msgspec.to_builtins(conditions),
             "planned_on_devices": {d.device: d.total for d in memory.devices if d.device != "cpu"},
+            "planned_tps": speed.decode_tps.median if speed else None,
+            "ran_on": ran_on(loaded.report, placement),
+            "elsewhere": elsewhere(loaded.report, loaded.plan),
         },
     )
 
@@ -126,34 +119,55 @@ def missed(promised: Interval | None, decode_tps: float | None, tokens: int) -> 
 
 
 def why_slow(
-    run: FinishedRun, speed: SpeedModel, read_rate: Callable[[int, int], float]
+    record: RunRecord,
+    model: PlanModel,
+    speed: SpeedModel,
+    read_rate: Callable[[int, int], float] | None = None,
 ) -> Diagnosis | None:
-    """The causes of a run's slowness by weight; None where nothing was planned or measured.
+    """The causes of a stored run's slowness by weight; None where nothing was planned or measured,
+    or an earlier version kept too little of it.
 
     Where the run's own conditions leave much unexplained and no other load was there, memory is
     read again by `read_rate(threads, nbytes)`, in bytes per second, and compared with the profile.
     """
-    loaded, stats = run.loaded, run.stats
-    planned = loaded.plan.speed
-    if planned is None or not stats.decode_tps:
+    stats = record.stats
+    try:
+        conditions = msgspec.convert(stats["conditions"], type=Conditions)
+        placement = msgspec.convert(record.placement, type=Placement)
+        planned, device, elsewhere_ = stats["planned_tps"], stats["ran_on"], stats["elsewhere"]
+    except (KeyError, msgspec.ValidationError):
         return None
-    placement = loaded.plan.placement
-    facts = Run(
-        model=run.model,
+    if not planned or not record.measured_decode_tps or not speed.knows(placement):
+        return None
+    run = Run(
+        model=model,
         placement=placement,
-        planned_tps=planned.decode_tps.median,
-        measured_tps=stats.decode_tps,
-        depth=mean_depth(stats),
-        n_threads=stats.mean_threads,
-        device=ran_on(loaded.report, placement),
-        draft_tokens=stats.draft_tokens,
-        accepted_tokens=stats.accepted_tokens,
+        planned_tps=planned,
+        measured_tps=record.measured_decode_tps,
+        depth=stats["prompt_tokens"] + stats["generated_tokens"] / 2,
+        n_threads=stats["mean_threads"],
+        device=device,
+        elsewhere=elsewhere_,
+        draft_tokens=stats["draft_tokens"],
+        accepted_tokens=stats["accepted_tokens"],
     )
-    found = diagnose(facts, run.conditions, speed)
+    found = diagnose(run, conditions, speed)
     probe = read_probe(speed.profile)
-    if found.unexplained < UNEXPLAINED or probe is None or not run.calm:
+    if found.unexplained < UNEXPLAINED or probe is None or read_rate is None:
         return found
-    return diagnose(facts, run.conditions, speed, read_rate(*probe))
+    return diagnose(run, conditions, speed, read_rate(*probe)) if calm(conditions) else found
+
+
+def elsewhere(report: LoadReport, plan: Plan) -> float:
+    """Share (0..1) of the weights planned on accelerators that the engine put elsewhere; 0 where it
+    does not say."""
+    planned = {d.device: d.weights for d in plan.memory.devices if d.device != "cpu"}
+    held = {name.lower(): parts.get("weights", 0) for name, parts in report.buffers.items()}
+    wanted = sum(planned.values())
+    if not wanted or not any(held.values()):
+        return 0.0
+    there = sum(min(nbytes, held.get(device, 0)) for device, nbytes in planned.items())
+    return 1 - there / wanted
 
 
 def ran_on(report: LoadReport, placement: Placement) -> str:

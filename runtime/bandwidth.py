@@ -4,9 +4,11 @@ Knows curves, interpolation, the machine's fingerprint and the JSON form. Measur
 `runtime.bandwidth_job` does, in a child process.
 """
 
+import hashlib
+import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ import psutil
 from runtime.shape import base_format
 
 ProfileMode = Literal["quick", "full"]
+_CACHE = "cache_level_"
 
 # Formats that were not measured take the curve of the nearest relative, as the engine unpacks them.
 RELATIVES: Mapping[str, tuple[str, ...]] = {
@@ -155,6 +158,22 @@ class BandwidthProfile:
     def trusted(self) -> bool:
         return not self.doubts
 
+    @property
+    def caches(self) -> dict[int, int]:
+        """Bytes of the processor's caches by level, as they were when it was measured."""
+        known = sorted(name for name in self.facts if name.startswith(_CACHE))
+        return {int(name.removeprefix(_CACHE)): int(self.facts[name]) for name in known}
+
+    @property
+    def identity(self) -> str:
+        """Which profiling of which machine this is: what corrects one corrects no other."""
+        told = json.dumps([self.measured_at, self.fingerprint], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def missing(self, devices: Iterable[str]) -> tuple[str, ...]:
+        """Those of some devices (ids) that were not measured."""
+        return tuple(device for device in devices if self.device(device) is None)
+
     def device(self, device: str) -> DeviceProfile | None:
         return next((entry for entry in self.devices if entry.device == device), None)
 
@@ -173,6 +192,11 @@ class BandwidthProfile:
             doubts=tuple(data["doubts"]),
             facts=dict(data["facts"]),
         )
+
+
+def cache_facts(levels: Mapping[int, int]) -> dict[str, float]:
+    """Cache sizes as a profile's facts."""
+    return {f"{_CACHE}{level}": float(size) for level, size in levels.items()}
 
 
 def between_threads(values: Mapping[int, float], threads: float) -> float:
@@ -207,16 +231,23 @@ def machine_fingerprint(engine: str = "") -> dict[str, str]:
     }
 
 
-def last_level_cache(root: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
-    """Bytes of the largest cache the system reports; 0 where it does not say."""
-    sizes = [0]
-    for file in root.glob("index*/size"):
-        text = file.read_text().strip()
-        unit = {"K": 2**10, "M": 2**20, "G": 2**30}.get(text[-1:], 1)
-        digits = text.rstrip("KMG")
-        if digits.isdigit():
-            sizes.append(int(digits) * unit)
-    return max(sizes)
+def cache_levels(root: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[int, int]:
+    """Bytes of the processor's data caches by level; empty where the system does not say."""
+    levels: dict[int, int] = {}
+    for folder in root.glob("index*"):
+        kind, level, size = (_attribute(folder / name) for name in ("type", "level", "size"))
+        unit = {"K": 2**10, "M": 2**20, "G": 2**30}.get(size[-1:], 1)
+        digits = size.rstrip("KMG")
+        if kind != "Instruction" and digits.isdigit() and level.isdigit():
+            levels[int(level)] = int(digits) * unit
+    return levels
+
+
+def _attribute(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 def spread_of(readings: Sequence[float]) -> float:

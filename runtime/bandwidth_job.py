@@ -5,12 +5,13 @@ results are values of `runtime.bandwidth`.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
 import psutil
 
 from runtime.bandwidth import (
@@ -20,7 +21,8 @@ from runtime.bandwidth import (
     DeviceProfile,
     ProfileMode,
     ThreadCosts,
-    last_level_cache,
+    cache_facts,
+    cache_levels,
     machine_fingerprint,
     spread_of,
 )
@@ -37,6 +39,7 @@ from runtime.jobs import OnProgress, Progress
 
 MIB = 2**20
 BUSY_CORES = 0.15  # other processes' share of one core above which figures are not trusted
+HOST = "cpu"
 REFERENCE_FORMAT = "Q4_0"
 HEAD_LENGTHS = (64, 128)
 GPU_ATTENTION_CELLS = 16384
@@ -46,7 +49,11 @@ GPU_FORMATS = ("Q4_0", "Q4_K", "Q8_0", "F16")
 
 @dataclass(frozen=True)
 class Schedule:
-    """How much to measure. Sizes are working sets in MiB; seconds are per reading."""
+    """How much to measure. Sizes are working sets in MiB; seconds are per reading.
+
+    A machine whose last-level cache is as large gets another size, CACHE_TIMES that cache but
+    `largest` at most: beyond it is what models are read at.
+    """
 
     plain_sizes: tuple[int, ...]
     product_sizes: tuple[int, ...]
@@ -55,17 +62,21 @@ class Schedule:
     seconds: float
     repeats: int
     attention_cells: int
+    largest: int
     prefill_batch: int  # tokens; what a prompt costs for each hardly changes above fifty
 
 
+CACHE_TIMES = 4
+
 QUICK = Schedule(
-    plain_sizes=(4, 512),
+    plain_sizes=(1, 4, 32, 128, 512),
     product_sizes=(4, 32, 128, 512),
     other_sizes=(32, 256),
     formats=("Q8_0", "Q4_1"),
     seconds=0.04,
     repeats=5,
     attention_cells=512,
+    largest=1024,
     prefill_batch=64,
 )
 FULL = Schedule(
@@ -76,8 +87,24 @@ FULL = Schedule(
     seconds=0.12,
     repeats=9,
     attention_cells=2048,
+    largest=4096,
     prefill_batch=512,
 )
+
+
+def beyond_caches(schedule: Schedule, caches: Mapping[int, int]) -> Schedule:
+    """The schedule with sizes that reach beyond the last of some caches (bytes by level)."""
+    wanted = CACHE_TIMES * max(caches.values(), default=0) // MIB
+    top = min(wanted, schedule.largest)
+
+    def reaching(sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return (*sizes, top) if top > max(sizes) else sizes
+
+    return replace(
+        schedule,
+        plain_sizes=reaching(schedule.plain_sizes),
+        product_sizes=reaching(schedule.product_sizes),
+    )
 
 
 class OtherLoad:
@@ -100,24 +127,30 @@ class OtherLoad:
 
 def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
     """Profile this machine: args `mode` ("quick" about 5 s, "full" under a minute), `devices`
-    (engine device names, default CPU alone). Returns the JSON of a BandwidthProfile."""
+    (ids of devices the engine lists, default the processor alone). Returns the JSON of a
+    BandwidthProfile."""
     mode: ProfileMode = "full" if args.get("mode") == "full" else "quick"
-    schedule = FULL if mode == "full" else QUICK
-    names = list(args.get("devices", ["CPU"]))
+    caches = cache_levels()
+    schedule = beyond_caches(FULL if mode == "full" else QUICK, caches)
+    names = [str(name).lower() for name in args.get("devices", [HOST])]
     quiet_engine()
     load = OtherLoad()
     time.sleep(0.3)  # what is busy before we begin is not ours
     before = load.cores()
     load = OtherLoad()
     steps = _Steps(on_progress, _step_count(schedule, names))
-    devices, readings = [], [1.0]
+    devices, spread = [], 0.0
     for name in names:
-        profile, again = _profile_device(name, schedule, steps)
+        try:
+            profile, readings = _profile_device(name, schedule, steps)
+        except (MemoryError, RuntimeError):
+            if name == HOST:
+                raise
+            continue  # an accelerator that cannot be timed now is missing from the profile
         devices.append(profile)
-        readings = again or readings
+        spread = max(spread, spread_of(readings))
     busy = max(before, load.cores())
     doubts = ["busy"] if busy > BUSY_CORES else []
-    spread = spread_of(readings)
     if spread > 0.15:
         doubts.append("unsteady")
     return BandwidthProfile(
@@ -127,14 +160,15 @@ def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
         spread=spread,
         devices=tuple(devices),
         doubts=tuple(doubts),
-        facts={"other_load_cores": busy, "last_level_cache": float(last_level_cache())},
+        facts={"other_load_cores": busy, **cache_facts(caches)},
     ).to_json()
 
 
 def read_rate_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
     """Job "read_rate": {"threads", "nbytes"} -> {"bytes_per_second"}, the best of three readings:
     whatever else runs can only lower one."""
-    reader = PlainRead(int(args["nbytes"]), int(args["threads"]))
+    memory = np.ones(int(args["nbytes"]), dtype=np.uint8)
+    reader = PlainRead(memory, int(args["threads"]))
     return {"bytes_per_second": max(reader.bytes_per_second(0.15) for _ in range(3))}
 
 
@@ -161,23 +195,25 @@ def thread_counts(cores: int) -> tuple[int, ...]:
 def _step_count(schedule: Schedule, names: Sequence[str]) -> int:
     counts = len(thread_counts(available_cores()))
     host = counts * (2 + len(schedule.formats)) + counts
-    return sum(host if name == "CPU" else len(GPU_FORMATS) + 1 for name in names)
+    return sum(host if name == HOST else len(GPU_FORMATS) + 1 for name in names)
 
 
 def _profile_device(
     name: str, schedule: Schedule, steps: _Steps
 ) -> tuple[DeviceProfile, list[float]]:
-    return _profile_cpu(schedule, steps) if name == "CPU" else _profile_gpu(name, schedule, steps)
+    return _profile_cpu(schedule, steps) if name == HOST else _profile_gpu(name, schedule, steps)
 
 
 def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list[float]]:
-    ggml = Ggml("CPU")
+    ggml = Ggml(HOST)
     counts = thread_counts(available_cores())
     free = psutil.virtual_memory().available // 4
     plain = []
+    memory = np.ones(min(max(schedule.plain_sizes) * MIB, free), dtype=np.uint8)
     for threads in counts:
-        plain.append(Curve(threads, _plain_points(schedule, threads, free)))
+        plain.append(Curve(threads, _plain_points(schedule, threads, memory)))
         steps.next("plain read")
+    del memory
     products: dict[str, tuple[Curve, ...]] = {}
     flops: dict[int, dict[str, float]] = {threads: {} for threads in counts}
     readings: list[float] = []
@@ -227,13 +263,15 @@ def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DevicePr
     return profile, readings
 
 
-def _plain_points(schedule: Schedule, threads: int, limit: int) -> tuple[CurvePoint, ...]:
-    points = []
+def _plain_points(
+    schedule: Schedule, threads: int, memory: "np.ndarray[Any, np.dtype[np.uint8]]"
+) -> tuple[CurvePoint, ...]:
+    points: dict[int, CurvePoint] = {}
     for size in schedule.plain_sizes:
-        nbytes = min(size * MIB, limit)
-        rate = PlainRead(nbytes, threads).bytes_per_second(schedule.seconds)
-        points.append(CurvePoint(nbytes, rate))
-    return tuple(points)
+        part = memory[: size * MIB]
+        rate = PlainRead(part, threads).bytes_per_second(schedule.seconds)
+        points[part.size] = CurvePoint(part.size, rate)
+    return tuple(points.values())
 
 
 def _products(

@@ -74,8 +74,8 @@ class _TensorHead(ctypes.Structure):
 class Ggml:
     """The engine's tensor library with typed functions, one device and its backend.
 
-    `device` is an engine device name such as "CPU" or "CUDA0". Raises OSError when the library is
-    missing and ValueError for an unknown device.
+    `device` is an engine device name such as "CPU" or "CUDA0", in any case: ids are in lower case.
+    Raises OSError when the library is missing and ValueError for an unknown device.
     """
 
     def __init__(self, device: str = "CPU", threads: int = 1) -> None:
@@ -94,7 +94,7 @@ class Ggml:
     def _device(self, name: str) -> Any:
         for index in range(self.ggml_backend_dev_count()):
             device = self.ggml_backend_dev_get(index)
-            if self.ggml_backend_dev_name(device).decode() == name:
+            if self.ggml_backend_dev_name(device).decode().lower() == name.lower():
                 return device
         raise ValueError(f"no device {name}")
 
@@ -306,14 +306,12 @@ def _settled(seconds: Callable[[int], float], at_least: float) -> float:
 
 
 class PlainRead:
-    """Memory read by `threads` threads at once, without arithmetic worth the name."""
+    """`memory` (written before: untouched pages are not there) read by `threads` threads at once,
+    each its own part, without arithmetic worth the name."""
 
-    def __init__(self, nbytes: int, threads: int) -> None:
+    def __init__(self, memory: "np.ndarray[Any, np.dtype[np.uint8]]", threads: int) -> None:
         self.threads = threads
-        self._parts = [
-            np.full(max(4096, nbytes // threads), index + 1, dtype=np.uint8)
-            for index in range(threads)
-        ]
+        self._parts = np.array_split(memory, threads)
 
     def bytes_per_second(self, seconds: float) -> float:
         """Sustained over `seconds`: all parts read over and over, in chunks that stop together."""

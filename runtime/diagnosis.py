@@ -11,7 +11,9 @@ from typing import Any
 
 from runtime.bandwidth import BandwidthProfile, between_threads
 from runtime.conditions import Conditions
-from runtime.plan import Placement, PlanModel
+from runtime.memory import REPACKED
+from runtime.plan import LayerRange, Placement, PlanModel
+from runtime.shape import base_format
 from runtime.speed import SpeedModel
 
 DISK_PAGE_SECONDS = 120e-6  # one page fault served from a solid-state disk
@@ -21,7 +23,9 @@ FASTEST_DISK = 2e9  # and no page of a mapped file comes faster: reading it cost
 BUSY_FACTOR = 2.4  # loss per over-committed core and thread: barriers wait for the slowest
 NOTICEABLE = 1.03  # factors below this are not named
 YIELDED_LOAD = 0.3  # cores of other load from which the engine gives up a thread for it
+UNEXPLAINED_SHOWN = 0.05  # share of a slowdown from which what is open is told
 SLOWER = 1.05  # a slowdown below this is none: runs differ by as much
+SPILLED = 0.05  # share of an accelerator's weights elsewhere from which that is a cause
 FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
 SINGLE_CHANNEL = 22e9  # bytes per second that one channel of current memory can deliver
 SLOWER_READING = 0.8  # a fresh reading below this share of the profile's tells of a change
@@ -51,8 +55,8 @@ class Run:
     """What a finished run was and did.
 
     `depth` is its mean number of cached tokens, `n_threads` what it really used on average (0 where
-    the engine does not tell), `device` where its blocks really ran, `planned_tps` what the plan
-    promised.
+    the engine does not tell), `device` where its blocks really ran, `elsewhere` the share of the
+    weights planned on accelerators that is not there, `planned_tps` what the plan promised.
     """
 
     model: PlanModel
@@ -62,6 +66,7 @@ class Run:
     depth: float
     n_threads: float
     device: str = ""
+    elsewhere: float = 0.0
     draft_tokens: int = 0
     accepted_tokens: int = 0
 
@@ -99,7 +104,8 @@ _Factor = tuple[str, float, dict[str, Any]]
 
 def _factors(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
     yield from _wrong_device(run, speed)
-    yield from _waiting_for_memory(conditions)
+    yield from _device_spill(run, speed)
+    yield from _waiting_for_memory(run, conditions)
     yield from _load(run, conditions, speed)
     yield from _threads(run, conditions, speed)
     yield from _depth(run, speed)
@@ -158,7 +164,7 @@ def _depth(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
     yield "long_context", empty / now, {"depth": round(run.depth)}
 
 
-def _waiting_for_memory(conditions: Conditions) -> Iterator[_Factor]:
+def _waiting_for_memory(run: Run, conditions: Conditions) -> Iterator[_Factor]:
     blocked = conditions.blocked_seconds
     if blocked is None:
         blocked = conditions.major_faults * DISK_PAGE_SECONDS
@@ -173,8 +179,20 @@ def _waiting_for_memory(conditions: Conditions) -> Iterator[_Factor]:
         yield "swapping", factor, {**facts, "swap_in_bytes": conditions.swap_in_bytes}
     elif (conditions.memory_limit_share or 0.0) >= FULL_LIMIT:
         yield "memory_limit", factor, {**facts, "used_share": conditions.memory_limit_share}
+    elif conditions.free_memory < _mapped_bytes(run):
+        yield "memory_spill", factor, {**facts, "free_memory": conditions.free_memory}
     else:
         yield "cold_file", factor, facts
+
+
+def _mapped_bytes(run: Run) -> int:
+    """Bytes that every step reads from the mapped file. What the system calls available counts its
+    cached pages, so with less than this they cannot all stay in memory."""
+    if base_format(run.model.block_format) in REPACKED:
+        return 0
+    blocks = [i for part in run.placement.layers if part.device == "cpu"
+              for i in range(part.first, part.last + 1)]  # fmt: skip
+    return sum(run.model.weights.blocks[index] for index in blocks)
 
 
 def _clock(conditions: Conditions) -> Iterator[_Factor]:
@@ -198,6 +216,24 @@ def _wrong_device(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
         ]
         factor = rates[0] / rates[1]
     yield "wrong_device", factor, facts
+
+
+def _device_spill(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
+    """Weights that were planned on an accelerator and are read by the processor instead."""
+    if run.elsewhere < SPILLED or run.device in ("", "cpu"):
+        return
+    last = run.placement.layers[-1]
+    spilled = min(round(run.elsewhere * (last.last + 1)), last.last)
+    layers = (LayerRange("cpu", 0, spilled - 1), LayerRange(last.device, spilled, last.last))
+    actual = replace(run.placement, layers=layers) if spilled else run.placement
+    factor = 1 + 9 * run.elsewhere
+    if speed.knows(actual):
+        rates = [
+            speed.decode_tps(run.model, placement, round(run.depth)).median
+            for placement in (run.placement, actual)
+        ]
+        factor = rates[0] / rates[1]
+    yield "device_spill", factor, {"elsewhere": run.elsewhere}
 
 
 def _speculation(run: Run) -> Iterator[_Factor]:

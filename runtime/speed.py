@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from runtime.bandwidth import BandwidthProfile, DeviceProfile
 from runtime.calibration import UNCALIBRATED, Calibration, Observation
 from runtime.memory import REPACKED, padded_context
-from runtime.plan import Interval, Placement, PlanModel, SpeedEstimate
+from runtime.plan import Interval, Placement, PlanModel, Reason, SpeedEstimate
 from runtime.shape import (
     ModelShape,
     active_parameter_count,
@@ -26,6 +26,7 @@ from runtime.shape import (
 )
 
 DEPTHS = (0, 4096, 16384, 32768)
+DOUBTED = 1.3  # an interval's ends move out so far where the profile does not trust itself
 TYPICAL_PROMPT = 256
 TYPICAL_REASONING_ANSWER = 3000  # tokens an R1 distill thinks and answers with on a maths question
 SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
@@ -71,14 +72,26 @@ class SpeedModel:
 
     def knows(self, placement: Placement) -> bool:
         """Whether every device of the placement was measured."""
-        used = {"cpu", placement.lm_head_device, *(part.device for part in placement.layers)}
-        return all(self.profile.device(device) is not None for device in used)
+        return not self.profile.missing(_devices(placement))
+
+    def reasons(self, placement: Placement) -> tuple[Reason, ...]:
+        """Why a placement has no prediction, or a less certain one."""
+        missing = self.profile.missing(_devices(placement))
+        if missing:
+            return (Reason("device_unmeasured", {"device": ", ".join(missing)}),)
+        return () if self.profile.trusted else (Reason("speed_doubtful"),)
+
+    def _seconds(self, engine: str, terms: Mapping[str, float]) -> Interval:
+        found = self.calibration.seconds(engine, terms)
+        if self.profile.trusted:
+            return found
+        return Interval(found.low / DOUBTED, found.median, found.high * DOUBTED)
 
     def decode_tps(self, model: PlanModel, placement: Placement, depth: int = 0) -> Interval:
         """Tokens per second with `depth` tokens in the cache. Raises ValueError for an unmeasured
         device."""
         terms = self.decode_terms(model, placement, depth)
-        return _rate(self.calibration.seconds(placement.engine, terms), 1)
+        return _rate(self._seconds(placement.engine, terms), 1)
 
     def time_to_first_token(
         self, model: PlanModel, placement: Placement, prompt_tokens: int
@@ -96,9 +109,7 @@ class SpeedModel:
         """Seconds for a whole answer: prefill, then every token at its own depth."""
         first = self._prefill(model, placement, prompt_tokens)
         middle = prompt_tokens + answer_tokens // 2
-        step = self.calibration.seconds(
-            placement.engine, self.decode_terms(model, placement, middle)
-        )
+        step = self._seconds(placement.engine, self.decode_terms(model, placement, middle))
         return Interval(
             first.low + answer_tokens * step.low,
             first.median + answer_tokens * step.median,
@@ -107,7 +118,7 @@ class SpeedModel:
 
     def _prefill(self, model: PlanModel, placement: Placement, tokens: int) -> Interval:
         terms = self.prefill_terms(model, placement, tokens)
-        return self.calibration.seconds(placement.engine, terms)
+        return self._seconds(placement.engine, terms)
 
     def decode_terms(
         self, model: PlanModel, placement: Placement, depth: float
@@ -254,6 +265,11 @@ class _Terms:
     def add(self, kind: str, device: str, seconds: float, variant: str = "") -> None:
         key = self.key(kind, device, variant)
         self.seconds[key] = self.seconds.get(key, 0.0) + seconds
+
+
+def _devices(placement: Placement) -> tuple[str, ...]:
+    used = ("cpu", placement.lm_head_device, *(part.device for part in placement.layers))
+    return tuple(dict.fromkeys(used))
 
 
 def _unpacked(block_format: str) -> str:

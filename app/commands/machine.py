@@ -4,23 +4,27 @@ import importlib.metadata
 import platform
 import shutil
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.catalog import starter
 from app.commands.models import error_text
 from app.console import Console, table
 from app.errors import AppError
-from app.explain import preflight_text, reason_text, unavailable_text
+from app.explain import diagnosis_text, preflight_text, reason_text, unavailable_text
 from app.learning import history
+from app.records import RunRecord
+from app.machine import measurable
 from app.packs import installed as installed_packs
+from app.records import RunRecord
 from app.session import Session
 from app.timing import time_engines
-from app.units import format_bytes
+from app.units import format_bytes, format_interval, format_tps
 from app.words import DOUBTS
 from quant.errors import QuantError
 from runtime.bandwidth import BandwidthProfile
 from runtime.devices import Device
+from runtime.diagnosis import SLOWER, UNEXPLAINED_SHOWN, Diagnosis
 from runtime.errors import BackendUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
@@ -53,7 +57,12 @@ def devices(session: Session, _args: Namespace, console: Console) -> None:
 
 
 def profile(session: Session, args: Namespace, console: Console) -> None:
-    """The RAM-bandwidth profiler, or with --history how predictions have fared."""
+    """The RAM-bandwidth profiler; with --history how predictions have fared, with --why what made
+    the last run as fast as it was."""
+    if args.why:
+        found = session.why_slow()
+        console.result(found, why_text(next(iter(session.store.runs(1)), None), found))
+        return
     if args.history:
         record = history(session.store.runs(1000))
         text = "No finished run had a prediction yet."
@@ -67,15 +76,33 @@ def profile(session: Session, args: Namespace, console: Console) -> None:
     measured = session.profile(full=args.full, on_progress=console.progress, cancel=CancelToken())
     time_engines(session, console.progress, CancelToken())
     console.end_progress()
-    lines = [profile_text(measured)]
+    lines = [profile_text(measured, measured.missing(measurable(session.devices())))]
+    known = session.learning.load().profile
+    if known is not None and known != measured:
+        lines.append(
+            f"Not kept: predictions still rest on the quieter measurement of {known.measured_at}."
+        )
     faster = session.engines.latest()
     if faster is not None:
         lines.append(f"engines: {reason_text(faster.reason)}")
     console.result(measured, "\n".join(lines))
 
 
-def profile_text(profile: BandwidthProfile) -> str:
-    """A bandwidth profile as a person reads it."""
+def why_text(run: RunRecord | None, found: Diagnosis | None) -> str:
+    """Why the last run was as fast as it was, as a person reads it."""
+    if run is None or found is None or not run.measured_decode_tps:
+        return "No run with a planned speed is in the history yet."
+    expected = run.predicted_decode_tps
+    promised = f", {format_interval(expected)} predicted at its length" if expected else ""
+    head = f"{run.model}: {format_tps(run.measured_decode_tps)}{promised}"
+    left = ""
+    if found.slowdown > SLOWER and found.unexplained > UNEXPLAINED_SHOWN:
+        left = f"\n{100 * found.unexplained:.0f} %: no measurement explains it."
+    return f"{head}\n{diagnosis_text(found)}{left}"
+
+
+def profile_text(profile: BandwidthProfile, missing: Sequence[str] = ()) -> str:
+    """A bandwidth profile as a person reads it; `missing` are devices that could not be timed."""
     lines = []
     for device in profile.devices:
         kernels = {"plain read": device.plain, **device.products}
@@ -88,6 +115,7 @@ def profile_text(profile: BandwidthProfile) -> str:
         lines.append(f"{device.device}: GB/s read, by working set")
         lines.append(table(("KERNEL", "THREADS", *sizes), rows))
     lines.append(f"spread between readings {100 * profile.spread:.0f} %")
+    lines.extend(f"{device} was not measured: no speed is predicted there." for device in missing)
     lines.extend(DOUBTS.get(doubt, doubt) for doubt in profile.doubts)
     return "\n".join(lines)
 

@@ -12,10 +12,8 @@ from app.gui.theme import SPACE_S
 from app.gui.words import tr
 from app.runs import missed
 from app.session import Session
-from runtime.diagnosis import SLOWER, Diagnosis
+from runtime.diagnosis import SLOWER, UNEXPLAINED_SHOWN, Diagnosis
 from runtime.plan import Interval
-
-UNEXPLAINED_SHOWN = 0.05
 
 
 class DiagnosisPanel(QWidget):

@@ -477,7 +477,7 @@
     </message>
     <message>
       <source>Close other programs, or choose a smaller model or context.</source>
-      <translation type="unfinished" />
+      <translation>请关闭其他程序，或选择更小的模型或更短的上下文。</translation>
     </message>
     <message>
       <source>Close them, or wait.</source>
@@ -961,7 +961,7 @@
     </message>
     <message>
       <source>It was as fast as planned.</source>
-      <translation type="unfinished" />
+      <translation>速度与计划一致。</translation>
     </message>
     <message>
       <source>It works without a draft model.</source>
@@ -1069,7 +1069,7 @@
     </message>
     <message>
       <source>Load it again, or choose a smaller model or context.</source>
-      <translation type="unfinished" />
+      <translation>请重新加载，或选择更小的模型或更短的上下文。</translation>
     </message>
     <message>
       <source>Load it again.</source>
@@ -1281,7 +1281,7 @@
     </message>
     <message>
       <source>No speed is predicted: {device} was not measured yet.</source>
-      <translation type="unfinished" />
+      <translation>无法预测速度：{device} 尚未测量。</translation>
     </message>
     <message>
       <source>No such file</source>
@@ -2385,7 +2385,7 @@
     </message>
     <message>
       <source>This machine was busy or unsteady when it was measured: the ranges are wider.</source>
-      <translation type="unfinished" />
+      <translation>测量时本机繁忙或不稳定，因此预测范围更宽。</translation>
     </message>
     <message>
       <source>This needs {needed} on {device}, and {available} are free.</source>
@@ -2973,7 +2973,7 @@
     </message>
     <message>
       <source>memory was full, so that parts of the model were read from disk again and again</source>
-      <translation type="unfinished" />
+      <translation>内存已满，模型的一部分被反复从磁盘读取</translation>
     </message>
     <message>
       <source>memory {0}</source>
@@ -3033,7 +3033,7 @@
     </message>
     <message>
       <source>part of the model was not on the device it was planned for</source>
-      <translation type="unfinished" />
+      <translation>模型的一部分不在计划的设备上</translation>
     </message>
     <message>
       <source>policy {policy} with every block on the CPU</source>

@@ -11,7 +11,15 @@ import pytest
 from busy import burning
 
 from runtime.bandwidth import BandwidthProfile
-from runtime.bandwidth_job import BUSY_CORES, OtherLoad, profile_job
+from runtime.bandwidth_job import (
+    BUSY_CORES,
+    FULL,
+    MIB,
+    QUICK,
+    OtherLoad,
+    beyond_caches,
+    profile_job,
+)
 from runtime.bandwidth_kernels import Ggml, PlainRead, Products, attention_seconds
 from runtime.jobs import ignore_progress
 
@@ -58,6 +66,19 @@ def test_quick_profile_of_this_machine():
     assert ("busy" in profile.doubts) == (not quiet)
 
 
+def test_working_sets_reach_beyond_the_last_cache():
+    def tops(schedule, cache):
+        reaching = beyond_caches(schedule, {1: 48 << 10, 3: cache * MIB})
+        return max(reaching.plain_sizes), max(reaching.product_sizes)
+
+    assert tops(QUICK, 32) == (512, 512)  # sixteen times that cache already
+    assert tops(QUICK, 200) == (800, 800)
+    assert tops(QUICK, 480) == (1024, 1024)  # two times: five seconds are not enough for more
+    assert tops(FULL, 480) == (1920, 1920)
+    assert beyond_caches(FULL, {}) == FULL
+    assert min(FULL.plain_sizes) == min(QUICK.plain_sizes) == 1
+
+
 def test_other_load_is_that_of_other_processes():
     load = OtherLoad()
     with burning(1):
@@ -86,7 +107,7 @@ def test_plain_read_agrees_with_a_compiled_loop(tmp_path):
     total.restype = ctypes.c_uint64
     data = np.ones(1 << 27, dtype=np.uint64)  # 1 GiB
     pointer = data.ctypes.data_as(ctypes.c_void_p)
-    reader = PlainRead(data.nbytes, 1)
+    reader = PlainRead(data.view(np.uint8), 1)
     load = OtherLoad()
     ours, theirs = [], []
     for _ in range(5):

@@ -10,7 +10,15 @@ from app.learning import KEPT, Learning, observations_of
 from runtime.bandwidth import BandwidthProfile
 from runtime.calibration import fit
 from runtime.generation import GenerationStats
-from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan, PlanModel
+from runtime.plan import (
+    DeviceMemory,
+    LayerRange,
+    MemoryEstimate,
+    Placement,
+    Plan,
+    PlanModel,
+    Reason,
+)
 from runtime.shape import ModelShape, weight_bytes
 from runtime.speed import SpeedModel
 
@@ -67,7 +75,7 @@ def test_a_doubtful_profile_never_replaces_a_trusted_one(
 ) -> None:
     doubtful = dataclasses.replace(profile, doubts=("busy",), spread=0.5)
     learning(tmp_path).keep_profile(profile)
-    learning(tmp_path).keep_profile(doubtful)
+    assert not learning(tmp_path).keep_profile(doubtful)
     assert learning(tmp_path).load().profile == profile
 
 
@@ -108,9 +116,43 @@ def test_only_so_many_observations_are_kept(tmp_path: Path, profile: BandwidthPr
     kept = learning(tmp_path)
     kept.keep_profile(profile)
     one = observations_of(SpeedModel(profile, fit(())), MODEL, PLAN, stats())[0]
-    (tmp_path / "observations.json").write_text(json.dumps([dataclasses.asdict(one)] * (KEPT + 9)))
+    many = {"profile": profile.identity, "observations": [dataclasses.asdict(one)] * (KEPT + 9)}
+    (tmp_path / "observations.json").write_text(json.dumps(many))
+    assert len(kept.load().observations) == KEPT + 9
     kept.learn(MODEL, PLAN, stats())
     assert len(kept.load().observations) == KEPT
+
+
+def test_what_corrected_one_profile_corrects_no_other(
+    tmp_path: Path, profile: BandwidthProfile
+) -> None:
+    kept = learning(tmp_path)
+    kept.keep_profile(profile)
+    kept.learn(MODEL, PLAN, stats())
+    again = dataclasses.replace(profile, measured_at="2030-01-01T00:00:00+00:00")
+    assert kept.keep_profile(again)
+    assert kept.load().observations == ()
+    kept.learn(MODEL, PLAN, stats())
+    assert len(kept.load().observations) == 2  # those of the new one alone
+    there = dataclasses.replace(again, fingerprint={**HERE, "processor": "other"})
+    moved = learning(tmp_path, there.fingerprint)
+    moved.keep_profile(there)
+    assert moved.load().observations == ()
+
+
+def test_a_doubtful_profile_promises_less_and_says_so(
+    tmp_path: Path, profile: BandwidthProfile
+) -> None:
+    doubtful = dataclasses.replace(profile, doubts=("busy",))
+    sure, unsure = SpeedModel(profile), SpeedModel(doubtful)
+    before, after = (each.decode_tps(MODEL, PLACEMENT) for each in (sure, unsure))
+    assert after.median == before.median
+    assert after.low < 0.8 * before.low
+    assert after.high > 1.25 * before.high
+    assert sure.reasons(PLACEMENT) == ()
+    assert [reason.code for reason in unsure.reasons(PLACEMENT)] == ["speed_doubtful"]
+    other = dataclasses.replace(PLACEMENT, lm_head_device="cuda0")
+    assert sure.reasons(other) == (Reason("device_unmeasured", {"device": "cuda0"}),)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,27 @@
 """Runs as values: what a plan may count on while a model is loaded, and what is recorded."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from app.runs import LoadedModel, mean_depth, missed, promised, ran_on, run_record, without
+from app.records import RunRecord
+from app.runs import (
+    LoadedModel,
+    elsewhere,
+    mean_depth,
+    missed,
+    promised,
+    ran_on,
+    run_record,
+    why_slow,
+    without,
+)
 from app.targets import Target
 from runtime.backend import LoadReport
+from runtime.bandwidth import BandwidthProfile
 from runtime.conditions import Conditions
 from runtime.devices import Device
 from runtime.generation import GenerationStats
@@ -18,8 +32,11 @@ from runtime.plan import (
     MemoryEstimate,
     Placement,
     Plan,
+    PlanModel,
     SpeedEstimate,
 )
+from runtime.shape import ModelShape, weight_bytes
+from runtime.speed import SpeedModel
 
 PLACEMENT = Placement("llamacpp", (LayerRange("cuda0", 0, 3),), "cuda0", 4096)
 MEMORY = MemoryEstimate((DeviceMemory("cuda0", 10, 2, 1), DeviceMemory("cpu", 5, 0, 1)))
@@ -29,6 +46,17 @@ LOADED = LoadedModel(
     LoadReport("llamacpp", "1", 4096, 0.1, {}),
     None,
 )
+
+
+SHAPE = ModelShape("llama", 4, 256, 1024, 4, 2, 64, 64, 1000, 4096)
+MODEL = PlanModel(SHAPE, weight_bytes(SHAPE, "Q4_0"), block_format="Q4_0")
+
+
+@pytest.fixture(scope="module")
+def speed() -> SpeedModel:
+    """Of another machine's profile, kept as data."""
+    path = Path(__file__).resolve().parents[2] / "data" / "profile.json"
+    return SpeedModel(BandwidthProfile.from_json(json.loads(path.read_text())))
 
 
 def device(name: str, total: int, free: int) -> Device:
@@ -89,6 +117,35 @@ def test_a_run_is_judged_at_its_own_depth() -> None:
     assert record.predicted_decode_tps == expected
     assert promised(planned, stats(prompt_tokens=90_000)) == SPEED.decode_at_depth[4096]
     assert promised(LOADED.plan, stats()) is None
+
+
+def test_a_stored_run_is_explained(speed: SpeedModel) -> None:
+    layers = (LayerRange("cpu", 0, 3),)
+    placement = replace(PLACEMENT, layers=layers, lm_head_device="cpu", n_threads=2)
+    planned = speed.predict(MODEL, placement)
+    loaded = replace(LOADED, plan=replace(LOADED.plan, placement=placement, speed=planned))
+    assert planned is not None
+    met = replace(CALM, other_load_cores=1.0)
+    slow = stats(decode_tps=planned.decode_tps.median / 3, mean_threads=2.0, prompt_tokens=1)
+    record = run_record(loaded, slow, met)
+    kept = msgspec.convert(json.loads(msgspec.json.encode(record)), type=RunRecord)
+    found = why_slow(kept, MODEL, speed)
+    assert found is not None
+    assert found.slowdown == pytest.approx(3.0)
+    assert found.causes[0].code == "other_load"
+    assert why_slow(replace(kept, stats={}), MODEL, speed) is None  # of an earlier version
+    assert why_slow(replace(kept, measured_decode_tps=None), MODEL, speed) is None
+
+
+def test_weights_that_are_not_where_they_were_planned() -> None:
+    def share(**buffers: int) -> float:
+        held = {name: {"weights": nbytes} for name, nbytes in buffers.items()}
+        return elsewhere(LoadReport("llamacpp", "1", 4096, 0.1, held), LOADED.plan)
+
+    assert share(CUDA0=10, CPU=5) == 0.0
+    assert share(CUDA0=4, CPU=11) == pytest.approx(0.6)
+    assert share(CPU=15) == 1.0
+    assert share() == 0.0
 
 
 def test_host_memory_is_kept_beside_the_workers_own() -> None:

@@ -12,7 +12,8 @@ from runtime.bandwidth import (
     DeviceProfile,
     ThreadCosts,
     between_threads,
-    last_level_cache,
+    cache_facts,
+    cache_levels,
     machine_fingerprint,
     spread_of,
 )
@@ -103,12 +104,29 @@ def test_fingerprint_names_the_machine():
     assert fingerprint == machine_fingerprint("engine 1")
 
 
-def test_cache_size_as_the_system_writes_it(tmp_path):
-    for index, text in enumerate(("48K\n", "2048K\n", "300M\n")):
-        (tmp_path / f"index{index}").mkdir()
-        (tmp_path / f"index{index}" / "size").write_text(text)
-    assert last_level_cache(tmp_path) == 300 * MIB
-    assert last_level_cache(tmp_path / "missing") == 0
+def test_caches_as_the_system_writes_them(tmp_path):
+    written = (("Data", 1, "48K"), ("Instruction", 1, "64K"), ("Unified", 2, "2048K"))
+    for index, (kind, level, size) in enumerate((*written, ("Unified", 3, "300M"))):
+        folder = tmp_path / f"index{index}"
+        folder.mkdir()
+        for name, text in (("type", kind), ("level", str(level)), ("size", size)):
+            (folder / name).write_text(f"{text}\n")
+    levels = cache_levels(tmp_path)
+    assert levels == {1: 48 << 10, 2: 2 * MIB, 3: 300 * MIB}
+    assert replace(profile(), facts=cache_facts(levels)).caches == levels
+    assert cache_levels(tmp_path / "missing") == {}
+    assert profile().caches == {}
+
+
+def test_two_profilings_have_two_identities():
+    one = replace(profile(), measured_at="2026-01-01T00:00:00")
+    assert one.identity == replace(one, spread=0.3).identity
+    assert one.identity != replace(one, measured_at="2026-01-01T00:00:01").identity
+    assert one.identity != replace(one, fingerprint={"processor": "another"}).identity
+
+
+def test_devices_that_were_not_measured_are_told():
+    assert profile().missing(["cpu", "cuda0"]) == ("cuda0",)
 
 
 def test_spread_of_readings():

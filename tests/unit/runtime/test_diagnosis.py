@@ -59,9 +59,12 @@ CALM = Conditions(
 )
 
 
-def run(tps, **more):
+Q8 = PlanModel(SHAPE, weight_bytes(SHAPE, "Q8_0"), block_format="Q8_0")  # used from the mapped file
+
+
+def run(tps, model=MODEL, **more):
     fields = {"depth": 100.0, "n_threads": 2, **more}
-    return Run(MODEL, PLACED, planned_tps=PLANNED, measured_tps=tps, **fields)
+    return Run(model, PLACED, planned_tps=PLANNED, measured_tps=tps, **fields)
 
 
 STAGED = [
@@ -71,6 +74,12 @@ STAGED = [
     ("cold_file", run(PLANNED / 3), {"major_faults": 55_000}),
     ("cold_file", run(PLANNED / 2), {"major_faults": 900, "blocked_seconds": 5.0}),
     ("cold_file", run(PLANNED / 2), {"read_bytes": 2 << 30, "blocked_seconds": 5.0}),
+    (
+        "memory_spill",
+        run(PLANNED / 3, model=Q8),
+        {"read_bytes": 3 << 30, "free_memory": 1 << 30, "blocked_seconds": 7.0},
+    ),
+    ("cold_file", run(PLANNED / 3, model=Q8), {"read_bytes": 3 << 30, "blocked_seconds": 7.0}),
     ("memory_limit", run(PLANNED / 5), {"major_faults": 66_000, "memory_limit_share": 0.99}),
     ("swapping", run(PLANNED / 5), {"major_faults": 66_000, "swap_in_bytes": 1 << 28}),
     ("cpu_quota", run(PLANNED / 2), {"throttled_share": 0.5}),
@@ -89,6 +98,18 @@ def test_the_cause_is_named_first(code, slow, met):
     assert found.causes[0].code == code
     assert found.causes[0].share > 0.4
     assert sum(cause.share for cause in found.causes) + found.unexplained == pytest.approx(1.0)
+
+
+def test_weights_that_are_not_on_their_device_are_named():
+    gpu = replace(cpu_profile({1: 400e9}), device="cuda0")
+    both = SpeedModel(replace(SPEED.profile, devices=(*SPEED.profile.devices, gpu)))
+    placed = replace(PLACED, layers=(LayerRange("cuda0", 0, 27),))
+    planned = both.decode_tps(MODEL, placed).median
+    slow = Run(MODEL, placed, planned, planned / 4, 0.0, 2, device="cuda0", elsewhere=0.5)
+    (cause,) = diagnose(slow, CALM, both).causes
+    assert cause.code == "device_spill"
+    half = replace(placed, layers=(LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27)))
+    assert cause.factor == pytest.approx(planned / both.decode_tps(MODEL, half).median)
 
 
 def test_nothing_is_named_for_a_run_as_fast_as_planned():
