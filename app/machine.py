@@ -14,12 +14,13 @@ import msgspec
 from runtime import rpc
 from runtime.client import run_job
 from runtime.devices import Device
-from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
+from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied, WorkerStalled
+from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.plan import Placement
-from runtime.providers import Preflight
+from runtime.providers import Fact, Preflight
 
 FRESH_SECONDS = 5.0
+_SELF_TEST_SECONDS = 180.0  # without a word from the child; the slowest compiler here takes 10
 
 
 class Machine:
@@ -85,15 +86,37 @@ class Machine:
     ) -> tuple[Preflight, ...]:
         """Try every execution provider that is installed or whose hardware is here: five facts
         about each. A device whose facts do not all hold is planned without."""
-        result = run_job("preflight", {}, on_progress, cancel, self._log())
-        tried = msgspec.convert(result["preflights"], type=tuple[Preflight, ...])
+        result = run_job("preflight_targets", {}, ignore_progress, cancel, self._log())
+        known = msgspec.convert(result["preflights"], type=tuple[Preflight, ...])
+        tried = []
+        for done, each in enumerate(known):
+            on_progress(Progress("preflight", done, len(known), "steps", each.target))
+            tried.append(self._try(each, cancel) if each.to_be_tested else each)
+        on_progress(Progress("preflight", len(known), len(known), "steps"))
         by_target = {preflight.target: preflight for preflight in tried}
         for device in self.devices():
             preflight = by_target.get(device.facts.get("target", ""))
             missing = preflight.missing if preflight else None
             if missing is not None:
                 self.failed(device.id, f"{missing.name}:{missing.code}")
-        return tried
+        return tuple(tried)
+
+    def _try(self, known: Preflight, cancel: CancelToken | None) -> Preflight:
+        """The self-test of one provider in a child of its own: what dies there took no other's
+        facts with it."""
+        arguments = {"target": known.target}
+        try:
+            result = run_job(
+                "preflight", arguments, ignore_progress, cancel, self._log(), _SELF_TEST_SECONDS
+            )
+        except WorkerDied as error:
+            cause = error.facts.get("cause") or error.facts.get("kind")
+            return known.with_fact(Fact("self_test", False, "crashed", {"cause": cause}))
+        except WorkerStalled:
+            return known.with_fact(
+                Fact("self_test", False, "hung", {"seconds": _SELF_TEST_SECONDS})
+            )
+        return msgspec.convert(result["preflight"], type=Preflight)
 
 
 def measurable(devices: tuple[Device, ...]) -> list[str]:

@@ -30,6 +30,7 @@ JOBS: dict[str, str] = {
     "profile": "runtime.bandwidth_job:profile_job",
     "read_rate": "runtime.bandwidth_job:read_rate_job",
     "export_onnx": "runtime.convert:export_onnx_job",
+    "preflight_targets": "runtime.backends.onnx_preflight:preflight_targets_job",
     "preflight": "runtime.backends.onnx_preflight:preflight_job",
     "measure_engines": "runtime.engine_choice:measure_engines_job",
     "imatrix": "runtime.measure_quality:imatrix_job",

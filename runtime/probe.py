@@ -12,10 +12,11 @@ from typing import Any
 
 import psutil
 
+from runtime.backends.onnx_hardware import npus_here
 from runtime.cores import available_cores
 from runtime.devices import Device, DeviceKind
 from runtime.jobs import OnProgress
-from runtime.providers import find_npus, installed_version, provider_devices
+from runtime.providers import installed_version, provider_devices
 
 SYS = Path("/sys")
 CPUINFO = Path("/proc/cpuinfo")
@@ -165,7 +166,7 @@ def probe(rpc: list[str]) -> list[Device]:
     vendors = " ".join(device.name for device in usable)
     unused = [gpu for gpu in hardware if not re.search(gpu.facts["vendor"], vendors)]
     gpus = frozenset(gpu.facts["vendor"].lower() for gpu in hardware)
-    through = provider_devices(find_npus(), gpus, cpu.memory_total, cpu.memory_free)
+    through = provider_devices(npus_here(), gpus, cpu.memory_total, cpu.memory_free)
     return [*usable, *unused, *through, *_rpc_devices(rpc), cpu]
 
 

@@ -1,4 +1,4 @@
-"""Execution providers as data, NPU hardware as files tell it, and the five facts of a preflight.
+"""Execution providers as data, and the five facts of a preflight.
 
 Knows which package serves which device and what its settings are; imports no engine. Whether a
 provider loads, and whether it computes rightly, `runtime.backends.onnx_preflight` finds out in a
@@ -7,17 +7,19 @@ child process.
 
 import importlib.metadata
 import importlib.util
-import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from runtime.devices import Device, DeviceKind
 from runtime.errors import DeviceUnavailable
+from runtime.npus import DRIVERS, NpuHardware
 
 FactName = Literal["hardware", "driver", "provider", "memory", "self_test"]
 FACT_NAMES: tuple[FactName, ...] = ("hardware", "driver", "provider", "memory", "self_test")
+# Bytes a self-test takes at most: 80 MB through OpenVINO and 170 MB through QNN were measured.
+SELF_TEST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ProviderTarget:
     hardware_vendor: str = ""
     simulated: bool = False
     name: str = ""
+    platform: str = ""  # of sys.platform, where its package exists for one only
 
     @property
     def on_request(self) -> bool:
@@ -97,49 +100,11 @@ TARGETS: Mapping[str, ProviderTarget] = {
             extra="npu-winml",
             hardware_vendor="amd",
             name="AMD NPU",
+            platform="win32",
         ),
     )
 }
 _NPU_TARGETS = {"intel": "openvino-npu", "qualcomm": "qnn-htp", "amd": "winml-npu"}
-_PCI_VENDORS = {"0x8086": "intel", "0x1022": "amd", "0x17cb": "qualcomm"}
-_DRIVERS = {"intel": "intel_vpu", "amd": "amdxdna", "qualcomm": "fastrpc"}
-
-
-@dataclass(frozen=True)
-class NpuHardware:
-    """An NPU the operating system lists. `driver` is empty where none is bound; `node` is the
-    device file, `accessible` whether this user may read and write it."""
-
-    id: str
-    vendor: str
-    driver: str
-    node: str
-    accessible: bool
-
-
-def find_npus(root: Path = Path("/")) -> tuple[NpuHardware, ...]:
-    """NPUs of a Linux system from /sys/class/accel and Qualcomm's fastrpc device files."""
-    found: list[NpuHardware] = []
-    for entry in sorted((root / "sys/class/accel").glob("accel*")):
-        vendor = _PCI_VENDORS.get(_text(entry / "device/vendor"), "")
-        if vendor:
-            link = entry / "device/driver"
-            driver = os.path.basename(os.readlink(link)) if link.is_symlink() else ""
-            found.append(_hardware(len(found), vendor, driver, root / "dev/accel" / entry.name))
-    for node in sorted((root / "dev").glob("fastrpc-cdsp*"))[:1]:
-        found.append(_hardware(len(found), "qualcomm", "fastrpc", node))
-    return tuple(found)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _hardware(index: int, vendor: str, driver: str, node: Path) -> NpuHardware:
-    return NpuHardware(f"npu{index}", vendor, driver, str(node), os.access(node, os.R_OK | os.W_OK))
 
 
 def resolve_target(device: str, npus: tuple[NpuHardware, ...]) -> ProviderTarget:
@@ -182,6 +147,11 @@ class Preflight:
         return all(fact.ok for fact in self.facts)
 
     @property
+    def to_be_tested(self) -> bool:
+        """Whether everything but the self-test holds."""
+        return all(fact.ok for fact in self.facts if fact.name != "self_test")
+
+    @property
     def missing(self) -> Fact | None:
         """The first fact that is not so."""
         return next((fact for fact in self.facts if not fact.ok), None)
@@ -189,25 +159,43 @@ class Preflight:
     def fact(self, name: FactName) -> Fact:
         return next(fact for fact in self.facts if fact.name == name)
 
+    def with_fact(self, fact: Fact) -> "Preflight":
+        """The same facts with one found out anew."""
+        facts = tuple(fact if each.name == fact.name else each for each in self.facts)
+        return replace(self, facts=facts)
+
 
 def static_facts(
-    target: ProviderTarget, npus: tuple[NpuHardware, ...], host_memory: int
+    target: ProviderTarget, npus: tuple[NpuHardware, ...], memory_left: int
 ) -> Preflight:
-    """Hardware, driver, provider package and memory cap, as far as files alone tell.
+    """Hardware, driver, provider package and memory, as far as files alone tell.
 
-    `self_test` is left unknown: only a child process can run it.
+    `memory_left`: bytes this process may still use. `self_test` is left unknown: only a child
+    process can run it.
     """
     npu = next((npu for npu in npus if npu.vendor == target.hardware_vendor), None)
     installed = installed_version(target.module, target.distribution)
     hardware, driver = _hardware_facts(target, npu)
-    provider = (
-        Fact("provider", True, "installed", {"version": installed})
-        if installed
-        else Fact("provider", False, "not_installed", {"package": target.distribution})
-    )
-    memory = Fact("memory", True, "shared_with_host", {"bytes": host_memory})
+    there = target.platform in ("", sys.platform)
+    if installed:
+        provider = Fact("provider", True, "installed", {"version": installed})
+    elif there:
+        provider = Fact("provider", False, "not_installed", {"package": target.distribution})
+    else:
+        provider = Fact("provider", False, "not_for_this_system", {"package": target.distribution})
+    memory = memory_fact(memory_left)
     facts = (hardware, driver, provider, memory, Fact("self_test", None, "not_run"))
-    return Preflight(target.id, facts, "" if installed else target.extra)
+    return Preflight(target.id, facts, target.extra if there and not installed else "")
+
+
+def memory_fact(left: int, cap: int | None = None) -> Fact:
+    """Whether a body can be compiled and held at all: `left` bytes of main memory, and no more than
+    `cap` where the device tells one. What a model takes is the plan's affair."""
+    most = left if cap is None else min(left, cap)
+    facts = {"bytes": most, "needed": SELF_TEST_BYTES}
+    if most < SELF_TEST_BYTES:
+        return Fact("memory", False, "too_little_memory", facts)
+    return Fact("memory", True, "shared_with_host" if cap is None else "device_memory", facts)
 
 
 def _hardware_facts(target: ProviderTarget, npu: NpuHardware | None) -> tuple[Fact, Fact]:
@@ -219,7 +207,7 @@ def _hardware_facts(target: ProviderTarget, npu: NpuHardware | None) -> tuple[Fa
         return missing, Fact("driver", None, "no_hardware")
     hardware = Fact("hardware", True, "present", {"vendor": npu.vendor, "node": npu.node})
     if not npu.driver:
-        wanted = _DRIVERS[npu.vendor]
+        wanted = DRIVERS[npu.vendor]
         return hardware, Fact("driver", False, "not_loaded", {"driver": wanted})
     if not npu.accessible:
         facts = {"driver": npu.driver, "node": npu.node}
@@ -265,7 +253,7 @@ def provider_devices(
     devices = []
     for npu in npus:
         target = TARGETS[_NPU_TARGETS[npu.vendor]]
-        known = static_facts(target, (npu,), host_memory).facts
+        known = static_facts(target, (npu,), host_free).facts
         why = next((f"{fact.name}:{fact.code}" for fact in known if fact.ok is False), "")
         devices.append(device(npu.id, target, {"driver": npu.driver, "node": npu.node}, why))
     for target in TARGETS.values():

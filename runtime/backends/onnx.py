@@ -20,6 +20,7 @@ from runtime.backends.onnx_bodies import (
     dynamic_inputs,
     static_inputs,
 )
+from runtime.backends.onnx_hardware import npus_here
 from runtime.backends.onnx_native import StageFailed, ort, run_options
 from runtime.backends.onnx_preflight import self_test
 from runtime.backends.onnx_session import (
@@ -39,7 +40,7 @@ from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.onnx_folder import OnnxFolder, open_folder
 from runtime.plan import Placement
-from runtime.providers import find_npus, resolve_target
+from runtime.providers import resolve_target
 from runtime.sampling import Sampler
 
 FloatArray = npt.NDArray[np.float32]
@@ -121,7 +122,7 @@ class OnnxBackend:
             session = cpu_session(path, threads)
             expect_inputs(session, dynamic_inputs(manifest.spec), path)
             return DynamicBody(session, manifest.spec, self._n_ctx)
-        target = resolve_target(device, find_npus())
+        target = resolve_target(device, npus_here())
         tested = self_test(target)
         if not tested.ok:
             raise DeviceUnavailable(

@@ -1,33 +1,34 @@
 """Preflight of an execution provider: compiles a one-block body on it, compares with the CPU.
 
-For a child process: a driver that crashes costs the child. Knows how to find out the two facts that
-files cannot tell; `runtime.providers` knows the other three.
+For child processes, one for each provider: a driver that crashes costs the child, and the parent
+says so. Knows how to find out the facts that files cannot tell; `runtime.providers` knows the rest.
 """
 
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from quant.onnx.manifest import StaticBody as StaticGraph
 from quant.onnx.probe_model import PROBE_SPEC, write_probe_bodies
 from runtime.backends.onnx_bodies import StaticBody
+from runtime.backends.onnx_hardware import npus_here
 from runtime.backends.onnx_native import run_options
-from runtime.backends.onnx_session import cpu_session, provider_session
+from runtime.backends.onnx_session import cpu_session, device_memory, provider_session
 from runtime.errors import DeviceUnavailable
-from runtime.jobs import OnProgress, Progress
+from runtime.jobs import OnProgress
+from runtime.probe import cpu_device
 from runtime.providers import (
     TARGETS,
     Fact,
     Preflight,
     ProviderTarget,
-    find_npus,
+    memory_fact,
     resolve_target,
     static_facts,
 )
@@ -46,12 +47,16 @@ def preflight(target: ProviderTarget, open_session: OpenSession = _open) -> Pref
 
     `open_session` opens a graph on the target; a test passes one that misbehaves.
     """
-    known = static_facts(target, find_npus(), psutil.virtual_memory().total)
-    if not all(fact.ok for fact in known.facts if fact.name != "self_test"):
+    left = cpu_device().memory_free
+    known = static_facts(target, npus_here(), left)
+    if not known.to_be_tested:
         return known
+    memory, provider = known.fact("memory"), known.fact("provider")
     try:
-        tested = self_test(target, open_session)
-        provider = known.fact("provider")
+        memory = memory_fact(left, device_memory(target))
+        tested = (
+            self_test(target, open_session) if memory.ok else Fact("self_test", None, "not_run")
+        )
     except DeviceUnavailable as error:
         facts = {key: value for key, value in error.facts.items() if key != "reason"}
         tested = Fact("self_test", None, "not_run")
@@ -59,8 +64,7 @@ def preflight(target: ProviderTarget, open_session: OpenSession = _open) -> Pref
         if provider.code == "compile_failed":
             provider = known.fact("provider")
             tested = Fact("self_test", False, "compile_failed", facts)
-    replaced = {"provider": provider, "self_test": tested}
-    return replace(known, facts=tuple(replaced.get(fact.name, fact) for fact in known.facts))
+    return known.with_fact(provider).with_fact(memory).with_fact(tested)
 
 
 def self_test(target: ProviderTarget, open_session: OpenSession = _open) -> Fact:
@@ -100,25 +104,18 @@ def _evaluate(
     return np.concatenate([first, second], axis=1).reshape(-1).astype(np.float64)
 
 
-def preflight_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "preflight": {"devices": [id, ...]} -> {"preflights": [Preflight as JSON, ...]}.
+def preflight_targets_job(_args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
+    """Job "preflight_targets": {} -> {"preflights": [Preflight as JSON, ...]}, without self-tests.
 
-    Without "devices": every NPU found and every target whose package is installed.
+    Every NPU found and every target whose package is installed; no provider is loaded.
     """
-    npus = find_npus()
-    wanted = args.get("devices")
-    if wanted is None:
-        targets = {resolve_target(npu.id, npus).id: resolve_target(npu.id, npus) for npu in npus}
-        memory = psutil.virtual_memory().total
-        for target in TARGETS.values():
-            if static_facts(target, npus, memory).fact("provider").ok:
-                targets[target.id] = target
-        chosen = list(targets.values())
-    else:
-        chosen = [resolve_target(device, npus) for device in wanted]
-    results = []
-    for done, target in enumerate(chosen):
-        on_progress(Progress("preflight", done, len(chosen), "steps", target.id))
-        results.append(asdict(preflight(target)))
-    on_progress(Progress("preflight", len(chosen), len(chosen), "steps"))
-    return {"preflights": results}
+    npus, left = npus_here(), cpu_device().memory_free
+    targets = {target.id: target for target in (resolve_target(npu.id, npus) for npu in npus)}
+    found = {target.id: static_facts(target, npus, left) for target in TARGETS.values()}
+    chosen = [found[name] for name in TARGETS if name in targets or found[name].fact("provider").ok]
+    return {"preflights": [asdict(each) for each in chosen]}
+
+
+def preflight_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
+    """Job "preflight": {"target": id} -> {"preflight": Preflight as JSON}, with the self-test."""
+    return {"preflight": asdict(preflight(resolve_target(str(args["target"]), npus_here())))}

@@ -7,6 +7,7 @@ itself would retry on the CPU and say nothing. Knows graphs as files; nothing of
 import hashlib
 import importlib
 import os
+import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,23 +25,32 @@ from runtime.providers import ProviderTarget
 _STRICT = "session.disable_cpu_ep_fallback"
 _CONTEXT_GRAPH = "body.onnx"
 _DIGEST = "body.sha256"
+# What a provider may tell of its device that a compiled body depends on, by OpenVINO's names; the
+# others change from one minute to the next, or with the folder it is installed in.
+_IDENTITY = (
+    "FULL_DEVICE_NAME", "DEVICE_ARCHITECTURE", "NPU_DRIVER_VERSION", "NPU_COMPILER_VERSION",
+    "version",
+)  # fmt: skip
+_MEMORY = "NPU_DEVICE_TOTAL_MEM_SIZE"
 
 
 @dataclass(frozen=True)
 class CompiledCache:
-    """Where compiled bodies are kept: one folder per provider version, target and graph content."""
+    """Where compiled bodies are kept: one folder per provider version, device and graph content."""
 
     root: Path
     content: str  # digest of the exported folder
 
-    def folder(self, target: ProviderTarget, graph: Path) -> Path:
-        """The folder for one graph; another provider version or changed weights give another."""
+    def folder(self, target: ProviderTarget, graph: Path, device: str) -> Path:
+        """The folder for one graph; another provider version, changed weights or another `device`
+        (its `device_identity`) give another."""
         identity = "\n".join(
             (
                 target.id,
                 version(target.distribution),
                 ort.__version__,
                 repr(sorted(target.options.items())),
+                device,
                 self.content,
                 graph.name,
             )
@@ -85,12 +95,33 @@ def provider_session(
     device = _ep_device(target)
     if cache is None:
         return _strict_session(path, target, device, threads, {})
-    folder = cache.folder(target, path)
+    folder = cache.folder(target, path, device_identity(target, device))
     if _is_whole(folder):
         with suppress(DeviceUnavailable):  # compiled by a driver since replaced
             return _strict_session(folder / _CONTEXT_GRAPH, target, device, threads, {})
     shutil.rmtree(folder, ignore_errors=True)
     return _compile(path, target, device, threads, folder)
+
+
+def device_identity(target: ProviderTarget, device: Any) -> str:
+    """What a body compiled for a device depends on beside the provider: which device it is, and its
+    driver's version. NPU drivers of Linux are parts of the kernel."""
+    told = {key: str(value) for key, value in dict(device.ep_metadata).items() if key in _IDENTITY}
+    hardware = device.device
+    parts = [f"{hardware.vendor_id:#x}", f"{hardware.device_id:#x}", repr(sorted(told.items()))]
+    parts.append(str(dict(hardware.metadata).get("Description", "")))
+    if target.hardware_vendor:
+        parts.append(platform.release())
+    return "; ".join(parts)
+
+
+def device_memory(target: ProviderTarget) -> int | None:
+    """Bytes of memory the target's device tells it can use, None where it tells none.
+
+    Raises DeviceUnavailable as `provider_session`.
+    """
+    told = dict(_ep_device(target).ep_metadata).get(_MEMORY, "")
+    return int(told) if told.isdecimal() else None
 
 
 def _compile(path: Path, target: ProviderTarget, device: Any, threads: int, folder: Path) -> Any:

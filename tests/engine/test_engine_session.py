@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from command_line import json_of, stillroom
-from onnx_models import break_plugin, export_tiny
+from onnx_models import abort_plugin, break_plugin, export_tiny
 from shapes import write_small_gguf
 
 from app.paths import Paths
@@ -183,6 +183,26 @@ def test_a_provider_that_does_not_load_is_planned_around(
     assert plan.placement.layers[0].device == "openvino-cpu"
     tiny.load(TINY, plan)
     _moved(tiny, "openvino-cpu", "provider_failed_to_load")
+
+
+@needs("openvino-cpu")
+@needs("qnn-simulator")
+def test_a_provider_that_ends_its_process_costs_no_other_its_facts(
+    tiny: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abort_plugin(tmp_path, TARGETS["openvino-cpu"])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    seen: list[Progress] = []
+    tried = {each.target: each for each in tiny.machine.preflight(seen.append)}
+    crashed = tried["openvino-cpu"].missing
+    assert crashed is not None
+    assert (crashed.name, crashed.code) == ("self_test", "crashed")
+    assert crashed.facts["cause"] == "SIGABRT"
+    assert tried["qnn-simulator"].usable
+    reasons = {device.id: device.unavailable_reason for device in tiny.devices()}
+    assert reasons["openvino-cpu"] == "self_test:crashed"
+    assert reasons["qnn-simulator"] == ""
+    assert (seen[-1].done, seen[-1].total) == (len(tried), len(tried))
 
 
 @needs("openvino-cpu")

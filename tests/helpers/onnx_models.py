@@ -87,6 +87,14 @@ def break_plugin(folder: Path, target: ProviderTarget) -> None:
     )
 
 
+def abort_plugin(folder: Path, target: ProviderTarget) -> None:
+    """Put a module into `folder` that takes a plug-in's place and ends the process, as a driver
+    does that aborts."""
+    (folder / f"{target.module}.py").write_text(
+        "import os\ndef get_library_path():\n    os.abort()\n"
+    )
+
+
 def placement(
     device: str = "cpu", *, engine: str = "onnx", n_ctx: int = TINY_CONTEXT, n_ubatch: int = 512
 ) -> Placement:

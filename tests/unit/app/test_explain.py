@@ -2,19 +2,28 @@
 
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from app import words
 from app.errors import AppError, Interrupted, Offline, RateLimited
-from app.explain import explain, notice_text, preflight_text, reason_text, unavailable_text
+from app.explain import (
+    explain,
+    finding_text,
+    notice_text,
+    preflight_text,
+    reason_text,
+    unavailable_text,
+)
 from app.hub_endpoint import failure_kind
 from quant.errors import QuantError
 from runtime.errors import ContextTooLong, DoesNotFit, EngineError, UnsupportedModel, WorkerDied
 from runtime.jobs import Cancelled
+from runtime.npus import NpuHardware
 from runtime.plan import Reason
-from runtime.providers import TARGETS, NpuHardware, ProviderTarget, static_facts
+from runtime.providers import TARGETS, Fact, ProviderTarget, memory_fact, static_facts
 from runtime.workerexit import classify
 
 MODULES = [
@@ -126,6 +135,31 @@ def test_every_finding_of_a_target_has_words() -> None:
         text = preflight_text(static_facts(target, (), 16_000_000_000))
         assert "unknown" not in text
         assert "{" not in text
+
+
+@pytest.mark.parametrize("code", ["not_installed", "provider_not_installed"])
+def test_a_frozen_program_names_no_pip(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    fact = Fact("provider", False, code, {"package": "onnxruntime-qnn"})
+    assert "pip install onnxruntime-qnn" in finding_text(fact)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert "pip" not in finding_text(fact)
+    assert "stillroom packs" in finding_text(fact)
+
+
+@pytest.mark.parametrize(
+    ("fact", "wanted"),
+    [
+        (Fact("self_test", False, "crashed", {"cause": "SIGABRT"}), "SIGABRT"),
+        (Fact("self_test", False, "hung", {"seconds": 180.0}), "3 min"),
+        (memory_fact(100_000_000), "100 MB left, 268 MB needed"),
+        (memory_fact(1 << 40, 4_000_000_000), "4.00 GB on the device"),
+    ],
+)
+def test_what_a_preflight_found_is_worded(fact: Fact, wanted: str) -> None:
+    text = finding_text(fact)
+    assert wanted in text
+    assert "{" not in text
+    assert f"{fact.name}:{fact.code}" in words.UNAVAILABLE or fact.ok
 
 
 def test_reasons_and_notices() -> None:

@@ -1,15 +1,18 @@
-"""NPU hardware read from files, and the facts of a preflight that need no engine."""
+"""NPU hardware read from files or listed, and the facts of a preflight that need no engine."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from runtime.errors import DeviceUnavailable
+from runtime.npus import ListedHardware, find_npus, npus_listed
 from runtime.providers import (
     FACT_NAMES,
+    SELF_TEST_BYTES,
     TARGETS,
     ProviderTarget,
-    find_npus,
+    memory_fact,
     provider_devices,
     resolve_target,
     static_facts,
@@ -59,6 +62,62 @@ def test_a_qualcomm_npu_by_its_device_file(tmp_path: Path) -> None:
     (npu,) = find_npus(tmp_path)
     assert (npu.vendor, npu.driver) == ("qualcomm", "fastrpc")
     assert resolve_target(npu.id, (npu,)).id == "qnn-htp"
+
+
+def test_npus_of_a_list_as_windows_gives_it() -> None:
+    listed = (
+        ListedHardware("CPU", 0x8086, 0),
+        ListedHardware("GPU", 0x8086, 0x7D55),
+        ListedHardware("NPU", 0x8086, 0x643E, {"Description": "Intel(R) AI Boost"}),
+        ListedHardware("NPU", 0x4D4F4351, 0x0C36, {"Description": "Hexagon(TM) NPU"}),
+        ListedHardware("NPU", 0x1022, 0x17F0),
+        ListedHardware("NPU", 0x1234, 1),
+    )
+    npus = npus_listed(listed)
+    assert [(npu.id, npu.vendor, npu.node) for npu in npus] == [
+        ("npu0", "intel", "Intel(R) AI Boost"),
+        ("npu1", "qualcomm", "Hexagon(TM) NPU"),
+        ("npu2", "amd", "device 0x17f0"),
+    ]
+    targets = [resolve_target(npu.id, npus).id for npu in npus]
+    assert targets == ["openvino-npu", "qnn-htp", "winml-npu"]
+    facts = static_facts(TARGETS["openvino-npu"], npus, MEMORY)
+    assert (facts.fact("hardware").ok, facts.fact("driver").ok) == (True, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its package is for Windows")
+def test_an_amd_npu_elsewhere_is_not_told_to_install_windows_packages(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x1022", "amdxdna"))
+    facts = static_facts(TARGETS["winml-npu"], npus, MEMORY)
+    assert (facts.missing and facts.missing.code) == "not_for_this_system"
+    assert facts.install == ""
+    (device,) = (d for d in provider_devices(npus, frozenset(), MEMORY, MEMORY) if d.id == "npu0")
+    assert device.unavailable_reason == "provider:not_for_this_system"
+
+
+@pytest.mark.parametrize(
+    ("left", "cap", "ok", "code"),
+    [
+        (MEMORY, None, True, "shared_with_host"),
+        (SELF_TEST_BYTES, None, True, "shared_with_host"),
+        (SELF_TEST_BYTES - 1, None, False, "too_little_memory"),
+        (MEMORY, 4 << 30, True, "device_memory"),
+        (MEMORY, SELF_TEST_BYTES - 1, False, "too_little_memory"),
+    ],
+)
+def test_memory_is_compared_with_what_is_left_and_what_the_device_has(
+    left: int, cap: int | None, ok: bool, code: str
+) -> None:
+    fact = memory_fact(left, cap)
+    assert (fact.ok, fact.code) == (ok, code)
+    assert fact.facts["bytes"] == min(left, cap or left)
+
+
+def test_too_little_memory_is_a_missing_fact(tmp_path: Path) -> None:
+    npus = find_npus(_system(tmp_path, "0x8086", "intel_vpu"))
+    facts = static_facts(TARGETS["openvino-npu"], npus, 1 << 20)
+    assert facts.fact("memory").ok is False
+    assert not facts.to_be_tested
 
 
 def test_a_machine_without_any(tmp_path: Path) -> None:
