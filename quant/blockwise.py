@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from quant.scalesearch import symmetric_scales
+
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 
@@ -22,9 +24,6 @@ _SLICE = 2048
 # A scale smaller than this is zero as float16, and its reciprocal may overflow.
 _SMALLEST_SCALE = np.float32(2.0**-25)
 _FLOAT16_MAX = np.float32(np.finfo(np.float16).max)
-# Trial scales: the extreme weight divided by these. 8 is plain rounding; negative ones put the
-# extreme on the side that reaches only 7.
-_SYMMETRIC_STEPS = (8.0, 7.0, 7.3, 7.6, 8.4, 8.8, 9.3, 10.0, -6.6, -7.0, -7.4, -7.8, -8.4, -9.0)
 # Trial ranges of Q4_1: how much of the span from smallest to largest the 15 steps cover.
 _AFFINE_SPANS = (1.0, 0.97, 0.94, 0.91, 0.87, 0.82, 0.76)
 _REFITS = 2
@@ -140,23 +139,9 @@ def _dot(a: F32, b: F32) -> F32:
 
 def _search_symmetric(blocks: F32, weights: F32) -> U8:
     plain, plain_scale = _round_symmetric(blocks)
-    extreme = _signed_extreme(blocks)
-    weighted = blocks * weights
-    best = np.full(len(blocks), -1, dtype=np.float32)
-    scale = plain_scale.copy()
-    for step in _SYMMETRIC_STEPS:
-        codes = _symmetric_codes(blocks, extreme / np.float32(-step))
-        across, norm = _dot(weighted, codes), _dot(weights * codes, codes)
-        fit = across * _reciprocal(norm)
-        better = across * fit > best
-        best = np.where(better, across * fit, best)
-        scale = np.where(better, fit, scale)
-    for _ in range(_REFITS):
-        codes = _symmetric_codes(blocks, scale)
-        scale = _dot(weighted, codes) * _reciprocal(_dot(weights * codes, codes))
-    stored = scale.astype(np.float16).astype(np.float32)
+    stored = _float16(symmetric_scales(blocks, weights))
     codes = _symmetric_codes(blocks, stored)
-    plain_stored = plain_scale.astype(np.float16).astype(np.float32)
+    plain_stored = _float16(plain_scale)
     plain_error = blocks - (plain.astype(np.float32) - 8) * plain_stored[:, None]
     error = blocks - codes * stored[:, None]
     worse = _dot(weights * error, error) >= _dot(weights * plain_error, plain_error)
@@ -187,6 +172,12 @@ def _search_affine(blocks: F32, weights: F32) -> U8:
             start = (sum_x - scale * sum_q) * _reciprocal(total)
         candidates.append(_half(scale, start))
     return _best_affine(blocks, weights, plain, candidates)
+
+
+def _float16(scale: F32) -> F32:
+    """Scales as they are once stored."""
+    stored: F32 = np.clip(scale, -_FLOAT16_MAX, _FLOAT16_MAX).astype(np.float16).astype(np.float32)
+    return stored
 
 
 def _half(scale: F32, low: F32) -> tuple[F32, F32]:
