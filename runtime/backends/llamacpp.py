@@ -332,7 +332,8 @@ def model_params(placement: Placement) -> tuple[Any, list[Any]]:
     params.n_gpu_layers = sum(blocks) + 1 if used else 0
     keep_alive: list[Any] = [devices]
     if len(used) > 1:
-        shares = (ctypes.c_float * native.llama_max_devices())(*map(float, blocks))
+        # The output layer is shared out with the blocks, as the last of them.
+        shares = (ctypes.c_float * native.llama_max_devices())(*blocks[:-1], blocks[-1] + 1)
         params.tensor_split = shares
         keep_alive.append(shares)
     if used and placement.lm_head_device == "cpu":

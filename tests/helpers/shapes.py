@@ -138,14 +138,14 @@ def write_shape_gguf(
     return path
 
 
-def write_small_gguf(path: Path) -> Path:
+def write_small_gguf(path: Path, format: str = "Q4_0", *, tied: bool = True) -> Path:
     """A model of 10 million random weights with a byte-level tokenizer that every engine loads in a
     moment."""
-    shape = _llama(4, 512, 1024, 8, 4, vocab_size=320, context_length=512, tied_embeddings=True)
+    shape = _llama(4, 512, 1024, 8, 4, vocab_size=320, context_length=512, tied_embeddings=tied)
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     tokens = [chr(byte) for byte in (*plain, *range(256, 512 - len(plain)))]
     tokens += ['!"', *(f"<pad{n}>" for n in range(shape.vocab_size - 257))]
-    return write_shape_gguf(path, shape, "Q4_0", vocab_tokens=tokens)
+    return write_shape_gguf(path, shape, format, vocab_tokens=tokens)
 
 
 def _ggml_type(tensor: TensorShape, block_format: str) -> gguf.GGMLQuantizationType:
