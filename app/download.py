@@ -34,17 +34,20 @@ _REPORT = 0.1  # seconds between two progress values
 _SYNC = 5.0  # seconds between two flushes to the disk, at most
 _SYNC_BYTES = 128 << 20  # new bytes after which one is due: the last flush must not be long
 _HASH_STEP = 1 << 20
+_HASH_BUFFER = 256 << 10  # small enough to stay in the processor's cache
 _PROBE = 0.2  # seconds of transfer after which a connection's speed is known
+_MEASURE = 5.0  # seconds over which it is measured again and again
 _TEMPORARY = (Offline, HubUnavailable, RateLimited, NotAHubAnswer, ServerMisbehaved)
 
 
 class Answer(Protocol):
-    """Bytes from `start` on, on their way; `ranged` is whether the server knows ranges."""
+    """Bytes from `start` on, on their way; `ranged` is whether the server knows ranges. A chunk is
+    good until the next is asked for."""
 
     start: int
     ranged: bool
 
-    def chunks(self) -> Iterator[bytes]: ...
+    def chunks(self) -> Iterator[bytes | memoryview]: ...
     def abort(self) -> None: ...
 
 
@@ -143,6 +146,19 @@ def download(
         raise ChecksumMismatch(path=str(target), expected=expected, got=sha256)
     finally:
         part.close()
+
+
+def reserve_all(files: Sequence[tuple[Source, Path]], limits: Limits) -> None:
+    """Take the disk space of all files before the first byte of any. Raises NotEnoughDisk."""
+    for source, target in files:
+        if target.is_file() and target.stat().st_size == source.size:
+            continue  # as a rule the right one
+        part = PartFile(target, source.size, source.identity, limits.unit)
+        try:
+            part.open()
+            part.reserve(limits.reserve)
+        finally:
+            part.close()
 
 
 def download_all(
@@ -319,11 +335,11 @@ class _Transfer:
         failures = 0
         before = self._part.received
         while not self._stop.cancelled:
-            index = self._take_unit()
-            if index is None:
+            claim = self._take_unit()
+            if claim is None:
                 return
             try:
-                self._fetch(index)
+                self._fetch(claim)
                 failures, self._waiting = 0, ""
             except Cancelled:
                 return
@@ -342,51 +358,87 @@ class _Transfer:
                 return
             finally:
                 with self._lock:
-                    self._taken.discard(index)
+                    self._taken.discard(claim.index)
 
     def _stopping(self) -> bool:
         return self._stop.cancelled
 
-    def _take_unit(self) -> int | None:
+    def _take_unit(self) -> "_Claim | None":
         """The first unit that lacks bytes and that no other connection is on."""
         with self._lock:
             for index in range(self._part.unit_count):
                 start, stop = self._part.missing(index)
                 if start < stop and index not in self._taken:
                     self._taken.add(index)
-                    return index
+                    return _Claim(index)
         return None
 
-    def _fetch(self, index: int) -> None:
-        start, stop = self._part.missing(index)
+    def _end_of_run(self, index: int) -> int:
+        """How far to ask from unit `index` on: to its end; the only connection to the end of the
+        empty units after it, because a question for each would cost it its speed."""
+        stop = self._part.missing(index)[1]
+        with self._lock:
+            while len(self._threads) == 1 and self._is_free(index + 1):
+                index += 1
+                stop = self._part.missing(index)[1]
+        return stop
+
+    def _is_free(self, index: int) -> bool:
+        return (
+            index < self._part.unit_count
+            and index not in self._taken
+            and self._part.is_empty(index)
+        )
+
+    def _fetch(self, claim: "_Claim") -> None:
+        start, stop = self._part.missing(claim.index)
         if start >= stop:
             return
-        with self._source.open_range(start, stop) as answer:
+        with self._source.open_range(start, self._end_of_run(claim.index)) as answer:
             with self._lock:
                 self._answers.add(answer)
             try:
                 self._stop.raise_if_cancelled()
-                self._receive(answer, stop if answer.ranged else self._part.size)
+                self._receive(answer, claim)
             finally:
                 with self._lock:
                     self._answers.discard(answer)
-        start, stop = self._part.missing(index)
+        start, stop = self._part.missing(claim.index)
         if start < stop:
             raise Offline(endpoint="", kind="broken", reason="the answer ended early")
 
-    def _receive(self, answer: Answer, stop: int) -> None:
-        offset = answer.start
+    def _receive(self, answer: Answer, claim: "_Claim") -> None:
+        """Store an answer to its end, or up to a unit that another connection is on. An answer that
+        was read to its end leaves its connection fit for the next question."""
+        offset = since = answer.start
         started = time.monotonic()
         for chunk in answer.chunks():
             self._stop.raise_if_cancelled()
             self._limits.rate.take(len(chunk), self._stop)
-            if self._part.write(offset, chunk[: stop - offset]):
+            stop = self._reach(claim, offset + len(chunk)) if answer.ranged else self._part.size
+            if self._part.write(offset, chunk[: max(stop - offset, 0)]):
                 self._waiting = ""
             offset += len(chunk)
-            if offset >= stop:
+            if offset > stop:
                 return
             if answer.ranged and len(self._threads) == 1:
-                self._widen(offset - answer.start, time.monotonic() - started)
+                seconds = time.monotonic() - started
+                self._widen(offset - since, seconds)
+                if seconds > _MEASURE:
+                    since, started = offset, time.monotonic()
+
+    def _reach(self, claim: "_Claim", end: int) -> int:
+        """Up to where, at most `end`, this connection may store: it moves on over free units."""
+        stop = self._part.missing(claim.index)[1]
+        while stop < end:
+            with self._lock:
+                if not self._is_free(claim.index + 1):
+                    break
+                self._taken.add(claim.index + 1)
+                self._taken.discard(claim.index)
+                claim.index += 1
+            stop = self._part.missing(claim.index)[1]
+        return stop
 
     def _widen(self, count: int, seconds: float) -> None:
         """Open the other connections if this one is slow and there is work for them."""
@@ -428,20 +480,28 @@ class _Transfer:
 
     def _hash(self, digests: "_Digests") -> None:
         """Read the part in order, behind the connections, while it is still in memory."""
+        view = memoryview(bytearray(_HASH_BUFFER))
         try:
             while self._hashed < self._part.size and not self._stop.cancelled:
                 ready = self._part.frontier - self._hashed
                 if ready < _HASH_STEP and not self._part.complete:
                     self._stop.wait(0.01)
                     continue
-                data = self._part.read(self._hashed, min(ready, _HASH_STEP))
-                digests.update(data)
-                self._hashed += len(data)
+                count = self._part.read_into(self._hashed, view[: min(ready, _HASH_BUFFER)])
+                digests.update(view[:count])
+                self._hashed += count
         except Cancelled:
             return
         except Exception as error:
             self._fail(error)
         self._wake.set()
+
+
+@dataclass
+class _Claim:
+    """The unit that a connection is on."""
+
+    index: int
 
 
 class _Digests:
@@ -454,7 +514,7 @@ class _Digests:
         if source.sha256 is None and source.git_sha1 is not None:
             self._git = hashlib.sha1(b"blob %d\0" % source.size, usedforsecurity=False)
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         self.sha256.update(data)
         if self._git is not None:
             self._git.update(data)

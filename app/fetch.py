@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from app.download import RESERVE, Downloaded, Limits, Retry, download_all
+from app.download import RESERVE, Downloaded, Limits, Retry, download_all, reserve_all
 from app.errors import AlreadyInstalled, NotEnoughDisk, RemoteFileNotFound
 from app.hub import Hub
 from app.hub_values import RemoteFile, Variant, WeightFormat
@@ -111,13 +111,9 @@ def fetch_model(
     targets = _targets(folder, request)
     sources = {path: hub.source(file, cancel) for path, file in _by_path(request).items()}
     _require_room(folder, {targets[p]: s.size for p, s in sources.items()}, limits.reserve)
-    done = download_all(
-        [(sources[path], targets[path]) for path in sources],
-        on_progress,
-        cancel,
-        limits=limits,
-        retry=retry,
-    )
+    files = [(sources[path], targets[path]) for path in sources]
+    reserve_all(files, limits)
+    done = download_all(files, on_progress, cancel, limits=limits, retry=retry)
     main = _main_file(request)
     if check is not None and main is not None:
         on_progress(Progress("check", 0, None, "steps", main))

@@ -3,8 +3,8 @@
 Knows the disk: reserving space, surviving kill and power loss, the final rename. Does not know
 where bytes come from. `NAME.part` holds the bytes at their final offsets; `NAME.part.state` says,
 for each unit of the file, how many of its bytes are there (written) and how many are on the disk
-for sure (durable). After a kill what was written counts; after a restart of the machine, only what
-was durable.
+for sure (durable). After a kill what was written counts, less half a megabyte at most; after a
+restart of the machine, only what was durable.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import shutil
 import struct
 import sys
 import threading
+from io import FileIO
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,9 @@ from app.errors import DownloadBusy, NotEnoughDisk
 from app.locks import FileLock
 from runtime.jobs import Cancelled
 
+_RECORD_STEP = 512 << 10  # new bytes of a unit after which its state is written again
 UNIT = 64 << 20  # bytes of one unit: small enough that hashing in order stays within the page cache
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _MAGIC = b"STILLPRT"
 _HEADER = struct.Struct("<8sIQQ32s16s")
 _RECORD = struct.Struct("<QQ")
@@ -46,8 +49,10 @@ class PartFile:
         self._file_lock = FileLock(target.with_name(target.name + ".part.lock"))
         self._written = [0] * -(-size // unit)
         self._durable = [0] * len(self._written)
+        self._recorded = [0] * len(self._written)
         self._data = -1
         self._state = -1
+        self._reader: FileIO | None = None
 
     # ---- opening and closing ----
 
@@ -59,12 +64,17 @@ class PartFile:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         self._data = os.open(self.path, flags, 0o666)
         self._state = os.open(self._state_path, flags, 0o666)
+        self._reader = FileIO(self.path)
         if not self._load():
             self._start_over()
 
     def close(self) -> None:
         """Stop writing and keep the part."""
         with self._lock:
+            if self._state >= 0:
+                self._record_all()
+            if self._reader is not None:
+                self._reader.close()
             for descriptor in (self._data, self._state):
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -83,6 +93,8 @@ class PartFile:
             os.fsync(self._data)
             os.close(self._data)
             self._data = -1
+            if self._reader is not None:
+                self._reader.close()
         os.replace(self.path, self.target)
         _sync_folder(self.target.parent)
         self._state_path.unlink(missing_ok=True)
@@ -116,12 +128,16 @@ class PartFile:
         start = index * self._unit
         return start + self._written[index], start + self._length(index)
 
-    def read(self, offset: int, count: int) -> bytes:
-        """Bytes that are there."""
-        with self._lock:
-            if self._data < 0:
-                raise Cancelled
-            return _read_at(self._data, offset, count)
+    def is_empty(self, index: int) -> bool:
+        return self._written[index] == 0
+
+    def read_into(self, offset: int, view: memoryview) -> int:
+        """Fill `view` with bytes that are there; how many. For one thread, while the part is open:
+        it has a descriptor of its own, so that it need not wait for those who write."""
+        if self._reader is None:
+            raise Cancelled
+        self._reader.seek(offset)
+        return self._reader.readinto(view) or 0
 
     # ---- changing ----
 
@@ -137,10 +153,14 @@ class PartFile:
             raise NotEnoughDisk(
                 path=str(self.target), needed=needed, available=available, reserve=spare
             )
-        if not _allocate(self._data, self.size) and os.fstat(self._data).st_size < self.size:
+        try:
+            promised = _allocate(self._data, self.size)
+        except OSError as error:  # another program was quicker, or a quota ends before the disk
+            raise self._full(error) from error
+        if not promised and os.fstat(self._data).st_size < self.size:
             os.ftruncate(self._data, self.size)
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, data: bytes | memoryview) -> int:
         """Store `data` at `offset`; returns how many of its bytes were new.
 
         Only what continues a unit is stored: bytes already there are left, and so are bytes after
@@ -192,24 +212,39 @@ class PartFile:
             while piece:
                 count = _write_at(self._data, piece, offset)
                 self._written[index] += count
-                self._record(index)
+                if self._is_due(index):
+                    self._record(index)
                 offset += count
                 piece = piece[count:]
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in _NO_SPACE:
                 raise
-            free = shutil.disk_usage(self.target.parent).free
-            raise NotEnoughDisk(
-                path=str(self.target), needed=self.size - self.received, available=free, reserve=0
-            ) from error
+            raise self._full(error) from error
+
+    def _full(self, error: OSError) -> NotEnoughDisk:
+        quota = error.errno == errno.EDQUOT  # what is free is not free for this user
+        free = 0 if quota else shutil.disk_usage(self.target.parent).free
+        needed = self.size - self.received
+        return NotEnoughDisk(path=str(self.target), needed=needed, available=free, reserve=0)
+
+    def _is_due(self, index: int) -> bool:
+        fresh = self._written[index] - self._recorded[index]
+        return fresh >= _RECORD_STEP or self._written[index] == self._length(index)
+
+    def _record_all(self) -> None:
+        for index, written in enumerate(self._written):
+            if written != self._recorded[index]:
+                self._record(index)
 
     def _record(self, index: int) -> None:
+        self._recorded[index] = self._written[index]
         record = _RECORD.pack(self._written[index], self._durable[index])
         _write_at(self._state, record, _HEADER.size + index * _RECORD.size)
 
     def _start_over(self) -> None:
         self._written = [0] * len(self._written)
         self._durable = [0] * len(self._written)
+        self._recorded = [0] * len(self._written)
         os.ftruncate(self._state, 0)
         _write_at(self._state, self._header() + bytes(_RECORD.size * len(self._written)), 0)
 
@@ -232,6 +267,7 @@ class PartFile:
             if kept and index * self._unit + kept > data_size:
                 return False
             self._written[index], self._durable[index] = kept, min(durable, kept)
+            self._recorded[index] = kept
         _write_at(self._state, self._header(), 0)
         if not same_boot:
             for index in range(len(self._written)):
@@ -278,7 +314,8 @@ def _allocated(descriptor: int) -> int:
 
 
 def _allocate(descriptor: int, size: int) -> bool:
-    """Ask the file system for the space itself; False where it cannot promise any.
+    """Ask the file system for the space itself; False where it cannot promise any. Raises OSError
+    with one of `_NO_SPACE` where there is none.
 
     Not os.posix_fallocate: it writes through the whole file where the file system cannot do it.
     """
@@ -288,7 +325,11 @@ def _allocate(descriptor: int, size: int) -> bool:
     if call is None:
         return False
     call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    return int(call(descriptor, 0, 0, size)) == 0
+    if int(call(descriptor, 0, 0, size)) == 0:
+        return True
+    if ctypes.get_errno() in _NO_SPACE:
+        raise OSError(ctypes.get_errno(), "no space")
+    return False
 
 
 if sys.platform == "win32":

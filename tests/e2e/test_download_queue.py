@@ -237,6 +237,26 @@ def test_what_the_hub_names_no_checksum_of_is_marked(server: HubServer, tmp_path
     assert found.path.read_bytes() == DATA["a"]
 
 
+def test_the_space_of_all_files_is_taken_before_the_first_byte(
+    server: HubServer, tmp_path: Path
+) -> None:
+    shards = {f"m-Q4_0-0000{n}-of-00005.gguf": HubFile(os.urandom(2_000_000)) for n in range(1, 6)}
+    server.repos["o/m"] = HubRepo(shards, tags=["gguf"])
+    server.faults = [Fault("cdn", None, cut=0, how="rst")]
+    desk = Desk(tmp_path, server.endpoint)
+    request = desk.request("m")
+    with pytest.raises(DownloadError):
+        fetch_model(request, desk.hub, desk.library, retry=FAST)
+    parts = list(download_folder(desk.library, request).glob("*.part"))
+    assert len(parts) == 5
+    assert all(part.stat().st_blocks * 512 >= 2_000_000 for part in parts)
+    server.faults = []
+    model = fetch_model(request, desk.hub, desk.library)
+    assert model.path.name == "m-Q4_0-00001-of-00005.gguf"
+    served = [shards[name].sha256 for name in sorted(shards)]
+    assert sorted(file.sha256 for file in model.files) == sorted(served)
+
+
 def test_without_a_checksum_a_part_is_of_one_commit_only(server: HubServer, tmp_path: Path) -> None:
     desk = Desk(tmp_path, server.endpoint)
     request = desk.request("a")
