@@ -6,17 +6,18 @@ Joins the library, what headers tell, the devices and what this machine has taug
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import msgspec
 
 from app.acquisition import HUB_PREFIX, Acquisition
 from app.alternatives import Known, smaller_model
 from app.catalog import CatalogEntry
-from app.engines import Engines, same_models
+from app.engines import Engines, engine_for, same_models
 from app.inspection import Inspection, catalog_model, plan_model
 from app.learning import Learning
 from app.library import InstalledModel, Library
+from app.quality_file import QualityFile
 from app.targets import Target
 from runtime.backend import DESCRIPTORS
 from runtime.candidates import fits, shortage, tight
@@ -28,7 +29,7 @@ from runtime.exact_memory import exact_memory
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.nearest import less_on, next_fit
 from runtime.placement import plan as make_plan
-from runtime.plan import EngineName, Plan, PlanModel, PlanRequest
+from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Planning:
     learning: Learning
     engines: Engines
     threads: int | None
+    measured: QualityFile
 
     def plan(self, model: str, request: PlanRequest) -> Plan:
         """Where a model would go here. Of one that is installed for several engines, the plan with
@@ -65,14 +67,15 @@ class Planning:
         builds = self.builds(model, request.engine)
         plans: list[Plan] = []
         refusals: list[EngineError] = []
-        for build in builds:
+        for build in _one_each(builds):
             try:
                 plans.append(self.plan_for(self.model_of(build), request))
             except EngineError as error:
                 refusals.append(error)
         if not plans:  # that one build's engine does not reach a device says least
             raise min(refusals, key=lambda error: isinstance(error, DeviceUnavailable))
-        return choose_plan(plans, self._choice(builds, plans[0].placement.n_threads))
+        chosen = choose_plan(plans, self._choice(builds, plans[0].placement.n_threads))
+        return self._with_build(chosen, builds)
 
     def plan_for(self, model: PlanModel, request: PlanRequest | None = None) -> Plan:
         """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
@@ -81,6 +84,16 @@ class Planning:
         plan = make_plan(model, self.devices(), request, speed)
         told = speed.reasons(plan.placement) if speed is not None else ()
         return replace(plan, reasons=(*plan.reasons, *told))
+
+    def first_token(self, model: str, plan: Plan, prompt_tokens: int) -> Interval | None:
+        """Predicted seconds from a prompt of so many tokens to the first new one; None where the
+        machine, or a device of the plan, was not measured."""
+        speed = self.learning.load().speed
+        if speed is None or not speed.knows(plan.placement):
+            return None
+        hub = model.startswith(HUB_PREFIX)
+        known = self.model(model) if hub else self.model_of(self.build(model, plan))
+        return speed.time_to_first_token(known, plan.placement, prompt_tokens)
 
     def confirmed(self, model: str, plan: Plan, worker: Worker) -> Plan:
         """The plan as the engine in `worker` confirms it, where it is tight: elsewhere what the
@@ -181,13 +194,41 @@ class Planning:
             return [target]
         builds = [
             replace(target, path=each.path, installed=each)
-            for each in same_models(target.installed, self.library)
+            for each in self._preferred(same_models(target.installed, self.library))
         ]
         if engine is None:
             return builds
         formats = DESCRIPTORS[engine].formats
         read = [each for each in builds if each.installed and each.installed.format in formats]
         return read or [target]
+
+    def _preferred(self, same: tuple[InstalledModel, ...]) -> tuple[InstalledModel, ...]:
+        """The builds in an order in which the first for an engine is its best: the chosen one, then
+        the faster."""
+        named, *others = same
+        if len(others) < 2:
+            return same
+        choice = self.engines.kept(same, self._cpu(), self.threads or self._cpu().cores)
+        if choice is None:
+            return same
+        speeds = {one.path: one.decode_tps for one in choice.measurements}
+
+        def rank(build: InstalledModel) -> tuple[bool, float]:
+            return str(build.path) != choice.path, -speeds.get(str(build.path), 0.0)
+
+        return (named, *sorted(others, key=rank))
+
+    def _with_build(self, plan: Plan, builds: list[Target]) -> Plan:
+        """The plan, with a reason that names the build where that is not the one asked for, and
+        what it lost where that was measured."""
+        engine = plan.placement.engine
+        chosen = next((b.installed for b in builds if b.installed and engine_for(b.installed) == engine), None)
+        if chosen is None or chosen is builds[0].installed:
+            return plan
+        lost = self.measured.get(chosen.sha256)
+        facts = {"build": chosen.name, **(asdict(lost) if lost else {})}
+        reason = Reason("other_build_measured" if lost else "other_build", facts)
+        return replace(plan, reasons=(*plan.reasons[:1], reason, *plan.reasons[1:]))
 
     def build(self, name: str, plan: Plan) -> Target:
         """The build of a model that a plan is for."""
@@ -203,10 +244,11 @@ class Planning:
     ) -> EngineChoice | None:
         """Time the engines a model is installed for, on the processor, and keep the result; None
         where there is only one. Raises EngineError, Cancelled."""
-        builds = self.builds(name)
+        builds = self._largest_group(name)
         if len(builds) < 2:
             return None
-        return self.measure(_installed(builds), on_progress, cancel)
+        self.measure(_installed(builds), on_progress, cancel)
+        return self.engine_choice(name)
 
     def measure(
         self, builds: list[InstalledModel], on_progress: OnProgress, cancel: CancelToken | None
@@ -223,9 +265,9 @@ class Planning:
             on_progress=on_progress,
             cancel=cancel,
         )
-        measured = {one.engine: one for one in choice.measurements if not one.failed}
-        for each, plan in zip(models, plans, strict=True):
-            found = measured.get(plan.placement.engine)
+        measured = {one.path: one for one in choice.measurements if not one.failed}
+        for build, each, plan in zip(builds, models, plans, strict=True):
+            found = measured.get(str(build.path))
             if found is not None:
                 self.learning.learn_decode(each, plan.placement, found.depth, found.decode_tps)
         return choice
@@ -244,7 +286,13 @@ class Planning:
             same = same_models(model, self.library)
             if len(same) > 1 and self.engine_choice(model.name) is None:
                 names.setdefault(frozenset(each.name for each in same), model.name)
-        return list(names.values())
+        return [name for group, name in names.items() if not any(group < other for other in names)]
+
+    def _largest_group(self, name: str) -> list[Target]:
+        """What a name's builds are timed with: one of a few ONNX folders is one of a GGUF file's
+        builds, and timing those answers for it too."""
+        groups = [self.builds(each.name) for each in _installed(self.builds(name))]
+        return max(groups, key=len, default=[])
 
     def _choice(self, builds: list[Target], threads: int) -> EngineChoice | None:
         if len(builds) < 2:
@@ -253,6 +301,14 @@ class Planning:
 
     def _cpu(self) -> Device:
         return next(device for device in self.devices() if device.id == "cpu")
+
+
+def _one_each(builds: list[Target]) -> list[Target]:
+    """The first build for each engine."""
+    first: dict[EngineName | None, Target] = {}
+    for build in builds:
+        first.setdefault(engine_for(build.installed) if build.installed else None, build)
+    return list(first.values())
 
 
 def _installed(builds: list[Target]) -> list[InstalledModel]:

@@ -29,6 +29,7 @@ from app.machine import Machine, failed_device, measurable
 from app.paths import Paths, bundled_folder
 from app.planning import Planning
 from app.processor import Processor
+from app.quality_file import QualityFile
 from app.queue import DownloadQueue, OnChange
 from app.records import RunRecord
 from app.remote.endpoints import Endpoints
@@ -75,6 +76,7 @@ class Session:
         self._moved = False  # from a device that failed, and the next answer has to say so
         self._inspection = Inspection(self._worker_log)
         self.engines = Engines(paths.learning / "engines.json", self._worker_log)
+        self._measured = QualityFile(paths.learning / "quality.json")
         self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers)
 
     # -- what there is -----------------------------------------------------------------------
@@ -136,6 +138,12 @@ class Session:
     @property
     def loaded(self) -> LoadedModel | None:
         return self._loaded
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that holds the loaded model."""
+        worker = self._worker
+        return worker.pid if worker is not None else None
 
     def installed(self) -> list[InstalledModel]:
         return list(self.library.installed())
@@ -259,6 +267,7 @@ class Session:
             self.learning,
             self.engines,
             self.settings.threads or None,
+            self._measured,
         )
 
     def plan_for(self, model: PlanModel) -> Plan:
@@ -324,7 +333,7 @@ class Session:
         try:
             request = replace(plan.request, device=None, n_ctx=plan.placement.n_ctx)
             other = self.planning.plan(model, request)
-            other = self._drafted(model, other, plan.placement.draft or self.settings.draft_model)
+            other = self._drafted(model, other, self.settings.draft_model)
         except EngineError:
             raise error from None
         self._moved = True
@@ -512,7 +521,7 @@ class Session:
     @property
     def conversion(self) -> Conversion:
         """What a conversion costs in quality, measured."""
-        return Conversion(self.find, self.library, self._worker_log)
+        return Conversion(self.find, self.library, self._worker_log, self._measured)
 
     def close(self) -> None:
         """End the worker at once and close the history."""

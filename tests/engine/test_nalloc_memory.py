@@ -15,11 +15,13 @@ from shapes import (
 )
 
 from app.session import Session
+from runtime.candidates import fits
 from runtime.client import Worker, run_job
 from runtime.devices import Device
+from runtime.errors import DoesNotFit
 from runtime.exact_memory import exact_memory
 from runtime.memory import estimate
-from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement
+from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan
 from runtime.shape import ModelShape, weight_bytes
 
 CPU = Device("cpu", "CPU", "CPU", "a processor", 1 << 37, 1 << 37)
@@ -104,3 +106,42 @@ def test_a_session_makes_its_plan_exact(session: Session, starter_gguf: Path) ->
     assert not plan.memory.exact
     assert exact.memory.total == pytest.approx(plan.memory.total, rel=TOLERANCE)
     assert exact.placement == plan.placement
+
+
+def tight(plan: Plan, compute_share: float) -> Plan:
+    """The plan as a formula would have made it that sees this share of the scratch memory, on a
+    machine with just enough memory for that."""
+    (host,) = plan.memory.devices
+    host = replace(host, compute_buffer=round(compute_share * host.compute_buffer))
+    memory = MemoryEstimate((replace(host, available=round(host.total / 0.969)),))
+    assert fits(memory)
+    return replace(plan, memory=memory, fits="tight")
+
+
+def test_a_tight_plan_is_confirmed_by_the_engine_before_it_is_loaded(
+    session: Session, starter_gguf: Path
+) -> None:
+    model = str(starter_gguf)
+    plan = session.plan(model, n_ctx=2048)
+    assert plan.fits == "fits"
+    session.load(model, plan)
+    assert session.loaded is not None
+    assert not session.loaded.plan.memory.exact  # what fits anyway is not read twice
+    session.load(model, tight(plan, 1.5))
+    assert session.loaded is not None
+    assert session.loaded.plan.memory.exact
+    assert session.loaded.plan.fits == "tight"
+
+
+def test_a_tight_plan_that_the_engine_refutes_is_refused(
+    session: Session, starter_gguf: Path
+) -> None:
+    model = str(starter_gguf)
+    plan = tight(session.plan(model, n_ctx=8192), 0.5)
+    with pytest.raises(DoesNotFit) as raised:
+        session.load(model, plan)
+    assert session.loaded is None
+    facts = raised.value.facts
+    assert facts["needed"] > 0.97 * facts["available"]
+    assert facts["suggestion"]["needed"] < facts["available"]
+    assert facts["suggestion"]["gives_up"] == ["kv_type"]

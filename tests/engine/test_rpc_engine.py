@@ -2,7 +2,9 @@
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import stillroom
@@ -45,15 +47,15 @@ def test_two_servers_answer_as_this_machine_and_one_may_die(
     weights are rounded differently, here as on two machines."""
     model = str(starter_gguf)
     with rpc_server(tmp_path / "a") as (first, _), rpc_server(tmp_path / "b") as (second, dying):
-        session = Session(
-            Paths.under(tmp_path / "home"), Settings(rpc_servers=f"{first}, {second}")
-        )
+        settings = Settings(rpc_servers=f"{first}, {second}", threads=1)
+        session = Session(Paths.under(tmp_path / "home"), settings)
+        asked: dict[str, Any] = {"n_ctx": 512, "kv_type": "q8_0", "policy": "split"}
         try:
-            session.load(model, session.plan(model, device="cpu", n_ctx=512))
+            session.load(model, session.plan(model, device="cpu", **asked))
             here = Heard()
             session.generate(request(40), here)
             session.unload()
-            plan = session.plan(model, device=rpc.ALL, n_ctx=512)
+            plan = session.plan(model, device=rpc.ALL, engine="llamacpp", **asked)
             assert [part.device for part in plan.placement.layers] == [
                 f"rpc:{first}",
                 f"rpc:{second}",
@@ -76,7 +78,12 @@ def test_two_servers_answer_as_this_machine_and_one_may_die(
             reason = session.loaded.plan.reasons[0]
             assert reason.facts == {"device": f"rpc:{second}", "why": "rpc_lost"}
             assert second in reason_text(reason)
-            assert {part.device for part in session.loaded.plan.placement.layers} == {"cpu"}
+            placement = session.loaded.plan.placement
+            assert {part.device for part in placement.layers} == {"cpu"}
+            assert (placement.n_ctx, placement.kv_type_k, placement.n_threads) == (512, "q8_0", 1)
+            kept = replace(plan.request, device=None)
+            assert (kept.policy, kept.engine) == ("split", "llamacpp")
+            assert session.loaded.plan.request == kept
             assert time.monotonic() - cut.killed < 5
             again = Heard()
             session.generate(request(40), again)
