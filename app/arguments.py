@@ -16,6 +16,7 @@ from app.commands import (
     evaluate,
     library,
     machine,
+    memory,
     models,
     packs,
     remote,
@@ -24,7 +25,7 @@ from app.commands import (
 )
 from app.console import Console
 from app.session import Session
-from runtime.plan import EngineName, KvCacheType, Policy
+from runtime.plan import TYPICAL_PROMPT, EngineName, KvCacheType, Policy
 
 Command = Callable[[Session, argparse.Namespace, Console], None]
 
@@ -112,8 +113,10 @@ def _add_model_commands(commands: _Commands) -> None:
     _placement_options(plan)
     text = "plan for the GPUs this TOML or JSON file describes (docs/clusters.md)"
     plan.add_argument("--cluster", type=Path, metavar="FILE", help=text)
-    text = "peak memory by batch and context"
-    _memory_options(commands.add_model("memory", models.memory, text))
+    plan.add_argument("--prompt-tokens", type=_count, default=TYPICAL_PROMPT, metavar="N",
+                      help="tokens of the prompt whose first token is predicted")  # fmt: skip
+    text = "peak memory by batch and context, models side by side"
+    _memory_options(commands.add("memory", memory.memory, text))
     commands.add_model("pull", models.pull, "download, verify, install")
     commands.add("list", models.list_models, "installed models")
     commands.add_model("remove", models.remove, "move an installed model to the trash")
@@ -195,6 +198,8 @@ def _placement_options(command: argparse.ArgumentParser) -> None:
 
 
 def _memory_options(command: argparse.ArgumentParser) -> None:
+    text = "catalog ids, names, paths or hub:...; without any, models of each kind of attention"
+    command.add_argument("models", nargs="*", metavar="MODEL", help=text)
     command.add_argument("--batches", type=_numbers, default=(1, 2, 4, 8, 16), metavar="1,2,...")
     contexts = (1024, 2048, 4096, 8192, 16384, 32768)
     command.add_argument("--contexts", type=_numbers, default=contexts, metavar="2048,...")

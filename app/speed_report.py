@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from app.errors import AppError
 from app.learning import history
+from app.machine import measurable
 from app.records import RunRecord
 from app.session import Session
 from quant.errors import QuantError
@@ -35,12 +36,14 @@ class SpeedModelPoint:
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """Everything at once. `runs` are the newest first."""
+    """Everything at once. `runs` are the newest first; `unmeasured` are devices that could be
+    profiled and were not, when there is a profile."""
 
     profile: BandwidthProfile | None
     models: tuple[SpeedModelPoint, ...]
     runs: tuple[RunRecord, ...]
     record: TrackRecord | None
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def marked(self) -> tuple[SpeedModelPoint, ...]:
@@ -76,7 +79,8 @@ def speed_report(session: Session) -> SpeedReport:
             )
         )
     profile = session.learning.load().profile
-    return SpeedReport(profile, tuple(points), runs, history(runs))
+    missing = profile.missing(measurable(session.devices())) if profile else ()
+    return SpeedReport(profile, tuple(points), runs, history(runs), missing)
 
 
 def working_set(model: PlanModel) -> int:

@@ -46,6 +46,12 @@ def format_interval(interval: Interval | None) -> str:
     return f"{interval.low:.{digits}f}-{interval.high:.{digits}f} tok/s"
 
 
+def format_duration(interval: Interval) -> str:
+    """A predicted range of seconds."""
+    low, high = format_seconds(interval.low), format_seconds(interval.high)
+    return low if low == high else f"{low} to {high}"
+
+
 def pace(interval: Interval) -> str:
     """A predicted speed beside a reader's: "slower than reading", "reading speed" or "faster than
     reading"; decided by the median."""

@@ -393,7 +393,7 @@ REASONS: dict[str, str] = {
     "context_default": "Context: {n_ctx} tokens, enough for most chats.",
     "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
     "device_unmeasured": "No speed is predicted: {device} was not measured yet.",
-    "speed_doubtful": "This machine was busy or unsteady when it was measured: the ranges are wider.",
+    "speed_doubtful": "The machine was busy or unsteady when it was measured: ranges are wider.",
     "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",
     "lm_head_with_body": "The LM head is on {device} with the blocks.",
     "partial_offload": "{blocks} blocks are on {device}: more would not fit.",

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runtime.devices import Device
-from runtime.plan import DeviceMemory, KvCacheType, LayerRange, MemoryEstimate, Placement
+from runtime.plan import (
+    DeviceMemory,
+    EngineName,
+    KvCacheType,
+    LayerRange,
+    MemoryEstimate,
+    Placement,
+    PlanModel,
+)
 from runtime.shape import (
     ModelShape,
     WeightBytes,
@@ -216,18 +224,27 @@ def _compute_on(
 
 @dataclass(frozen=True)
 class MemoryCell:
-    """Peak bytes on the host for one batch of sequences at one context and KV-cache type."""
+    """Peak bytes on the host for one batch of sequences at one context and KV-cache type.
+
+    `total` must be free; `mapped` bytes of the file come on top in what the system shows, and go
+    when memory is short.
+    """
 
     batch: int
     n_ctx: int
     kv_type: KvCacheType
     kv_cache: int
     total: int
+    mapped: int = 0
+
+    @property
+    def resident(self) -> int:
+        """What the system shows of the process at its peak."""
+        return self.total + self.mapped
 
 
 def memory_table(
-    shape: ModelShape,
-    weights: WeightBytes,
+    model: PlanModel,
     batches: Sequence[int] = (1, 2, 4, 8, 16),
     contexts: Sequence[int] = (1024, 2048, 4096, 8192, 16384, 32768),
     kv_types: Sequence[KvCacheType] = ("f16", "q8_0"),
@@ -235,26 +252,40 @@ def memory_table(
     """Peak memory over batch x context x KV type, each cell what a plan on the CPU would promise.
 
     The layout of the tables in the DeepSeek LLM paper (appendix: 7B with MHA, 67B with GQA).
-    Contexts beyond the model's own are left out.
+    Contexts beyond the model's own are left out. An ONNX folder has the cells of its engine: one
+    sequence, and its cache in the type it computes in.
     """
-    cells = []
+    shape, engine, cells = model.shape, _engine(model), []
+    if engine == "onnx":
+        batches, kv_types = [1], ["f32"]
     for kv_type in kv_types:
         for batch in batches:
             for n_ctx in contexts:
-                if n_ctx > shape.context_length:
+                if n_ctx > model.longest_context:
                     continue
-                memory = estimate(shape, weights, _on_cpu(shape, n_ctx, kv_type, batch), (_HOST,))
+                placed = _on_cpu(engine, shape, n_ctx, kv_type, batch)
+                memory = estimate(
+                    shape, model.weights, placed, (_HOST,), block_format=model.block_format
+                )
                 host = memory.devices[0]
-                cells.append(MemoryCell(batch, n_ctx, kv_type, host.kv_cache, host.total))
+                cells.append(
+                    MemoryCell(batch, n_ctx, kv_type, host.kv_cache, host.total, host.mapped)
+                )
     return tuple(cells)
 
 
 _HOST = Device("cpu", "CPU", "CPU", "host", 0, 0)
 
 
-def _on_cpu(shape: ModelShape, n_ctx: int, kv_type: KvCacheType, sequences: int) -> Placement:
+def _engine(model: PlanModel) -> EngineName:
+    return "llamacpp" if "gguf" in model.formats else "onnx"
+
+
+def _on_cpu(
+    engine: EngineName, shape: ModelShape, n_ctx: int, kv_type: KvCacheType, sequences: int
+) -> Placement:
     return Placement(
-        engine="llamacpp",
+        engine=engine,
         layers=(LayerRange("cpu", 0, shape.block_count - 1),),
         lm_head_device="cpu",
         n_ctx=n_ctx,

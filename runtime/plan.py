@@ -10,6 +10,8 @@ from runtime.shape import ModelShape, WeightBytes
 
 EngineName = Literal["llamacpp", "onnx", "genai", "remote", "fake"]
 Policy = Literal["auto", "split", "full"]
+TYPICAL_PROMPT = 256
+TYPICAL_ANSWER = 3000  # tokens an R1 distill thinks and answers with on a maths question
 KvCacheType = Literal["f16", "q8_0", "q4_0", "f32"]
 
 
@@ -120,6 +122,8 @@ class SpeedEstimate:
     decode_tps: Interval
     decode_at_depth: dict[int, Interval]
     basis: Literal["bandwidth", "calibrated", "measured"]
+    first_token: Interval | None = None  # seconds, after TYPICAL_PROMPT tokens
+    answer: Interval | None = None  # seconds for TYPICAL_ANSWER tokens after that; None: no room
 
     def at_depth(self, depth: float) -> Interval:
         """Tokens per second with so many cached ones: a step's time grows evenly between depths."""

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from runtime.bandwidth import BandwidthProfile, DeviceProfile
 from runtime.calibration import UNCALIBRATED, Calibration, Observation
 from runtime.memory import REPACKED, padded_context
-from runtime.plan import Interval, Placement, PlanModel, Reason, SpeedEstimate
+from runtime.plan import (
+    TYPICAL_ANSWER,
+    TYPICAL_PROMPT,
+    Interval,
+    Placement,
+    PlanModel,
+    Reason,
+    SpeedEstimate,
+)
 from runtime.shape import (
     ModelShape,
     active_parameter_count,
@@ -27,8 +35,6 @@ from runtime.shape import (
 
 DEPTHS = (0, 4096, 16384, 32768)
 DOUBTED = 1.3  # an interval's ends move out so far where the profile does not trust itself
-TYPICAL_PROMPT = 256
-TYPICAL_REASONING_ANSWER = 3000  # tokens an R1 distill thinks and answers with on a maths question
 SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
 DEVICE_SAMPLING_SECONDS = 1.1e-9  # the same where the chain runs on the GPU that has the logits
 TRANSFER_SECONDS = 30e-6  # per change of device within a step, with its synchronisation
@@ -68,6 +74,10 @@ class SpeedModel:
             decode_tps=decode[0],
             decode_at_depth=decode,
             basis="calibrated" if learnt else "bandwidth",
+            first_token=self._prefill(model, placement, min(TYPICAL_PROMPT, placement.n_ctx)),
+            answer=self.answer_seconds(model, placement)
+            if TYPICAL_PROMPT + TYPICAL_ANSWER <= placement.n_ctx
+            else None,
         )
 
     def knows(self, placement: Placement) -> bool:
@@ -103,7 +113,7 @@ class SpeedModel:
         self,
         model: PlanModel,
         placement: Placement,
-        answer_tokens: int = TYPICAL_REASONING_ANSWER,
+        answer_tokens: int = TYPICAL_ANSWER,
         prompt_tokens: int = TYPICAL_PROMPT,
     ) -> Interval:
         """Seconds for a whole answer: prefill, then every token at its own depth."""

@@ -13,7 +13,6 @@ from app.console import Console, table
 from app.errors import AppError
 from app.explain import diagnosis_text, preflight_text, reason_text, unavailable_text
 from app.learning import history
-from app.records import RunRecord
 from app.machine import measurable
 from app.packs import installed as installed_packs
 from app.records import RunRecord

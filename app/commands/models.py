@@ -1,7 +1,7 @@
 """Commands about models: search, inspect, plan, pull, list, remove, verify."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.catalog import CatalogEntry
@@ -9,21 +9,28 @@ from app.commands import cluster
 from app.console import Console, table
 from app.errors import UnknownModel
 from app.explain import explain, reason_text
-from app.hub_values import SearchQuery
+from app.hub_values import SearchHit, SearchQuery
+from app.offers import estimate_for
 from app.session import Session
-from app.units import format_bytes, format_count, format_interval, pace
+from app.units import format_bytes, format_count, format_duration, format_interval, pace
 from runtime.errors import EngineError
 from runtime.jobs import CancelToken
-from runtime.memory import MemoryCell, memory_table
-from runtime.plan import KvCacheType, Plan
-from runtime.shape import ModelShape, kv_bytes_per_token
+from runtime.plan import TYPICAL_ANSWER, TYPICAL_PROMPT, Interval, Plan, SpeedEstimate
+
+
+_BASIS = {
+    "bandwidth": "the memory bandwidth measured here",
+    "calibrated": "the memory bandwidth measured here, corrected by the runs so far",
+    "measured": "measured here",
+}
 
 
 def search(session: Session, args: Namespace, console: Console) -> None:
     """Catalog entries whose name, id or family has every word of TEXT, with their plan here."""
     words = " ".join(args.text).lower().split()
     found = [entry for entry in session.catalog if all(word in _haystack(entry) for word in words)]
-    values, rows = [], []
+    values: list[dict[str, Any]] = []
+    rows: list[tuple[str, ...]] = []
     for entry in found:
         value = _entry_value(session, entry)
         values.append(value)
@@ -43,21 +50,28 @@ def search(session: Session, args: Namespace, console: Console) -> None:
         console.result(values, text)
         return
     page = session.acquisition.search(SearchQuery(" ".join(args.text)))
+    plans = [planned_hit(session, hit) for hit in page.hits]
     hits = [
         (
             hit.repo,
             format_count(hit.parameters) if hit.parameters else "–",
+            format_bytes(plan["memory"]) if plan["memory"] else "–",
+            plan["fits"].replace("_", " "),
+            plan["speed_text"],
             str(hit.downloads or 0),
             ", ".join(hit.quantizations[:6]),
             "gated" if hit.gated else hit.licence or "–",
         )
-        for hit in page.hits
+        for hit, plan in zip(page.hits, plans, strict=True)
     ]
-    found_text = table(("HUB", "PARAMETERS", "DOWNLOADS", "VARIANTS", "LICENCE"), hits)
-    console.result(
-        {"catalog": values, "hub": page},
-        f"{text}\n\n{found_text or 'Nothing on the hub matches.'}",
-    )
+    headings_ = (
+        "HUB", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "DOWNLOADS", "VARIANTS", "LICENCE",
+    )  # fmt: skip
+    found_text = table(headings_, hits) or "Nothing on the hub matches."
+    if hits:
+        found_text += "\nMemory and speed are those of 4-bit weights, estimated from the size."
+    values_ = {"catalog": values, "hub": page, "hub_plans": plans}
+    console.result(values_, f"{text}\n\n{found_text}")
 
 
 def _haystack(entry: CatalogEntry) -> str:
@@ -68,14 +82,27 @@ def _haystack(entry: CatalogEntry) -> str:
 def _entry_value(session: Session, entry: CatalogEntry) -> dict[str, Any]:
     value: dict[str, Any] = {"id": entry.id, "name": entry.name, "parameters": entry.parameters}
     value.update(installed=session.library.find(entry.id) is not None, licence=entry.licence)
+    return {**value, **_planned(lambda: session.plan(entry.id))}
+
+
+def planned_hit(session: Session, hit: SearchHit) -> dict[str, Any]:
+    """What a model on the hub would be here: planned as the window does, without its header."""
+    model = estimate_for(hit, session.catalog)
+    if model is None:  # the hub does not say how large it is
+        planned = {"memory": None, "fits": "–", "speed": None, "speed_text": "–"}
+    else:
+        planned = _planned(lambda: session.plan_for(model))
+    return {"repo": hit.repo, **planned}
+
+
+def _planned(make: Callable[[], Plan]) -> dict[str, Any]:
     try:
-        plan = session.plan(entry.id)
+        plan = make()
     except EngineError as error:
         needed = error.facts.get("needed")
-        return {**value, "memory": needed, "fits": "does_not_fit", "speed": None, "speed_text": "–"}
+        return {"memory": needed, "fits": "does_not_fit", "speed": None, "speed_text": "–"}
     speed = plan.speed.decode_tps if plan.speed else None
     return {
-        **value,
         "memory": plan.memory.total,
         "fits": plan.fits,
         "speed": speed,
@@ -118,11 +145,15 @@ def plan(session: Session, args: Namespace, console: Console) -> None:
         draft=args.draft,
     )
     made = session.planning.exact(args.model, made)
-    console.result(made, plan_text(args.model, made))
+    first = session.planning.first_token(args.model, made, args.prompt_tokens)
+    console.result(made, plan_text(args.model, made, args.prompt_tokens, first))
 
 
-def plan_text(model: str, plan: Plan) -> str:
-    """A plan as a person reads it."""
+def plan_text(
+    model: str, plan: Plan, prompt_tokens: int = TYPICAL_PROMPT, first: Interval | None = None
+) -> str:
+    """A plan as a person reads it; `first` is the time to the first token after such a prompt, that
+    after a typical one by default."""
     placement = plan.placement
     where = ", ".join(f"blocks {r.first}-{r.last} on {r.device}" for r in placement.layers)
     lines = [
@@ -138,9 +169,12 @@ def plan_text(model: str, plan: Plan) -> str:
             f" KV cache {format_bytes(part.kv_cache)}, compute"
             f" {format_bytes(part.compute_buffer)}, other {format_bytes(part.overhead)})"
         )
-    speed = plan.speed
-    lines.append(f"  decode   {format_interval(speed.decode_tps if speed else None)}")
-    lines.append(f"  prefill  {format_interval(speed.prefill_tps if speed else None)}")
+        if part.mapped:
+            lines.append(
+                f"           the system shows {format_bytes(part.resident)} there: with"
+                f" {format_bytes(part.mapped)} of the mapped file, which it takes back when short"
+            )
+    lines.extend(speed_lines(plan.speed, prompt_tokens, first))
     lines.extend(f"  why      {reason_text(reason)}" for reason in plan.reasons)
     for other in plan.alternatives:
         lines.append(
@@ -151,29 +185,24 @@ def plan_text(model: str, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def memory(session: Session, args: Namespace, console: Console) -> None:
-    """Peak memory over batch x context x KV-cache type, from header or catalog alone."""
-    model = session.planning.model(args.model)
-    kv_types: tuple[KvCacheType, ...] = (args.kv_cache,) if args.kv_cache else ("f16", "q8_0")
-    cells = memory_table(model.shape, model.weights, args.batches, args.contexts, kv_types)
-    console.result(cells, memory_text(args.model, model.shape, cells))
-
-
-def memory_text(name: str, shape: ModelShape, cells: Sequence[MemoryCell]) -> str:
-    """A memory table as a person reads it: a block for each KV type, a row for each batch."""
-    per_token = kv_bytes_per_token(shape)
-    blocks = [f"{name}: {shape.attention}, KV cache {format_bytes(per_token)} a token at f16"]
-    for kv_type in dict.fromkeys(cell.kv_type for cell in cells):
-        part = [cell for cell in cells if cell.kv_type == kv_type]
-        contexts = sorted({cell.n_ctx for cell in part})
-        totals = {(cell.batch, cell.n_ctx): format_bytes(cell.total) for cell in part}
-        rows = [
-            (str(batch), *(totals[batch, n_ctx] for n_ctx in contexts))
-            for batch in sorted({cell.batch for cell in part})
-        ]
-        headings = (f"BATCH \\ CONTEXT ({kv_type})", *map(str, contexts))
-        blocks.append(table(headings, rows))
-    return "\n\n".join(blocks)
+def speed_lines(
+    speed: SpeedEstimate | None, prompt_tokens: int, first: Interval | None
+) -> Iterator[str]:
+    """What a plan promises of its speed, a line for each figure."""
+    if speed is None:
+        yield "  decode   not predicted"
+        return
+    for depth, decode in speed.decode_at_depth.items():
+        where = f"with {depth} tokens of context" if depth else "at the start"
+        yield f"  decode   {format_interval(decode)} {where}"
+    yield f"  prefill  {format_interval(speed.prefill_tps)}"
+    first = first or speed.first_token
+    if first is not None:
+        yield f"  first    {format_duration(first)} to the first token of {prompt_tokens} new ones"
+    if speed.answer is not None:
+        seconds = format_duration(speed.answer)
+        yield f"  answer   {seconds} for a typical R1 answer ({TYPICAL_ANSWER} tokens)"
+    yield f"  basis    {_BASIS[speed.basis]}"
 
 
 def pull(session: Session, args: Namespace, console: Console) -> None:

@@ -13,6 +13,7 @@ from app.gui import words
 from app.gui.controls import label, row
 from app.gui.models_control import ModelItem
 from app.gui.models_words import fit_words
+from app.gui.speed_words import time_lines
 from app.gui.theme import SPACE_L, SPACE_S, Theme
 from app.gui.words import tr
 from app.library import InstalledModel
@@ -47,6 +48,8 @@ def plan_card(item: ModelItem, plan: Plan) -> QFrame:
     figures.addStretch(1)
     layout.addWidget(label(word, kind))
     layout.addLayout(figures)
+    for line in time_lines(plan.speed):
+        layout.addWidget(label(line, "small", wrap=True))
     for reason in plan.reasons:
         layout.addWidget(label(tr(reason_text(reason)), "muted", wrap=True))
     return card

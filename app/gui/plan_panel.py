@@ -8,6 +8,7 @@ from app.gui import words
 from app.gui.controls import Choice, Problem, label, restyle
 from app.gui.model_control import ModelControl
 from app.gui.placement_picture import PlacementPicture
+from app.gui.speed_words import time_lines
 from app.gui.theme import SPACE_M, SPACE_S, Theme
 from app.gui.words import tr
 from runtime.devices import Device
@@ -26,6 +27,7 @@ class PlanPanel(QWidget):
         self._models = models
         self.fit = label("", "muted")
         self.speed = label("", "value", wrap=True)
+        self.times = label("", "small", wrap=True)
         self.picture = PlacementPicture(theme)
         self._reasons = label("", "small", wrap=True)
         self._alternatives = QVBoxLayout()
@@ -44,6 +46,7 @@ class PlanPanel(QWidget):
         layout.setSpacing(SPACE_M)
         layout.addWidget(self.fit)
         layout.addWidget(self.speed)
+        layout.addWidget(self.times)
         layout.addWidget(self.picture)
         layout.addLayout(self._problem)
         layout.addLayout(self._form(models))
@@ -96,6 +99,7 @@ class PlanPanel(QWidget):
             self.fit.setText(tr("No plan yet"))
             restyle(self.fit, "muted")
             self.speed.setText("")
+            self.times.setText("")
             self._reasons.setText("")
             _clear(self._alternatives)
             return
@@ -109,6 +113,7 @@ class PlanPanel(QWidget):
         restyle(self.fit, kind)
         self.speed.setText(_speed_words(plan))
         restyle(self.speed, "value" if plan.speed else "small")
+        self.times.setText("\n".join(time_lines(plan.speed)))
         self._reasons.setText("\n".join(tr(reason_text(reason)) for reason in plan.reasons))
         self._show_alternatives(plan.alternatives)
 

@@ -1,7 +1,7 @@
 """Read rate over working set, by threads, with the models' working sets marked."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -12,6 +12,7 @@ from app.gui.speed_view import SpeedView
 from app.gui.theme import Theme
 from app.gui.words import tr
 from app.speed_report import SpeedReport, marks
+from runtime.bandwidth import BandwidthProfile, Curve
 
 PLAIN = "plain read"
 
@@ -45,37 +46,64 @@ class BandwidthView(SpeedView):
 
     def describe(self, report: SpeedReport) -> str:
         if report.profile is None:
-            return tr("Not measured yet. Predictions need one measurement of about a minute.")
-        return tr("Line: what is read in a second. Dashed: what a model reads for each token.")
+            return tr("Not measured yet. Predictions need one measurement of a few seconds.")
+        return tr(
+            "Line: what is read in a second. Dashed: what a model reads for each token. Dotted: the"
+            " processor's caches."
+        )
 
     def draw(self, report: SpeedReport) -> None:
         import pyqtgraph
 
-        device = report.profile.devices[0] if report.profile else None
-        curves = device.plain if device else ()
+        curves = list(_curves(report.profile))
+        # A GPU's memory is a hundred times as fast as the host's: both are seen on powers of ten.
+        scale = math.log10 if len(report.profile.devices if report.profile else ()) > 1 else float
         self.plot.addLegend(offset=(-8, 4), labelTextColor=self.theme.text)
-        for number, curve in enumerate(curves):
+        for number, (name, curve) in enumerate(curves):
             colour = self.colour(number)
             self.plot.plot(
                 [math.log10(point.working_set) for point in curve.points],
-                [point.bytes_per_second / words.GB for point in curve.points],
+                [scale(point.bytes_per_second / words.GB) for point in curve.points],
                 pen=pyqtgraph.mkPen(colour, width=2), symbol="o", symbolSize=5,
-                symbolBrush=colour, symbolPen=None, name=tr("Threads: {0}", curve.threads),
+                symbolBrush=colour, symbolPen=None, name=name,
             )  # fmt: skip
+        for level, size in (report.profile.caches if report.profile else {}).items():
+            self._mark(size, f"L{level}", Qt.PenStyle.DotLine, 0.9)
         for point, name in marks(report.marked):
-            line = pyqtgraph.InfiniteLine(
-                math.log10(point.working_set), 90,
-                pen=pyqtgraph.mkPen(self.theme.strong_border, style=Qt.PenStyle.DashLine),
-                label=name or None,
-                labelOpts={
-                    "color": self.theme.muted, "position": 0.03, "rotateAxis": (1, 0),
-                    "anchors": [(0, 0), (0, 0)],
-                },
-            )  # fmt: skip
-            self.plot.addItem(line)
-        rates = [p.bytes_per_second for curve in curves for p in curve.points]
-        self.plot.setYRange(0, max(rates, default=words.GB) / words.GB * 1.05)
+            self._mark(point.working_set, name, Qt.PenStyle.DashLine, 0.03)
+        rates = [scale(p.bytes_per_second / words.GB) for _, curve in curves for p in curve.points]
+        top = max(rates, default=1.0)
+        self.plot.setYRange(min(0.0, *rates) if rates else 0, top + 0.05 * abs(top))
+        ticks = [(math.log10(v), f"{v:g}") for v in (0.1, 1, 10, 100, 1000, 10000)]
+        self.plot.getAxis("left").setTicks([ticks] if scale is math.log10 else None)
         size_axis(self.plot)
+
+    def _mark(self, size: int, name: str, style: Qt.PenStyle, position: float) -> None:
+        """A vertical line at so many bytes."""
+        import pyqtgraph
+
+        line = pyqtgraph.InfiniteLine(
+            math.log10(size), 90, pen=pyqtgraph.mkPen(self.theme.strong_border, style=style),
+            label=name or None,
+            labelOpts={
+                "color": self.theme.muted, "position": position, "rotateAxis": (1, 0),
+                "anchors": [(0, 0), (0, 0)],
+            },
+        )  # fmt: skip
+        self.plot.addItem(line)
+
+
+def _curves(profile: BandwidthProfile | None) -> Iterator[tuple[str, Curve]]:
+    """The host's plain reads by threads, and each accelerator's with its fastest kernel."""
+    for device in profile.devices if profile else ():
+        for curve in device.plain:
+            yield tr("Threads: {0}", curve.threads), curve
+        if not device.plain:
+            kernels = [
+                (name, curve) for name, curves in device.products.items() for curve in curves
+            ]
+            name, best = max(kernels, key=lambda each: each[1].points[-1].bytes_per_second)
+            yield f"{device.device} {name}", best
 
 
 def size_axis(plot: Any) -> None:

@@ -46,6 +46,7 @@ class MemoryView(SpeedView):
                 Column(f"bytes_at_{n}", tr("{0} tokens", words.count(n)), words.size)
                 for n in CONTEXTS
             ),
+            Column("mapped_bytes", tr("Mapped file"), words.size),
         )
 
     def rows(self, report: SpeedReport) -> Sequence[Sequence[Any]]:
@@ -53,16 +54,23 @@ class MemoryView(SpeedView):
         point = self._chosen(report)
         if point is None:
             return ()
-        totals = {(cell.batch, cell.n_ctx): cell.total for cell in self.cells(point)}
-        return [(b, *(totals.get((b, n)) for n in CONTEXTS)) for b in BATCHES]
+        cells = self.cells(point)
+        totals = {(cell.batch, cell.n_ctx): cell.total for cell in cells}
+        mapped = {cell.batch: cell.mapped for cell in cells}
+        return [
+            (b, *(totals.get((b, n)) for n in CONTEXTS), mapped[b]) for b in BATCHES if b in mapped
+        ]
 
     def cells(self, point: SpeedModelPoint) -> tuple[MemoryCell, ...]:
         """The table of one model, each cell what a plan would promise."""
         kinds = (self.kv.currentData(),)
-        return memory_table(point.model.shape, point.model.weights, BATCHES, CONTEXTS, kinds)
+        return memory_table(point.model, BATCHES, CONTEXTS, kinds)
 
     def describe(self, report: SpeedReport) -> str:
-        return tr("Table: peak memory as a plan promises it. Plot: KV cache of one sequence.")
+        return tr(
+            "Table: memory that must be free at the peak; mapped parts of the file come on top in what"
+            " the system shows. Plot: KV cache of one sequence."
+        )
 
     def draw(self, report: SpeedReport) -> None:
         import pyqtgraph

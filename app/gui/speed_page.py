@@ -43,7 +43,12 @@ class SpeedPage(QScrollArea):
         self.setWidgetResizable(True)
         self.setAccessibleName(tr("Speed"))
         self.measure = button(tr("Measure this machine"), "primary")
-        self.measure.clicked.connect(self._measure)
+        self.measure.clicked.connect(lambda: self._measure(full=False))
+        self.thorough = button(
+            tr("Measure thoroughly"), "quiet", tr("Under a minute, with more formats and sizes")
+        )
+        self.thorough.clicked.connect(lambda: self._measure(full=True))
+        self._new: BandwidthProfile | None = None
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._progress.setAccessibleName(tr("Progress"))
@@ -65,7 +70,7 @@ class SpeedPage(QScrollArea):
         layout = QVBoxLayout(body)
         layout.setContentsMargins(SPACE_L + 8, SPACE_L, SPACE_L + 8, SPACE_L)
         layout.setSpacing(SPACE_M)
-        layout.addLayout(row(label(tr("Speed"), "title"), 1, self.measure))
+        layout.addLayout(row(label(tr("Speed"), "title"), 1, self.thorough, self.measure))
         layout.addWidget(self._progress)
         layout.addWidget(self._state)
         layout.addLayout(self._grid)
@@ -95,26 +100,32 @@ class SpeedPage(QScrollArea):
         if profile is not None:
             doubts = [tr(DOUBTS.get(doubt, doubt)) for doubt in profile.doubts]
             when = tr("Measured {0}", profile.measured_at[:16].replace("T", " "))
-            self._state.setText(". ".join([when, *doubts]))
+            if self._new is not None and self._new != profile:
+                doubts.append(tr("The new measurement doubted itself and was not kept"))
+            if report.unmeasured:
+                doubts.append(tr("Not measured: {0}", ", ".join(report.unmeasured)))
+            self._state.setText(". ".join(each.rstrip(".") for each in (when, *doubts)))
         for view in self.views:
             view.show_report(report)
 
-    def _measure(self) -> None:
+    def _measure(self, *, full: bool) -> None:
         if self._job is not None:
             self._job.cancel()
             return
 
         def work(on_progress: OnProgress, cancel: CancelToken) -> BandwidthProfile:
-            profile = self._session.profile(on_progress=on_progress, cancel=cancel)
+            profile = self._session.profile(full=full, on_progress=on_progress, cancel=cancel)
             time_engines(self._session, on_progress, cancel)
             return profile
 
         job = self._bridge.run(work)
         self._job = job
         self.measure.setText(tr("Cancel"))
+        self.thorough.setEnabled(False)
         self._progress.setRange(0, 0)
         self._progress.show()
         job.progressed.connect(self._progressed)
+        job.finished.connect(self._keep_new)
         job.finished.connect(self.measured)
         job.failed.connect(self._show_error)
         job.ended.connect(self._measured)
@@ -124,8 +135,12 @@ class SpeedPage(QScrollArea):
             self._progress.setRange(0, progress.total)
             self._progress.setValue(progress.done)
 
+    def _keep_new(self, profile: BandwidthProfile) -> None:
+        self._new = profile
+
     def _measured(self) -> None:
         self._job = None
+        self.thorough.setEnabled(True)
         self._progress.hide()
         self.measure.setText(tr("Measure this machine"))
         self.refresh()

@@ -804,6 +804,10 @@
       <translation>筛选</translation>
     </message>
     <message>
+      <source>First token</source>
+      <translation>首个词元</translation>
+    </message>
+    <message>
       <source>Folder (empty for none)</source>
       <translation>文件夹（留空表示无）</translation>
     </message>
@@ -1052,8 +1056,8 @@
       <translation>线：内存的极限。条：预测。点：实测。虚线：阅读速度。</translation>
     </message>
     <message>
-      <source>Line: what is read in a second. Dashed: what a model reads for each token.</source>
-      <translation>线：每秒读取量。虚线：模型每个词元读取的量。</translation>
+      <source>Line: what is read in a second. Dashed: what a model reads for each token. Dotted: the processor's caches.</source>
+      <translation>实线：每秒读取量。虚线：模型生成每个词元的读取量。点线：处理器缓存。</translation>
     </message>
     <message>
       <source>Links open in the web browser after a question.</source>
@@ -1096,6 +1100,10 @@
       <translation>正在查看上一个回答 …</translation>
     </message>
     <message>
+      <source>Mapped file</source>
+      <translation>映射文件</translation>
+    </message>
+    <message>
       <source>Matching commands</source>
       <translation>匹配的命令</translation>
     </message>
@@ -1110,6 +1118,10 @@
     <message>
       <source>Measure this machine</source>
       <translation>测量本机</translation>
+    </message>
+    <message>
+      <source>Measure thoroughly</source>
+      <translation>完整测量</translation>
     </message>
     <message>
       <source>Measure what it cost afterwards</source>
@@ -1312,8 +1324,12 @@
       <translation>未加载；发送第一条消息时加载</translation>
     </message>
     <message>
-      <source>Not measured yet. Predictions need one measurement of about a minute.</source>
-      <translation>尚未测量。预测速度需要测量一次，约一分钟。</translation>
+      <source>Not measured yet. Predictions need one measurement of a few seconds.</source>
+      <translation>尚未测量。预测需要一次几秒钟的测量。</translation>
+    </message>
+    <message>
+      <source>Not measured: {0}</source>
+      <translation>未测量：{0}</translation>
     </message>
     <message>
       <source>Not offline: what you write is sent to {0}</source>
@@ -1940,8 +1956,8 @@
       <translation>表格 (CSV)</translation>
     </message>
     <message>
-      <source>Table: peak memory as a plan promises it. Plot: KV cache of one sequence.</source>
-      <translation>表：计划承诺的内存峰值。图：单个序列的 KV 缓存。</translation>
+      <source>Table: memory that must be free at the peak; mapped parts of the file come on top in what the system shows. Plot: KV cache of one sequence.</source>
+      <translation>表格：峰值时必须空闲的内存；系统显示的数值还包括文件的映射部分。图：一个序列的 KV 缓存。</translation>
     </message>
     <message>
       <source>Target</source>
@@ -2204,6 +2220,10 @@
       <translation>详情见日志（`stillroom doctor` 会说明位置）。</translation>
     </message>
     <message>
+      <source>The machine was busy or unsteady when it was measured: ranges are wider.</source>
+      <translation>测量时机器繁忙或不稳定，因此预测范围更宽。</translation>
+    </message>
+    <message>
       <source>The makers' notes</source>
       <translation>作者说明</translation>
     </message>
@@ -2234,6 +2254,10 @@
     <message>
       <source>The models stay</source>
       <translation>模型会保留</translation>
+    </message>
+    <message>
+      <source>The new measurement doubted itself and was not kept</source>
+      <translation>新的测量结果不可靠，未保留</translation>
     </message>
     <message>
       <source>The next answer will be faster.</source>
@@ -2384,10 +2408,6 @@
       <translation>本机没有网络连接。</translation>
     </message>
     <message>
-      <source>This machine was busy or unsteady when it was measured: the ranges are wider.</source>
-      <translation>测量时本机繁忙或不稳定，因此预测范围更宽。</translation>
-    </message>
-    <message>
       <source>This needs {needed} on {device}, and {available} are free.</source>
       <translation>这需要 {device} 上的 {needed}，而可用的只有 {available}。</translation>
     </message>
@@ -2518,6 +2538,14 @@
     <message>
       <source>Type what you want to do</source>
       <translation>输入想做的事</translation>
+    </message>
+    <message>
+      <source>Typical R1 answer</source>
+      <translation>典型的 R1 回答</translation>
+    </message>
+    <message>
+      <source>Under a minute, with more formats and sizes</source>
+      <translation>不到一分钟，测量更多格式和大小</translation>
     </message>
     <message>
       <source>Undo</source>
@@ -2690,6 +2718,10 @@
     <message>
       <source>Window</source>
       <translation>窗口</translation>
+    </message>
+    <message>
+      <source>With more context</source>
+      <translation>上下文增长后</translation>
     </message>
     <message>
       <source>Work in progress</source>
@@ -3212,6 +3244,10 @@
       <translation>{0}（常用）</translation>
     </message>
     <message>
+      <source>{0} at {1}</source>
+      <translation>{1} 时 {0}</translation>
+    </message>
+    <message>
       <source>{0} blocks</source>
       <translation>{0} 层</translation>
     </message>
@@ -3222,6 +3258,14 @@
     <message>
       <source>{0} downloads</source>
       <translation>{0} 个下载</translation>
+    </message>
+    <message>
+      <source>{0} for a prompt of {1} tokens</source>
+      <translation>{0}（{1} 个词元的提示）</translation>
+    </message>
+    <message>
+      <source>{0} for {1} tokens</source>
+      <translation>{0}（{1} 个词元）</translation>
     </message>
     <message>
       <source>{0} h ago</source>
@@ -3282,6 +3326,10 @@
     <message>
       <source>{0} times slower than planned</source>
       <translation>比计划慢 {0} 倍</translation>
+    </message>
+    <message>
+      <source>{0} tok/s at {1} tokens</source>
+      <translation>{1} 个词元时 {0} tok/s</translation>
     </message>
     <message>
       <source>{0} tok/s expected</source>

@@ -29,6 +29,9 @@ def test_a_hub_model_is_found_looked_at_planned_and_pulled(
 ) -> None:
     found = stillroom("search", "--hub", "--json", "qwen", "7b", HF_ENDPOINT=hub.endpoint)
     assert [hit["repo"] for hit in json_of(found)["hub"]["hits"]] == [REPO]
+    (hit,) = json_of(found)["hub_plans"]
+    assert (hit["repo"], hit["fits"]) == (REPO, "fits")
+    assert hit["memory"] > 10**9
 
     name = f"hub:{REPO}/model-Q4_0.gguf"
     looked = json_of(stillroom("inspect", name, "--json", HF_ENDPOINT=hub.endpoint))

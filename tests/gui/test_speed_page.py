@@ -2,29 +2,36 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyqtgraph import InfiniteLine
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from app.catalog import entry_named, load_catalog
 from app.gui import theme
 from app.gui.bridge import Bridge
 from app.gui.diagnosis_panel import DiagnosisPanel
 from app.gui.speed_page import SpeedPage
 from app.gui.speed_view import SpeedView
+from app.gui.speed_words import time_lines
+from app.inspection import catalog_model
 from app.library import InstalledModel
 from app.paths import Paths
 from app.records import RunRecord
 from app.session import Session
 from app.settings import Settings
 from app.speed_report import NEAR, SpeedReport, fastest_read, marks, speed_report
-from runtime.bandwidth import BandwidthProfile, machine_fingerprint
+from runtime.bandwidth import BandwidthProfile, cache_facts, machine_fingerprint
 from runtime.diagnosis import Cause, Diagnosis
-from runtime.plan import Interval, PlanRequest
+from runtime.jobs import Cancelled
+from runtime.plan import Interval, LayerRange, Placement, PlanRequest
+from runtime.speed import SpeedModel
 
 PROFILE = Path(__file__).parents[1] / "data" / "profile.json"
 
@@ -111,6 +118,87 @@ def test_memory_cells_are_what_a_plan_promises(
     cells = {(c.batch, c.n_ctx): c.total for c in page.memory.cells(point)}
     assert cells[4, 2048] == plan.memory.total
     assert cells[4, 2048] > cells[1, 2048]
+
+
+def test_what_is_mapped_stands_beside_what_must_be_free(
+    page: SpeedPage, measured: tuple[Session, SpeedReport]
+) -> None:
+    _session, report = measured
+    point = next(p for p in report.models if p.name == "deepseek-llm-7b-chat")
+    page.memory.model.setCurrentIndex(page.memory.model.findData(point.name))
+    page.memory.show_report(report)
+    (row, *_) = page.memory.rows(report)
+    assert row[-1] == page.memory.cells(point)[0].mapped > 3e9
+    assert page.memory.sheet.headerData(7, Qt.Orientation.Horizontal) == "Mapped file"
+
+
+def lines_of(view: SpeedView) -> dict[str, float]:
+    """The labelled vertical lines of a plot: label and place."""
+    lines = [item for item in view.plot.getPlotItem().items if isinstance(item, InfiniteLine)]
+    return {line.label.format: 10 ** line.value() for line in lines if hasattr(line, "label")}
+
+
+def test_caches_are_marked_and_every_device_is_drawn(
+    page: SpeedPage, measured: tuple[Session, SpeedReport]
+) -> None:
+    _session, report = measured
+    profile = report.profile
+    assert profile is not None
+    gpu = replace(profile.devices[0], device="cuda0", plain=())
+    caches = cache_facts({1: 48 << 10, 2: 2 << 20, 3: 32 << 20})
+    both = replace(profile, devices=(*profile.devices, gpu), facts=caches)
+    page.bandwidth.show_report(replace(report, profile=both))
+    lines = lines_of(page.bandwidth)
+    assert {name: round(lines[name]) for name in ("L1", "L2", "L3")} == {
+        "L1": 48 << 10, "L2": 2 << 20, "L3": 32 << 20,
+    }  # fmt: skip
+    drawn = [item.name() for item in page.bandwidth.plot.listDataItems()]
+    assert [name for name in drawn if name.startswith("cuda0")]
+    assert len(drawn) == len(profile.devices[0].plain) + 1
+    page.bandwidth.show_report(report)  # of a profile that knows no cache
+    assert "L1" not in lines_of(page.bandwidth)
+
+
+def test_either_measurement_can_be_asked_for(page: SpeedPage, qtbot: QtBot) -> None:
+    asked: list[bool] = []
+
+    def profile(*, full: bool, on_progress: object, cancel: object) -> BandwidthProfile:
+        asked.append(full)
+        raise Cancelled
+
+    page._session.profile = profile  # type: ignore[method-assign]
+    for number, each in enumerate((page.measure, page.thorough), 1):
+        qtbot.mouseClick(each, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda number=number: len(asked) == number and page._job is None)
+    assert asked == [False, True]
+
+
+def test_what_was_not_kept_and_not_measured_is_told(
+    page: SpeedPage, measured: tuple[Session, SpeedReport]
+) -> None:
+    _session, report = measured
+    assert report.profile is not None
+    page._keep_new(replace(report.profile, measured_at="2030-01-01T00:00:00"))
+    page.show_report(replace(report, unmeasured=("cuda0",)))
+    assert "doubted itself and was not kept" in page._state.text()
+    assert "Not measured: cuda0" in page._state.text()
+    page._keep_new(report.profile)
+    page.show_report(report)
+    assert "not kept" not in page._state.text()
+    assert "Not measured" not in page._state.text()
+
+
+def test_a_plan_is_told_with_its_times() -> None:
+    profile = BandwidthProfile.from_json(json.loads(PROFILE.read_text()))
+    model = catalog_model(entry_named(load_catalog(), "deepseek-r1-distill-qwen-7b"))
+    placed = Placement(
+        "llamacpp", (LayerRange("cpu", 0, 27),), "cpu", 32768, n_threads=2, n_threads_batch=2
+    )
+    more, first, answer = time_lines(SpeedModel(profile).predict(model, placed))
+    assert re.match(r"With more context: .+ tok/s at 4.096 tokens, .+ at 16.384, .+ at 32.768$", more)
+    assert re.match(r"First token: .+ s – .+ for a prompt of 256 tokens", first)
+    assert re.match(r"Typical R1 answer: .+ – .+ for 3.000 tokens", answer)
+    assert time_lines(None) == []
 
 
 def test_figures_are_saved_as_picture_table_and_data(page: SpeedPage, tmp_path: Path) -> None:

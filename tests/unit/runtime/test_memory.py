@@ -119,7 +119,8 @@ def test_mapped_pages_show_but_do_not_count():
 def test_table_cells_are_what_an_estimate_says():
     shape = shapes.DEEPSEEK_LLM_67B
     weights = weight_bytes(shape, "F16")
-    cells = memory_table(shape, weights, (1, 4), (1024, 4096, 8192), ("f16", "q8_0"))
+    model = PlanModel(shape, weights, block_format="F16")
+    cells = memory_table(model, (1, 4), (1024, 4096, 8192), ("f16", "q8_0"))
     assert len(cells) == 2 * 2 * 2  # 8192 is beyond the model's context
     cell = next(c for c in cells if (c.batch, c.n_ctx, c.kv_type) == (4, 4096, "f16"))
     assert cell.kv_cache == kv_cache_bytes(shape, 4096, sequences=4)
@@ -141,8 +142,23 @@ def test_cells_are_what_plans_promise(shape):
     weights = weight_bytes(shape, "Q4_0")
     model = PlanModel(shape, weights, block_format="Q4_0")
     host = Device("cpu", "CPU", "CPU", "", 2**42, 2**42, cores=2)
-    for cell in memory_table(shape, weights, (1, 4), (1024, 4096), ("f16", "q8_0")):
+    for cell in memory_table(model, (1, 4), (1024, 4096), ("f16", "q8_0")):
         request = PlanRequest(
             device="cpu", n_ctx=cell.n_ctx, kv_type=cell.kv_type, sequences=cell.batch
         )
-        assert plan(model, [host], request).memory.total == cell.total
+        memory = plan(model, [host], request).memory
+        assert (memory.total, memory.host_resident) == (cell.total, cell.resident)
+
+
+def test_an_onnx_folder_has_the_cells_of_its_engine():
+    shape = shapes.R1_QWEN_1_5B
+    weights = weight_bytes(shape, "Q4_0")
+    model = PlanModel(shape, weights, ("onnx",), "int4-b32", context_limit=4096)
+    host = Device("cpu", "CPU", "CPU", "", 2**42, 2**42, cores=2)
+    cells = memory_table(model, (1, 4), (1024, 4096, 8192), ("f16", "q8_0"))
+    found = [(cell.batch, cell.n_ctx, cell.kv_type) for cell in cells]
+    assert found == [(1, 1024, "f32"), (1, 4096, "f32")]  # 8192 is beyond the folder's context
+    for cell in cells:
+        made = plan(model, [host], PlanRequest(device="cpu", n_ctx=cell.n_ctx))
+        assert (made.placement.engine, made.memory.total) == ("onnx", cell.total)
+        assert cell.mapped == 0
