@@ -103,6 +103,8 @@ class AnswerView(QTextBrowser):
         started = time.perf_counter()
         self._writer.look = self._look()
         growth = grow(self._markdown, self._text[self._settled_chars :])
+        whole = QTextCursor(self.document())
+        whole.beginEditBlock()  # one layout of message and page for taking back and writing again
         fresh = self._cut_open_end()
         if growth.settled:
             fresh = self._writer.write(growth.settled, fresh=fresh)
@@ -111,6 +113,7 @@ class AnswerView(QTextBrowser):
             self._fresh_at_settled = fresh
             self._settled_end = self._end().position()
         self._writer.write(growth.open, fresh=fresh)
+        whole.endEditBlock()
         cost = time.perf_counter() - started
         self._next_render = time.perf_counter() + cost / _RENDER_SHARE
 

@@ -1,5 +1,6 @@
 """The Qt application around the window: appearance, faults, screenshot mode, a clean end."""
 
+import gc
 import logging
 import os
 import sys
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SCREENSHOT_QUIET_MILLISECONDS = 1500
 TOUR_AFTER_MILLISECONDS = 800
+SETTLED_AFTER_MILLISECONDS = 5000  # everything that lives as long as the window is made
 
 
 def run_window(session: Session, *, screenshot: Path | None = None, arrival: str = "") -> int:
@@ -60,6 +62,7 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     window = MainWindow(session, look)
     window.show()
     QTimer.singleShot(0, window.start)
+    QTimer.singleShot(SETTLED_AFTER_MILLISECONDS, settle_memory)
     arriving = Arriving(window)
     instance.arrived.connect(arriving.take)
     if arrival:
@@ -80,6 +83,12 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
         os._exit(code)  # Python would abort in a thread that is still at work
     destroy(window)
     return code
+
+
+def settle_memory() -> None:
+    """Take all objects made so far out of the collector's rounds, which would stop frames."""
+    gc.collect()
+    gc.freeze()
 
 
 def destroy(window: MainWindow) -> None:

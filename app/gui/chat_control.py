@@ -15,6 +15,7 @@ from app.errors import StoreError
 from app.gui.branches import Tree
 from app.gui.bridge import Bridge, Job
 from app.gui.chunks import ChunkBuffer, joined, unopened
+from app.gui.frame_rate import FULL_MILLISECONDS, FrameRate
 from app.gui.model_control import ModelControl
 from app.gui.recorder import AnswerRecorder
 from app.records import Attachment, Conversation, MessageState, StoredMessage
@@ -28,7 +29,6 @@ from runtime.reasoning import conversation_title, moved
 
 log = logging.getLogger(__name__)
 
-FRAME_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class ChatControl(QObject):
         self._forgetting = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(FRAME_MILLISECONDS)
+        self._rate = FrameRate()
         self._timer.timeout.connect(self._frame)
 
     @property
@@ -307,7 +307,7 @@ class ChatControl(QObject):
         self.path_changed.emit()
         self.answer_started.emit(message)
         self.conversations_changed.emit()
-        self._timer.start()
+        self._timer.start(FULL_MILLISECONDS)
 
     def _options(self) -> dict[str, Any]:
         return dict(self.conversation.options if self.conversation else self._draft_options)
@@ -357,6 +357,9 @@ class ChatControl(QObject):
                 seconds,
             )
         )  # fmt: skip
+        pace = self._rate.milliseconds(self._session.worker_pid)
+        if pace != self._timer.interval():
+            self._timer.setInterval(pace)
 
     def _end(self, stats: GenerationStats | None, error: Exception | None) -> None:
         stream = self._stream

@@ -38,6 +38,10 @@ class Transcript(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(tr("Conversation"))
         self._content = QWidget()
+        self._content.setObjectName("messages")
+        # What lies behind need not be drawn with each frame of an answer.
+        self._content.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._content.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._layout = QVBoxLayout(self._content)
         self._layout.setContentsMargins(24, 16, 24, 24)
         self._layout.setSpacing(18)

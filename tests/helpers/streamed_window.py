@@ -96,6 +96,17 @@ def spin(until: Callable[[], bool], seconds: float) -> bool:
     return until()
 
 
+def answered(window: MainWindow, seconds: float) -> bool:
+    """Wait for the end of an answer without polling, which would take from the engine."""
+    loop = QEventLoop()
+    window.chat.answer_ended.connect(loop.quit)
+    QTimer.singleShot(round(seconds * 1000), loop, loop.quit)
+    if window.chat.busy:
+        loop.exec()
+    window.chat.answer_ended.disconnect(loop.quit)
+    return not window.chat.busy
+
+
 class FrameClock(QObject):
     """Notes when the window has drawn each frame: after every step of the stream, when it is idle
     again."""
@@ -132,8 +143,7 @@ def stream(window: MainWindow, script: Path, *, unfold: bool, limit: float) -> M
     window.chat_page.transcript.show_thinking = unfold
     cpu, started = sum(process.cpu_times()[:2]), time.perf_counter()
     window.chat.send("Go.")
-    assert spin(lambda: window.chat.busy, 10)
-    assert spin(lambda: not window.chat.busy, limit), "the answer did not end in time"
+    assert answered(window, limit), "the answer did not end in time"
     seconds = time.perf_counter() - started
     sampler.stop()
     message = window.chat_page.transcript.views()[-1].message
