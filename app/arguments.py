@@ -49,7 +49,6 @@ def parser() -> argparse.ArgumentParser:
     profile = commands.add("profile", machine.profile, text)
     profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
     profile.add_argument("--history", action="store_true", help="how predictions have fared")
-    profile.add_argument("--why", action="store_true", help="why the last run was as fast as it was")
     profile.add_argument(
         "--why", action="store_true", help="why the last run was as fast as it was"
     )
@@ -165,7 +164,10 @@ def _add_weight_commands(commands: _Commands) -> None:
     quantize = commands.add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
     text = "by default that of the engine that was faster here last"
     quantize.add_argument("--to", choices=("gguf", "onnx"), help=text)
-    text = "recipe instead of the usual one: a name, or your own as FILE.json"
+    text = (
+        "recipe instead of the usual one: a name, or your own as FILE.json; onnx-q4-fast decodes"
+        " about a quarter faster than the usual ONNX recipe and loses more"
+    )
     quantize.add_argument("--recipe", metavar="RECIPE", help=text)
     text = "weigh errors by what a text (else the bundled one) sends through the model"
     quantize.add_argument(

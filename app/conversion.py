@@ -11,6 +11,7 @@ from typing import Any
 
 from app.errors import AlreadyInstalled
 from app.library import InstalledModel, Library, ModelFormat, safe_name
+from app.quality_file import QualityFile
 from app.targets import QUANTIZED_FROM, Target
 from quant.errors import InvalidRecipe
 from quant.recipe import QuantRecipe, recipe_from_json, recipe_named
@@ -22,11 +23,12 @@ from runtime.jobs import CancelToken, OnProgress
 @dataclass(frozen=True)
 class Conversion:
     """Conversions from and into one library. `find` tells what a name means, `log` gives the file
-    for what the children say."""
+    for what the children say, `measured` keeps what conversions cost."""
 
     find: Callable[[str], Target]
     library: Library
     log: Callable[[], Path]
+    measured: QualityFile | None = None
 
     def quantize(
         self,
@@ -103,11 +105,12 @@ class Conversion:
         """What a quantized model lost against its source over `texts` (else the bundled ones), or
         over the beginnings of them: a QualityReport as JSON. Raises EngineError, QuantError,
         Cancelled."""
-        arguments = {
-            "source": str(self.find(against).local),
-            "target": str(self.find(model).local),
-        }
-        return self._measure("quality", arguments, texts, quick, on_progress, cancel)
+        source, target = self.find(against), self.find(model)
+        arguments = {"source": str(source.local), "target": str(target.local)}
+        report = self._measure("quality", arguments, texts, quick, on_progress, cancel)
+        if target.installed is not None and self.measured is not None:
+            self.measured.put(target.installed.sha256, source.name, report)
+        return report
 
     def schemes(
         self,

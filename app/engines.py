@@ -35,17 +35,20 @@ def engine_for(model: InstalledModel) -> EngineName | None:
 
 
 def same_models(model: InstalledModel, library: Library) -> tuple[InstalledModel, ...]:
-    """`model`, then for each other engine the installed model nearest in size that was made from
-    the same one."""
-    origin, chosen = made_from(model, library), {engine_for(model): model}
+    """`model`, then for each other engine what is installed of about its size and was made from the
+    same model, the nearest first: of ONNX folders all, which have 4 bits throughout and differ in
+    their blocks; of GGUF files, which differ in precision, one."""
+    origin, same, done = made_from(model, library), [model], {engine_for(model)}
     for other in sorted(library.installed(), key=lambda each: abs(each.size - model.size)):
         engine = engine_for(other)
         smaller, larger = sorted((other.size, model.size))
-        if engine is None or engine in chosen or larger > SAME_SIZE * smaller:
+        if engine is None or engine in done or larger > SAME_SIZE * smaller:
             continue
         if made_from(other, library) == origin:
-            chosen[engine] = other
-    return tuple(chosen.values())
+            same.append(other)
+            if engine != "onnx":
+                done.add(engine)
+    return tuple(same)
 
 
 class Engines:
@@ -58,7 +61,7 @@ class Engines:
     def kept(self, models: Sequence[InstalledModel], cpu: Device, n: int) -> EngineChoice | None:
         """What was found for these models with `n` threads; None where nothing was, or something
         it depends on has changed."""
-        return self._file.get(_key(models, cpu, n))
+        return self._file.get(_key(models, cpu, n), [str(model.path) for model in models])
 
     def latest(self) -> EngineChoice | None:
         """What was found last, for whichever model."""

@@ -17,6 +17,10 @@ _START_SECONDS = 2.0  # a child process, its imports, the header
 _ROLES = {"experts": TensorRole.EXPERT}  # the one role that has another name in `runtime.shape`
 
 
+FAST = "onnx-q4-fast"  # its blocks gain nothing where rows must be padded to whole ones
+FAST_BLOCK = 128
+
+
 @dataclass(frozen=True)
 class Expected:
     """Bytes of the result, its bits per weight, and about how many seconds it takes here."""
@@ -43,3 +47,13 @@ def expected(shape: ModelShape, recipe: QuantRecipe, threads: int) -> Expected:
         weights += tensor.parameters
     seconds = _START_SECONDS + weights * _SECONDS_PER_WEIGHT[recipe.method] / max(threads, 1)
     return Expected(round(bits / 8), bits / weights, seconds)
+
+
+def rows_fit(shape: ModelShape, block: int) -> bool:
+    """Whether every row of the blocks' matrices is whole blocks of `block` weights."""
+    rows = (
+        shape.embedding_length,
+        shape.head_count * shape.value_length,
+        shape.feed_forward_length,
+    )
+    return all(length % block == 0 for length in rows)

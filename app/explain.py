@@ -265,6 +265,8 @@ def reason_text(reason: Reason) -> str:
     for key in ("decode_tps", "other_decode_tps"):
         if key in facts:
             facts[key] = format_tps(facts[key])
+    if "kl_mean" in facts:
+        facts["kl_mean"] = f"{facts['kl_mean']:.3f}"
     for key in ("engine", "other"):
         if key in facts:
             facts[key] = ENGINES.get(str(facts[key]), facts[key])

@@ -29,7 +29,7 @@ from runtime.exact_memory import exact_memory
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.nearest import less_on, next_fit
 from runtime.placement import plan as make_plan
-from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest
+from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class Planning:
                 refusals.append(error)
         if not plans:  # that one build's engine does not reach a device says least
             raise min(refusals, key=lambda error: isinstance(error, DeviceUnavailable))
-        chosen = choose_plan(plans, self._choice(builds, plans[0].placement.n_threads))
-        return self._with_build(chosen, builds)
+        chosen = choose_plan(plans, self._choice(builds, plans[0].placement.n_threads_batch))
+        return self._with_build(chosen, builds, self.find(model).name)
 
     def plan_for(self, model: PlanModel, request: PlanRequest | None = None) -> Plan:
         """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
@@ -218,12 +218,14 @@ class Planning:
 
         return (named, *sorted(others, key=rank))
 
-    def _with_build(self, plan: Plan, builds: list[Target]) -> Plan:
+    def _with_build(self, plan: Plan, builds: list[Target], named: str) -> Plan:
         """The plan, with a reason that names the build where that is not the one asked for, and
         what it lost where that was measured."""
         engine = plan.placement.engine
-        chosen = next((b.installed for b in builds if b.installed and engine_for(b.installed) == engine), None)
-        if chosen is None or chosen is builds[0].installed:
+        chosen = next(
+            (b.installed for b in builds if b.installed and engine_for(b.installed) == engine), None
+        )
+        if chosen is None or chosen.name == named:
             return plan
         lost = self.measured.get(chosen.sha256)
         facts = {"build": chosen.name, **(asdict(lost) if lost else {})}
@@ -260,7 +262,7 @@ class Planning:
         choice = self.engines.measure(
             builds,
             cpu,
-            plans[0].placement.n_threads,
+            plans[0].placement.n_threads_batch,
             together=sum(plan.memory.total for plan in plans) <= cpu.memory_free,
             on_progress=on_progress,
             cancel=cancel,

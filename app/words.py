@@ -355,6 +355,10 @@ REASONS: dict[str, str] = {
     "engines_equal": "{engine} and {other} decode equally fast here ({decode_tps} and"
     " {other_decode_tps}).",
     "engine_only": "{engine}: the only engine that ran this model here.",
+    "other_build": "It runs {build}. What that lost was not measured:"
+    " `stillroom quality {build} --against MODEL` does.",
+    "other_build_measured": "It runs {build}, which lost a mean KL divergence of {kl_mean} against"
+    " {against}.",
     "engine_reaches_device": "{engine}: it reaches {device}.",
     "engines_not_measured": "{engine}, although the model is here for another engine too:"
     " `stillroom profile` finds out which is faster.",
@@ -394,6 +398,8 @@ REASONS: dict[str, str] = {
     "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
     "device_unmeasured": "No speed is predicted: {device} was not measured yet.",
     "speed_doubtful": "The machine was busy or unsteady when it was measured: ranges are wider.",
+    "threads_fastest_here": "{n_threads} of {cores} threads for answers: more were slower when this"
+    " machine was measured.",
     "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",
     "lm_head_with_body": "The LM head is on {device} with the blocks.",
     "partial_offload": "{blocks} blocks are on {device}: more would not fit.",

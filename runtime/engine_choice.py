@@ -9,7 +9,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +26,7 @@ EQUAL_SHARE = 0.05  # engines nearer than this count as equally fast: the first 
 DEFAULT_ROUNDS = 3
 DEFAULT_PROMPT_TOKENS = 64
 DEFAULT_TOKENS = 24
+_PART = "; "  # between what a choice holds for
 _FIRST_TOKEN = 100  # ids below are often control tokens
 _TOKEN_RANGE = 20_000
 
@@ -64,7 +65,8 @@ class EngineChoice:
 
 
 def choose_engine(measurements: Sequence[EngineMeasurement]) -> EngineChoice:
-    """The fastest in decode; among equals the one listed first.
+    """The fastest in decode; among equals the one listed first. The reason compares it with the
+    best of the other engines.
 
     Raises InvalidRequest where no candidate could be measured.
     """
@@ -72,28 +74,23 @@ def choose_engine(measurements: Sequence[EngineMeasurement]) -> EngineChoice:
     if not working:
         failed = _failures(measurements)
         raise InvalidRequest(field="engine", reason="no engine ran the model", failed=failed)
-    best = max(working, key=lambda one: one.decode_tps)
-    first = working[0]
-    if len(working) == 1:
-        reason = Reason("engine_only", {"engine": best.engine, "failed": _failures(measurements)})
-        return EngineChoice(best.engine, best.path, reason, tuple(measurements))
-    others = [one for one in working if one is not best]
+    best = max(one.decode_tps for one in working)
+    chosen = next(one for one in working if best <= one.decode_tps * (1 + EQUAL_SHARE))
+    others = [one for one in working if one.engine != chosen.engine]
+    if not others:
+        facts = {"engine": chosen.engine, "failed": _failures(measurements)}
+        reason = Reason("engine_only", facts)
+        return EngineChoice(chosen.engine, chosen.path, reason, tuple(measurements))
     second = max(others, key=lambda one: one.decode_tps)
-    facts = {
-        "engine": best.engine,
-        "decode_tps": best.decode_tps,
+    figures = {
+        "engine": chosen.engine,
+        "decode_tps": chosen.decode_tps,
         "other": second.engine,
         "other_decode_tps": second.decode_tps,
-        "ratio": best.decode_tps / second.decode_tps,
+        "ratio": chosen.decode_tps / second.decode_tps,
     }
-    if best is not first and best.decode_tps <= first.decode_tps * (1 + EQUAL_SHARE):
-        equal = {**facts, "engine": first.engine, "other": best.engine}
-        equal |= {"decode_tps": first.decode_tps, "other_decode_tps": best.decode_tps}
-        equal["ratio"] = first.decode_tps / best.decode_tps
-        return EngineChoice(
-            first.engine, first.path, Reason("engines_equal", equal), tuple(measurements)
-        )
-    return EngineChoice(best.engine, best.path, Reason("engine_faster", facts), tuple(measurements))
+    code = "engines_equal" if second.decode_tps > chosen.decode_tps else "engine_faster"
+    return EngineChoice(chosen.engine, chosen.path, Reason(code, figures), tuple(measurements))
 
 
 def _failures(measurements: Sequence[EngineMeasurement]) -> dict[str, str]:
@@ -148,7 +145,7 @@ def choice_key(
     for candidate in candidates:
         installed = _version(DESCRIPTORS[candidate.engine].distribution)
         parts.append(f"{candidate.engine} {installed} {digests.get(candidate.path, '')}")
-    return "; ".join(parts)
+    return _PART.join(parts)
 
 
 def _version(distribution: str) -> str:
@@ -164,10 +161,18 @@ class ChoiceFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def get(self, key: str) -> EngineChoice | None:
-        """The choice kept under `key`, None where there is none."""
-        with suppress(KeyError, TypeError, ValueError):
-            return _choice_from_json(self._read()[key])
+    def get(self, key: str, paths: Collection[str] = ()) -> EngineChoice | None:
+        """The choice kept under `key`, or between the candidates at `paths` by what was measured of
+        them among others; None where they were not measured together."""
+        wanted = set(key.split(_PART))
+        for kept, data in reversed(self._read().items()):
+            if not wanted <= set(kept.split(_PART)):
+                continue
+            with suppress(KeyError, TypeError, ValueError, InvalidRequest):
+                choice = _choice_from_json(data)
+                if kept == key:
+                    return choice
+                return choose_engine([one for one in choice.measurements if one.path in paths])
         return None
 
     def latest(self) -> EngineChoice | None:

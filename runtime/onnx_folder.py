@@ -48,9 +48,13 @@ class OnnxFolder:
     def static_pair(self, n_ctx: int) -> tuple[StaticBody, StaticBody]:
         """The fixed-shape graphs (prefill, decode) of the smallest context that holds `n_ctx`.
 
-        Raises UnsupportedModel where none was exported, ContextOverflow where all are shorter:
-        a compiled context cannot grow.
+        Raises UnsupportedModel where none was exported or its rows are padded, ContextOverflow
+        where all are shorter: a compiled context cannot grow.
         """
+        block = self.manifest.block_size
+        if not self.manifest.spec.rows_fit(block):
+            detail = f"its rows are padded to blocks of {block}, which NPUs do not compute"
+            raise UnsupportedModel(path=str(self.path), detail=detail)
         by_context: dict[int, list[StaticBody]] = {}
         for body in self.manifest.static_bodies:
             by_context.setdefault(body.context, []).append(body)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QFormLayout, QWidget
 
-from app.expectations import expected
+from app.expectations import FAST, FAST_BLOCK, expected, rows_fit
 from app.gui import words
 from app.gui.controls import Check, Choice, button, label, row
 from app.gui.theme import SPACE_L, SPACE_M
@@ -16,7 +16,7 @@ from runtime.plan import PlanModel
 QUALITY_TOKENS = 8000  # prompt tokens that measuring evaluates: the bundled texts, in both models
 # recipe, what it is, and what to expect of it
 _GGUF = ("q4_0", "q4_0-search", "q4_k_m", "q6_k", "q8_0")
-_ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", "onnx-q4-b128")
+_ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", FAST)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ class QuantizeDialog(QDialog):
         names = _GGUF if self.target.currentData() == "gguf" else _ONNX
         self.recipe.clear()
         for name in names:
+            if name == FAST and self._model and not rows_fit(self._model.shape, FAST_BLOCK):
+                continue
             self.recipe.addItem(recipe_words(name)[0], name)
 
     def _show(self) -> None:
@@ -129,8 +131,8 @@ def recipe_words(name: str) -> tuple[str, str]:
             f"{four} {tr('The closest of the ONNX recipes, takes longer to make.')}",
         ),
         "onnx-q4-b32": (tr("4 bits, blocks of 32"), f"{four} {tr('Quick to make.')}"),
-        "onnx-q4-b128": (
-            tr("4 bits, blocks of 128"),
-            tr("The smallest, with the largest losses."),
+        FAST: (
+            tr("Fast: 4 bits, blocks of 128, scales searched"),
+            tr("About a quarter faster on the CPU than blocks of 32, with larger losses."),
         ),
     }[name]

@@ -60,8 +60,9 @@ _MARGIN_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """`rope_context` caps the positions of the rotary tables; `static_shapes` asks for NPU bodies;
-    `importance` maps GGUF tensor names to [row length] weights for the scale search."""
+    """`rope_context` caps the positions of the rotary tables; `static_shapes` asks for NPU bodies,
+    which are left out where rows must be padded (`DecoderSpec.rows_fit`); `importance` maps GGUF
+    tensor names to [row length] weights for the scale search."""
 
     rope_context: int = 32768
     static_shapes: tuple[StaticShape, ...] = (StaticShape(32, 2048), StaticShape(1, 2048))
@@ -364,7 +365,8 @@ class _Export:
         body_graph(spec, weights, WEIGHTS).save(folder / "body.onnx")
         lm_head_graph(spec, weights, WEIGHTS).save(folder / "lm_head.onnx")
         bodies = []
-        for shape in self._options.static_shapes:
+        fits = spec.rows_fit(self._layout.block)
+        for shape in self._options.static_shapes if fits else ():
             graph = static_body_graph(spec, weights, WEIGHTS, shape)
             graph.save(folder / shape.filename)
             bodies.append(StaticBody(shape.filename, shape.rows, shape.context))

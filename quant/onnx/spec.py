@@ -55,6 +55,12 @@ class DecoderSpec:
     def kv_rows(self) -> int:
         return self.head_count_kv * self.head_length
 
+    def rows_fit(self, block: int) -> bool:
+        """Whether no row of a body's matrices has to be padded to whole blocks of `block` weights.
+        Padded ones run on onnxruntime's CPU only: QNN refuses them, OpenVINO computes nonsense."""
+        rows = (self.embedding_length, self.q_rows, self.feed_forward_length)
+        return all(length % block == 0 for length in rows)
+
 
 def rotary_caches(
     spec: DecoderSpec, positions: int

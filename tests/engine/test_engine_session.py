@@ -19,9 +19,11 @@ from command_line import json_of, stillroom
 from onnx_models import abort_plugin, break_plugin, export_tiny
 from shapes import write_small_gguf
 
+from app.library import InstalledModel
 from app.paths import Paths
 from app.session import Session
 from app.settings import Settings
+from app.targets import Target
 from app.timing import time_engines
 from quant.onnx.manifest import MANIFEST, hash_file
 from runtime.engine_choice import EngineChoice
@@ -111,6 +113,45 @@ def test_timing_can_be_cancelled_and_leaves_the_choice_as_it_was(
     with pytest.raises(Cancelled):
         session.planning.time_engines("small", stop, cancel)
     assert session.planning.engine_choice("small") == choice
+
+
+def test_all_onnx_builds_take_part_and_the_one_that_runs_is_named(
+    both: tuple[Session, EngineChoice | None],
+) -> None:
+    """Asked for the GGUF file, the fastest of all; for an ONNX folder, that one or the file."""
+    session, _ = both
+    other = Session(session.paths, Settings())
+    try:
+        made, _ = other.quantize("small", "onnx-q4-fast", context=64)
+        choice = other.planning.engine_choice("small")
+        assert choice is not None
+        assert [one.engine for one in choice.measurements] == ["llamacpp", "onnx", "onnx"]
+        assert other.planning.untimed() == []
+        fastest = max(
+            (one for one in choice.measurements if one.engine == "onnx"),
+            key=lambda one: one.decode_tps,
+        )
+        plan = other.plan("small", engine="onnx", n_ctx=64)
+        build = other.planning.build("small", plan).installed
+        assert build is not None
+        assert str(build.path) in (fastest.path, choice.path)
+        told = next(reason for reason in plan.reasons if reason.code == "other_build")
+        assert told.facts["build"] == build.name
+        own = {each.name for each in map(_installed, other.planning.builds(made.name))}
+        assert own == {"small", made.name}
+        report = other.conversion.quality(made.name, "small", lambda _: None, None, quick=True)
+        plan = other.plan("small", engine="onnx", n_ctx=64)
+        if build.name == made.name:
+            told = next(reason for reason in plan.reasons if reason.code == "other_build_measured")
+            assert told.facts["kl_mean"] == report["kl_mean"]["value"]
+    finally:
+        other.library.remove("small-onnx-q4-fast")
+        other.close()
+
+
+def _installed(target: Target) -> InstalledModel:
+    assert target.installed is not None
+    return target.installed
 
 
 def test_engines_that_were_not_timed_are_told(both: tuple[Session, EngineChoice | None]) -> None:

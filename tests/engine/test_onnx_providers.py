@@ -79,6 +79,26 @@ def test_tokens_equal_the_cpu_body_s(models: Callable[[str], Path], device: str,
 
 
 @pytest.mark.parametrize("device", HERE)
+def test_larger_blocks_with_zero_points_compute_the_same_tokens(
+    device: str, tmp_path: Path
+) -> None:
+    """As the recipe onnx-q4-fast has them, here of 64 weights: this model's rows are no longer."""
+    folder = export_tiny(tmp_path, "qwen3", "onnx-q4-b64-asym")
+    wanted = greedy(load(folder, "cpu"), PROMPT, 6)
+    assert greedy(load(folder, device), PROMPT, 6) == wanted
+
+
+def test_padded_rows_get_no_body_for_an_npu(models: Callable[[str], Path], tmp_path: Path) -> None:
+    """QNN refuses to compile them and OpenVINO computes other tokens."""
+    folder = open_folder(export_tiny(tmp_path, "qwen2", "onnx-q4-b128"))
+    assert folder.manifest.static_bodies == ()
+    whole = open_folder(models("qwen2"))
+    padded = replace(whole, manifest=replace(whole.manifest, block_size=128))
+    with pytest.raises(UnsupportedModel, match="blocks of 128"):
+        padded.static_pair(TINY_CONTEXT)
+
+
+@pytest.mark.parametrize("device", HERE)
 def test_a_rewound_fixed_shape_body_gives_the_same_tokens(
     models: Callable[[str], Path], device: str
 ) -> None:

@@ -24,6 +24,7 @@ from app.session import Session
 ENTRY = next(entry for entry in load_catalog() if entry.id == "deepseek-r1-distill-qwen-7b")
 REPO, OFFICIAL = str(ENTRY.repositories.gguf), str(ENTRY.repositories.official)
 GATED = "someone/Distill-Qwen-7B-Gated-GGUF"
+STARTER = "smollm2-135m-instruct"
 GB = 10**9
 
 
@@ -226,6 +227,17 @@ def test_quantize_tells_size_and_time_for_every_recipe(qtbot: QtBot, window: Mai
     assert sizes["q4_0"].startswith("4.28 GB, 4.50 bits per weight, about ")
     assert sizes["q8_0"].startswith("8.09 GB")
     assert len(set(sizes.values())) == len(sizes)
+
+
+def test_the_fast_recipe_is_offered_where_rows_are_whole_blocks(
+    qtbot: QtBot, window: MainWindow
+) -> None:
+    """The starter's rows of 576 weights would have to be padded to blocks of 128."""
+    for name, offered in ((ENTRY.id, True), (STARTER, False)):
+        dialog = QuantizeDialog(name, window.session.planning.model(name), 2, None)
+        qtbot.addWidget(dialog)
+        dialog.target.setCurrentIndex(dialog.target.findData("onnx"))
+        assert (dialog.recipe.findData("onnx-q4-fast") >= 0) is offered
 
 
 def test_the_table_sorts_by_value_and_opens(qtbot: QtBot, window: MainWindow) -> None:

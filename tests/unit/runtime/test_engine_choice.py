@@ -38,6 +38,31 @@ def test_among_equals_the_first_stays() -> None:
     assert choice.reason.facts["other"] == "onnx"
 
 
+def build(path: str, decode_tps: float) -> EngineMeasurement:
+    return EngineMeasurement("onnx", path, 60, decode_tps)
+
+
+def test_of_several_builds_the_faster_is_chosen_and_compared_with_the_other_engine() -> None:
+    choice = choose_engine([LLAMA, build("b32", 11.0), build("b128", 14.0)])
+    assert (choice.engine, choice.path) == ("onnx", "b128")
+    assert choice.reason.code == "engine_faster"
+    assert choice.reason.facts["other"] == "llamacpp"
+    assert choice.reason.facts["ratio"] == pytest.approx(1.4)
+
+
+def test_among_equal_builds_the_first_stays() -> None:
+    choice = choose_engine([LLAMA, build("b32", 13.5), build("b128", 14.0)])
+    assert choice.path == "b32"
+    assert choice.reason.code == "engine_faster"
+    slower = choose_engine([LLAMA, build("b32", 9.0), build("b128", 10.3)])
+    assert (slower.engine, slower.reason.facts["other_decode_tps"]) == ("llamacpp", 10.3)
+
+
+def test_builds_of_one_engine_alone_are_no_comparison_of_engines() -> None:
+    choice = choose_engine([build("b32", 9.0), build("b128", 12.0)])
+    assert (choice.path, choice.reason.code) == ("b128", "engine_only")
+
+
 def test_an_engine_that_failed_is_no_choice() -> None:
     choice = choose_engine([LLAMA, onnx(0, failed="CorruptFile")])
     assert (choice.engine, choice.reason.code) == ("llamacpp", "engine_only")
@@ -91,6 +116,26 @@ def test_a_choice_is_kept_until_something_changes(tmp_path: Path) -> None:
         choice_key(CANDIDATES, digests, "some processor", 4),
     ):
         assert file.get(other) is None
+
+
+def test_what_was_measured_of_many_answers_for_some_of_them(tmp_path: Path) -> None:
+    file, digests = (
+        ChoiceFile(tmp_path / "engines.json"),
+        {"m.gguf": "aa", "b32": "bb", "b128": "cc"},
+    )
+    fast = EngineCandidate("onnx", "b128")
+    some = (CANDIDATES[0], EngineCandidate("onnx", "b32"))
+    file.put(
+        choice_key((*some, fast), digests, "some processor", 2),
+        choose_engine([LLAMA, build("b32", 8.0), build("b128", 14.0)]),
+    )
+    found = file.get(choice_key(some, digests, "some processor", 2), ["m.gguf", "b32"])
+    assert found is not None
+    assert (found.engine, len(found.measurements)) == ("llamacpp", 2)
+    assert (
+        file.get(choice_key(some, {**digests, "b32": "dd"}, "some processor", 2), ["b32"]) is None
+    )
+    assert file.get(choice_key(some, digests, "another processor", 2), ["b32"]) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"k": {}}', '{"k": {"engine": "other"}}'])
