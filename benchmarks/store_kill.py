@@ -1,89 +1,60 @@
 """kill -9 of a process that writes the history, at random moments; nothing reported may be lost.
 
-    python benchmarks/store_kill.py [--kills 50] [--seed 1]
+    python benchmarks/store_kill.py [--kills 50] [--seed 1] [--output benchmarks/results/...json]
 
-A child writes questions, streams answers in chunks and says on its standard output what has been
-written. It is killed; the database must then open, be sound, and hold all that was reported.
+Twice: a child that writes through the store and says what has been written, and one that streams an
+answer through the recorder as the window does. The database must then open, be sound and hold all
+that was reported; of the streaming answer at most the last second may be missing.
 """
 
 import argparse
 import json
-import os
 import random
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
-from app.store import Store  # noqa: E402
+from killed_store import Lost, kill_recorder, kill_writer  # noqa: E402
 
-WRITER = """
-import sys
-from pathlib import Path
-from app.store import Store
-store = Store(Path(sys.argv[1]))
-chat = store.add_conversation("killed")
-number = 0
-while True:
-    question = store.add_message(chat.id, "user", f"question {number}")
-    answer = store.add_message(chat.id, "assistant", state="streaming", parent_id=question.id)
-    for part in range(40):
-        store.append(answer.id, content=f"[{part}]", reasoning="." * 50)
-        print("chunk", answer.id, part, flush=True)
-    store.finish(answer.id)
-    print("finished", answer.id, 40, flush=True)
-    number += 1
-"""
+PROMISED_SECONDS = 1.0
 
 
-def kill_once(path: Path, seconds: float) -> dict[str, int]:
-    """Write, kill after so many seconds, open again and compare with what was reported."""
-    writer = subprocess.Popen(
-        [sys.executable, "-P", "-c", WRITER, str(path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert writer.stdout is not None
-    writer.stdout.readline()
-    time.sleep(seconds)
-    writer.kill()
-    lines = [line.split() for line in writer.stdout.read().splitlines()]
-    writer.wait()
-    found = {"finished": 0, "chunks": 0, "lost_finished": 0, "lost_chunks": 0, "unsound": 0}
-    store = Store(path)
-    found["unsound"] = int(not store.check() or store.repaired_from is not None)
-    for kind, identity, count in (line for line in lines if len(line) == 3):
-        message = store.message(int(identity))
-        if kind == "finished":
-            whole = message.content == "".join(f"[{n}]" for n in range(40))
-            found["finished"] += 1
-            found["lost_finished"] += int(not whole or message.state != "finished")
-        else:
-            found["chunks"] += 1
-            found["lost_chunks"] += int(f"[{count}]" not in message.content)
-    store.close()
-    return found
+def total(losses: list[Lost]) -> dict[str, float]:
+    """Sums of the counts, and how much of a streaming answer was missing."""
+    names = ("finished", "pieces", "lost_finished", "lost_pieces", "unsound")
+    sums: dict[str, float] = {name: sum(getattr(each, name) for each in losses) for name in names}
+    seconds = [each.seconds for each in losses]
+    return {
+        "kills": len(losses),
+        **sums,
+        "median_seconds": round(statistics.median(seconds), 3),
+        "most_seconds": round(max(seconds), 3),
+    }
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--output", type=Path)
     args = options.parse_args()
     moments = random.Random(args.seed)
-    total: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "history.sqlite3"
-        for _ in range(args.kills):
-            for key, value in kill_once(path, moments.uniform(0.0, 0.6)).items():
-                total[key] = total.get(key, 0) + value
-    print(json.dumps({"kills": args.kills, **total}))
-    return int(total["lost_finished"] + total["lost_chunks"] + total["unsound"] > 0)
+        writing = [kill_writer(path, moments.uniform(0.0, 0.6)) for _ in range(args.kills)]
+        streaming = [kill_recorder(path, moments.uniform(0.0, 3.0)) for _ in range(args.kills)]
+    found = {"store": total(writing), "recorder": total(streaming)}
+    text = json.dumps(found, indent=2)
+    print(text)
+    if args.output:
+        args.output.write_text(text + "\n")
+    bad = sum(each[name] for each in found.values()
+              for name in ("lost_finished", "lost_pieces", "unsound"))  # fmt: skip
+    return int(bad > 0 or found["recorder"]["most_seconds"] > PROMISED_SECONDS)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from killed_store import kill_recorder, kill_writer
 
 from app import migrations
 from app.errors import StoreError
@@ -217,56 +217,19 @@ def test_a_living_process_keeps_its_stream_when_a_second_opens(store: Store) -> 
     assert store.message(answer.id).state == "streaming"
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from app.store import Store
-store = Store(Path(sys.argv[1]))
-chat = store.add_conversation("killed")
-n = 0
-while True:
-    done = store.add_message(chat.id, "user", f"question {n}")
-    print("done", done.id, flush=True)
-    answer = store.add_message(chat.id, "assistant", state="streaming", parent_id=done.id)
-    for k in range(5):
-        store.append(answer.id, content=f"[{k}]")
-        print("chunk", answer.id, k, flush=True)
-    store.finish(answer.id)
-    print("finished", answer.id, flush=True)
-    n += 1
-"""
-
-
-def kill_once(path: Path, seconds: float) -> None:
-    """Kill a writing process and check that all it reported as written is there."""
-    command = [sys.executable, "-P", "-c", WRITER, str(path)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert writer.stdout is not None
-    writer.stdout.readline()
-    time.sleep(seconds)
-    writer.kill()
-    reported = [line.split() for line in writer.stdout.read().splitlines() if line]
-    writer.wait()
-    store = Store(path)
-    try:
-        assert store.check()
-        for line in reported:
-            if line[0] == "finished":
-                message = store.message(int(line[1]))
-                assert (message.state, message.content) == ("finished", "[0][1][2][3][4]")
-            elif line[0] == "chunk" and len(line) == 3:
-                assert f"[{line[2]}]" in store.message(int(line[1])).content
-        assert not [m for c in store.conversations() for m in store.messages(c.id)
-                    if m.state == "streaming"]  # fmt: skip
-    finally:
-        store.close()
-
-
 def test_kill_while_writing_loses_nothing_reported(tmp_path: Path) -> None:
     generator = random.Random(8)
-    for _ in range(4):
-        kill_once(tmp_path / "history.sqlite3", generator.uniform(0.0, 0.25))
+    path = tmp_path / "history.sqlite3"
+    lost = [kill_writer(path, generator.uniform(0.0, 0.25)) for _ in range(4)]
+    assert sum(each.pieces for each in lost) > 10
+    assert [(e.lost_finished, e.lost_pieces, e.unsound) for e in lost] == [(0, 0, 0)] * 4
+
+
+def test_kill_while_an_answer_streams_loses_at_most_its_last_second(tmp_path: Path) -> None:
+    lost = [kill_recorder(tmp_path / "history.sqlite3", seconds) for seconds in (0.3, 1.25, 1.7)]
+    assert [(each.lost_pieces, each.unsound) for each in lost] == [(0, 0)] * 3
+    assert max(each.seconds for each in lost) <= 1.0
+    assert lost[2].pieces > 20
 
 
 def test_an_old_database_is_backed_up_then_migrated(tmp_path: Path) -> None:
