@@ -85,7 +85,7 @@ class Acquisition:
         repo, _, path = rest.partition("/")
         details = self.hub.details(f"{owner}/{repo}", cancel=cancel)
         if not path:
-            return preferred_variant(details)
+            return usual_variant(details)
         for variant in variants(details.files):
             if any(file.path == path for file in variant.files):
                 return variant
@@ -93,7 +93,11 @@ class Acquisition:
 
     def look(self, name: str, cancel: CancelToken | None = None) -> ModelInfo:
         """Header facts of a model on the hub, for a few megabytes. Raises HubError, CorruptFile."""
-        return inspect_remote(self.hub, self.variant(name, cancel), _run_job, cancel).info
+        return self.look_at(self.variant(name, cancel), cancel)
+
+    def look_at(self, variant: Variant, cancel: CancelToken | None = None) -> ModelInfo:
+        """`look` at a variant that was listed before."""
+        return inspect_remote(self.hub, variant, _run_job, cancel).info
 
     def fetch(
         self,
@@ -127,6 +131,18 @@ def preferred_variant(details: RepoDetails) -> Variant:
             if variant.label.upper() == label:
                 return variant
     return min(found, key=lambda variant: variant.size or 1 << 62)
+
+
+def usual_variant(details: RepoDetails) -> Variant:
+    """The preferred GGUF variant; of a repository without one the full-precision weights, to be
+    quantized here. Raises RemoteFileNotFound when there is neither."""
+    try:
+        return preferred_variant(details)
+    except RemoteFileNotFound:
+        for variant in variants(details.files):
+            if variant.format == "safetensors":
+                return variant
+        raise
 
 
 def _run_job(name: str, arguments: dict[str, Any], cancel: CancelToken) -> dict[str, Any]:

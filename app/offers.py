@@ -8,14 +8,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from app.acquisition import HUB_PREFIX, Acquisition, preferred_variant
+from app.acquisition import HUB_PREFIX, Acquisition, preferred_variant, usual_variant
 from app.catalog import CatalogEntry
 from app.errors import AppError, HubError, RemoteFileNotFound
 from app.fetch import ModelRequest, request_for
 from app.hub_faults import NO_ANSWER
 from app.hub_values import RepoDetails, SearchHit, Variant, variants
+from app.inspection import plan_model
 from runtime.errors import EngineError
 from runtime.jobs import CancelToken
+from runtime.modelfile import ModelInfo
 from runtime.plan import Plan, PlanModel
 from runtime.shape import ModelShape, parameter_count, spread_weight_bytes, weight_bytes
 
@@ -31,7 +33,8 @@ class Offer:
     """One way to get a model. `size` is bytes to download, None where the hub hides it.
 
     `bits_per_weight` and `plan` are of what will be run: with `quantize_here` that is what this
-    machine makes of the official weights. `problem` says why there is no plan.
+    machine makes of the official weights. `problem` says why there is no plan. `exact` is whether
+    the file's own header was read; else the plan is by the file's size and another's shape.
     """
 
     request: ModelRequest
@@ -42,6 +45,7 @@ class Offer:
     problem: Exception | None = None
     preferred: bool = False
     quantize_here: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,41 @@ def describe(
     details = _details(repository(key, entry), acquisition, cancel)
     origin = entry.repositories.official if entry else next(iter(details.base_models), None)
     official = _official(origin, details, acquisition, cancel)
-    shape = entry.shape if entry else _look(details, acquisition, cancel)
+    looked = None if entry else _look(details, acquisition, cancel)
+    shape = entry.shape if entry else looked.info.shape if looked else None
     name = "" if key.startswith(HUB_PREFIX) else key
     offers = _offers(details, shape, make_plan, name, entry)
     if official is not None:
         offers += _from_official(official, shape, make_plan, name, entry)
+    if looked is not None:
+        same = [offer.request.files == looked.variant.files for offer in offers]
+        offers = [
+            _exact(offer, looked.info, make_plan, entry) if is_it else offer
+            for offer, is_it in zip(offers, same, strict=True)
+        ]
     notes = _notes(official or details, acquisition, cancel)
     return Described(details, tuple(offers), notes, details.cached_at)
+
+
+def look_closer(
+    offer: Offer,
+    acquisition: Acquisition,
+    catalog: Sequence[CatalogEntry],
+    make_plan: MakePlan,
+    cancel: CancelToken | None = None,
+) -> Offer:
+    """The offer planned by its own header, for a few megabytes. Raises HubError, Cancelled.
+
+    What no engine here could use has no plan, and its `problem` says why.
+    """
+    request = offer.request
+    entry = entry_for(request.source, catalog) or entry_for(HUB_PREFIX + request.repo, catalog)
+    variant = Variant(offer.label, request.format, request.files)
+    try:
+        info = acquisition.look_at(variant, cancel)
+    except EngineError as error:
+        return replace(offer, plan=None, problem=error, exact=True)
+    return _exact(offer, info, make_plan, entry)
 
 
 def repository(key: str, entry: CatalogEntry | None) -> str:
@@ -154,16 +186,42 @@ def _notes(details: RepoDetails, acquisition: Acquisition, cancel: CancelToken |
         return acquisition.hub.cached_card(details.repo)
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """A variant, and what its header says."""
+
+    variant: Variant
+    info: ModelInfo
+
+
 def _look(
     details: RepoDetails, acquisition: Acquisition, cancel: CancelToken | None
-) -> ModelShape | None:
-    """The shape out of the header of one file."""
+) -> _Looked | None:
+    """The header of the usual variant."""
     try:
-        first = preferred_variant(details).files[0]
-        return acquisition.look(f"{HUB_PREFIX}{first.repo}/{first.path}", cancel).shape
+        variant = usual_variant(details)
+        return _Looked(variant, acquisition.look_at(variant, cancel))
     except (AppError, EngineError) as error:
         logger.info("no header to plan with: %s", error)
         return None
+
+
+def _exact(offer: Offer, info: ModelInfo, make_plan: MakePlan, entry: CatalogEntry | None) -> Offer:
+    """The offer with a plan by what its header says."""
+    model = plan_model(info, entry)
+    bits = info.bits_per_weight
+    if offer.quantize_here:
+        weights = weight_bytes(info.shape, QUANTIZED)
+        bits = weights.total * 8 / parameter_count(info.shape)
+        model = replace(
+            model,
+            weights=weights,
+            formats=("gguf",),
+            block_format=QUANTIZED,
+            exact_weights=False,
+        )
+    bare = replace(offer, bits_per_weight=bits, plan=None, problem=None, exact=True)
+    return _planned(bare, model, make_plan)
 
 
 def _offers(
@@ -186,7 +244,7 @@ def _offers(
             source=name,
             licence=details.licence or (entry.licence if entry else None),
         )
-        offers.append(_offer(request, variant, shape, make_plan, variant == best))
+        offers.append(_offer(request, variant, shape, make_plan, variant == best, entry))
     if not offers:
         offers = _from_official(details, shape, make_plan, name, entry)
     return offers
@@ -203,13 +261,21 @@ def _offer(
     shape: ModelShape | None,
     make_plan: MakePlan,
     best: bool,
+    entry: CatalogEntry | None,
 ) -> Offer:
     bits = variant.bits_per_weight(parameter_count(shape)) if shape else None
     offer = Offer(request, variant.label, variant.size, bits, None, preferred=best)
     if shape is None or variant.size is None:
         return offer
     weights = spread_weight_bytes(shape, variant.size)
-    model = PlanModel(shape, weights, (variant.format,), variant.label.upper(), exact_weights=False)
+    model = PlanModel(
+        shape,
+        weights,
+        (variant.format,),
+        variant.label.upper(),
+        reasoning=_reasons(entry),
+        exact_weights=False,
+    )
     return _planned(offer, model, make_plan)
 
 
@@ -239,9 +305,19 @@ def _from_official(
             continue
         weights = weight_bytes(shape, QUANTIZED)
         bits = weights.total * 8 / parameter_count(shape)
-        model = PlanModel(shape, weights, block_format=QUANTIZED, exact_weights=False)
+        model = PlanModel(
+            shape,
+            weights,
+            block_format=QUANTIZED,
+            reasoning=_reasons(entry),
+            exact_weights=False,
+        )
         offers.append(_planned(replace(offer, bits_per_weight=bits), model, make_plan))
     return offers
+
+
+def _reasons(entry: CatalogEntry | None) -> bool:
+    return entry is not None and entry.chat.kind == "reasoning"
 
 
 def _planned(offer: Offer, model: PlanModel, make_plan: MakePlan) -> Offer:

@@ -16,7 +16,7 @@ from app.gui.models_search import HubSearch
 from app.hub_values import SearchHit
 from app.importers import FoundModel, Mode, import_model
 from app.library import InstalledModel, TrashedModel
-from app.offers import Described, describe, entry_for, estimate_for
+from app.offers import Described, Offer, describe, entry_for, estimate_for, look_closer
 from app.queue import QueueItem
 from app.session import Session
 from runtime.jobs import CancelToken, OnProgress, Progress
@@ -70,6 +70,7 @@ class ModelsControl(QObject):
     work_changed = Signal(str)  # key
     work_ended = Signal(Work, object, object)  # result or None, error or None
     failed = Signal(object)  # the error of something that was no long work
+    offer_changed = Signal(str, object, object)  # key, the Offer before and after a closer look
     described = Signal(str)  # key: what the hub says of it, or why it says nothing, is known
     removed = Signal(object)  # TrashedModel
 
@@ -82,6 +83,7 @@ class ModelsControl(QObject):
         self._refreshing: Job | None = None
         self._described: dict[str, Described | Exception] = {}
         self._describing: dict[str, Job] = {}
+        self._looking: list[Offer] = []
         self.work: dict[str, Work] = {}
         self.quality: dict[str, dict[str, Any]] = {}  # QualityReport as JSON, of what was measured
         self.downloads = Downloads(session, bridge, self)
@@ -189,6 +191,29 @@ class ModelsControl(QObject):
         self._describing.pop(key, None)
         self._described[key] = found
         self.described.emit(key)
+
+    def look_closer(self, key: str, offer: Offer) -> None:
+        """Plan an offer by its own header; `offer_changed` follows. What cannot be read stays as it
+        was worked out."""
+        session = self.session
+        if offer.exact or offer in self._looking:
+            return
+        self._looking.append(offer)
+
+        def work(_progress: OnProgress, cancel: CancelToken) -> Offer:
+            acquisition = session.acquisition
+            return look_closer(offer, acquisition, session.catalog, session.plan_for, cancel)
+
+        job = self.bridge.run(work)
+        job.finished.connect(lambda found: self._looked(key, offer, found))
+        job.ended.connect(lambda: self._looking.remove(offer))
+
+    def _looked(self, key: str, before: Offer, after: Offer) -> None:
+        known = self._described.get(key)
+        if isinstance(known, Described) and before in known.offers:
+            offers = tuple(after if offer == before else offer for offer in known.offers)
+            self._described[key] = replace(known, offers=offers)
+            self.offer_changed.emit(key, before, after)
 
     # -- work ------------------------------------------------------------------------------------
 

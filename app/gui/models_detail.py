@@ -23,7 +23,7 @@ from app.gui.models_access import AccessBox
 from app.gui.models_control import ModelItem, ModelsControl, Work
 from app.gui.models_downloads import error_of
 from app.gui.models_facts import facts_of, notes_view, plan_card, quality_words
-from app.gui.models_variants import VariantTable, offer_name
+from app.gui.models_variants import VariantTable, offer_name, offer_words
 from app.gui.models_words import progress_words
 from app.gui.theme import READING_WIDTH, SPACE_L, SPACE_M, SPACE_S, Theme
 from app.gui.words import tr
@@ -31,6 +31,7 @@ from app.offers import Described, Offer
 from app.queue import QueueItem
 from runtime.jobs import Progress
 
+LOOK_MILLISECONDS = 600  # a variant must be marked for so long before its header is fetched
 DESCRIBE_MILLISECONDS = 300  # a result must be looked at for so long before the hub is asked
 NEED_ACCESS = ("GatedModel", "TokenRefused", "RepoNotFound")
 
@@ -60,6 +61,11 @@ class ModelDetail(QScrollArea):
         self._patience.setSingleShot(True)
         self._patience.setInterval(DESCRIBE_MILLISECONDS)
         self._patience.timeout.connect(lambda: control.describe(self.key))
+        self._look_closer = QTimer(self)
+        self._look_closer.setSingleShot(True)
+        self._look_closer.setInterval(LOOK_MILLISECONDS)
+        self._look_closer.timeout.connect(self._look_at_marked)
+        control.offer_changed.connect(self._offer_changed)
         control.items_changed.connect(self.refresh)
         control.work_changed.connect(self._work_changed)
         control.work_ended.connect(self._work_ended)
@@ -84,6 +90,7 @@ class ModelDetail(QScrollArea):
         focused = self.focusWidget()
         name = focused.objectName() if focused is not None and focused.hasFocus() else ""
         item = self._control.item(self.key)
+        marked = self.variants.offer().request if self.variants is not None else None
         self._progress, self.variants = None, None
         self._shape = self._download_shape()
         body = QWidget()
@@ -108,6 +115,8 @@ class ModelDetail(QScrollArea):
         position = self.verticalScrollBar().value()
         self.setWidget(holder)
         self.verticalScrollBar().setValue(position)
+        if self.variants is not None and marked is not None:
+            self.variants.mark(marked)
         if name:
             self._focus_again(name)
 
@@ -291,15 +300,34 @@ class ModelDetail(QScrollArea):
         table = VariantTable(found.offers, self._theme.scale)
         table.setObjectName("variantTable")
         get = _button("getVariant", "", lambda: self._download(item.key, table.offer()))
-        table.current.connect(lambda offer: get.setText(_get_words(offer)))
+        basis = label("", "small", wrap=True)
+        basis.setObjectName("variantBasis")
+
+        def show(offer: Offer) -> None:
+            get.setText(_get_words(offer))
+            basis.setText(offer_words(offer))
+            self._look_closer.start()
+
+        table.current.connect(show)
         table.chosen.connect(lambda offer: self._download(item.key, offer))
-        get.setText(_get_words(table.offer()))
+        show(table.offer())
         layout.addWidget(table)
+        layout.addWidget(basis)
         layout.addLayout(row(get, 1))
         if any(offer.quantize_here for offer in found.offers):
             text = tr("Quantize here: fetch the official weights and make the 4-bit file yourself.")
             layout.addWidget(label(text, "small", wrap=True))
         self.variants = table
+
+    def _look_at_marked(self) -> None:
+        if self.variants is not None and self.isVisible():
+            self._control.look_closer(self.key, self.variants.offer())
+
+    def _offer_changed(self, key: str, before: Offer, after: Offer) -> None:
+        table = self.variants
+        if key == self.key and table is not None and before in table.offers:
+            table.change(before, after)
+            table.current.emit(table.offer())
 
     def _add_facts(self, layout: QVBoxLayout, item: ModelItem) -> None:
         facts = facts_of(item)

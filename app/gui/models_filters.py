@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QLineEdit
 from app.gui.controls import Check, Choice, label
 from app.gui.models_control import ModelItem
 from app.gui.words import tr
-from app.hub_values import SearchQuery, Sort
+from app.hub_values import SearchQuery, Sort, WeightFormat
 
 BILLION = 10**9
 _SIZES = (2, 4, 9, 16, 40, 80)  # billions of parameters: what families of models come in
@@ -21,6 +21,7 @@ _ARCHITECTURES = ("qwen2", "qwen3", "llama", "deepseek2", "gemma3", "phi3", "mis
 class Filters:
     """What the user wants to see; empty texts and None mean "any"."""
 
+    format: WeightFormat = "gguf"
     max_parameters: int | None = None
     quantization: str = ""
     licence: str = ""
@@ -34,9 +35,10 @@ class Filters:
         """The question to the hub."""
         return SearchQuery(
             text,
+            format=self.format,
             architecture=self.architecture,
             max_parameters=self.max_parameters,
-            quantization=self.quantization,
+            quantization=self.quantization if self.format == "gguf" else "",
             licence=self.licence,
             distilled_from=self.distilled_from,
             gated=False if self.open_only else None,
@@ -71,6 +73,13 @@ class FilterPanel(QFrame):
             [(None, tr("Any size"))]
             + [(n * BILLION, tr("Up to {0} B parameters", n)) for n in _SIZES]
         )
+        self.format = Choice(
+            [
+                ("gguf", tr("GGUF files, ready to run")),
+                ("safetensors", tr("Full-precision weights, to quantize here")),
+                ("onnx", tr("ONNX folders")),
+            ]
+        )
         self.variant = Choice([("", tr("Any variant"))] + [(v, v) for v in _VARIANTS])
         self.licence = Choice([("", tr("Any licence"))] + [(v, v) for v in _LICENCES])
         self.architecture = Choice(
@@ -90,7 +99,10 @@ class FilterPanel(QFrame):
                 ("createdAt", tr("Newest")),
             ]
         )
-        for choice in (self.size_choice, self.variant, self.licence, self.architecture, self.sort):
+        choices = (
+            self.format, self.size_choice, self.variant, self.licence, self.architecture, self.sort,
+        )  # fmt: skip
+        for choice in choices:
             choice.currentIndexChanged.connect(self.changed)
         for check in (self.open_only, self.fits_only):
             check.toggled.connect(self.changed)
@@ -102,7 +114,7 @@ class FilterPanel(QFrame):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         names = {
-            self.size_choice: tr("Size"), self.variant: tr("Variant"),
+            self.format: tr("Format"), self.size_choice: tr("Size"), self.variant: tr("Variant"),
             self.licence: tr("Licence"), self.architecture: tr("Architecture"),
             self.origin: tr("Distilled from"), self.sort: tr("Order"),
         }  # fmt: skip
@@ -115,6 +127,7 @@ class FilterPanel(QFrame):
 
     def filters(self) -> Filters:
         return Filters(
+            format=self.format.currentData(),
             max_parameters=self.size_choice.currentData(),
             quantization=self.variant.currentData(),
             licence=self.licence.currentData(),

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from app.explain import explain
+from app.fetch import ModelRequest
 from app.gui import words
 from app.gui.models_words import fit_of
 from app.gui.words import tr
@@ -53,15 +55,30 @@ class VariantTable(QTableWidget):
         """The one marked."""
         return self.offers[max(self.currentRow(), 0)]
 
+    def mark(self, request: ModelRequest) -> None:
+        """Mark the offer of this request, if it is one of these."""
+        for number, offer in enumerate(self.offers):
+            if offer.request == request:
+                self.setCurrentCell(number, 0)
+
+    def change(self, before: Offer, after: Offer) -> None:
+        """Show what a closer look found."""
+        offers = list(self.offers)
+        number = offers.index(before)
+        offers[number] = after
+        self.offers = offers
+        self._fill(number, after)
+
     def _fill(self, number: int, offer: Offer) -> None:
         bits, speed = offer.bits_per_weight, offer.plan.speed if offer.plan else None
         fits = offer.plan is not None and offer.plan.fits != "does_not_fit"
+        about = "" if offer.exact else "≈ "
         texts = (
             offer_name(offer),
             words.size(offer.size) if offer.size is not None else "–",
             f"{bits:.2f}" if bits else "–",
             fit_of(offer.plan, offer.problem)[0] or "–",
-            f"{words.span(speed.decode_tps)} tok/s" if speed and fits else "–",
+            f"{about}{words.span(speed.decode_tps)} tok/s" if speed and fits else "–",
         )
         for place, text in enumerate(texts):
             cell = QTableWidgetItem(text)
@@ -70,6 +87,19 @@ class VariantTable(QTableWidget):
             if place == 0:
                 cell.setToolTip(", ".join(file.path for file in offer.request.files[:4]))
             self.setItem(number, place, cell)
+
+
+def offer_words(offer: Offer) -> str:
+    """What the plan of an offer rests on, or why there is none."""
+    if offer.problem is not None:
+        return tr(explain(offer.problem).sentence)
+    if not offer.exact:
+        return tr("Estimated from the file's size.")
+    if offer.plan is None:
+        return ""
+    memory = words.size(offer.plan.memory.total)
+    n_ctx = words.count(offer.plan.placement.n_ctx)
+    return tr("By the file's own header: {0} of memory, {1} tokens of context.", memory, n_ctx)
 
 
 def offer_name(offer: Offer) -> str:

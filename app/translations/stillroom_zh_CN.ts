@@ -337,7 +337,7 @@
     </message>
     <message>
       <source>By the file's own header: {0} of memory, {1} tokens of context.</source>
-      <translation type="unfinished" />
+      <translation>根据文件自身的头部：内存 {0}，上下文 {1} 个词元。</translation>
     </message>
     <message>
       <source>CPU threads</source>
@@ -761,7 +761,7 @@
     </message>
     <message>
       <source>Estimated from the file's size.</source>
-      <translation type="unfinished" />
+      <translation>根据文件大小估算。</translation>
     </message>
     <message>
       <source>Expected</source>
@@ -825,7 +825,7 @@
     </message>
     <message>
       <source>Format</source>
-      <translation type="unfinished" />
+      <translation>格式</translation>
     </message>
     <message>
       <source>Free software under the Apache License 2.0. It contains:</source>
@@ -841,7 +841,7 @@
     </message>
     <message>
       <source>Full-precision weights, to quantize here</source>
-      <translation type="unfinished" />
+      <translation>全精度权重，在本机量化</translation>
     </message>
     <message>
       <source>Full-precision weights: quantize them to run them here.</source>
@@ -853,7 +853,7 @@
     </message>
     <message>
       <source>GGUF files, ready to run</source>
-      <translation type="unfinished" />
+      <translation>GGUF 文件，可直接运行</translation>
     </message>
     <message>
       <source>Get it with `stillroom pull {path}`.</source>
@@ -1425,7 +1425,7 @@
     </message>
     <message>
       <source>ONNX folders</source>
-      <translation type="unfinished" />
+      <translation>ONNX 文件夹</translation>
     </message>
     <message>
       <source>Of</source>
@@ -3522,6 +3522,10 @@
     <message>
       <source>{machines} such machines</source>
       <translation>{machines} 台这样的机器</translation>
+    </message>
+    <message>
+      <source>{n_threads} of {cores} threads for answers: more were slower when this machine was measured.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{n_threads} threads: one for each core it may use.</source>

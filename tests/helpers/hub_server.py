@@ -444,6 +444,9 @@ class _Handler(BaseHTTPRequestHandler):
         step = 1 << 16 if fault.rate is None else max(fault.rate // 50, 1)
         while start < end:
             piece = bytearray(_read(fault.content or file.data, start, min(step, end - start)))
+            if not piece:  # a file that is only listed
+                self.close_connection = True
+                return
             if fault.flip is not None and start <= fault.flip < start + len(piece):
                 piece[fault.flip - start] ^= 0xFF
             self.connection.sendall(piece)
