@@ -1,11 +1,12 @@
 """Several answers at a time from one loaded model: requests join and leave between evaluations.
 
 Each answer has a seat, which is one sequence of the engine with its own cached tokens. A step
-evaluates at most one micro-batch of prompts, each prompt by itself, and then one token for every
-answer under way, all of them together. Prompts are never mixed with other rows, so that what an
-answer is computed from has the same shape whoever else is answered. Knows no engine and no pipe.
+evaluates one token for every answer under way, all of them together, and then at most one
+micro-batch of prompts, each prompt by itself. Prompts are never mixed with other rows, so that what
+an answer is computed from has the same shape whoever else is answered. Knows no engine and no pipe.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,8 +23,9 @@ from runtime.generation import (
 )
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.prompting import Prompter
-from runtime.streaming import AnswerStream, OnChunks, stats_of
+from runtime.streaming import COALESCE_SECONDS, AnswerStream, OnChunks, stats_of
 
+TOLD_SECONDS = 0.05  # between two texts of an answer that is not alone: all are told in one step
 WORTH_REUSING = 16  # cached tokens below which a seat's age decides instead of its content
 
 
@@ -67,6 +69,7 @@ class BatchAnswerer:
         self._waiting: deque[_Answer] = deque()
         self._seats = [_Seat(index) for index in range(backend.n_sequences)]
         self._answered = 0
+        self._told_at = 0.0
 
     @property
     def busy(self) -> bool:
@@ -105,14 +108,31 @@ class BatchAnswerer:
         return tokens, AnswerStream(request, chosen, prompt, on_chunks)
 
     def step(self) -> None:
-        """Evaluate once: prompts up to a micro-batch, then a token of every answer under way."""
+        """Evaluate once: a token of every answer under way, then prompts up to a micro-batch.
+
+        In this order the first words of an answer are out as soon as its prompt is evaluated.
+        """
         self._drop_cancelled()
         self._seat_waiting()
+        self._pace()
+        self._decode()
         room = self._backend.chunk
         for seat in self._seats:
             if seat.answer is not None and seat.answer.ending is None and room > 0:
                 room -= self._prefill(seat, seat.answer, room)
-        self._decode()
+
+    def _pace(self) -> None:
+        """Let all answers tell what they have in the same steps, so that it goes out at once."""
+        streams = [seat.answer.stream for seat in self._seats if seat.answer is not None]
+        if len(streams) == 1:
+            streams[0].every = COALESCE_SECONDS
+            return
+        now = time.perf_counter()
+        due = now - self._told_at >= TOLD_SECONDS
+        if due:
+            self._told_at = now
+        for stream in streams:
+            stream.every = 0.0 if due else math.inf
 
     # -- coming and going ----------------------------------------------------------------------
 

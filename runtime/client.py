@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 from uuid import uuid4
 
 from quant.errors import QuantError
@@ -88,6 +88,19 @@ class _Died:
     exit: WorkerExit
 
 
+class _Box(Protocol):
+    """Where the events of one command go, on the reader's thread."""
+
+    def put(self, item: Event | _Died, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Put:
+    """A function as a box."""
+
+    put: Callable[[Event | _Died], None]
+
+
 class Worker:
     """One worker process. Methods block the calling thread; `close` may come from any thread."""
 
@@ -99,7 +112,8 @@ class Worker:
         self._shared = False  # whether other answers would go with it, were it killed for one
         self._tail: deque[bytes] = deque()
         self._heard = time.monotonic()
-        self._boxes: dict[str, queue.SimpleQueue[Event | _Died]] = {}
+        self._boxes: dict[str, _Box] = {}
+        self._begun: dict[str, _Asking] = {}
         self._lock = threading.Lock()
         self._hello: queue.SimpleQueue[Event | _Died] = queue.SimpleQueue()
         self._stderr = threading.Thread(target=self._read_stderr, name="worker-log", daemon=True)
@@ -171,6 +185,40 @@ class Worker:
         )
         assert isinstance(event, Finished)
         return event.stats
+
+    def begin(
+        self,
+        request: GenerationRequest,
+        deliver: Callable[[Streamed | GenerationStats | Exception], None],
+        cancel: CancelToken,
+        profile: ChatProfile | None = None,
+    ) -> None:
+        """`generate` without waiting: what comes is delivered on the reader's thread, the stats or
+        an error last. Somebody has to call `watch` now and then, and after a cancel. Raises
+        WorkerDied."""
+        asking = _Asking(self, request.id, cancel, GENERATE_STALL_SECONDS)
+
+        def put(event: Event | _Died) -> None:
+            if isinstance(event, Streamed):
+                deliver(event)
+            elif not isinstance(event, Progressed):
+                with self._lock:
+                    self._boxes.pop(request.id, None)
+                    self._begun.pop(request.id, None)
+                deliver(asking.outcome(event))
+
+        self._register(request.id, _Put(put))
+        with self._lock:
+            self._begun[request.id] = asking
+        with contextlib.suppress(OSError, ValueError):  # its end is delivered
+            self._send(Generate(request.id, request, profile))
+
+    def watch(self) -> None:
+        """Pass on the cancels of what was begun, and end a worker that hears nothing."""
+        with self._lock:
+            begun = list(self._begun.values())
+        for asking in begun:
+            asking.watch()
 
     def count_tokens(self, request: GenerationRequest, profile: ChatProfile | None = None) -> int:
         """Prompt tokens of a request with the loaded model's template and tokenizer."""
@@ -257,13 +305,9 @@ class Worker:
         stall_seconds: float | None,
     ) -> Event:
         box: queue.SimpleQueue[Event | _Died] = queue.SimpleQueue()
-        with self._lock:
-            if self.exit is not None:
-                raise WorkerDied(**self.exit.facts())
-            self._boxes[command.id] = box
+        self._register(command.id, box)
         asking = _Asking(self, command.id, cancel, stall_seconds)
         try:
-            self._heard = time.monotonic()
             with contextlib.suppress(OSError, ValueError):  # its end arrives through the box
                 self._send(command)
             while True:
@@ -278,6 +322,14 @@ class Worker:
         finally:
             with self._lock:
                 self._boxes.pop(command.id, None)
+
+    def _register(self, command_id: str, box: "_Box") -> None:
+        """Have the events of a command put into a box. Raises WorkerDied."""
+        with self._lock:
+            if self.exit is not None:
+                raise WorkerDied(**self.exit.facts())
+            self._boxes[command_id] = box
+        self._heard = time.monotonic()
 
     def _answer(self, event: Event) -> Event:
         if isinstance(event, Stopped):
@@ -400,6 +452,22 @@ class _Asking:
                 return event
             self._check_stall()
 
+    def watch(self) -> None:
+        """What `next_event` sees to while it waits."""
+        self._climb()
+        self._check_stall()
+
+    def outcome(self, event: Event | _Died) -> GenerationStats | Exception:
+        """How an answer ended, by its last event."""
+        try:
+            if isinstance(event, _Died):
+                self._raise_for(event.exit)
+            finished = self._worker._answer(event)
+        except Exception as error:
+            return error
+        assert isinstance(finished, Finished)
+        return finished.stats
+
     def _climb(self) -> None:
         """Ask, then terminate, then kill, with a grace period between. A shared worker is asked
         only; the stall clock ends it when it hears nothing."""
@@ -424,7 +492,7 @@ class _Asking:
         if self._stall is not None and silent > self._stall:
             self._worker.end("stalled")
 
-    def _raise_for(self, exit_: WorkerExit) -> None:
+    def _raise_for(self, exit_: WorkerExit) -> NoReturn:
         if exit_.kind == "cancelled":
             raise Cancelled
         if exit_.kind == "stalled":

@@ -4,6 +4,7 @@ Knows how each is written and read; knows no process and no engine. `docs/protoc
 example of every line.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -178,22 +179,30 @@ def encode(value: Command | Event) -> bytes:
     return msgspec.json.encode({"type": type(value).__name__, "data": value}) + b"\n"
 
 
+class _Line(msgspec.Struct):
+    type: str
+    data: msgspec.Raw
+
+
+_T = TypeVar("_T")
+_LINES = msgspec.json.Decoder(_Line)
+_COMMAND_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in _COMMANDS.items()}
+_EVENT_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in _EVENTS.items()}
+
+
 def decode_command(line: bytes) -> Command:
     """Raises ProtocolError."""
-    return _decode(line, _COMMANDS)
+    return _decode(line, _COMMAND_DECODERS)
 
 
 def decode_event(line: bytes) -> Event:
     """Raises ProtocolError."""
-    return _decode(line, _EVENTS)
+    return _decode(line, _EVENT_DECODERS)
 
 
-_T = TypeVar("_T")
-
-
-def _decode(line: bytes, types: dict[str, type[_T]]) -> _T:
+def _decode(line: bytes, decoders: Mapping[str, msgspec.json.Decoder[_T]]) -> _T:
     try:
-        message = msgspec.json.decode(line)
-        return msgspec.convert(message["data"], type=types[message["type"]])
+        read = _LINES.decode(line)
+        return decoders[read.type].decode(read.data)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ProtocolError(f"{error}: {line[:200]!r}") from error

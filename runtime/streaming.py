@@ -34,6 +34,7 @@ class AnswerStream:
     profile: ChatProfile
     prompt: PreparedPrompt
     on_chunks: OnChunks
+    every: float = COALESCE_SECONDS  # seconds between chunks; the first goes at once
     notices: list[str] = field(default_factory=list)
     reasoning_tokens: int = 0
 
@@ -74,7 +75,7 @@ class AnswerStream:
         now = time.perf_counter()
         if not self._first:
             self._first = now
-        if now - self._flushed >= COALESCE_SECONDS and self._pending:
+        if self._pending and (not self._flushed or now - self._flushed >= self.every):
             self._flush(now)
         return not self._stops.stopped
 

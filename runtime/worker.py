@@ -11,7 +11,7 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -77,10 +77,26 @@ class EventWriter:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self._held: list[bytes] | None = None
 
     def write(self, event: Event) -> None:
         with self._lock:
-            self._stream.write(encode(event))
+            if self._held is None:
+                self._stream.write(encode(event))
+            else:
+                self._held.append(encode(event))
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what comes within at its end, at once: the parent wakes once for all of it."""
+        self._held = []
+        try:
+            yield
+        finally:
+            with self._lock:
+                held, self._held = self._held, None
+                if held:
+                    self._stream.write(b"".join(held))
 
 
 class CommandReader(threading.Thread):
@@ -129,6 +145,7 @@ class Worker:
 
     def __init__(self, reader: CommandReader, writer: EventWriter) -> None:
         self._reader = reader
+        self._writer = writer
         self._write = writer.write
         self._backend: Backend | None = None
         self._answerer: Answerer | None = None
@@ -161,7 +178,8 @@ class Worker:
         while self._batch is not None and self._batch.busy:
             with contextlib.suppress(queue.Empty):
                 return self._reader.queue.get_nowait()
-            self._batch.step()
+            with self._writer.together():
+                self._batch.step()
         return self._reader.queue.get()
 
     def _end(self, command_id: str, event: Event | None) -> None:

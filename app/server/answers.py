@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from app.server.mailbox import Delivered
 from app.server.pool import ModelPool, ServedModel
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import CancelToken
@@ -81,20 +82,24 @@ async def _answer(
 ) -> AsyncGenerator[Part, None]:
     waited = await served.turns.enter(client)
     loop, cancel = asyncio.get_running_loop(), CancelToken()
-    box: asyncio.Queue[Streamed | GenerationStats | Exception] = asyncio.Queue()
+    box: asyncio.Queue[Delivered] = asyncio.Queue()
     started = time.monotonic()
 
-    def put(item: Streamed | GenerationStats | Exception) -> None:
-        loop.call_soon_threadsafe(box.put_nowait, item)
+    def take(item: Delivered) -> None:
+        if not isinstance(item, Streamed):
+            served.turns.leave(time.monotonic() - started)
+        box.put_nowait(item)
 
-    def work() -> None:
+    def put(item: Delivered) -> None:
+        pool.mailbox.put(take, item)
+
+    def ask() -> None:
         try:
-            put(served.worker.generate(request, put, cancel, profile=served.loaded.profile))
+            served.worker.begin(request, put, cancel, served.loaded.profile)
         except Exception as error:
             put(error)
 
-    working = loop.run_in_executor(pool.threads, work)
-    working.add_done_callback(lambda _: served.turns.leave(time.monotonic() - started))
+    loop.run_in_executor(pool.threads, ask)  # a long prompt may fill the pipe
     try:
         while True:
             item = await box.get()
@@ -106,3 +111,4 @@ async def _answer(
             yield Part(index, item.chunks)
     finally:
         cancel.cancel()
+        loop.run_in_executor(pool.threads, served.worker.watch)

@@ -17,6 +17,7 @@ from app.library import InstalledModel
 from app.runs import LoadedModel
 from app.server.faults import Busy
 from app.server.limits import ServeOptions
+from app.server.mailbox import Mailbox
 from app.server.turns import Turns
 from app.session import Session
 from runtime.client import Worker
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 SERVED_FORMATS = ("gguf", "onnx", "genai")
 _SWEEP_SECONDS = 5.0
+_WATCH_SECONDS = 0.5
 _LOAD_SECONDS = 5.0  # when to ask again for a model that too many wait for
 _AHEAD = 2  # requests the worker may hold beyond its places, so that none is empty for a moment
 
@@ -69,6 +71,7 @@ class ModelPool:
         self._loads: dict[str, _Load] = {}
         self._loading = asyncio.Lock()  # one at a time: each load changes what fits beside it
         self._stopping = CancelToken()
+        self.mailbox = Mailbox()
         threads = 8 * (options.parallel + _AHEAD)
         self.threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
 
@@ -184,6 +187,16 @@ class ModelPool:
             for served in self.served:
                 if served.idle_seconds > self._options.idle_seconds:
                     await self._give_up(served)
+
+    async def watch(self) -> None:
+        """See to answers whose clients have left and to workers that hear nothing; runs until it is
+        cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            for served in self.served:
+                if served.turns.running:
+                    await loop.run_in_executor(self.threads, served.worker.watch)
 
     async def stop(self) -> None:
         """Load nothing any more, and wait for what was being loaded to be given up."""

@@ -120,14 +120,18 @@ class Endpoints:
 async def _events(
     parts: AsyncGenerator[Part, None], first: Part, reply: Reply, *, usage: bool
 ) -> AsyncIterator[bytes]:
-    for choice in reply.take(first):
-        yield event(reply.chunk([choice]))
+    if choices := reply.take(first):
+        yield _told(reply, choices)
     async for part in parts:
-        for choice in reply.take(part):
-            yield event(reply.chunk([choice]))
+        if choices := reply.take(part):
+            yield _told(reply, choices)
     if usage:
         yield event(reply.chunk([], usage=True))
     yield _DONE
+
+
+def _told(reply: Reply, choices: list[dict[str, Any]]) -> bytes:
+    return b"".join([event(reply.chunk([choice])) for choice in choices])
 
 
 class EventStream(Response):

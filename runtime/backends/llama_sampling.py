@@ -59,6 +59,11 @@ class SamplerChain:
         same = params == self.params and params.seed is None
         return same and params.repeat_penalty == 1.0 and self._attached is not None
 
+    @property
+    def greedy(self) -> bool:
+        """Whether the largest logit is always drawn, as it stands."""
+        return self.params.temperature <= 0 and self.params.repeat_penalty == 1.0
+
     def sample(self, context: Any, row: int = -1) -> int:
         """Draw from a row of the context's logits, the last by default, and remember the token for
         the penalties."""

@@ -3,12 +3,15 @@
 Knows native batches, the samplers of each sequence and their rows of logits. Knows no request.
 """
 
+import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
+import numpy.typing as npt
 
 from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_grammar import GrammarSampler
@@ -45,6 +48,7 @@ class LlamaSequences:
         self._run = run
         self._abort = _PrefillAbort(abort)
         self._batch = RowsBatch(max(chunk, self.n_sequences))
+        self._row = ctypes.c_float * tokenizer.n_vocab
         self._positions = [0] * self.n_sequences
         self._rows = [0] * self.n_sequences
         self._chains: list[SamplerChain | None] = [None] * self.n_sequences
@@ -88,11 +92,12 @@ class LlamaSequences:
         assert chain is not None
         if grammar is not None and bound:
             return grammar.sample(chain, self._context, self._rows[sequence])
+        if chain.greedy:  # a tenth of the time the chain takes to copy the logits
+            return int(self._logits(sequence).argmax())
         return chain.sample(self._context, self._rows[sequence])
 
     def logprob(self, sequence: int, token: int, top: int) -> TokenLogprob:
-        logits = native.llama_get_logits_ith(self._context, self._rows[sequence])
-        values = np.ctypeslib.as_array(logits, (self.tokenizer.n_vocab,)).astype(np.float64)
+        values = self._logits(sequence).astype(np.float64)
         values -= values.max()
         values -= np.log(np.exp(values).sum())
         best = np.argsort(values)[::-1][:top] if top else ()
@@ -101,6 +106,12 @@ class LlamaSequences:
             float(values[token]),
             tuple((self.tokenizer.piece(int(each)), float(values[each])) for each in best),
         )
+
+    def _logits(self, sequence: int) -> "npt.NDArray[np.float32]":
+        """The logits of a sequence's last row, in the engine's memory until the next evaluation."""
+        row = native.llama_get_logits_ith(self._context, self._rows[sequence])
+        values: Any = self._row.from_address(ctypes.addressof(row.contents))
+        return np.frombuffer(values, np.float32)
 
     def _drop_samplers(self, sequence: int) -> None:
         for sampler in (self._chains[sequence], self._grammars[sequence]):
@@ -122,22 +133,22 @@ class _PrefillAbort:
         self._lock = threading.Lock()
         self._current: CancelToken | None = None
 
-    def during(self, cancel: CancelToken) -> "_PrefillAbort":
+    @contextmanager
+    def during(self, cancel: CancelToken) -> Iterator[None]:
+        """What is evaluated within ends when `cancel` is. Raises Cancelled where it already was:
+        the flag must not be left standing for the next evaluation."""
+        cancel.raise_if_cancelled()
         with self._lock:
             self._current = cancel
-        cancel.on_cancel(lambda: self._cancelled(cancel))
-        return self
+        try:
+            cancel.on_cancel(lambda: self._cancelled(cancel))
+            yield
+        finally:
+            with self._lock:
+                self._current = None
+                self._flag.clear()
 
     def _cancelled(self, cancel: CancelToken) -> None:
         with self._lock:
             if self._current is cancel:
                 self._flag.set()
-
-    def __enter__(self) -> None:
-        assert self._current is not None
-        self._current.raise_if_cancelled()
-
-    def __exit__(self, *_exception: object) -> None:
-        with self._lock:
-            self._current = None
-            self._flag.clear()

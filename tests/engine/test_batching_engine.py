@@ -123,8 +123,22 @@ def test_one_who_waits_can_leave(worker: Worker) -> None:
     assert not waits.text
 
 
+def test_one_who_leaves_as_its_prompt_begins_ends_no_other(worker: Worker) -> None:
+    expected = Asked(worker, about("a bee", 4)).run().text
+    for _ in range(8):
+        leaves = [Asked(worker, about(f"{what} " * 30)) for what in ANIMALS[:3]]
+        threads = [asked.start() for asked in leaves]
+        time.sleep(0.01)
+        for asked in leaves:
+            asked.cancel.cancel()
+        assert Asked(worker, about("a bee", 4)).run().text == expected
+        for thread in threads:
+            thread.join()
+
+
 def test_a_prompt_begun_alike_is_reused(worker: Worker) -> None:
     first = Asked(worker, about("a very particular lighthouse", 4)).run()
+    assert isinstance(first.outcome, GenerationStats), first.outcome
     for _ in range(5):  # an answer's place is given back a moment after its last word
         again = Asked(worker, about("a very particular lighthouse", 4)).run()
         assert isinstance(again.outcome, GenerationStats)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from app.server.answers import Part
 from app.server.faults import Busy, fault_of
 from app.server.guards import Door
 from app.server.keys import SERVER, new_key, same_key, server_key
+from app.server.mailbox import Mailbox
 from app.server.replies import Reply
 from app.server.schema_grammar import grammar_of, grammar_of_calls
 from app.server.turns import Turns
@@ -82,6 +85,40 @@ def test_who_leaves_as_a_place_comes_free_passes_it_on() -> None:
         assert turns.running == 0
 
     asyncio.run(scene())
+
+
+# -- the mailbox ---------------------------------------------------------------------------------
+
+
+def test_what_threads_deliver_comes_in_order_and_wakes_the_loop_once() -> None:
+    class Counting(asyncio.SelectorEventLoop):
+        woken = 0
+
+        def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+            self.woken += 1
+            return super().call_soon_threadsafe(*args, **kwargs)
+
+    loop, mailbox = Counting(), Mailbox()
+    errors: list[Exception] = [ValueError(str(number)) for number in range(50)]
+    got: list[object] = []
+
+    def deliver() -> None:
+        for error in errors:
+            mailbox.put(got.append, error)
+
+    async def scene() -> None:
+        mailbox.open()
+        thread = threading.Thread(target=deliver)
+        thread.start()
+        thread.join()  # the loop is kept from looking meanwhile
+        await settle()
+
+    loop.run_until_complete(scene())
+    assert got == errors
+    assert loop.woken == 1
+    loop.close()
+    mailbox.put(got.append, errors[0])  # nobody listens any more, and nothing is raised
+    assert len(got) == len(errors)
 
 
 # -- the door -------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Lines of the worker's protocol: what is written is read back, and nothing else is taken."""
 
+import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,11 +22,13 @@ from runtime.protocol import (
     Hello,
     Load,
     ProtocolError,
+    Stopped,
     Streamed,
     decode_command,
     decode_event,
     encode,
 )
+from runtime.worker import EventWriter
 
 PAGE = Path(__file__).parents[3] / "docs" / "protocol.md"
 COMMANDS, EVENTS = (
@@ -121,3 +125,24 @@ def test_commands_are_no_events_and_the_reverse() -> None:
     with pytest.raises(ProtocolError):
         decode_command(b'{"type":"Load","data":{"id":"1"}}')
     assert Load.__name__ in COMMANDS
+
+
+def test_what_is_written_together_is_one_write() -> None:
+    writes: list[bytes] = []
+
+    class Recorded(io.RawIOBase):
+        def write(self, data: Any, /) -> int:
+            writes.append(bytes(data))
+            return len(data)
+
+    writer = EventWriter(Recorded())
+    first, second, third = Stopped("a"), Stopped("b"), Stopped("c")
+    with writer.together():
+        writer.write(first)
+        writer.write(second)
+        assert not writes
+    writer.write(third)
+    assert writes == [encode(first) + encode(second), encode(third)]
+    with writer.together():
+        pass
+    assert len(writes) == 2
