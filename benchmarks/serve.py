@@ -1,15 +1,17 @@
 """The local server beside llama-server: many clients for a while, at the same parallelism.
 
-    python benchmarks/serve.py --tools DIR --model STARTER.gguf --clients 32 --seconds 60
+    python benchmarks/serve.py        32 clients, 8 answers at a time, 60 s, 3 rounds, the starter
 
 Every client asks for one streamed answer after another, with prompts of different lengths. Both
 servers are built on the same engine and run alternately, each in fresh processes. Taken are tokens
-per second over all clients, the time to the first token, errors, and how much memory grew.
+per second over all clients, the time to the first token, errors, how much memory grew, and what
+else the machine did: a round that other programs disturbed shows in `cores_of_others`.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -179,20 +181,32 @@ def measure(target: Target, args: argparse.Namespace) -> dict[str, Any]:
     """One round: warm up, then load."""
     asyncio.run(load(target, args.clients, args.seconds / 6, args.tokens))
     before, cpu = target.memory(), target.cpu_seconds()
+    busy, own = _busy_seconds(), psutil.Process().cpu_times()
     started = time.perf_counter()
     tally = asyncio.run(load(target, args.clients, args.seconds, args.tokens))
     seconds = time.perf_counter() - started
     first = sorted(tally.first)
+    spent, here = target.cpu_seconds() - cpu, psutil.Process().cpu_times()
+    clients = here.user + here.system - own.user - own.system
     return {
+        "load_average": os.getloadavg()[0],
+        "cores_of_others": (_busy_seconds() - busy - spent - clients) / seconds,
+        "cores_of_clients": clients / seconds,
         "tokens_per_second": tally.tokens / seconds,
         "answers": tally.answers,
         "refused": tally.refused,
         "errors": tally.errors,
         "first_token_median": statistics.median(first),
         "first_token_p95": first[int(0.95 * (len(first) - 1))],
-        "cpu_ms_per_token": 1000 * (target.cpu_seconds() - cpu) / max(tally.tokens, 1),
+        "cpu_ms_per_token": 1000 * spent / max(tally.tokens, 1),
         "memory_growth": target.memory() - before,
     }
+
+
+def _busy_seconds() -> float:
+    """Processor time of the whole machine so far that was not idle."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
 def main() -> None:
@@ -214,12 +228,13 @@ def main() -> None:
                 rounds["stillroom"].append(measure(target, args))
             with theirs(binary, model, args.parallel, args.context, args.threads) as target:
                 rounds["llama-server"].append(measure(target, args))
-    result = {"clients": args.clients, "parallel": args.parallel, "seconds": args.seconds}
-    write_results(args.name or "serve", {**result, "rounds": rounds}, _text(rounds))
+    names = ("clients", "parallel", "context", "tokens", "seconds", "threads")
+    result = {name: getattr(args, name) for name in names} | {"model": model.name}
+    write_results(args.name or "serve", {**result, "rounds": rounds}, _text(result, rounds))
 
 
-def _text(rounds: dict[str, list[dict[str, Any]]]) -> str:
-    lines = []
+def _text(settings: dict[str, Any], rounds: dict[str, list[dict[str, Any]]]) -> str:
+    lines = [", ".join(f"{name} {value}" for name, value in settings.items())]
     speeds = {}
     for name, results in rounds.items():
         speeds[name] = statistics.median(each["tokens_per_second"] for each in results)
@@ -233,6 +248,8 @@ def _text(rounds: dict[str, list[dict[str, Any]]]) -> str:
             f"{statistics.median(each['cpu_ms_per_token'] for each in results):.2f} ms of "
             "processor time a token"
         )
+    others = [each["cores_of_others"] for results in rounds.values() for each in results]
+    lines.append(f"cores that other programs took, round by round at most: {max(others):.2f}")
     lines.append(f"throughput ratio: {speeds['stillroom'] / speeds['llama-server']:.3f}")
     return "\n".join(lines)
 
