@@ -6,6 +6,7 @@ with a reason code that `app.explain` words.
 
 import platform
 import re
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ FEATURES = (
 _PCI_GPU_CLASS = "0x03"
 _VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x1022": "AMD"}
 _GGML_KINDS: dict[int, tuple[DeviceKind, bool]] = {1: ("GPU", False), 2: ("GPU", True)}
+_NVIDIA_LINE = re.compile(r"(?P<index>\d+), *(?P<name>.+?), *(?P<total>\d+), *(?P<free>\d+)")
+_NVIDIA_SMI_SECONDS = 10
 _LIBRARIES = ("CUDA", "ROCm", "Vulkan", "Metal", "SYCL", "RPC")
 
 
@@ -99,7 +102,7 @@ def engine_devices() -> list[Device]:
     """GPUs the installed llama.cpp lists. Imports the engine: child processes only."""
     from runtime.backends import llama_native
 
-    genai_cuda = bool(installed_version("onnxruntime_genai", "onnxruntime-genai-cuda"))
+    genai = _genai_has_cuda()
     found = []
     for device in llama_native.devices():
         if device.kind not in _GGML_KINDS:
@@ -115,11 +118,44 @@ def engine_devices() -> list[Device]:
                 memory_total=device.memory_total,
                 memory_free=device.memory_free,
                 integrated=integrated,
-                engines=("llamacpp", "genai")
-                if library == "CUDA" and genai_cuda
-                else ("llamacpp",),
+                engines=("llamacpp", "genai") if library == "CUDA" and genai else ("llamacpp",),
             )
         )
+    return found
+
+
+def _genai_has_cuda() -> bool:
+    return bool(installed_version("onnxruntime_genai", "onnxruntime-genai-cuda"))
+
+
+def genai_devices(listed: list[Device]) -> list[Device]:
+    """CUDA devices for onnxruntime-genai where the installed llama.cpp lists none: it may be built
+    for Vulkan, or for no GPU."""
+    if not _genai_has_cuda() or any(device.library == "CUDA" for device in listed):
+        return []
+    fields = ",".join(("index", "name", "memory.total", "memory.free"))
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return cuda_devices(answer.stdout)
+
+
+def cuda_devices(listing: str) -> list[Device]:
+    """Devices of a listing of nvidia-smi, a line each: index, name, MiB in all, MiB free. A line
+    that is none (a GPU that does not tell its memory) is left out."""
+    found = []
+    for line in listing.splitlines():
+        match = _NVIDIA_LINE.fullmatch(line.strip())
+        if match:
+            total, free = (int(match[part]) << 20 for part in ("total", "free"))
+            found.append(
+                Device(f"cuda{match['index']}", "GPU", "CUDA", match["name"], total, free,
+                       engines=("genai",))
+            )  # fmt: skip
     return found
 
 
@@ -163,6 +199,7 @@ def probe(rpc: list[str]) -> list[Device]:
     """All devices, the CPU last: first those an engine lists, then hardware none can use, and the
     devices of the RPC servers at the addresses `rpc`."""
     usable, hardware, cpu = engine_devices(), hardware_gpus(), cpu_device()
+    usable += genai_devices(usable)
     vendors = " ".join(device.name for device in usable)
     unused = [gpu for gpu in hardware if not re.search(gpu.facts["vendor"], vendors)]
     gpus = frozenset(gpu.facts["vendor"].lower() for gpu in hardware)

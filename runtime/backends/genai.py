@@ -94,7 +94,8 @@ class GenaiBackend:
         )
 
     def _open_model(self, folder: Path, config: dict[str, Any], placement: Placement) -> Any:
-        provider = _PROVIDERS.get(self._device.rstrip("0123456789"))
+        kind = self._device.rstrip("0123456789")
+        provider, index = _PROVIDERS.get(kind), self._device.removeprefix(kind)
         if provider is None:
             raise DeviceUnavailable(device=self._device, reason="no_such_device")
         try:
@@ -106,6 +107,8 @@ class GenaiBackend:
         try:
             if provider:
                 settings.append_provider(provider)
+                if int(index or 0):  # the first is the default, and the one that was tried
+                    settings.set_provider_option(provider, "device_id", index)
             return self._native.Model(settings)
         except RuntimeError as error:
             if "model_type" in str(error):

@@ -16,12 +16,23 @@ from tiny_checkpoints import PROMPT
 from runtime.backends.genai import GenaiBackend, next_slice
 from runtime.backends.onnx import OnnxBackend
 from runtime.devices import Device
-from runtime.errors import CorruptFile, InvalidRequest, ModelFileError, OutOfMemory
+from runtime.errors import (
+    CorruptFile,
+    DeviceUnavailable,
+    InvalidRequest,
+    ModelFileError,
+    OutOfMemory,
+)
 from runtime.genai_files import RECORD
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.modelfile import inspect
 from runtime.placement import plan
 from runtime.plan import PlanModel
+from runtime.providers import installed_version
+
+NO_CUDA = pytest.mark.skipif(
+    bool(installed_version("onnxruntime_genai", "onnxruntime-genai-cuda")), reason="CUDA is here"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +70,25 @@ def test_token_ids_outside_the_vocabulary_are_refused(
         backend.prefill([5, token], ignore_progress, CancelToken())
     with pytest.raises(InvalidRequest):
         backend.decode(token)
+
+
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        pytest.param("cuda0", "provider_failed_to_load", marks=NO_CUDA),
+        pytest.param("cuda1", "provider_failed_to_load", marks=NO_CUDA),
+        ("vulkan0", "no_such_device"),
+        ("npu0", "no_such_device"),
+    ],
+)
+def test_a_device_that_genai_does_not_reach_is_refused_not_replaced(
+    monolithic: Path, device: str, reason: str
+) -> None:
+    with pytest.raises(DeviceUnavailable) as caught:
+        GenaiBackend().load(
+            str(monolithic), placement(device, engine="genai"), ignore_progress, CancelToken()
+        )
+    assert (caught.value.facts["device"], caught.value.facts["reason"]) == (device, reason)
 
 
 def test_genai_generates_the_same_tokens(models: Callable[[str], Path]) -> None:

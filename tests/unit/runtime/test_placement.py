@@ -8,6 +8,7 @@ import shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime import candidates
 from runtime.cores import available_cores, cgroup_cores
 from runtime.devices import Device
 from runtime.errors import (
@@ -289,6 +290,28 @@ def test_engine_must_read_the_formats_at_hand():
     assert plan(model(formats=("onnx",)), [HOST]).placement.engine in ("onnx", "genai")
 
 
+@pytest.mark.parametrize("engines", [("genai",), ("llamacpp", "genai")])
+def test_a_monolithic_folder_goes_to_cuda_where_genai_reaches_it(engines):
+    """Whole: stock genai has no placement of its own stages."""
+    cuda = replace(GPU, engines=engines)
+    result = plan(model(formats=("genai",)), [cuda, HOST])
+    assert result.placement.engine == "genai"
+    assert {part.device for part in result.placement.layers} == {"cuda0"}
+    assert result.placement.lm_head_device == "cuda0"
+
+
+def test_a_monolithic_folder_stays_on_the_cpu_without_genai_for_cuda():
+    result = plan(model(formats=("genai",)), [GPU, HOST])
+    assert (result.placement.engine, result.placement.layers[0].device) == ("genai", "cpu")
+
+
+def test_gguf_files_stay_with_llamacpp_on_cuda():
+    cuda = replace(GPU, engines=("llamacpp", "genai"))
+    assert plan(model(), [cuda, HOST]).placement.engine == "llamacpp"
+    only_genai = replace(GPU, engines=("genai",))
+    assert plan(model(), [only_genai, HOST]).placement.layers[0].device == "cpu"
+
+
 @settings(max_examples=40, deadline=None)
 @given(free=st.integers(3, 30), gpu_free=st.integers(0, 30), n_ctx=st.sampled_from([None, 4096]))
 def test_a_plan_never_exceeds_free_memory(free, gpu_free, n_ctx):
@@ -310,6 +333,35 @@ def test_more_gpu_memory_never_means_fewer_blocks_on_it(less, more):
         return sum(part.last - part.first + 1 for part in layers if part.device == "cuda0")
 
     assert blocks(less + more) >= blocks(less)
+
+
+class ByThreads:
+    """Predicts decode speed from a table by thread count."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def predict(self, model, placement):
+        figure = Interval(1, self.table[placement.n_threads], 100)
+        return SpeedEstimate(figure, figure, {0: figure}, "bandwidth")
+
+
+@pytest.mark.parametrize(
+    ("table", "fixed", "chosen"),
+    [
+        ({1: 3, 2: 6, 4: 9, 8: 10}, None, 8),
+        ({1: 3, 2: 6, 4: 10, 8: 8}, None, 4),  # memory is read no faster by more
+        ({1: 3, 2: 6, 4: 10.2, 8: 10}, None, 8),  # too little to tell
+        ({1: 3, 2: 6, 4: 10, 8: 8}, 8, 8),
+    ],
+)
+def test_answers_start_with_the_thread_count_that_was_measured_fastest(
+    table, fixed, chosen, monkeypatch
+):
+    monkeypatch.setattr(candidates, "available_cores", lambda *_: 8)  # on any machine
+    result = plan(model(), [HOST], PlanRequest(n_threads=fixed), ByThreads(table))
+    assert (result.placement.n_threads, result.placement.n_threads_batch) == (chosen, 8)
+    assert ("threads_fastest_here" in codes(result)) == (chosen < 8)
 
 
 def test_cores_respect_affinity_and_quota(tmp_path):

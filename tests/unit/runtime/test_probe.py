@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runtime.probe import cpu_device, hardware_gpus, memory_limit
+from runtime.probe import cpu_device, cuda_devices, genai_devices, hardware_gpus, memory_limit
 
 
 def pci_device(root: Path, address: str, vendor: str, kind: str) -> Path:
@@ -32,6 +32,25 @@ def test_graphics_hardware_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert found.unavailable_reason == "engine_lacks_gpu"
     assert not found.usable
     assert found.facts == {"vendor": "NVIDIA", "driver": "nvidia"}
+
+
+def test_cuda_devices_that_nvidia_smi_lists() -> None:
+    listing = (
+        "0, NVIDIA H100 80GB HBM3, 81559, 80000\n"
+        "1, NVIDIA GB10, [N/A], [N/A]\n"
+        "2, NVIDIA RTX A2000, 12GB, edition, 12282, 4096\n\n"
+    )
+    first, second = cuda_devices(listing)
+    assert (first.id, first.kind, first.library, first.engines) == (
+        "cuda0", "GPU", "CUDA", ("genai",),
+    )  # fmt: skip
+    assert (first.memory_total, first.memory_free) == (81559 << 20, 80000 << 20)
+    assert (second.id, second.name) == ("cuda2", "NVIDIA RTX A2000, 12GB, edition")
+    assert cuda_devices("NVIDIA-SMI has failed") == []
+
+
+def test_without_genai_s_cuda_package_nothing_is_asked() -> None:
+    assert genai_devices([]) == []
 
 
 def test_memory_limits_of_control_groups(tmp_path: Path) -> None:
