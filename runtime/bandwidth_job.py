@@ -34,7 +34,7 @@ from runtime.bandwidth_kernels import (
     copy_seconds,
     quiet_engine,
 )
-from runtime.cores import available_cores
+from runtime.cores import available_cores, thread_counts
 from runtime.jobs import OnProgress, Progress
 
 MIB = 2**20
@@ -182,14 +182,6 @@ class _Steps:
         self._done += 1
         done = min(self._done, self._total)
         self._on_progress(Progress("profile", done, self._total, "steps", detail))
-
-
-def thread_counts(cores: int) -> tuple[int, ...]:
-    """1, 2, 4 ... and all cores."""
-    powers = [1]
-    while powers[-1] * 2 < cores:
-        powers.append(powers[-1] * 2)
-    return tuple(dict.fromkeys((*powers, cores)))
 
 
 def _step_count(schedule: Schedule, names: Sequence[str]) -> int:

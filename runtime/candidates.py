@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime import rpc
 from runtime.backend import DESCRIPTORS
-from runtime.cores import available_cores
+from runtime.cores import available_cores, thread_counts
 from runtime.devices import Device
 from runtime.errors import BackendUnavailable
 from runtime.memory import GPU_OVERHEAD, estimate
@@ -33,6 +33,7 @@ UBATCH = 512
 SMALL_UBATCH = 128  # a quarter of the scratch memory, where that is what does not fit
 RESERVE_SHARE = 0.03  # of what is free stays free: other programs move while a model loads
 TIGHT_SHARE = 0.85
+FEWER_THREADS_GAIN = 1.03  # less is within what a profile may be wrong by
 ENGINES: tuple[EngineName, ...] = ("llamacpp", "onnx", "genai", "fake")
 
 
@@ -85,6 +86,8 @@ def candidates(
     for engine in _engines(model, request):
         base = _base(engine, cpu, request)
         for label, placement in _placements(model, base, devices, request):
+            if speed and engine == "llamacpp" and request.n_threads is None:
+                placement = _with_fastest_threads(model, placement, speed)
             candidate = _candidate(model, placement, devices, speed, label)
             yield candidate
             if engine == "llamacpp" and request.n_ubatch is None and not fits(candidate.memory):
@@ -92,6 +95,22 @@ def candidates(
                 candidate = _candidate(model, small, devices, speed, label)
                 if fits(candidate.memory):
                     yield candidate
+
+
+def _with_fastest_threads(
+    model: PlanModel, placement: Placement, speed: SpeedPredictor
+) -> Placement:
+    """The placement with the thread count that decodes fastest by what was measured here. Prompts
+    are bound by arithmetic and keep all cores."""
+    if placement.lm_head_device != "cpu" and placement.layers[0].device != "cpu":
+        return placement
+    best, best_tps = placement, 0.0
+    for n_threads in reversed(thread_counts(placement.n_threads)):
+        tried = replace(placement, n_threads=n_threads)
+        predicted = speed.predict(model, tried)
+        if predicted is not None and predicted.decode_tps.median > best_tps * FEWER_THREADS_GAIN:
+            best, best_tps = tried, predicted.decode_tps.median
+    return best
 
 
 def _candidate(

@@ -49,3 +49,11 @@ def available_cores(
     if quota:
         cores = min(cores, max(1, int(quota)))
     return max(1, cores)
+
+
+def thread_counts(cores: int) -> tuple[int, ...]:
+    """The thread counts worth measuring: 1, 2, 4 ... and all cores."""
+    powers = [1]
+    while powers[-1] * 2 < cores:
+        powers.append(powers[-1] * 2)
+    return tuple(dict.fromkeys((*powers, cores)))

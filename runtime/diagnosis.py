@@ -82,7 +82,7 @@ def diagnose(
     # What the plan itself gave away by the threads it was told to use is a cause as well.
     best = max(conditions.cores, run.placement.n_threads)
     chosen = _at_threads(run, speed, best) / _at_threads(run, speed, run.placement.n_threads)
-    whole = math.log(max(slowdown * chosen, 1.0))
+    whole = math.log(max(slowdown * max(chosen, 1.0), 1.0))  # fewer may be faster
     if whole < math.log(SLOWER):
         return Diagnosis(slowdown, (), 0.0)
     found = [*_factors(run, conditions, speed), *_slower_memory(speed.profile, reading)]

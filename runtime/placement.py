@@ -171,7 +171,9 @@ def _reasons(
     if request.n_ctx is None:
         yield _why_context(model, placement)
     if request.n_threads is None:
-        yield Reason("threads_are_physical_cores", {"n_threads": placement.n_threads})
+        counts = {"n_threads": placement.n_threads, "cores": placement.n_threads_batch}
+        fewer = placement.n_threads < placement.n_threads_batch
+        yield Reason("threads_fastest_here" if fewer else "threads_are_physical_cores", counts)
     on_cpu = placement.lm_head_device == "cpu"
     yield Reason("lm_head_on_cpu" if on_cpu else "lm_head_with_body",
                  {"device": placement.lm_head_device, "policy": request.policy})  # fmt: skip

@@ -6,6 +6,7 @@ hundredth (measured; see docs/architecture.md). Using no more threads than cores
 cure, and only while the load lasts. Knows processor time; knows no engine.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -22,11 +23,13 @@ FREE_SHARE = 0.55
 SHORTEST_WINDOW = 0.1  # seconds; the system counts processor time in hundredths
 _LOOKS, _LOOK_SECONDS = 3, 0.001  # a passing kernel thread is not load
 _LOADAVG = Path("/proc/loadavg")
+_OWN_THREADS = Path("/proc/self/task")
 
 
 @dataclass(frozen=True)
 class CpuSample:
-    """Processor time so far, in core-seconds: the machine's idle time and this process's own."""
+    """Processor time so far, in core-seconds: the idle time of the cores that this process may use,
+    and its own."""
 
     at: float
     idle: float
@@ -34,10 +37,21 @@ class CpuSample:
 
 
 def read_sample() -> CpuSample:
-    """The current counters of this machine."""
-    times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
+    """The current counters of the cores that this process may use."""
+    allowed = _allowed()
+    times = [psutil.cpu_times()]
+    if len(allowed) < (os.cpu_count() or 1):
+        every = psutil.cpu_times(percpu=True)
+        times = [every[core] for core in allowed if core < len(every)] or times
+    idle = sum(each.idle + getattr(each, "iowait", 0.0) for each in times)
     return CpuSample(time.monotonic(), idle, time.process_time())
+
+
+def _allowed() -> set[int]:
+    """The cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
 
 
 def cores_for_us(before: CpuSample, after: CpuSample) -> float:
@@ -46,13 +60,25 @@ def cores_for_us(before: CpuSample, after: CpuSample) -> float:
     return (after.idle - before.idle + after.own - before.own) / elapsed
 
 
-def read_running() -> int | None:
-    """Threads of the whole machine that run or could run now, the caller's included; None where the
-    system does not say."""
+def read_others() -> int | None:
+    """Threads of other processes on the whole machine that run or could run now; None where the
+    system does not say. Our own are no load: after an answer, the engine's wait for work a while
+    before they sleep."""
     try:
-        return int(_LOADAVG.read_text().split()[3].partition("/")[0])
+        running = int(_LOADAVG.read_text().split()[3].partition("/")[0])
+        return max(0, running - own_running())
     except (OSError, ValueError, IndexError):
         return None
+
+
+def own_running() -> int:
+    """Threads of this process that run or could run now, the caller's included."""
+    running = 0
+    for task in _OWN_THREADS.iterdir():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+            running += state == "R"
+    return running
 
 
 class ThreadGovernor:
@@ -62,14 +88,14 @@ class ThreadGovernor:
         self,
         most: int,
         sample: Callable[[], CpuSample] = read_sample,
-        running: Callable[[], int | None] = read_running,
+        others: Callable[[], int | None] = read_others,
         *,
         watch: bool = True,
     ) -> None:
         self.most = max(1, most)
         self.n_threads = self.most
         self._sample = sample
-        self._running = running
+        self._others = others
         self._before = sample()
         self._stopped = threading.Event()
         if watch and self.most > 1:
@@ -88,15 +114,16 @@ class ThreadGovernor:
         """Set the count by what runs at this moment, before work begins that cannot be re-dealt: a
         prompt's first step may be all of it, and the last window may have ended with another
         program's work, or with the click that started ours."""
-        runs = []
+        seen = []
         for look in range(_LOOKS):
             time.sleep(_LOOK_SECONDS if look else 0)
-            running = self._running()
-            if running is None:
+            others = self._others()
+            if others is None:
                 return self.n_threads
-            runs.append(running)
+            seen.append(others)
         self._before = self._sample()
-        self._set((os.cpu_count() or 1) - min(runs) + 1)
+        # Others are counted on the whole machine: they are taken to run where we may not, first.
+        self._set(min(len(_allowed()), (os.cpu_count() or 1) - min(seen)))
         return self.n_threads
 
     def _set(self, cores: int) -> None:

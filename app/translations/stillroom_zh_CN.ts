@@ -968,6 +968,10 @@
       <translation>已安装</translation>
     </message>
     <message>
+      <source>Installed as {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Installed models work without a network.</source>
       <translation>已安装的模型无需网络。</translation>
     </message>
@@ -1928,6 +1932,10 @@
       <translation>这里显示速度、预测范围和内存。“为什么？”说明其由来。按 F1 查看帮助。</translation>
     </message>
     <message>
+      <source>Stages: {0}</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Start a new chat, or use an 8-bit KV cache.</source>
       <translation>请开始新对话，或使用 8 位 KV 缓存。</translation>
     </message>
@@ -2248,8 +2256,8 @@
       <translation>解释器 {python} 没有 lm-eval。</translation>
     </message>
     <message>
-      <source>The largest distilled model here that answers as fast as one reads.</source>
-      <translation>本机上回答速度跟得上阅读的最大蒸馏模型。</translation>
+      <source>The largest distill of DeepSeek-R1 here that answers as fast as one reads.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The log has the details (`stillroom doctor` says where).</source>
@@ -2364,12 +2372,12 @@
       <translation>设置“{key}”不可用（{reason}）。</translation>
     </message>
     <message>
-      <source>The smallest distilled model, until this machine is measured.</source>
-      <translation>最小的蒸馏模型，直到测量过本机为止。</translation>
+      <source>The smallest distill of DeepSeek-R1, until this machine is measured.</source>
+      <translation type="unfinished" />
     </message>
     <message>
-      <source>The smallest distilled model: larger ones answer slower than one reads.</source>
-      <translation>最小的蒸馏模型：更大的模型回答会比阅读慢。</translation>
+      <source>The smallest distill of DeepSeek-R1: larger ones answer slower than one reads.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The stage {stage} failed: {detail}.</source>
@@ -2466,6 +2474,10 @@
     <message>
       <source>Time to first token</source>
       <translation>首个词元用时</translation>
+    </message>
+    <message>
+      <source>Time: engine {0}, sampling {1}, Stillroom itself {2}</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Title</source>
@@ -3336,6 +3348,10 @@
       <translation>{0}，可用 {1}</translation>
     </message>
     <message>
+      <source>{0} of {1} guesses right</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} of {1} tokens</source>
       <translation>{0} / {1} 词元</translation>
     </message>
@@ -3525,7 +3541,7 @@
     </message>
     <message>
       <source>{n_threads} of {cores} threads for answers: more were slower when this machine was measured.</source>
-      <translation type="unfinished" />
+      <translation>回答时用 {cores} 个线程中的 {n_threads} 个：测量本机时，更多线程反而更慢。</translation>
     </message>
     <message>
       <source>{n_threads} threads: one for each core it may use.</source>
