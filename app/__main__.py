@@ -3,6 +3,7 @@
 Decides before anything of Qt or of an engine is imported.
 """
 
+import gc
 import os
 import sys
 from collections.abc import MutableMapping, Sequence
@@ -61,6 +62,7 @@ def _window(arguments: list[str]) -> int:
     if not has_display(os.environ):
         print(NO_DISPLAY, file=sys.stderr)
         return 1
+    gc.disable()  # until the window stands (application.settle_memory): a twentieth of the start
     from app.opening import open_session  # first: once PySide6 is in, it reads each module's source
 
     from app.gui.application import run_window  # isort: skip

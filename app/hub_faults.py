@@ -6,7 +6,6 @@ place. Works on plain values; does no requests.
 
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from time import time
 from urllib.parse import urlsplit
 
@@ -38,6 +37,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if text.isdigit():
         return min(float(text), _MAX_WAIT)
     if text:
+        from email.utils import parsedate_to_datetime  # slow to import, and rarely a date
+
         try:
             wait = parsedate_to_datetime(text).timestamp() - time()
         except (TypeError, ValueError):

@@ -5,12 +5,17 @@ An installer puts the metadata of what it carries beside the program, and into t
 environment has. Knows no window.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import sys
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 _LICENCE_FILE = re.compile(r"licen[cs]e|copying|notice", re.IGNORECASE)
 _LONGEST = 100
@@ -31,6 +36,8 @@ def notices(carried: Path | None = None) -> tuple[Notice, ...]:
 
     carried: the installer's folder of licences, instead of the one beside this program.
     """
+    from importlib import metadata  # brings email and csv: not for the start of the window
+
     found: dict[str, Notice] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata["Name"]

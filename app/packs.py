@@ -14,8 +14,6 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from email.parser import HeaderParser
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from app.errors import ChecksumMismatch, NotEnoughDisk, PackRefused
@@ -162,6 +160,8 @@ def _record(archive: zipfile.ZipFile) -> dict[str, str]:
 
 
 def _pack(folder: Path) -> Pack:
+    from email.parser import HeaderParser  # slow to import: not for the start of the window
+
     facts = next(folder.glob("*.dist-info/METADATA"), None)
     headers = HeaderParser().parsestr(facts.read_text(encoding="utf-8") if facts else "")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -176,6 +176,8 @@ def _fits_engine(name: str, version: str) -> bool:
 
 def engine_version() -> str:
     """The version of the llama.cpp binding inside, "" without one."""
+    from importlib import metadata  # brings email and csv: not for the start of the window
+
     try:
         return metadata.version("llama-cpp-python")
     except metadata.PackageNotFoundError:

@@ -3,7 +3,6 @@
 Knows the catalog, the library and the file system; inspects nothing.
 """
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,6 +52,8 @@ def resolve(name: str, catalog: Sequence[CatalogEntry], library: Library) -> Tar
     if os.sep in name or path.suffix in (".gguf", ".safetensors", ".onnx"):
         raise ModelFileError(path=name, detail="missing")
     known = [entry.id for entry in catalog] + [model.name for model in library.installed()]
+    import difflib  # only for what is mistyped: not for the start of the window
+
     raise UnknownModel(name, difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4))
 
 

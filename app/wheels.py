@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 
 from app.errors import PackageUnavailable
@@ -78,6 +77,8 @@ def fetch_wheel(
 
 def _progress_bar() -> str:
     """The progress style of the installed pip that a program can read, if it has one (24.1)."""
+    from importlib import metadata  # brings email and csv: not for the start of the window
+
     try:
         major, minor = metadata.version("pip").split(".")[:2]
     except metadata.PackageNotFoundError:

@@ -1,11 +1,15 @@
 """Time from the start of the process to a window that takes typing, with a full history.
 
-    xvfb-run -s "-screen 0 1280x800x24" python benchmarks/cold_start.py [--rounds N] [--model GGUF]
+    xvfb-run -s "-screen 0 1280x800x24" python benchmarks/cold_start.py --model GGUF [--rounds N]
+        [--cold-rounds N] [--output benchmarks/results/cold-start.json]
 
-The history holds 500 conversations of 50 messages. "Usable" is the moment the filled window has
-been drawn, the composer has the focus and the event loop is idle. The floor is an empty window of
-the same libraries. Both run alternately, with compiled modules as an installed program has them;
-processor seconds stand beside wall seconds, because a busy machine stretches only the latter.
+A model is installed, and the history holds 500 conversations of 50 messages. "Usable" is the moment
+the filled window has been drawn, the composer has the focus and the event loop is idle. The floor
+is an empty window of the same libraries. Both run alternately, with compiled modules as an
+installed program has them; processor seconds stand beside wall seconds, because a busy machine
+stretches only the latter. For the cold rounds the system is asked to drop the pages of everything
+that a start reads, before each.
+Beside the JSON of --output stands a text with the spread.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 sys.path.insert(0, str(ROOT))
 
 from app.library import Library  # noqa: E402
@@ -43,7 +48,8 @@ QTimer.singleShot(0, lambda: (field.setFocus(), QTimer.singleShot(0, usable)))
 application.exec()
 """
 PROGRAM = """
-import sys, time
+import gc, sys, time
+gc.disable()  # as app.__main__ does
 from pathlib import Path
 from app.opening import open_session
 import app.gui.application as application
@@ -107,8 +113,41 @@ def start_once(program: str, home: Path, compiled: Path) -> dict[str, float]:
     return {"seconds": float(moment) - started, "processor_seconds": float(processor)}
 
 
+def evict(folders: list[Path]) -> str:
+    """Take these folders' files out of the page cache; returns how. Pages that a running program
+    has mapped stay, unless the system lets everything be dropped."""
+    os.sync()
+    try:
+        DROP_CACHES.write_text("3")
+        return "all caches dropped"
+    except OSError:
+        pass
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return "pages of the program, its libraries and its folders dropped"
+
+
 def medians(runs: list[dict[str, float]]) -> dict[str, object]:
     return {"median": {k: statistics.median(run[k] for run in runs) for k in runs[0]}, "runs": runs}
+
+
+def line(name: str, runs: list[dict[str, float]]) -> str:
+    """Median and ends of some starts."""
+    seconds = sorted(run["seconds"] for run in runs)
+    processor = statistics.median(run["processor_seconds"] for run in runs)
+    return (
+        f"{name}: {statistics.median(seconds):.3f} s ({seconds[0]:.3f} to {seconds[-1]:.3f} in"
+        f" {len(seconds)} starts), {processor:.3f} s of processor time"
+    )
+
+
+def install(home: Path, model: Path) -> None:
+    """A model, and its settings, as after a first use."""
+    library = Library(Paths.under(home).models)
+    library.add(model, name="starter", format="gguf", source="import", link=True)
 
 
 def main() -> int:
@@ -116,25 +155,36 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--conversations", type=int, default=500)
     options.add_argument("--messages", type=int, default=50)
-    options.add_argument("--model", type=Path, help="a GGUF file that is installed in the library")
+    options.add_argument("--cold-rounds", type=int, default=3)
+    options.add_argument("--model", type=Path, required=True, help="a GGUF file to install")
     options.add_argument("--output", type=Path)
     args = options.parse_args()
-    runs: dict[str, list[dict[str, float]]] = {"floor": [], "window": []}
+    runs: dict[str, list[dict[str, float]]] = {"floor": [], "window": [], "window, cold disk": []}
+    how = ""
     with tempfile.TemporaryDirectory() as folder:
         home, compiled = Path(folder) / "home", Path(folder) / "compiled"
         fill(home, args.conversations, args.messages)
-        if args.model:
-            library = Library(Paths.under(home).models)
-            library.add(args.model, name="starter", format="gguf", source="import", link=True)
+        install(home, args.model)
         for warming in range(args.rounds + 1):
             for name, program in (("floor", FLOOR), ("window", PROGRAM)):
                 run = start_once(program, home, compiled)
                 if warming:
                     runs[name].append(run)
-    text = json.dumps({name: medians(each) for name, each in runs.items()}, indent=2)
+        for _ in range(args.cold_rounds):
+            how = evict([ROOT / "app", ROOT / "runtime", ROOT / "quant", home, compiled,
+                         Path(sys.prefix), Path(sys.base_prefix) / "lib"])  # fmt: skip
+            runs["window, cold disk"].append(start_once(PROGRAM, home, compiled))
+    text = "\n".join(
+        [f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {args.conversations} conversations"
+         f" of {args.messages} messages, Xvfb 1280x800; load {os.getloadavg()[0]:.1f}", ""]
+        + [line(name, each) for name, each in runs.items() if each]
+        + [f"cold disk: {how}" if how else ""]
+    ).rstrip() + "\n"  # fmt: skip
     print(text)
     if args.output:
-        args.output.write_text(text + "\n")
+        found = {name: medians(each) for name, each in runs.items() if each}
+        args.output.write_text(json.dumps(found, indent=2) + "\n")
+        args.output.with_suffix(".txt").write_text(text)
     return 0
 
 

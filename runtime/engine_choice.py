@@ -12,7 +12,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -149,9 +148,11 @@ def choice_key(
 
 
 def _version(distribution: str) -> str:
+    from importlib import metadata  # brings email and csv: not for the start of the window
+
     try:
-        return version(distribution)
-    except (PackageNotFoundError, ValueError):
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
         return ""
 
 

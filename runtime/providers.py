@@ -5,7 +5,6 @@ provider loads, and whether it computes rightly, `runtime.backends.onnx_prefligh
 child process.
 """
 
-import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Mapping
@@ -219,9 +218,11 @@ def installed_version(module: str, distribution: str) -> str:
     """The version of a package whose module can be imported here, else an empty text."""
     if importlib.util.find_spec(module) is None:
         return ""
+    from importlib import metadata  # brings email and zipfile: not for the start of the window
+
     try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
         return ""
 
 

@@ -89,6 +89,7 @@ def settle_memory() -> None:
     """Take all objects made so far out of the collector's rounds, which would stop frames."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def destroy(window: MainWindow) -> None:

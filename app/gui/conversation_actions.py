@@ -1,10 +1,13 @@
 """What is done to stored conversations from the list and the menu: dialogs around ChatControl."""
 
+from __future__ import annotations
+
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtPrintSupport import QPrintDialog, QPrinter
+from PySide6.QtGui import QPageLayout
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QWidget
 
 from app.errors import StoreError
@@ -20,6 +23,9 @@ from app.gui.transfer_read import import_file
 from app.gui.words import tr
 from app.library import safe_name
 from app.records import Conversation
+
+if TYPE_CHECKING:
+    from PySide6.QtPrintSupport import QPrinter
 
 _UNREADABLE = {
     "too_large": "{0} is larger than 20 MB.",
@@ -123,6 +129,8 @@ class ConversationActions(QObject):
         conversation = self._chat.conversation
         if conversation is None:
             return
+        from PySide6.QtPrintSupport import QPrintDialog, QPrinter  # a library of its own to load
+
         printer = QPrinter(QPrinter.PrinterMode.HighResolution)
         if QPrintDialog(printer, self._window).exec():
             self.print_to(printer)
@@ -131,7 +139,7 @@ class ConversationActions(QObject):
         """Print the branch that is shown."""
         conversation = self._chat.conversation
         assert conversation is not None
-        inches = printer.pageRect(QPrinter.Unit.Inch).size()
+        inches = printer.pageLayout().paintRect(QPageLayout.Unit.Inch).size()
         shown = [turn.message for turn in self._chat.tree.path(conversation.head_id)]
         printable(conversation, shown, inches * PIXELS_PER_INCH).print_(printer)
 

@@ -4,7 +4,6 @@ JSON holds everything, branches included; Markdown and HTML hold the branch that
 are read back by `transfer_read`.
 """
 
-import html
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT = "stillroom-conversation"
 VERSION = 1
+ENTITIES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"))
 SUFFIXES = (".md", ".json", ".html")
 MARK = "<!-- stillroom {} {} -->"  # a key that occurs nowhere else, and a message's facts as JSON
 
@@ -87,9 +87,9 @@ def as_html(conversation: Conversation, messages: Sequence[StoredMessage]) -> st
 
     The shown branch is also in it as data, for `transfer_read`; nothing that is not seen.
     """
-    title = html.escape(conversation.title)
+    title = escape(conversation.title)
     shown = Conversation(conversation.id, conversation.title, conversation.created, 0.0)
-    data = html.escape(as_json(shown, [_seen(message) for message in messages]))
+    data = escape(as_json(shown, [_seen(message) for message in messages]))
     body = [part for message in messages for part in _html_message(message)]
     return (
         '<!doctype html><html><head><meta charset="utf-8">'
@@ -108,7 +108,7 @@ def _seen(message: StoredMessage) -> StoredMessage:
 
 
 def _html_message(message: StoredMessage) -> list[str]:
-    parts = [f"<h2>{html.escape(_speaker(message))}</h2>"]
+    parts = [f"<h2>{escape(_speaker(message))}</h2>"]
     parts += [_folded(each.name, each.text) for each in message.attachments]
     if message.reasoning:
         parts.append(_folded("Thinking", message.reasoning))
@@ -118,8 +118,16 @@ def _html_message(message: StoredMessage) -> list[str]:
 
 def _folded(name: str, text: str) -> str:
     return (
-        f"<details><summary>{html.escape(name)}</summary><pre>{html.escape(text)}</pre></details>"
+        f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
     )
+
+
+def escape(text: str) -> str:
+    """`text` for an element or a quoted attribute of HTML. (The standard library's functions for it
+    import tables or a network client, which the window's start would pay for.)"""
+    for character, name in ENTITIES:
+        text = text.replace(character, name)
+    return text
 
 
 def _speaker(message: StoredMessage) -> str:
@@ -155,9 +163,9 @@ def _display_formula(self: Any, tokens: Any, index: int, options: Any, env: Any)
 def _formula(source: str, *, inline: bool) -> str:
     drawing = latex.draw(source, inline=inline, size=18.0 if inline else 20.0, colour="#000000")
     if drawing is None:
-        return f"<code>{html.escape(source)}</code>"
+        return f"<code>{escape(source)}</code>"
     return (
-        f'<span role="img" aria-label="{html.escape(source)}"'
+        f'<span role="img" aria-label="{escape(source)}"'
         f' style="display:inline-block;vertical-align:{-drawing.below:.1f}px">{drawing.svg}</span>'
     )
 
@@ -165,4 +173,4 @@ def _formula(source: str, *, inline: bool) -> str:
 def _image(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
     """An image's words and address, never the image: fetching it would tell somebody."""
     source = str(tokens[index].attrGet("src") or "")
-    return html.escape(f"[image: {tokens[index].content or source}]")
+    return escape(f"[image: {tokens[index].content or source}]")

@@ -7,12 +7,11 @@ import json
 import re
 import time
 from dataclasses import fields
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from app.errors import StoreError
-from app.gui.transfer import FORMAT, VERSION
+from app.gui.transfer import ENTITIES, FORMAT, VERSION
 from app.records import Attachment, Conversation, StoredMessage
 from app.store import Store
 from runtime.generation import SamplingParams
@@ -20,6 +19,7 @@ from runtime.generation import SamplingParams
 MAX_FILE_BYTES = 200 * 2**20
 _MARK = re.compile(r"^<!-- stillroom (\w+) (\{.*\}) -->$", re.MULTILINE)
 _FENCE = re.compile(r"(?s)Attached: [^\n]*\n\n(`{3,})\n(.*)\n\1")
+_DATA = re.compile(rf'<template data-{FORMAT}="([^"]*)"')
 _OPTIONS: dict[str, type] = {
     "model": str, "context": int, "system": str, "max_tokens": int, "sampling": dict,
 }  # fmt: skip
@@ -108,24 +108,15 @@ def _checked(messages: list[StoredMessage]) -> list[StoredMessage]:
     return messages
 
 
-class _Template(HTMLParser):
-    """Finds the data that `transfer.as_html` puts into the page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "template":
-            self.found = dict(attrs).get(f"data-{FORMAT}") or self.found
-
-
 def _html(text: str) -> Read:
-    template = _Template()
-    template.feed(text)
-    if not template.found:
+    """The data that `transfer.as_html` puts into the page."""
+    found = _DATA.search(text)
+    if found is None:
         raise ValueError("not an exported conversation")
-    return _json(template.found)
+    text = found[1]
+    for character, name in reversed(ENTITIES):
+        text = text.replace(name, character)
+    return _json(text)
 
 
 def _markdown(text: str) -> Read:
