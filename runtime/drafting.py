@@ -133,6 +133,7 @@ _SURE, _SURE_WEIGHT = 0.7, 4
 _FIRST_EXTRA = 0.25  # cost of a guessed token in plain steps before it was measured ...
 _FEW = 3  # ... this often
 _REMEMBERED = 9  # step times
+_STAKE, _STAKE_SHARE = 2.0, 0.01  # plain steps that guessing may lose, in all and per step so far
 
 
 @dataclass
@@ -143,6 +144,9 @@ class DraftPolicy:
     tokens; a is the share of guessed tokens that proved right with like evidence, e the measured
     cost of one more token, its guessing included. Times are medians: a preempted step says nothing
     about the engine. What a smaller model's guesses cost is kept apart: they are evaluated twice.
+
+    Whatever it expects, it stakes no more than what guessing has won so far and a small share of
+    the answer's own time, so that an answer that only looks like its precedents is not held up.
     """
 
     drafted: int = 0
@@ -154,10 +158,13 @@ class DraftPolicy:
     _right: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _wrong: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _declined: int = 0
+    _balance: float = 0.0  # plain steps won
+    _taken: int = 0  # steps so far
 
     def observe_plain(self, seconds: float) -> None:
         """A step without a guess took `seconds`."""
         self._steps.append(seconds)
+        self._taken += 1
 
     def observe_draft(self, draft: Draft, accepted: int, seconds: float) -> None:
         """A step with `draft` took `seconds`, and `accepted` of its tokens proved right."""
@@ -167,9 +174,12 @@ class DraftPolicy:
         bucket = _bucket(draft.evidence)
         self._right[bucket] = _FORGET * self._right[bucket] + accepted
         self._wrong[bucket] = _FORGET * self._wrong[bucket] + (accepted < count)
+        self._taken += 1
         if self._steps:
-            extra = (seconds / median(self._steps) - 1.0) / count
-            self._extras[draft.evidence < 0].append(max(0.0, extra))
+            extra = max(0.0, (seconds / median(self._steps) - 1.0) / count)
+            self._extras[draft.evidence < 0].append(extra)
+            # One guessed token costs no more than a plain step; what took longer was preempted.
+            self._balance += accepted - count * min(extra, 1.0)
 
     def acceptance(self, evidence: int) -> float:
         """Chance that the next guessed token is right, with this evidence."""
@@ -182,6 +192,8 @@ class DraftPolicy:
         if not self._steps:
             return 0  # a plain step has to be measured first
         chance, relative = self.acceptance(evidence), self._extra(evidence)
+        stake = self._balance + _STAKE + _STAKE_SHARE * self._taken
+        most = min(most, int(stake / self._dearest(evidence)))
         best, best_gain, expected, power = 0, _GAIN, 1.0, 1.0
         for count in range(1, min(most, MAX_DRAFT) + 1):
             power *= chance
@@ -196,11 +208,16 @@ class DraftPolicy:
         if self._declined < _PROBE_EVERY:
             return 0
         self._declined = 0
-        return min(2, most)
+        return max(0, min(2, most))
 
     def _extra(self, evidence: int) -> float:
         measured = self._extras[evidence < 0]
         return median(measured) if len(measured) >= _FEW else _FIRST_EXTRA
+
+    def _dearest(self, evidence: int) -> float:
+        """What a guessed token may cost: a whole plain step, before it was measured."""
+        measured = self._extras[evidence < 0]
+        return max(0.01, median(measured)) if len(measured) >= _FEW else 1.0
 
 
 @dataclass

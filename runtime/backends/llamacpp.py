@@ -19,6 +19,7 @@ from runtime.backend import LoadReport, Verified
 from runtime.backends import llama_native, llama_rpc, llama_state
 from runtime.backends.llama_batch import RowsBatch
 from runtime.backends.llama_embedding import LlamaEmbedder
+from runtime.backends.llama_exact import SPLIT_FROM, LoneRows
 from runtime.backends.llama_faults import context_refused, evaluation_refused, load_refused
 from runtime.backends.llama_sampling import SamplerChain
 from runtime.backends.llama_sequences import LlamaSequences
@@ -45,11 +46,14 @@ _ABORTED = 2
 class LlamaBackend:
     """One GGUF model in one llama.cpp context, with one sequence unless it is `shared`.
 
-    `device_sampling` draws tokens on the device of the LM head where that is not the CPU.
+    `device_sampling` draws tokens on the device of the LM head where that is not the CPU. `exact`
+    gives a lone token on the CPU the logits that it has in a batch (`LoneRows`).
     """
 
-    def __init__(self, *, device_sampling: bool = True) -> None:
+    def __init__(self, *, device_sampling: bool = True, exact: bool = True) -> None:
         self._device_sampling = device_sampling
+        self._exact = exact
+        self._lone: LoneRows | None = None
         self._log = llama_native.NativeLog()
         self._model: Any = None
         self._context: Any = None
@@ -83,6 +87,8 @@ class LlamaBackend:
         self._context = self._make_context(path, placement)
         self._memory = native.llama_get_memory(self._context)
         self._abort.attach(self._context)
+        if self._exact and placement.flash_attention and not placement.blocks_off_cpu:
+            self._lone = LoneRows(self._context)
         self._placement = placement
         self._decodes_ahead = self.asynchronous
         self._n_threads = placement.n_threads
@@ -231,11 +237,9 @@ class LlamaBackend:
     @property
     def draft_limit(self) -> int:
         """Guesses are checked only where several tokens evaluated at once give the same logits, bit
-        for bit, as one at a time. On the CPU that holds with flash attention (measured) and not
-        without it; on other devices it is not promised. Beyond 256 tokens of context it holds for
-        one thread: several share out the cache of a lone token (`use_split_kv_path` in the engine's
-        ops.cpp), so there the count of threads already changes its logits, and checking a guess
-        gives those of one thread. Memory that cannot be rewound takes no guesses either."""
+        for bit, as one at a time. On the CPU that holds with flash attention (measured; beyond 256
+        tokens of context by `LoneRows`) and not without it; on other devices it is not promised.
+        Memory that cannot be rewound takes no guesses either."""
         assert self._placement is not None
         on_cpu = all(layer.device == "cpu" for layer in self._placement.layers)
         rewinds = not native.llama_model_is_recurrent(self._model)
@@ -287,6 +291,10 @@ class LlamaBackend:
         self._run(native.llama_batch_get_one(tokens, count), count)
 
     def _run(self, batch: Any, count: int) -> None:
+        if self._lone is not None:
+            # Positions of several sequences are not counted here.
+            split = self._sequences is not None or self._position >= SPLIT_FROM
+            self._lone.use(as_in_batches=count == 1 and split)
         said = len(self._log.errors)
         code = native.llama_decode(self._context, batch)
         if code == 0:

@@ -51,12 +51,18 @@ def backend(starter_gguf: Path) -> Iterator[LlamaBackend]:
 
 
 def answer(
-    backend: LlamaBackend, text: str, sampling: SamplingParams, *, draft: bool, tokens: int = 96
+    backend: LlamaBackend,
+    text: str,
+    sampling: SamplingParams,
+    *,
+    draft: bool,
+    tokens: int = 96,
+    full_length: bool = False,
 ) -> LoopOutcome:
     loop = TokenLoop(backend)
     loop.forget()
     prompt = backend.tokenizer.encode(text, parse_special=True)
-    limits = LoopLimits(1024, tokens, detect_loops=False, draft=draft)
+    limits = LoopLimits(1024, tokens, detect_loops=False, draft=draft, full_length=full_length)
     return loop.generate(
         prompt, sampling, limits, lambda _text, _tokens: True, ignore_progress, CancelToken()
     )
@@ -186,17 +192,34 @@ def last_logits(engine: LlamaBackend, row: int) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("depth", [120, 600])
-def test_checking_a_guess_gives_the_logits_of_one_thread(starter_gguf: Path, depth: int) -> None:
-    """Beyond 256 tokens plain decoding with two threads does not: that is the bare engine's."""
+def test_a_lone_token_has_the_logits_of_a_checked_guess_and_of_any_thread_count(
+    starter_gguf: Path, depth: int
+) -> None:
     prompt = [1000 + 37 * place for place in range(depth)]
     one, two = fixed_threads(starter_gguf, 1), fixed_threads(starter_gguf, 2)
     for engine in (one, two):
         engine.prefill(prompt, ignore_progress, CancelToken())
-    one.decode(777)
+        engine.decode(777)
+    alone = last_logits(two, -1)
+    np.testing.assert_array_equal(alone, last_logits(one, -1))
+    two.truncate(depth)
     two.verify(777, [778, 779])
-    np.testing.assert_array_equal(last_logits(two, 0), last_logits(one, -1))
+    np.testing.assert_array_equal(alone, last_logits(two, 0))
     one.unload()
     two.unload()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("question", [COPY, STORY])
+def test_long_output_is_the_same_with_and_without(starter_gguf: Path, question: str) -> None:
+    engine = fixed_threads(starter_gguf, 2)
+    plain = answer(engine, question, GREEDY, draft=False, tokens=640, full_length=True)
+    guessing = answer(engine, question, GREEDY, draft=True, tokens=640, full_length=True)
+    assert guessing.generated == plain.generated
+    assert len(plain.generated) == 640
+    assert guessing.accepted > 0
+    engine.unload()
 
 
 def test_a_request_can_refuse_guesses(backend: LlamaBackend) -> None:

@@ -159,6 +159,24 @@ def test_loss_where_guesses_are_poor_is_small(share: float) -> None:
     assert made / spent > 0.98
 
 
+@pytest.mark.parametrize("tokens", [128, 256, 1024])
+@pytest.mark.parametrize("dear", [0.3, 0.6, 0.9])
+def test_no_single_answer_loses_more_than_three_percent(tokens: int, dear: float) -> None:
+    """Every precedent misleads, from the first: the worst an answer can hold."""
+    policy = DraftPolicy()
+    spent, made = 0.0, 0
+    draft = Draft(tuple(range(12)), 20)
+    while made < tokens:
+        length = policy.length(draft.evidence, len(draft.tokens))
+        made += 1
+        if length:
+            policy.observe_draft(Draft(draft.tokens[:length], 20), 0, 1.0 + dear * length)
+        else:
+            policy.observe_plain(1.0)
+        spent += 1.0 + dear * length
+    assert made / spent >= 0.97
+
+
 def test_vocabularies_must_agree() -> None:
     big = Vocabulary("gpt2/deepseek-r1-qwen", 152_064, 151_646, 151_643)
     small = Vocabulary("gpt2/deepseek-r1-qwen", 151_936, 151_646, 151_643)
