@@ -64,6 +64,11 @@ def install_starter(
         )
 
 
+def is_carried(entry: PackageSource, bundled_dir: Path | None) -> bool:
+    """Whether an installer has put the starter beside the program: no network is needed for it."""
+    return _find_bundled(bundled_dir, entry) is not None
+
+
 def _find_bundled(directory: Path | None, entry: PackageSource) -> Path | None:
     if directory is None:
         return None

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.errors import SettingsError
-from app.explain import explain
+from app.explain import explain, pick_text
 from app.gui import panes
 from app.gui import theme as themes
 from app.gui.bridge import Bridge
@@ -33,6 +33,7 @@ from app.gui.news import News
 from app.gui.rail import PAGES, Rail
 from app.gui.server_control import ServerControl
 from app.gui.settings_dialog import SettingsDialog
+from app.gui.several_answers import SeveralAnswers
 from app.gui.speed_page import SpeedPage
 from app.gui.startup import Startup
 from app.gui.status_bar import StatusBar
@@ -114,6 +115,8 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
         self.toast = Toast(central)
         self.conversations = ConversationActions(self.chat, self.bridge, self.toast, self)
+        self.several = SeveralAnswers(self.chat, self)
+        self.several.picked.connect(lambda pick: self.toast.show_text(tr(pick_text(pick))))
         self._set_widths()
 
     def _set_widths(self) -> None:
@@ -171,6 +174,7 @@ class MainWindow(QMainWindow):
         self.model_list.shown.connect(self.models_page.show_items)
         self.models_page.opened.connect(self._open_model)
         self.model_list.announced.connect(self.status.announce)
+        self.models_page.announced.connect(self.status.announce)
         self.models_page.chat_asked.connect(self.chat_with)
         start.get_starter_asked.connect(self._get_starter)
         start.browse_asked.connect(lambda: self.show_page("models"))

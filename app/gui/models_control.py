@@ -99,6 +99,21 @@ class ModelsControl(QObject):
     def item(self, key: str) -> ModelItem | None:
         return next((item for item in self._items if item.key == key), None)
 
+    def installed_from(self, repo: str) -> list[InstalledModel]:
+        """What of a repository is installed, ready to run or not."""
+        entry = entry_for(HUB_PREFIX + repo, self.session.catalog)
+        sources = {repo, entry.id if entry is not None else repo}
+        models = [item.installed for item in self._items if item.installed is not None]
+        return [model for model in models if model.source in sources]
+
+    def installed_as(self, offer: Offer) -> str:
+        """The name of the installed model that has just the files of an offer, or ""."""
+        wanted = {file.sha256 for file in offer.request.files if file.sha256}
+        for model in self.installed_from(offer.request.repo):
+            if wanted and wanted <= {file.sha256 for file in model.files}:
+                return model.name
+        return ""
+
     def refresh(self) -> None:
         """Read what is installed again and plan what has no plan yet."""
         job = self.bridge.call(self._collect)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.explain import explain
+from app.fetch import ModelRequest
 from app.gui import words
 from app.gui.controls import Problem, button, label, row
 from app.gui.models_access import AccessBox
@@ -49,6 +50,7 @@ class ModelDetail(QScrollArea):
         self.key = ""
         self._problems: dict[str, Exception] = {}
         self._sound: set[str] = set()
+        self._marked: ModelRequest | None = None  # the variant, while the page is built anew
         self.variants: VariantTable | None = None
         self.setObjectName("page")
         self.setWidgetResizable(True)
@@ -90,7 +92,7 @@ class ModelDetail(QScrollArea):
         focused = self.focusWidget()
         name = focused.objectName() if focused is not None and focused.hasFocus() else ""
         item = self._control.item(self.key)
-        marked = self.variants.offer().request if self.variants is not None else None
+        self._marked = self.variants.offer().request if self.variants is not None else None
         self._progress, self.variants = None, None
         self._shape = self._download_shape()
         body = QWidget()
@@ -115,8 +117,6 @@ class ModelDetail(QScrollArea):
         position = self.verticalScrollBar().value()
         self.setWidget(holder)
         self.verticalScrollBar().setValue(position)
-        if self.variants is not None and marked is not None:
-            self.variants.mark(marked)
         if name:
             self._focus_again(name)
 
@@ -172,11 +172,26 @@ class ModelDetail(QScrollArea):
         if item.entry is not None and item.entry.source is not None:
             text = tr("Install · {0}", words.size(item.entry.source.size))
             return [_button("download", text, lambda: self._do(key, control.install), "primary")]
-        made = self._download_actions(item)
+        made = self._here_actions(item) or self._download_actions(item)
         if item.hit is None and not control.describing(key):
             tip = tr("Ask the hub for all variants and the makers' notes")
             made.append(_button("variants", tr("Variants"), lambda: control.describe(key), tip=tip))
         return made
+
+    def _here_actions(self, item: ModelItem) -> list[QPushButton]:
+        """For a result of the hub that is installed: the way to it."""
+        if item.hit is None or self._control.downloads.of(_source(item)):
+            return []
+        here = self._control.installed_from(item.hit.repo)
+        if not here:
+            return []
+        runs = [model for model in here if model.format != "safetensors"]
+        name = (runs or here)[0].name
+        if not runs:
+            quantize = lambda: self.quantize_asked.emit(name)  # noqa: E731
+            return [_button("quantize", tr("Quantize …"), quantize, "primary", name)]
+        chat = lambda: self.chat_asked.emit(name)  # noqa: E731
+        return [_button("chat", tr("Chat"), chat, "primary", tr("Installed as {0}", name))]
 
     def _download_actions(self, item: ModelItem) -> list[QPushButton]:
         """Download, or pause and resume what is being downloaded."""
@@ -299,17 +314,26 @@ class ModelDetail(QScrollArea):
             layout.addWidget(label(text, "warning", wrap=True))
         table = VariantTable(found.offers, self._theme.scale)
         table.setObjectName("variantTable")
-        get = _button("getVariant", "", lambda: self._download(item.key, table.offer()))
+        if self._marked is not None:
+            table.mark(self._marked)
+
+        def fetch() -> None:
+            if not self._control.installed_as(table.offer()):
+                self._download(item.key, table.offer())
+
+        get = _button("getVariant", "", fetch)
         basis = label("", "small", wrap=True)
         basis.setObjectName("variantBasis")
 
         def show(offer: Offer) -> None:
-            get.setText(_get_words(offer))
+            here = self._control.installed_as(offer)
+            get.setText(tr("Installed as {0}", here) if here else _get_words(offer))
+            get.setEnabled(not here)
             basis.setText(offer_words(offer))
             self._look_closer.start()
 
         table.current.connect(show)
-        table.chosen.connect(lambda offer: self._download(item.key, offer))
+        table.chosen.connect(lambda _offer: fetch())
         show(table.offer())
         layout.addWidget(table)
         layout.addWidget(basis)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from PySide6.QtCore import QModelIndex, Signal
+from PySide6.QtCore import QModelIndex, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QLineEdit, QListView, QVBoxLayout, QWidget
 
 from app.explain import explain
@@ -13,6 +13,8 @@ from app.gui.models_filters import FilterPanel, Filters
 from app.gui.theme import SPACE_M, SPACE_S, Theme
 from app.gui.words import tr
 from app.hub_values import SearchPage
+
+ASK_MILLISECONDS = 300  # the filters must rest for so long before the hub is asked again
 
 
 class ModelList(QWidget):
@@ -39,6 +41,10 @@ class ModelList(QWidget):
         self.filters = FilterPanel()
         self.filters.hide()
         self.filters.changed.connect(self._filters_changed)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(ASK_MILLISECONDS)
+        self._patience.timeout.connect(self._ask_again)
         self.filter_button.toggled.connect(self.filters.setVisible)
         self.said = label("", "small", wrap=True)
         self.earlier = button(tr("Show earlier results"), "", tr("What the hub said last"))
@@ -121,10 +127,14 @@ class ModelList(QWidget):
         self.refresh()
 
     def _filters_changed(self) -> None:
+        """The list follows at once; the hub is asked when the user has stopped choosing."""
+        self._patience.start()
+        self.refresh()
+
+    def _ask_again(self) -> None:
         asked = replace(self._asked_filters, fits_only=self.filters.filters().fits_only)
         if self._control.search.asked and self.filters.filters() != asked:
             self.ask_hub()
-        self.refresh()
 
     def _failed(self, error: Exception, cached: SearchPage | None) -> None:
         wording = explain(error)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.gui.controls import button, row
 from app.gui.models_control import ModelItem, ModelsControl
@@ -21,6 +21,7 @@ class ModelsPage(QWidget):
     """Arranges the parts; each knows its own work."""
 
     chat_asked = Signal(str)
+    announced = Signal(str)
     opened = Signal(str)  # key of a model chosen in the table
 
     def __init__(self, control: ModelsControl, theme: Theme, parent: QWidget | None = None) -> None:
@@ -35,11 +36,18 @@ class ModelsPage(QWidget):
         self.as_table = button(tr("Compare all"), "", tr("All models of the list in a table"))
         self.as_table.setCheckable(True)
         self.as_table.toggled.connect(self._show_table)
+        self.order = QToolButton()
+        self.order.setText(tr("Sort by"))
+        self.order.setAccessibleName(tr("Sort the table by"))
+        self.order.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.order.setMenu(self.table.order_menu(self.order))
+        self.order.hide()
+        self.table.sorted.connect(self._say_order)
         self.library = LibraryButton(control)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.detail)
         self._stack.addWidget(self.table)
-        head = row(1, self.as_table, self.library)
+        head = row(1, self.order, self.as_table, self.library)
         head.setContentsMargins(SPACE_L, SPACE_S, SPACE_L, SPACE_S)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -64,8 +72,14 @@ class ModelsPage(QWidget):
 
     def _show_table(self, on: bool) -> None:
         self._stack.setCurrentWidget(self.table if on else self.detail)
+        self.order.setVisible(on)
         if on:
             self.table.setFocus()
+
+    def _say_order(self, heading: str, from_the_largest: bool) -> None:
+        text = tr("Sorted by {0}, downwards") if from_the_largest else tr("Sorted by {0}, upwards")
+        self.announced.emit(text.format(heading))
+        self.table.setFocus()
 
     def ask_quantize(self, key: str) -> None:
         """How to quantize an installed model; it starts when the dialog is accepted."""

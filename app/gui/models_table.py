@@ -1,12 +1,14 @@
 """The models of the list as a table to compare and sort."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHeaderView,
+    QMenu,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -17,6 +19,7 @@ from app.gui.models_control import ModelItem
 from app.gui.models_words import fit_words, section_words
 from app.gui.words import tr
 
+_TEXTS = (0, 1, 6)  # the columns whose natural order is from A to Z
 _KEY = Qt.ItemDataRole.UserRole
 _ORDER = Qt.ItemDataRole.UserRole + 1
 
@@ -29,9 +32,11 @@ class _Cell(QTableWidgetItem):
 
 
 class ModelTable(QTableWidget):
-    """One row for each model; a click on a heading sorts, Enter or a double click opens."""
+    """One row for each model; Enter or a double click opens. A click on a heading sorts; by
+    keyboard, `order_menu` does."""
 
     opened = Signal(str)  # key
+    sorted = Signal(str, bool)  # the column's heading, and whether from the largest
 
     def __init__(self, parent: QWidget | None = None) -> None:
         headings = [
@@ -39,6 +44,7 @@ class ModelTable(QTableWidget):
             tr("Licence"), tr("Downloads"),
         ]  # fmt: skip
         super().__init__(0, len(headings), parent)
+        self._headings = headings
         self.setAccessibleName(tr("Models as a table"))
         self.setHorizontalHeaderLabels(headings)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -58,6 +64,25 @@ class ModelTable(QTableWidget):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)  # the list's order until a click
         self.setSortingEnabled(True)
         self.itemActivated.connect(lambda cell: self.opened.emit(self._key(cell.row())))
+
+    def order_menu(self, parent: QWidget) -> QMenu:
+        """A menu of the columns to sort by: chosen once for the natural order, again to turn it."""
+        menu = QMenu(parent)
+        menu.setAccessibleName(tr("Sort by"))
+        for column, name in enumerate(self._headings):
+            menu.addAction(name, partial(self.order_by, column))
+        return menu
+
+    def order_by(self, column: int) -> None:
+        """Sort by a column: texts from A, figures from the largest; the same again turns it."""
+        header = self.horizontalHeader()
+        first = Qt.SortOrder.AscendingOrder if column in _TEXTS else Qt.SortOrder.DescendingOrder
+        order = first
+        if header.sortIndicatorSection() == column and header.sortIndicatorOrder() == first:
+            turned = {Qt.SortOrder.AscendingOrder: Qt.SortOrder.DescendingOrder}
+            order = turned.get(first, Qt.SortOrder.AscendingOrder)
+        self.sortByColumn(column, order)
+        self.sorted.emit(self._headings[column], order == Qt.SortOrder.DescendingOrder)
 
     def show_items(self, items: Sequence[ModelItem]) -> None:
         """Fill the table; the sorting and the marked model stay."""

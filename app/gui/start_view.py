@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from app.catalog import CatalogEntry
 from app.gui import icons
 from app.gui.controls import button, label, row
 from app.gui.models_control import ModelItem
@@ -136,10 +137,10 @@ class StartView(QWidget):
             self.progress.setRange(0, 0)
 
     def recommend(self, items: Sequence[ModelItem]) -> None:
-        """Offer the largest reasoning model that fits, unless it is installed already."""
+        """Offer the best distill of DeepSeek-R1 for this machine, unless it is installed."""
         fitting = [
             item for item in items
-            if item.entry is not None and item.entry.distilled
+            if item.entry is not None and is_r1_distill(item.entry)
             and item.plan is not None and item.plan.fits == "fits"
         ]  # fmt: skip
         best = max(fitting, key=recommendation_key, default=None)
@@ -148,12 +149,12 @@ class StartView(QWidget):
             return
         fast, _size = recommendation_key(best)
         why = (
-            tr("The largest distilled model here that answers as fast as one reads.")
+            tr("The largest distill of DeepSeek-R1 here that answers as fast as one reads.")
             if fast
-            else tr("The smallest distilled model: larger ones answer slower than one reads.")
+            else tr("The smallest distill of DeepSeek-R1: larger ones are slower than one reads.")
         )
         if best.plan is not None and best.plan.speed is None:
-            why = tr("The smallest distilled model, until this machine is measured.")
+            why = tr("The smallest distill of DeepSeek-R1, until this machine is measured.")
         title = tr("Recommended here: {0}", best.title)
         self.set_banner(best.key, title, f"{detail_words(best)}\n{why}")
 
@@ -169,6 +170,11 @@ class StartView(QWidget):
         self._theme = theme
         ratio = max(self.devicePixelRatioF(), 1.0)
         self._logo.setPixmap(icons.pixmap("logo", theme.accent, theme.px(52), ratio))
+
+
+def is_r1_distill(entry: CatalogEntry) -> bool:
+    """Whether DeepSeek-R1 was the teacher."""
+    return entry.distilled and (entry.teacher or "").startswith("deepseek-ai/DeepSeek-R1")
 
 
 def recommendation_key(item: ModelItem) -> tuple[bool, int]:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.catalog import starter
 from app.gui import code_colours, latex
 from app.gui.markdown import parser
 from app.gui.tour import Step, Tour
 from app.gui.words import tr
+from app.paths import bundled_folder
+from app.starter import is_carried
 
 if TYPE_CHECKING:
     from app.gui.main_window import MainWindow
@@ -27,6 +30,7 @@ class Startup(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._starter_readied = False
 
     def begin(self) -> None:
         """Show what is stored, put the cursor where one types, and leave the rest for later."""
@@ -86,10 +90,22 @@ class Startup(QObject):
         """The model of last time, else the first installed one."""
         window = self._window
         names = window.models.names()
+        if not names:
+            self._ready_starter()
         if window.models.chosen in names:
             return
         last = window.session.settings.last_model
         window.models.choose(last if last in names else names[0] if names else "")
+
+    def _ready_starter(self) -> None:
+        """At the first start there is a model to ask: the one that came with the program."""
+        window = self._window
+        entry = starter(window.session.catalog)
+        if self._starter_readied or entry is None or entry.source is None:
+            return
+        self._starter_readied = True
+        if is_carried(entry.source, bundled_folder()) and not window.session.library.trash():
+            window.library.install(entry.id)
 
     def _care(self) -> None:
         """Back the history up and read all of it; import what the first formula needs."""

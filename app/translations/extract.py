@@ -29,6 +29,7 @@ from app.words import (
     FIELDS,
     NOTICES,
     OFFLINE,
+    PICKS,
     REASONS,
     UNAVAILABLE,
     UNREACHABLE,
@@ -89,7 +90,7 @@ def all_texts() -> list[str]:
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (
         ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
-        UNREACHABLE, VERDICTS, CAUSES,
+        UNREACHABLE, VERDICTS, CAUSES, PICKS,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     for declaration in DECLARATIONS.values():

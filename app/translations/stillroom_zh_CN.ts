@@ -192,8 +192,20 @@
       <translation>回答完成</translation>
     </message>
     <message>
+      <source>Answer several times</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Answer {0}</source>
       <translation>回答 {0}</translation>
+    </message>
+    <message>
+      <source>Answer {number} is kept: {votes} of {count} agree most in their wording.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Answer {number} is kept: {votes} of {count} came to the result {result}.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Any architecture</source>
@@ -262,6 +274,10 @@
     <message>
       <source>Asking the hub …</source>
       <translation>正在查询模型库 …</translation>
+    </message>
+    <message>
+      <source>Asks in DeepSeek's words, which its models were trained on</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Attach files</source>
@@ -969,7 +985,7 @@
     </message>
     <message>
       <source>Installed as {0}</source>
-      <translation type="unfinished" />
+      <translation>已安装为 {0}</translation>
     </message>
     <message>
       <source>Installed models work without a network.</source>
@@ -1908,6 +1924,22 @@
       <translation>出错了</translation>
     </message>
     <message>
+      <source>Sort by</source>
+      <translation>排序</translation>
+    </message>
+    <message>
+      <source>Sort the table by</source>
+      <translation>表格排序方式</translation>
+    </message>
+    <message>
+      <source>Sorted by {0}, downwards</source>
+      <translation>已按{0}降序排序</translation>
+    </message>
+    <message>
+      <source>Sorted by {0}, upwards</source>
+      <translation>已按{0}升序排序</translation>
+    </message>
+    <message>
       <source>Source</source>
       <translation>来源</translation>
     </message>
@@ -1962,6 +1994,10 @@
     <message>
       <source>Stay offline</source>
       <translation>保持离线</translation>
+    </message>
+    <message>
+      <source>Step by step, result in a box</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Still at work</source>
@@ -2257,7 +2293,7 @@
     </message>
     <message>
       <source>The largest distill of DeepSeek-R1 here that answers as fast as one reads.</source>
-      <translation type="unfinished" />
+      <translation>在本机上回答速度赶得上阅读的最大 DeepSeek-R1 蒸馏模型。</translation>
     </message>
     <message>
       <source>The log has the details (`stillroom doctor` says where).</source>
@@ -2373,11 +2409,11 @@
     </message>
     <message>
       <source>The smallest distill of DeepSeek-R1, until this machine is measured.</source>
-      <translation type="unfinished" />
+      <translation>最小的 DeepSeek-R1 蒸馏模型，直到测量本机为止。</translation>
     </message>
     <message>
-      <source>The smallest distill of DeepSeek-R1: larger ones answer slower than one reads.</source>
-      <translation type="unfinished" />
+      <source>The smallest distill of DeepSeek-R1: larger ones are slower than one reads.</source>
+      <translation>最小的 DeepSeek-R1 蒸馏模型：更大的模型回答慢于阅读速度。</translation>
     </message>
     <message>
       <source>The stage {stage} failed: {detail}.</source>
@@ -2418,6 +2454,10 @@
     <message>
       <source>There is no model named “{name}”.</source>
       <translation>没有名为“{name}”的模型。</translation>
+    </message>
+    <message>
+      <source>There is only one answer.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Thinking</source>

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import Fault, HubFile, HubRepo, HubServer
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -252,6 +252,52 @@ def test_the_table_sorts_by_value_and_opens(qtbot: QtBot, window: MainWindow) ->
     table.itemActivated.emit(table.item(1, 0))
     assert window.models_page.key == "deepseek-r1-distill-qwen-1.5b"
     assert window.models_page.detail.isVisible()
+
+
+def test_the_table_is_sorted_by_keyboard(qtbot: QtBot, window: MainWindow) -> None:
+    window.show_page("models")
+    page = window.models_page
+    assert not page.order.isVisible()
+    page.as_table.click()
+    assert page.order.isVisible()
+    page.order.setFocus()
+    menu = page.order.menu()
+    assert [action.text() for action in menu.actions()][2] == "Parameters"
+
+    def choose() -> None:
+        for _ in range(3):
+            QTest.keyClick(menu, Qt.Key.Key_Down)
+        QTest.keyClick(menu, Qt.Key.Key_Return)
+
+    for expected, words in (("671 B", "downwards"), ("135 M", "upwards")):
+        said: list[str] = []
+        page.announced.connect(said.append)
+        QTimer.singleShot(200, choose)
+        QTest.keyClick(page.order, Qt.Key.Key_Space)
+        qtbot.waitUntil(lambda said=said: bool(said), timeout=5000)  # type: ignore[misc]
+        assert said == [f"Sorted by Parameters, {words}"]
+        assert page.table.item(0, 2).text() == expected  # type: ignore[union-attr]
+        assert QApplication.focusWidget() is page.table
+
+
+def test_filters_ask_the_hub_once_when_they_rest(
+    qtbot: QtBot, window: MainWindow, hub: HubServer
+) -> None:
+    search(qtbot, window, "distill")
+    before = hub.count("search")
+    panel = window.model_list.filters
+    for size in (2, 4, 9):
+        panel.size_choice.setCurrentIndex(panel.size_choice.findData(size * GB))
+    panel.open_only.click()
+    assert hub.count("search") == before
+    qtbot.waitUntil(lambda: hub.count("search") == before + 1, timeout=5000)
+    qtbot.waitUntil(lambda: not window.library.search.busy, timeout=5000)
+    qtbot.wait(400)
+    assert hub.count("search") == before + 1
+    assert "num_parameters=max%3A9000000000" in hub.seen[-1].target
+    panel.fits_only.click()  # the hub knows nothing of that
+    qtbot.wait(400)
+    assert hub.count("search") == before + 1
 
 
 def test_import_and_clean_up_dialogs(
