@@ -7,6 +7,7 @@ Knows no file and no engine: exact figures come from the engine itself (allocati
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quant.formats import FORMATS
 from runtime.devices import Device
 from runtime.plan import (
     DeviceMemory,
@@ -54,6 +55,17 @@ def kv_cache_bytes(
     per_cell = row_bytes(k_values, type_k) + row_bytes(v_values, type_v)
     count = shape.block_count if blocks is None else blocks
     return per_cell * count * padded_context(n_ctx) * sequences
+
+
+def kv_head_rest(shape: ModelShape, kv_type: str) -> int:
+    """Values of a head that whole blocks of a KV-cache type leave over; the engine takes the type
+    only where that is 0 (src/llama-context.cpp, `llama_init_from_model`)."""
+    if shape.attention == "MLA":  # one latent head for all
+        heads = (shape.kv_lora_rank + shape.rope_dimension_count, shape.kv_lora_rank)
+    else:
+        heads = (shape.key_length, shape.value_length)
+    block_size = FORMATS[kv_type.upper()].block_size
+    return max(length % block_size for length in heads)
 
 
 def compute_buffer_bytes(

@@ -9,6 +9,7 @@ from typing import Any
 
 from runtime.candidates import SMALLEST_CONTEXT, Candidate, candidates, choose, fits
 from runtime.devices import Device
+from runtime.memory import kv_head_rest
 from runtime.plan import KvCacheType, Placement, Plan, PlanModel, PlanRequest, Policy
 
 CONTEXT_STEPS = (131072, 65536, 32768, 16384, 8192, 4096, 2048, 1024, SMALLEST_CONTEXT)
@@ -55,6 +56,8 @@ def _first_fit(
     policy: Policy,
 ) -> dict[str, Any] | None:
     for changed in requests:
+        if kv_head_rest(model.shape, changed.kv_type or "f16"):
+            continue
         found = [c for c in candidates(model, devices, changed, None) if fits(c.memory)]
         if found:
             return _as_json(choose(found, changed)[0], changed, refused, policy)

@@ -22,6 +22,7 @@ from runtime.candidates import (
 )
 from runtime.devices import Device
 from runtime.errors import ContextTooLong, DeviceUnavailable, DoesNotFit, InvalidRequest
+from runtime.memory import kv_head_rest
 from runtime.nearest import CONTEXT_STEPS, nearest_fit
 from runtime.plan import (
     Alternative,
@@ -128,6 +129,9 @@ def _check(model: PlanModel, request: PlanRequest) -> None:
         )
     if request.kv_type is not None and request.kv_type not in get_args(KvCacheType):
         raise InvalidRequest(field="kv_type", reason=f"one of {', '.join(get_args(KvCacheType))}")
+    if request.kv_type and "gguf" in model.formats and kv_head_rest(model.shape, request.kv_type):
+        reason = f"its blocks do not divide the model's heads of {model.shape.key_length} values"
+        raise InvalidRequest(field="kv_type", reason=reason)
     if request.policy not in get_args(Policy):
         raise InvalidRequest(field="policy", reason=f"one of {', '.join(get_args(Policy))}")
     if request.sequences < 1:

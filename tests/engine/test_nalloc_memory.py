@@ -19,10 +19,10 @@ from app.session import Session
 from runtime.candidates import fits
 from runtime.client import Worker, run_job
 from runtime.devices import Device
-from runtime.errors import DoesNotFit
+from runtime.errors import DoesNotFit, ModelFileError
 from runtime.exact_memory import exact_memory
 from runtime.generation import GenerationRequest, Message, SamplingParams
-from runtime.memory import estimate
+from runtime.memory import estimate, kv_head_rest
 from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan
 from runtime.shape import ModelShape, weight_bytes
 
@@ -74,6 +74,24 @@ def test_formula_and_engine_agree(
     assert whole == pytest.approx(
         engine.weights + engine.kv_cache + engine.compute_buffer, rel=TOLERANCE
     )
+
+
+@pytest.mark.parametrize("head", [64, 80])
+@pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
+def test_the_engine_takes_the_kv_types_that_a_plan_may_name(
+    tmp_path: Path, head: int, kv_type: str
+) -> None:
+    base = replace(QWEN2_0_5B, block_count=2, embedding_length=4 * head, head_count=4)
+    sizes = {"key_length": head, "value_length": head, "rope_dimension_count": head}
+    shape = replace(base, vocab_size=320, **sizes)  # type: ignore[arg-type]
+    path = write_shape_gguf(tmp_path / "heads.gguf", shape, "F16", weights="hole")
+    where = replace(placement(shape, 512), kv_type_k=kv_type, kv_type_v=kv_type)
+    arguments = {"path": str(path), "placement": msgspec.to_builtins(where)}
+    if kv_head_rest(shape, kv_type) == 0:
+        assert run_job("simulate_memory", arguments)["kv_cache"] > 0
+    else:
+        with pytest.raises(ModelFileError):
+            run_job("simulate_memory", arguments)
 
 
 def test_the_report_is_what_loading_then_allocates(starter_gguf: Path) -> None:

@@ -284,6 +284,25 @@ def test_impossible_requests(request_):
         plan(model(), [HOST], request_)
 
 
+HEADS_OF_80 = replace(shapes.R1_LLAMA_8B, key_length=80, value_length=80)
+
+
+def test_a_kv_cache_type_must_divide_the_heads():
+    with pytest.raises(InvalidRequest) as refused:
+        plan(model(HEADS_OF_80), [HOST], PlanRequest(kv_type="q8_0"))
+    assert refused.value.facts["field"] == "kv_type"
+    assert "80" in refused.value.facts["reason"]
+    assert plan(model(HEADS_OF_80), [HOST], PlanRequest(kv_type="f32")).fits == "fits"
+    assert plan(model(), [HOST], PlanRequest(kv_type="q8_0")).fits == "fits"
+
+
+def test_a_kv_cache_type_that_the_heads_do_not_allow_is_not_offered():
+    need = plan(model(HEADS_OF_80), [HOST], PlanRequest(n_ctx=32768)).memory.total
+    short = replace(HOST, memory_free=need - 200_000_000)
+    suggestion = suggested(PlanRequest(n_ctx=32768), short, shape=HEADS_OF_80)
+    assert (suggestion["n_ctx"], suggestion["kv_type"]) == (16384, "f16")
+
+
 def test_engine_must_read_the_formats_at_hand():
     with pytest.raises(BackendUnavailable):
         plan(model(), [HOST], PlanRequest(engine="onnx"))
