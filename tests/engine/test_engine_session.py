@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from command_line import json_of, stillroom
-from onnx_models import abort_plugin, break_plugin, export_tiny
+from onnx_models import break_plugin, export_tiny, fatal_plugin
 from shapes import write_small_gguf
 
 from app.library import InstalledModel
@@ -231,7 +231,7 @@ def test_a_provider_that_does_not_load_is_planned_around(
 def test_a_provider_that_ends_its_process_costs_no_other_its_facts(
     tiny: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    abort_plugin(tmp_path, TARGETS["openvino-cpu"])
+    fatal_plugin(tmp_path, TARGETS["openvino-cpu"], "os.abort()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     seen: list[Progress] = []
     tried = {each.target: each for each in tiny.machine.preflight(seen.append)}
@@ -244,6 +244,19 @@ def test_a_provider_that_ends_its_process_costs_no_other_its_facts(
     assert reasons["openvino-cpu"] == "self_test:crashed"
     assert reasons["qnn-simulator"] == ""
     assert (seen[-1].done, seen[-1].total) == (len(tried), len(tried))
+
+
+@needs("openvino-cpu")
+def test_a_provider_that_hangs_is_given_up(
+    tiny: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fatal_plugin(tmp_path, TARGETS["openvino-cpu"], "time.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("app.machine._SELF_TEST_SECONDS", 5.0)
+    tried = {each.target: each.missing for each in tiny.machine.preflight()}
+    hung = tried["openvino-cpu"]
+    assert hung is not None
+    assert (hung.name, hung.code) == ("self_test", "hung")
 
 
 @needs("openvino-cpu")

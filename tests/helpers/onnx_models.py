@@ -87,11 +87,11 @@ def break_plugin(folder: Path, target: ProviderTarget) -> None:
     )
 
 
-def abort_plugin(folder: Path, target: ProviderTarget) -> None:
-    """Put a module into `folder` that takes a plug-in's place and ends the process, as a driver
-    does that aborts."""
+def fatal_plugin(folder: Path, target: ProviderTarget, deed: str) -> None:
+    """Put a module into `folder` that takes a plug-in's place and does `deed` when it is asked for
+    its library: "os.abort()" as a driver that crashes, "time.sleep(600)" as one that hangs."""
     (folder / f"{target.module}.py").write_text(
-        "import os\ndef get_library_path():\n    os.abort()\n"
+        f"import os, time\ndef get_library_path():\n    {deed}\n"
     )
 
 
