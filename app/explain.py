@@ -324,9 +324,10 @@ def cause_words(code: str) -> tuple[str, str]:
 
 def pick_text(pick: Pick) -> str:
     """Which of several answers was kept, and why."""
-    return PICKS[pick.method].format(
-        number=pick.index + 1, votes=pick.votes, count=pick.count, result=pick.result
-    )
+    facts = {
+        "number": pick.index + 1, "votes": pick.votes, "count": pick.count, "result": pick.result
+    }  # fmt: skip
+    return worded(PICKS[pick.method], facts)
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:

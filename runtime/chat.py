@@ -17,8 +17,6 @@ from runtime.generation import Message
 from runtime.reasoning import CLOSE_TAG, OPEN_TAG, split
 from runtime.templates import TemplateFailed, defined_variables, render
 
-MATH_HINT = "Please reason step by step, and put your final answer within \\boxed{}."
-
 # Used when a file has no template: what most base models have seen of dialogue.
 _NO_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -212,10 +210,3 @@ def _segments(rendered: str, masks: list[str]) -> tuple[Segment, ...]:
     if start < len(rendered):
         segments.append(Segment(rendered[start:], True))
     return tuple(segments)
-
-
-def with_math_hint(message: Message) -> Message:
-    """The user's turn with DeepSeek's directive for mathematics; unchanged if it has one."""
-    if "\\boxed" in message.content:
-        return message
-    return replace(message, content=f"{message.content}\n{MATH_HINT}")

@@ -3,10 +3,13 @@
 Knows DeepSeek-R1's conduct and the plain one. Knows no template engine: windows import this.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from runtime.generation import Message
 from runtime.reasoning import CLOSE_TAG, OPEN_TAG
+
+MATH_HINT = "Please reason step by step, and put your final answer within \\boxed{}."
 
 ProfileKind = Literal["plain", "reasoning"]
 
@@ -35,3 +38,10 @@ R1 = ChatProfile(
 def thinks(chat_template: str | None) -> bool:
     """Whether a template is that of a reasoning model: it handles the end of thinking."""
     return CLOSE_TAG in (chat_template or "")
+
+
+def with_math_hint(message: Message) -> Message:
+    """The user's turn with DeepSeek's directive for mathematics; unchanged if it has one."""
+    if "\\boxed" in message.content:
+        return message
+    return replace(message, content=f"{message.content}\n{MATH_HINT}")

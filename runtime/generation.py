@@ -107,7 +107,7 @@ class GenerationStats:
     decode_seconds: float
     prefill_tps: float | None
     decode_tps: float | None
-    peak_memory: int  # bytes, resident set of the worker at its highest
+    peak_memory: int  # bytes, resident set of the worker at its highest since its start
     engine_share: float = 1.0
     sampling_share: float = 0.0
     other_share: float = 0.0

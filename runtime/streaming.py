@@ -171,7 +171,8 @@ def stats_of(
 
 
 def peak_memory() -> int:
-    """Highest resident set of this process so far, in bytes. Includes mapped weights."""
+    """Highest resident set of this process since its start, in bytes: loading, earlier answers and
+    mapped weights included."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     if sys.platform == "linux":  # ru_maxrss would begin with the parent's size at the fork

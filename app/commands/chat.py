@@ -19,7 +19,7 @@ from app.explain import diagnosis_text, notice_text, pick_text, reason_text
 from app.runs import missed, promised
 from app.session import Session
 from app.units import format_bytes, format_interval, format_seconds, format_tps
-from runtime.chat import with_math_hint
+from runtime.chat_profile import with_math_hint
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
@@ -70,14 +70,33 @@ class _Writer:
 
 
 def stats_text(stats: GenerationStats) -> str:
-    """The measured numbers of one answer, on one line."""
+    """The measured numbers of one answer, on one line. Memory is the worker's since its start."""
     cached = f" ({stats.cached_tokens} cached)" if stats.cached_tokens else ""
-    memory = f", peak memory {format_bytes(stats.peak_memory)}" if stats.peak_memory else ""
+    memory = f", peak memory {format_bytes(stats.peak_memory)} so far" if stats.peak_memory else ""
+    guessed = (
+        f", {stats.accepted_tokens} of {stats.draft_tokens} guesses right"
+        if stats.draft_tokens
+        else ""
+    )
     return (
         f"prefill {format_tps(stats.prefill_tps)} over {stats.prompt_tokens} tokens{cached}, "
         f"decode {format_tps(stats.decode_tps)} over {stats.generated_tokens} tokens, "
-        f"first token after {format_seconds(stats.time_to_first_token)}{memory}"
+        f"first token after {format_seconds(stats.time_to_first_token)}{guessed}{memory}"
+        f"{_time_text(stats)}"
     )
+
+
+def _time_text(stats: GenerationStats) -> str:
+    """Where the time went, and the seconds of each stage where stages are apart; "" of a remote
+    model, whose time is another machine's."""
+    if not stats.peak_memory:
+        return ""
+    text = (
+        f"; time: engine {stats.engine_share:.0%}, sampling {stats.sampling_share:.0%},"
+        f" our own code {stats.other_share:.0%}"
+    )
+    stages = (f"{name} {format_seconds(took)}" for name, took in stats.stage_seconds.items())
+    return f"{text}; stages: {', '.join(stages)}" if stats.stage_seconds else text
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from app.records import Attachment, Conversation, MessageState, StoredMessage
 from app.session import Session
 from app.store import Store
 from runtime.attachments import TextFile, file_prompt
+from runtime.chat_profile import with_math_hint
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.protocol import Streamed
@@ -315,6 +316,8 @@ class ChatControl(QObject):
     def _request(self, message: StoredMessage, continue_last: bool) -> GenerationRequest:
         turns = self.tree.path(message.id if continue_last else message.parent_id)
         messages = [prompt_message(turn.message) for turn in turns]
+        if self.option("math") and self.models.offers_math_hint:
+            messages = [with_math_hint(m) if m.role == "user" else m for m in messages]
         system = str(self.option("system") or "")
         if system:
             messages.insert(0, Message("system", system))

@@ -40,6 +40,7 @@ class Commands(QObject):
         self._add(menu, tr("Choose model"), "Ctrl+L", window.chat_page.choose_model)
         self._add(menu, tr("Stop answer"), "Ctrl+.", window.chat.stop)
         self._add(menu, tr("Compare answers"), "Ctrl+D", window.chat_page.compare_last)
+        self._add(menu, tr("Answer several times"), "Ctrl+Shift+D", window.several.ask)
         menu.addSeparator()
         self._add(menu, tr("Export conversation"), "Ctrl+S", does.export_open)
         self._add(menu, tr("Import conversation"), "", does.import_file)

@@ -71,6 +71,7 @@ class Inspector(QScrollArea):
             lambda _index: chat.set_options(context=self.plan.context.currentData())
         )
         self.sampling.system_changed.connect(lambda text: chat.set_options(system=text or None))
+        self.sampling.math_changed.connect(lambda on: chat.set_options(math=on or None))
 
     def _chosen(self, name: str) -> None:
         self.name.setText(name or tr("No model"))
@@ -85,6 +86,9 @@ class Inspector(QScrollArea):
             self._chat.models.recommended(),
             dict(self._chat.option("sampling") or {}),
             str(self._chat.option("system") or ""),
+        )
+        self.sampling.show_math(
+            offered=self._chat.models.offers_math_hint, chosen=bool(self._chat.option("math"))
         )
 
     def _loaded(self, report: LoadReport | None) -> None:

@@ -26,6 +26,7 @@ from app.gui.conversation_list import ConversationList
 from app.gui.diagnosis_panel import DiagnosisPanel
 from app.gui.inspector import Inspector
 from app.gui.model_control import ModelControl
+from app.gui.models_access import TokenDialog
 from app.gui.models_control import ModelsControl
 from app.gui.models_list import ModelList
 from app.gui.models_page import ModelsPage
@@ -231,6 +232,8 @@ class MainWindow(QMainWindow):
         dialog = SettingsDialog(self.session.settings, self)
         dialog.changed.connect(self.use_settings)
         dialog.tell("serve", self.server.text)
+        show_token = lambda: TokenDialog(self.session, self.bridge, dialog).exec()  # noqa: E731
+        dialog.add_button("hub_endpoint", tr("Access token …"), show_token)
 
         def tell(text: str) -> None:
             dialog.tell("serve", text)

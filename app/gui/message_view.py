@@ -3,6 +3,7 @@
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.explain import explain, notice_text
@@ -12,6 +13,7 @@ from app.gui.branches import Turn
 from app.gui.chat_control import Delta
 from app.gui.controls import IconButton, Problem, label, row
 from app.gui.mathematics import FormulaCache
+from app.gui.speech import Sentences, announce
 from app.gui.theme import Theme
 from app.gui.thinking_view import ThinkingView
 from app.gui.words import tr
@@ -29,6 +31,7 @@ class MessageView(QWidget):
     compare_asked = Signal(int)
     branch_asked = Signal(int, int)
     link_clicked = Signal(str)
+    spoken = Signal(str)  # to a screen reader
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class MessageView(QWidget):
         self._has_actions = actions
         self._buttons: list[IconButton] = []
         self._thinking: ThinkingView | None = None
+        self._sentences = Sentences()
         self._reasoning_tokens = 0
         self._reasoning_seconds = 0.0
         self.turn = turn
@@ -181,6 +185,18 @@ class MessageView(QWidget):
             if self._thinking is not None and not self.answer.markdown:
                 self._thinking.finish(self._reasoning_tokens, self._reasoning_seconds)
             self.answer.append(delta.content)
+            if QAccessible.isActive():
+                self._speak(self._sentences.add(delta.content))
+
+    def settle(self) -> None:
+        """The answer has ended: draw and say what was put off."""
+        self.answer.settle()
+        self._speak(self._sentences.rest())
+
+    def _speak(self, text: str) -> None:
+        if text:
+            announce(self, text)
+            self.spoken.emit(text)
 
     def show_error(self, error: Exception) -> None:
         """Why the answer ended early."""
@@ -206,10 +222,16 @@ class MessageView(QWidget):
         if stats.get("time_to_first_token") is not None:
             first = words.seconds(stats["time_to_first_token"])
             parts.append(tr("first token after {0}", first))
+        if stats.get("draft_tokens"):
+            guesses = (words.count(stats["accepted_tokens"]), words.count(stats["draft_tokens"]))
+            parts.append(tr("{0} of {1} guesses right", *guesses))
         if self.message.state == "cut":
             parts.append(tr("stopped before its end"))
         self._numbers.setText("  ·  ".join(parts))
         self._numbers.setVisible(bool(parts))
+        times = words.time_shares(stats)
+        self._numbers.setToolTip(times)
+        self._numbers.setAccessibleDescription(times)
         notices = [tr(notice_text(code)) for code in stats.get("notices", [])]
         self._notices.setText("\n".join(notices))
         self._notices.setVisible(bool(notices))

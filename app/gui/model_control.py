@@ -72,6 +72,15 @@ class ModelControl(QObject):
         except (AppError, EngineError):
             return SamplingParams()
 
+    @property
+    def offers_math_hint(self) -> bool:
+        """Whether the chosen model's makers recommend their directive for mathematics."""
+        try:
+            entry = self._session.find(self.chosen).entry
+        except (AppError, EngineError):
+            return False
+        return entry is not None and entry.math_hint
+
     def choose(self, name: str, *, plan: bool = True) -> None:
         """Make `name` the model of the window and plan it."""
         if name == self.chosen:

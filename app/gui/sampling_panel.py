@@ -4,6 +4,7 @@ from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
     QPlainTextEdit,
@@ -19,10 +20,12 @@ from runtime.generation import SamplingParams
 
 
 class SamplingPanel(QWidget):
-    """Emits what differs from the recommended values, and the system prompt."""
+    """Emits what differs from the recommended values, the system prompt, and whether answers are to
+    reason step by step with a boxed result, where the model's makers recommend asking so."""
 
     sampling_changed = Signal(dict)
     system_changed = Signal(str)
+    math_changed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +45,9 @@ class SamplingPanel(QWidget):
         self.system.setFixedHeight(72)
         self.system.setProperty("kind", "field")
         self.system.textChanged.connect(self._system_edited)
+        self.math = QCheckBox(tr("Step by step, result in a box"))
+        self.math.setToolTip(tr("Asks in DeepSeek's words, which its models were trained on"))
+        self.math.toggled.connect(self._math_toggled)
         self.reset = button(tr("Recommended values"), "link")
         self.reset.clicked.connect(self._back)
         form = QFormLayout()
@@ -59,6 +65,7 @@ class SamplingPanel(QWidget):
         layout.addLayout(form)
         layout.addLayout(row(self.reset, 1))
         layout.addWidget(self.system)
+        layout.addWidget(self.math)
 
     def show_values(
         self, recommended: SamplingParams, changed: dict[str, Any], system: str
@@ -71,6 +78,13 @@ class SamplingPanel(QWidget):
         if self.system.toPlainText() != system:
             self.system.setPlainText(system)
         self.reset.setEnabled(bool(changed))
+        self._silent = False
+
+    def show_math(self, *, offered: bool, chosen: bool) -> None:
+        """Whether the directive for mathematics is asked for; hidden where it is not offered."""
+        self._silent = True
+        self.math.setVisible(offered)
+        self.math.setChecked(chosen)
         self._silent = False
 
     def _boxes(self) -> dict[str, Any]:
@@ -96,6 +110,10 @@ class SamplingPanel(QWidget):
     def _system_edited(self) -> None:
         if not self._silent:
             self.system_changed.emit(self.system.toPlainText())
+
+    def _math_toggled(self, chosen: bool) -> None:
+        if not self._silent:
+            self.math_changed.emit(chosen)
 
     def _back(self) -> None:
         self.show_values(self._recommended, {}, self.system.toPlainText())

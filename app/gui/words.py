@@ -1,5 +1,7 @@
 """Numbers as people read them, and the door to translation. Knows units; knows no widget."""
 
+from typing import Any
+
 from PySide6.QtCore import QCoreApplication
 
 from app import units
@@ -84,3 +86,16 @@ def parameters(number: int) -> str:
 def tokens(number: int) -> str:
     """A context length or token count: 512, 4096, 32 K, 131 K (K = 1000) when it is large."""
     return count(number) if number < 10_000 else f"{number / 1000:.0f} K"
+
+
+def time_shares(stats: dict[str, Any]) -> str:
+    """Where an answer's time went, and the seconds of each stage where stages are apart; "" for an
+    answer that was not made here."""
+    if not stats.get("peak_memory"):
+        return ""
+    shares = (stats.get(f"{name}_share", 0.0) for name in ("engine", "sampling", "other"))
+    text = tr(
+        "Time: engine {0}, sampling {1}, Stillroom itself {2}", *(f"{each:.0%}" for each in shares)
+    )
+    stages = [f"{name} {seconds(took)}" for name, took in stats.get("stage_seconds", {}).items()]
+    return f"{text}\n{tr('Stages: {0}', ', '.join(stages))}" if stages else text

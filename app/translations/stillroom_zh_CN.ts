@@ -193,7 +193,7 @@
     </message>
     <message>
       <source>Answer several times</source>
-      <translation type="unfinished" />
+      <translation>多次回答并投票</translation>
     </message>
     <message>
       <source>Answer {0}</source>
@@ -201,11 +201,11 @@
     </message>
     <message>
       <source>Answer {number} is kept: {votes} of {count} agree most in their wording.</source>
-      <translation type="unfinished" />
+      <translation>保留第 {number} 个回答：{count} 个中有 {votes} 个措辞最为一致。</translation>
     </message>
     <message>
       <source>Answer {number} is kept: {votes} of {count} came to the result {result}.</source>
-      <translation type="unfinished" />
+      <translation>保留第 {number} 个回答：{count} 个中有 {votes} 个得到结果 {result}。</translation>
     </message>
     <message>
       <source>Any architecture</source>
@@ -277,7 +277,7 @@
     </message>
     <message>
       <source>Asks in DeepSeek's words, which its models were trained on</source>
-      <translation type="unfinished" />
+      <translation>使用 DeepSeek 的提示语，其模型即以此训练</translation>
     </message>
     <message>
       <source>Attach files</source>
@@ -1965,7 +1965,7 @@
     </message>
     <message>
       <source>Stages: {0}</source>
-      <translation type="unfinished" />
+      <translation>各阶段：{0}</translation>
     </message>
     <message>
       <source>Start a new chat, or use an 8-bit KV cache.</source>
@@ -1997,7 +1997,7 @@
     </message>
     <message>
       <source>Step by step, result in a box</source>
-      <translation type="unfinished" />
+      <translation>逐步推理，结果放入方框</translation>
     </message>
     <message>
       <source>Still at work</source>
@@ -2457,7 +2457,7 @@
     </message>
     <message>
       <source>There is only one answer.</source>
-      <translation type="unfinished" />
+      <translation>只有一个回答。</translation>
     </message>
     <message>
       <source>Thinking</source>
@@ -2517,7 +2517,7 @@
     </message>
     <message>
       <source>Time: engine {0}, sampling {1}, Stillroom itself {2}</source>
-      <translation type="unfinished" />
+      <translation>时间：引擎 {0}，采样 {1}，Stillroom 自身 {2}</translation>
     </message>
     <message>
       <source>Title</source>
@@ -3389,7 +3389,7 @@
     </message>
     <message>
       <source>{0} of {1} guesses right</source>
-      <translation type="unfinished" />
+      <translation>{1} 次猜测中 {0} 次正确</translation>
     </message>
     <message>
       <source>{0} of {1} tokens</source>

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.chat import MATH_HINT, detect_profile, prepare, with_math_hint
-from runtime.chat_profile import PLAIN, R1, ChatProfile, thinks
+from runtime.chat import detect_profile, prepare
+from runtime.chat_profile import MATH_HINT, PLAIN, R1, ChatProfile, thinks, with_math_hint
 from runtime.generation import Message
 from runtime.modelfile import inspect_gguf_bytes
 from runtime.reasoning import conversation_title

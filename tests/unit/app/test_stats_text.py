@@ -1,0 +1,34 @@
+"""The numbers of one answer on the command line."""
+
+from app.commands.chat import stats_text
+from runtime.generation import GenerationStats
+
+
+def stats(**changes: object) -> GenerationStats:
+    known: dict[str, object] = {
+        "request_id": "r", "finish_reason": "stop", "prompt_tokens": 40, "cached_tokens": 0,
+        "generated_tokens": 20, "reasoning_tokens": 0, "time_to_first_token": 0.5,
+        "prefill_seconds": 0.4, "decode_seconds": 2.0, "prefill_tps": 100.0, "decode_tps": 9.5,
+        "peak_memory": 500_000_000, "engine_share": 0.93, "sampling_share": 0.04,
+        "other_share": 0.03,
+    }  # fmt: skip
+    return GenerationStats(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def test_shares_of_time_are_told() -> None:
+    text = stats_text(stats())
+    assert "time: engine 93%, sampling 4%, our own code 3%" in text
+    assert "guesses" not in text
+    assert "stages" not in text
+
+
+def test_guesses_and_stages_are_told_where_there_are_any() -> None:
+    text = stats_text(
+        stats(draft_tokens=12, accepted_tokens=9, stage_seconds={"embeddings": 0.02, "body": 1.5})
+    )
+    assert "9 of 12 guesses right" in text
+    assert text.endswith("stages: embeddings 20 ms, body 1.5 s")
+
+
+def test_a_remote_model_has_no_time_of_ours() -> None:
+    assert "engine" not in stats_text(stats(peak_memory=0))
