@@ -3,8 +3,8 @@
 Knows the disk: reserving space, surviving kill and power loss, the final rename. Does not know
 where bytes come from. `NAME.part` holds the bytes at their final offsets; `NAME.part.state` says,
 for each unit of the file, how many of its bytes are there (written) and how many are on the disk
-for sure (durable). After a kill what was written counts, less half a megabyte at most; after a
-restart of the machine, only what was durable.
+for sure (durable). After a kill what was written counts, less 64 KiB of each unit at work; after
+a restart of the machine, only what was durable.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ from app.errors import DownloadBusy, NotEnoughDisk
 from app.locks import FileLock
 from runtime.jobs import Cancelled
 
-_RECORD_STEP = 512 << 10  # new bytes of a unit after which its state is written again
+_RECORD_STEP = 64 << 10  # new bytes of a unit after which its state is written again
 UNIT = 64 << 20  # bytes of one unit: small enough that hashing in order stays within the page cache
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _MAGIC = b"STILLPRT"

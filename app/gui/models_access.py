@@ -1,12 +1,18 @@
-"""Gated repositories: where access is asked for, and the box for the token that proves it."""
+"""Gated repositories: where access is asked for, and the token that proves it: keep, check, remove.
+
+Every call to the keyring or the hub is made on a thread of its own.
+"""
+
+from collections.abc import Callable
 
 from PySide6.QtCore import QUrl, Signal
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFrame, QLineEdit, QVBoxLayout
+from PySide6.QtWidgets import QDialog, QFrame, QLineEdit, QVBoxLayout, QWidget
 
 from app.explain import explain
 from app.gui.bridge import Bridge
 from app.gui.controls import button, label, row
+from app.gui.theme import SPACE_L, SPACE_M
 from app.gui.words import tr
 from app.session import Session
 
@@ -64,3 +70,99 @@ class AccessBox(QFrame):
     def _refused(self, error: Exception) -> None:
         self._said.setText(tr(explain(error).sentence))
         self._said.show()
+
+
+class TokenDialog(QDialog):
+    """The token for the hub's address: whether there is one, whose it is, and the way out of it."""
+
+    def __init__(self, session: Session, bridge: Bridge, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._bridge = bridge
+        self.setWindowTitle(tr("Access token of the hub"))
+        self.state = label(tr("Looking …"), wrap=True)
+        self.said = label("", "muted", wrap=True)
+        self.token = QLineEdit()
+        self.token.setEchoMode(QLineEdit.EchoMode.Password)
+        self.token.setPlaceholderText(tr("Access token"))
+        self.token.setAccessibleName(tr("Access token"))
+        self.keep = button(tr("Keep token"), "", tr("In the system's keyring where there is one"))
+        self.check = button(tr("Check"), "", tr("Ask the hub whose token it is"))
+        self.remove = button(tr("Remove"), "danger", tr("Forget the token on this machine"))
+        close = button(tr("Close"))
+        for each, do in (
+            (self.keep, self._keep),
+            (self.check, self._check),
+            (self.remove, self._remove),
+            (close, self.reject),
+        ):
+            each.setAutoDefault(False)
+            each.clicked.connect(do)
+        self.token.returnPressed.connect(self._keep)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
+        layout.setSpacing(SPACE_M)
+        layout.addWidget(self.state)
+        layout.addLayout(row(self.token, self.keep))
+        layout.addWidget(self.said)
+        layout.addLayout(row(self.check, self.remove, 1, close))
+        self.setMinimumWidth(460)
+        self._look()
+
+    def _run(self, work: Callable[[], object], done: Callable[[object], None]) -> None:
+        for each in (self.keep, self.check, self.remove):
+            each.setEnabled(False)
+        job = self._bridge.call(work)
+        job.finished.connect(done)
+        job.failed.connect(lambda error: self.said.setText(tr(explain(error).sentence)))
+        job.failed.connect(lambda _error: self._enable(True))
+
+    def _enable(self, there: bool) -> None:
+        self.keep.setEnabled(True)
+        self.check.setEnabled(there)
+        self.remove.setEnabled(there)
+
+    def _look(self) -> None:
+        acquisition = self._session.acquisition
+
+        def work() -> tuple[str, bool]:
+            endpoint = acquisition.hub.endpoint
+            return endpoint, acquisition.tokens.get(endpoint) is not None
+
+        self._run(work, self._show_state)
+
+    def _show_state(self, found: object) -> None:
+        assert isinstance(found, tuple)
+        endpoint, there = found
+        text = tr("A token for {0} is kept.") if there else tr("No token for {0} is kept.")
+        self.state.setText(text.format(endpoint))
+        self._enable(there)
+
+    def _keep(self) -> None:
+        token, acquisition = self.token.text(), self._session.acquisition
+        self.token.clear()
+
+        def kept(where: object) -> None:
+            names = {"keyring": tr("Kept in the system's keyring.")}
+            self.said.setText(names.get(str(where), tr("Kept in a file that only you can read.")))
+            self._look()
+
+        self._run(lambda: acquisition.tokens.set(acquisition.hub.endpoint, token), kept)
+
+    def _check(self) -> None:
+        acquisition = self._session.acquisition
+
+        def checked(name: object) -> None:
+            self.said.setText(tr("The hub knows this token: it belongs to {0}.", str(name)))
+            self._enable(True)
+
+        self._run(lambda: acquisition.hub.whoami(), checked)
+
+    def _remove(self) -> None:
+        acquisition = self._session.acquisition
+
+        def removed(_nothing: object) -> None:
+            self.said.setText(tr("Removed."))
+            self._look()
+
+        self._run(lambda: acquisition.tokens.delete(acquisition.hub.endpoint), removed)

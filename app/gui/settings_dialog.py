@@ -1,5 +1,6 @@
 """The settings, generated from their declarations. Knows types and ranges, not what they mean."""
 
+from collections.abc import Callable
 from dataclasses import Field
 from typing import Any
 
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QLabel,
     QLineEdit,
+    QPushButton,
     QScrollArea,
     QSpinBox,
     QVBoxLayout,
@@ -49,6 +51,7 @@ class SettingsDialog(QDialog):
         self._rows: dict[str, QWidget] = {}
         self._headings: dict[str, QWidget] = {}
         self._notes: dict[str, QLabel] = {}
+        self._texts: dict[str, QVBoxLayout] = {}
         self.setWindowTitle(tr("Settings"))
         self.resize(620, 600)
         self.search = QLineEdit()
@@ -103,7 +106,7 @@ class SettingsDialog(QDialog):
         field.setAccessibleName(tr(meta["title"]))
         field.setAccessibleDescription(tr(meta["help"]))
         self.fields[name] = field
-        texts = QVBoxLayout()
+        texts = self._texts[name] = QVBoxLayout()
         texts.setSpacing(2)
         caption = label(tr(meta["title"]), "strong")
         caption.setBuddy(field)
@@ -126,6 +129,13 @@ class SettingsDialog(QDialog):
         """Show what became of a setting under its help; an empty text hides it."""
         self._notes[name].setText(text)
         self._notes[name].setVisible(bool(text))
+
+    def add_button(self, name: str, text: str, do: Callable[[], object]) -> QPushButton:
+        """A button below a setting's help, for what goes with it."""
+        made = button(text)
+        made.clicked.connect(lambda: do())
+        self._texts[name].addLayout(row(made, 1))
+        return made
 
     def _field(self, name: str, declaration: "Field[Any]") -> QWidget:
         value, meta = getattr(self.settings, name), declaration.metadata

@@ -88,6 +88,10 @@
       <translation>词表相同、用来预猜的较小模型；留空表示不用。</translation>
     </message>
     <message>
+      <source>A token for {0} is kept.</source>
+      <translation>已保存 {0} 的令牌。</translation>
+    </message>
+    <message>
       <source>About Stillroom</source>
       <translation>关于 Stillroom</translation>
     </message>
@@ -110,6 +114,14 @@
     <message>
       <source>Access token</source>
       <translation>访问令牌</translation>
+    </message>
+    <message>
+      <source>Access token of the hub</source>
+      <translation>模型库的访问令牌</translation>
+    </message>
+    <message>
+      <source>Access token …</source>
+      <translation>访问令牌…</translation>
     </message>
     <message>
       <source>Active parameters</source>
@@ -142,6 +154,10 @@
     <message>
       <source>Address: {0}</source>
       <translation>地址：{0}</translation>
+    </message>
+    <message>
+      <source>All files</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>All models of the list in a table</source>
@@ -262,6 +278,10 @@
     <message>
       <source>Ask the hub for all variants and the makers' notes</source>
       <translation>向模型库查询全部量化版本和作者说明</translation>
+    </message>
+    <message>
+      <source>Ask the hub whose token it is</source>
+      <translation>向模型库询问令牌属于谁</translation>
     </message>
     <message>
       <source>Ask the same once more</source>
@@ -394,6 +414,10 @@
     <message>
       <source>Chat with this model</source>
       <translation>与此模型对话</translation>
+    </message>
+    <message>
+      <source>Check</source>
+      <translation>检查</translation>
     </message>
     <message>
       <source>Check cooling and power settings.</source>
@@ -840,6 +864,10 @@
       <translation>文件夹（留空表示无）</translation>
     </message>
     <message>
+      <source>Forget the token on this machine</source>
+      <translation>从本机删除令牌</translation>
+    </message>
+    <message>
       <source>Format</source>
       <translation>格式</translation>
     </message>
@@ -1044,6 +1072,14 @@
       <translation>保存令牌</translation>
     </message>
     <message>
+      <source>Kept in a file that only you can read.</source>
+      <translation>已保存在只有您能读取的文件中。</translation>
+    </message>
+    <message>
+      <source>Kept in the system's keyring.</source>
+      <translation>已保存在系统的密钥环中。</translation>
+    </message>
+    <message>
       <source>Kernel</source>
       <translation>内核</translation>
     </message>
@@ -1150,6 +1186,10 @@
     <message>
       <source>Looking at the last answer …</source>
       <translation>正在查看上一个回答 …</translation>
+    </message>
+    <message>
+      <source>Looking …</source>
+      <translation>正在查看…</translation>
     </message>
     <message>
       <source>Mapped file</source>
@@ -1352,6 +1392,10 @@
       <translation>没有此文件</translation>
     </message>
     <message>
+      <source>No token for {0} is kept.</source>
+      <translation>没有保存 {0} 的令牌。</translation>
+    </message>
+    <message>
       <source>Not an OpenAI-compatible server</source>
       <translation>不是兼容 OpenAI 的服务器</translation>
     </message>
@@ -1454,6 +1498,10 @@
     <message>
       <source>Offline</source>
       <translation>离线</translation>
+    </message>
+    <message>
+      <source>On the built-in starter, a very small model, {0} of next tokens stayed the same (mean KL divergence {1}). Other models differ.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>On this machine</source>
@@ -1616,6 +1664,10 @@
       <translation>Q4_0，搜索缩放系数</translation>
     </message>
     <message>
+      <source>Q4_0, searched and weighed by a text</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Quantization failed</source>
       <translation>量化失败</translation>
     </message>
@@ -1722,6 +1774,10 @@
     <message>
       <source>Removed</source>
       <translation>已移除</translation>
+    </message>
+    <message>
+      <source>Removed.</source>
+      <translation>已删除。</translation>
     </message>
     <message>
       <source>Rename</source>
@@ -2064,6 +2120,14 @@
       <translation>文字大小</translation>
     </message>
     <message>
+      <source>Text to weigh by</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Texts</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>The LM head is on {device} with the blocks.</source>
       <translation>LM 头与各层一起在 {device} 上。</translation>
     </message>
@@ -2084,8 +2148,12 @@
       <translation>该检查点可能属于另一个模型。</translation>
     </message>
     <message>
-      <source>The closest of the ONNX recipes, takes longer to make.</source>
-      <translation>ONNX 方案中最接近原模型，生成时间较长。</translation>
+      <source>The closest of these, takes longer to make.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>The closest of this size: the text runs through the model first.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The connection to the hub broke off.</source>
@@ -2208,8 +2276,8 @@
       <translation>放得下的方案中最快的（预测 {decode_tps}）。</translation>
     </message>
     <message>
-      <source>The fastest; small losses.</source>
-      <translation>速度最快；损失很小。</translation>
+      <source>The fastest.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>The file cannot be used</source>
@@ -2266,6 +2334,10 @@
     <message>
       <source>The hub has no repository {repo}, or it is private.</source>
       <translation>模型库没有仓库 {repo}，或它是私有的。</translation>
+    </message>
+    <message>
+      <source>The hub knows this token: it belongs to {0}.</source>
+      <translation>模型库认识此令牌：它属于 {0}。</translation>
     </message>
     <message>
       <source>The hub refused the connection.</source>
@@ -2720,6 +2792,10 @@
       <translation>等待网络</translation>
     </message>
     <message>
+      <source>Weighed by</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>What</source>
       <translation>内容</translation>
     </message>
@@ -2878,6 +2954,10 @@
     <message>
       <source>a smaller model</source>
       <translation>更小的模型</translation>
+    </message>
+    <message>
+      <source>a text of yours…</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>a {kv_type} KV cache</source>
@@ -3124,6 +3204,10 @@
       <translation>未找到此类硬件</translation>
     </message>
     <message>
+      <source>no: all inputs count alike</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>not confirmed: the hub named none to compare with</source>
       <translation>未确认：模型库没有提供可比对的校验和</translation>
     </message>
@@ -3184,6 +3268,10 @@
       <translation>运行</translation>
     </message>
     <message>
+      <source>shared with the embeddings</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>slower</source>
       <translation>更慢</translation>
     </message>
@@ -3202,6 +3290,10 @@
     <message>
       <source>temperature {0}</source>
       <translation>温度 {0}</translation>
+    </message>
+    <message>
+      <source>the bundled text</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>the connection broke off</source>
@@ -3380,6 +3472,10 @@
       <translation>{0} 分钟前</translation>
     </message>
     <message>
+      <source>{0} more per token when it is full</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>{0} of {1}</source>
       <translation>{0}，共 {1}</translation>
     </message>
@@ -3394,6 +3490,10 @@
     <message>
       <source>{0} of {1} tokens</source>
       <translation>{0} / {1} 词元</translation>
+    </message>
+    <message>
+      <source>{0} per token</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>{0} planned</source>

@@ -16,6 +16,8 @@ from app.catalog import load_catalog
 from app.errors import LibraryBusy
 from app.fetch import request_for
 from app.gui.main_window import MainWindow
+from app.gui.models_access import TokenDialog
+from app.gui.settings_dialog import SettingsDialog
 from app.hub_values import variants
 from app.library import InstalledModel
 from app.session import Session
@@ -125,6 +127,39 @@ def test_nothing_waits_for_a_keyring_on_the_windows_thread(
     assert opened[0].toString() == f"{hub.endpoint}/{REPO}"
     assert asked
     assert threading.get_ident() not in asked
+
+
+def test_the_token_is_kept_checked_and_removed_in_the_settings(
+    qtbot: QtBot, window: MainWindow, hub: HubServer
+) -> None:
+    opened: list[TokenDialog] = []
+    settings = SettingsDialog(window.session.settings, window)
+    qtbot.addWidget(settings)
+    settings.add_button("hub_endpoint", "Access token", lambda: opened.append(dialog()))
+
+    def dialog() -> TokenDialog:
+        made = TokenDialog(window.session, window.bridge, window)
+        made.show()
+        return made
+
+    next(b for b in settings.findChildren(QPushButton) if b.text() == "Access token").click()
+    (box,) = opened
+    qtbot.waitUntil(lambda: box.state.text() == f"No token for {hub.endpoint} is kept.")
+    assert not box.check.isEnabled()
+    for token, words in (("wrong", "refused the token"), ("right", "belongs to tester")):
+        box.token.setText(token)
+        QTest.keyClick(box.token, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: box.check.isEnabled(), timeout=10000)
+        assert box.state.text() == f"A token for {hub.endpoint} is kept."
+        assert box.token.text() == "", "it is shown no longer than needed"
+        box.check.click()
+        qtbot.waitUntil(lambda words=words: words in box.said.text(), timeout=10000)  # type: ignore[misc]
+    qtbot.waitUntil(lambda: box.remove.isEnabled(), timeout=10000)
+    box.remove.click()
+    qtbot.waitUntil(lambda: box.state.text().startswith("No token"), timeout=10000)
+    acquisition = window.session.acquisition
+    assert acquisition.tokens.get(hub.endpoint) is None
+    box.close()
 
 
 @pytest.mark.parametrize("status", [429, 503])
