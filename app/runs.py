@@ -17,13 +17,21 @@ from runtime.backend import LoadReport
 from runtime.chat_profile import ChatProfile
 from runtime.conditions import Conditions
 from runtime.devices import Device
-from runtime.diagnosis import Diagnosis, Run, diagnose, read_probe
+from runtime.diagnosis import (
+    DISK_PAGE_SECONDS,
+    FASTEST_DISK,
+    Diagnosis,
+    Run,
+    diagnose,
+    read_probe,
+)
 from runtime.generation import GenerationStats
 from runtime.plan import Interval, Placement, Plan, PlanModel
 from runtime.speed import SpeedModel
 
 UNEXPLAINED = 0.4  # of a slowdown, from which memory is read again
 JUDGED_TOKENS = 16  # fewer say nothing about the speed
+HELD_BACK = 0.03  # share of its time that a run may wait and still teach
 CALM_LOAD_CORES = 0.25  # what others may keep busy before a run teaches nothing about the machine
 
 
@@ -57,8 +65,16 @@ class LoadedModel:
 
 
 def calm(conditions: Conditions) -> bool:
-    """Whether the machine was ours, so that a run says something about it."""
-    return conditions.other_load_cores < CALM_LOAD_CORES
+    """Whether the machine was ours, and nothing held the run back, so that it says something about
+    the machine."""
+    waited = conditions.read_bytes / FASTEST_DISK + conditions.major_faults * DISK_PAGE_SECONDS
+    held_back = (conditions.throttled_share or 0.0) > HELD_BACK
+    return (
+        conditions.other_load_cores < CALM_LOAD_CORES
+        and not held_back
+        and not conditions.swap_in_bytes
+        and waited < HELD_BACK * conditions.seconds
+    )
 
 
 def without(loaded: LoadedModel, devices: tuple[Device, ...]) -> tuple[Device, ...]:
@@ -155,7 +171,9 @@ def why_slow(
     probe = read_probe(speed.profile)
     if found.unexplained < UNEXPLAINED or probe is None or read_rate is None:
         return found
-    return diagnose(run, conditions, speed, read_rate(*probe)) if calm(conditions) else found
+    if conditions.other_load_cores >= CALM_LOAD_CORES:
+        return found
+    return diagnose(run, conditions, speed, read_rate(*probe))
 
 
 def elsewhere(report: LoadReport, plan: Plan) -> float:

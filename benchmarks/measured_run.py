@@ -1,4 +1,4 @@
-"""One measured run of the llama.cpp engine in a process of its own: prefill, decode, peak memory.
+"""One measured run of an engine in a process of its own: prefill, decode, peak memory.
 
     python benchmarks/measured_run.py '{"path": ..., "placement": {...}, "prompt": 256, ...}'
 
@@ -41,7 +41,7 @@ def measure(spec: dict[str, Any]) -> dict[str, Any]:
     # A GPU compiles or picks its kernels at the first batch of each size.
     on_gpu = any(part.device != "cpu" for part in placement.layers)
     prefill(backend, tokens[: spec["prompt"] if on_gpu else 32])
-    decode(backend, 3, LoadWatch())
+    decode(backend, 3, LoadWatch(float("inf")))  # warming up needs no quiet
     backend.truncate(0)
     watch = LoadWatch(spec.get("quiet_cores", 0.08))
     first, clean = quiet_prefill(backend, tokens[: spec["prompt"]], watch, spec.get("tries", 3))
@@ -51,13 +51,14 @@ def measure(spec: dict[str, Any]) -> dict[str, Any]:
         if depth > prefilled:
             prefill(backend, tokens[prefilled:depth])
             prefilled = depth
-        steps = decode(backend, spec["decode"], watch, prefilled)
+        steps, made = decode(backend, spec["decode"], watch, prefilled)
         backend.truncate(prefilled)
         runs.append(
             {
                 "depth": prefilled + spec["decode"] / 2,
                 "decode_tps": len(steps) / sum(steps) if steps else None,
                 "clean_steps": len(steps),
+                "made_steps": made,
             }
         )
     result = {
@@ -125,8 +126,11 @@ def prefill(backend: Backend, tokens: list[int]) -> float:
     return time.perf_counter() - start
 
 
-def decode(backend: Backend, count: int, watch: LoadWatch, keep: int | None = None) -> list[float]:
-    """Seconds of each decode step, sampling included, in windows free of other load.
+def decode(
+    backend: Backend, count: int, watch: LoadWatch, keep: int | None = None
+) -> tuple[list[float], int]:
+    """Seconds of each decode step, sampling included, in windows free of other load; and how many
+    steps were made in all.
 
     Goes on until `count` such steps are found or WAIT_SECONDS have passed; the cache is cut back to
     `keep` tokens after each `count`, so that the depth stays what was asked for.
@@ -151,7 +155,7 @@ def decode(backend: Backend, count: int, watch: LoadWatch, keep: int | None = No
         if quiet and was_quiet:
             quiet_steps += window
         was_quiet = quiet
-    return quiet_steps
+    return quiet_steps, made
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """Predicted against measured: decode, prefill and memory over many model shapes on this machine.
 
     python benchmarks/prediction.py prepare --work DIR [--models DIR]
-    python benchmarks/prediction.py measure --work DIR [--threads 1,2] [--seconds 600] [--gpu cuda0]
+    python benchmarks/prediction.py measure --work DIR [--threads 1,2] [--seconds N] [--gpu cuda0]
     python benchmarks/prediction.py evaluate --work DIR [--output FILE]
 
-`prepare` writes shape-exact models (random weights) and ONNX folders made from them; those that
---models has already are linked. `measure` profiles the machine and times each run in a process of
-its own, keeping only steps made while other processes were quiet. It can be stopped and started
-again. `evaluate` predicts every run twice: from the bandwidth profile alone, and with
-coefficients learnt from the calibration models only, and prints errors and interval coverage.
+`prepare` writes shape-exact models (random weights) and ONNX folders made from them, 20 GB in all;
+those that --models has already are linked. `measure` profiles the machine and times each run in a
+process of its own (about 25 minutes on two idle cores), keeping only steps made while other
+processes were quiet; how many were not is told. It can be stopped and started again. `evaluate`
+predicts every run twice: from the bandwidth profile alone, and with coefficients learnt from the
+calibration models only. It prints errors, interval coverage and which demands are met, and writes
+FILE and the same as JSON beside it.
 """
 
 import argparse
@@ -75,7 +77,10 @@ class Subject:
         path = self.path(folder)
         partial = path.with_name(f"{path.name}.part")
         if self.engine == "onnx":
-            source = open_source(Subject(self.name, self.shape, "Q4_0").path(folder))
+            origin = Subject(self.name, self.shape, "Q4_0")
+            if not origin.path(folder).exists():
+                origin.make(folder)
+            source = open_source(origin.path(folder))
             options = ExportOptions(static_shapes=())
             recipe = recipe_named(f"onnx-q4-{self.block_format}")
             export_onnx(source, partial, recipe, lambda _d, _t, _n: None, options)
@@ -123,34 +128,51 @@ GPU_SUBJECTS = (
 )
 
 
-CONTEXT = 2560  # room for the deepest of a CPU's runs
-BIG = 2000  # embedding length from which prompts are short
+BIG = 2000  # embedding length from which answers are short
+ROOM = 512  # tokens of context beyond the deepest run
+
+# Prompt tokens, then further depths, by embedding length up to which they hold: with the most
+# threads, and with fewer. Prompts cost the most: together about 25 minutes on two cores.
+DEPTHS = (
+    (1000, (256, 2048, 4096), (256, 1024)),
+    (1800, (256, 2048), (128, 512)),
+    (2200, (256, 2048), (128, 512)),
+    (3000, (128, 1024), ()),
+    (10**6, (128, 512), ()),
+)
 
 
-def cpu_placements(subject: Subject, threads: list[int]) -> Iterator[tuple[Placement, int]]:
-    """(placement, prompt tokens) of the runs of one model."""
+def cpu_placements(
+    subject: Subject, threads: list[int], only: tuple[int, ...] = ()
+) -> Iterator[tuple[Placement, tuple[int, ...]]]:
+    """(placement, depths) of the runs of one model; the first depth is the prompt's."""
     last = subject.shape.block_count - 1
     kv_type = "f32" if subject.engine == "onnx" else "f16"
-    # The largest models take the most time and differ least between thread counts.
-    counts = threads[-1:] if subject.shape.embedding_length > BIG + 1000 else threads
-    for count in counts:
+    width = subject.shape.embedding_length
+    most, fewer = next(rest for limit, *rest in DEPTHS if width <= limit)
+    for count in threads:
+        depths = only or (most if count == threads[-1] else fewer)
+        if not depths:
+            continue
         yield (
             Placement(
                 engine=subject.engine,
                 layers=(LayerRange("cpu", 0, last),),
                 lm_head_device="cpu",
-                n_ctx=CONTEXT,
+                n_ctx=depths[-1] + ROOM,
                 kv_type_k=kv_type,
                 kv_type_v=kv_type,
                 n_threads=count,
                 n_threads_batch=count,
             ),
-            256 if subject.shape.embedding_length < BIG else 128,
+            depths,
         )
 
 
-def gpu_placements(subject: Subject, device: str, threads: int) -> Iterator[tuple[Placement, int]]:
-    """Everything on the GPU, and with the LM head on the CPU."""
+def gpu_placements(
+    subject: Subject, device: str, threads: int
+) -> Iterator[tuple[Placement, tuple[int, ...]]]:
+    """The same on a GPU: everything there, and with the LM head on the CPU."""
     last = subject.shape.block_count - 1
     for head in (device, "cpu"):
         yield (
@@ -162,17 +184,8 @@ def gpu_placements(subject: Subject, device: str, threads: int) -> Iterator[tupl
                 n_threads=threads,
                 n_threads_batch=threads,
             ),
-            512,
+            (512, 16384),
         )
-
-
-def depths_for(speed: SpeedModel, model: PlanModel, placement: Placement, prompt: int) -> list[int]:
-    """The prompt's own depth and the deepest one whose prefill is predicted to take 12 s."""
-    for depth in (16384, 4096, 2048, 1024):
-        affordable = speed.time_to_first_token(model, placement, depth).median < 12
-        if depth + 256 < placement.n_ctx and affordable:
-            return [prompt, depth]
-    return [prompt]
 
 
 def prepare(arguments: argparse.Namespace) -> None:
@@ -202,7 +215,6 @@ def measure(arguments: argparse.Namespace) -> None:
     deadline = time.monotonic() + arguments.seconds
     profile = load_profile(arguments)
     print("profile", profile.mode, profile.doubts or "trusted", f"spread {profile.spread:.1%}")
-    speed = SpeedModel(profile)
     results = arguments.work / "runs.jsonl"
     done = {run["key"] for run in read_runs(results)}
     threads = [int(count) for count in arguments.threads.split(",")]
@@ -210,28 +222,40 @@ def measure(arguments: argparse.Namespace) -> None:
         if arguments.gpu:
             placements = list(gpu_placements(subject, arguments.gpu, threads[-1]))
         else:
-            placements = list(cpu_placements(subject, threads))
-        model = subject.model(arguments.work)
-        for placement, prompt in placements:
+            only = tuple(int(depth) for depth in arguments.depths.split(",") if depth)
+            placements = list(cpu_placements(subject, threads, only))
+        for placement, depths in placements:
             key = f"{subject.label} {placement.n_threads} {placement.lm_head_device}"
             if key in done or time.monotonic() > deadline:
                 continue
             spec = {
                 "path": str(subject.path(arguments.work)),
                 "placement": asdict(placement),
-                "prompt": prompt,
-                "depths": depths_for(speed, model, placement, prompt),
+                "prompt": depths[0],
+                "depths": depths,
                 "quiet_cores": arguments.quiet_cores,
                 "decode": 32 if subject.shape.embedding_length < BIG else 16,
             }
             spec["placement"]["layers"] = [
                 [part.device, part.first, part.last] for part in placement.layers
             ]
+            started = time.monotonic()
             run = run_one(spec)
-            print(key, summary(run), flush=True)
+            print(f"{key} ({time.monotonic() - started:.0f} s):", summary(run), flush=True)
             if run is not None:
+                kept = {"key": key, "commit": commit(), "spec": spec, "run": run}
                 with results.open("a") as file:
-                    file.write(json.dumps({"key": key, "spec": spec, "run": run}) + "\n")
+                    file.write(json.dumps(kept) + "\n")
+
+
+def commit() -> str:
+    """The commit that is checked out, and whether what predicts differs from it."""
+    predicts = ("runtime/speed.py", "runtime/calibration.py", "runtime/bandwidth_job.py")
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    same = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", *predicts], cwd=ROOT)
+    return head if same.returncode == 0 else f"{head} and changes"
 
 
 def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
@@ -354,17 +378,35 @@ def placement_of(run: dict[str, Any]) -> Placement:
     return Placement(**fields)
 
 
+@dataclass(frozen=True)
+class Demand:
+    """One figure that must hold, for which predictions, and what came out."""
+
+    what: str
+    found: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.found >= self.limit if self.at_least else self.found <= self.limit
+
+
 def evaluate(arguments: argparse.Namespace) -> None:
-    """Print (and write) the tables of errors and coverage."""
+    """Print (and write) the tables of errors and coverage, and which demands are met."""
     runs = read_runs(arguments.work / "runs.jsonl")
     profile = load_profile(arguments)
+    commits = sorted({run.get("commit", "unknown") for run in runs})
     lines = [
         "Predicted against measured (benchmarks/prediction.py)",
         f"machine: {profile.fingerprint}",
         f"profile: {profile.measured_at}, {profile.mode}, spread {profile.spread:.1%}, "
         + ("trusted" if profile.trusted else f"not trusted: {', '.join(profile.doubts)}"),
-        f"runs: {len(runs)}",
+        f"measured with {', '.join(commits)}; predicted with {commit()}",
+        f"runs: {len(runs)}; {kept_steps(runs)}",
     ]
+    document: dict[str, Any] = {"profile": profile.to_json(), "commits": commits}
+    demands = []
     for title, calibration in (
         ("bandwidth profile only, no calibration run", UNCALIBRATED),
         ("calibrated on the teaching models only", learn(runs, arguments.work, profile)),
@@ -372,12 +414,52 @@ def evaluate(arguments: argparse.Namespace) -> None:
         lines += ["", f"== {title} =="]
         found = figures(runs, arguments.work, profile, calibration)
         lines += [line for kind in ("decode", "first token") for line in table(found, kind)]
+        document[title] = [asdict(figure) for figure in found]
+        demands += demanded(found, calibrated=calibration is not UNCALIBRATED)
     lines += ["", "== memory =="]
-    lines += memory_lines(runs, arguments.work)
+    memory, within = memory_lines(runs, arguments.work)
+    lines += memory
+    demands.append(Demand("memory within 5 % or 200 MB, share", within, 1.0, at_least=True))
+    lines += ["", "== demands (held-out figures) =="]
+    lines += [
+        f"{'met ' if d.met else 'MISSED'}  {d.what}: {d.found:.3f}"
+        f" ({'at least' if d.at_least else 'at most'} {d.limit:g})"
+        for d in demands
+    ]
+    document["demands"] = [{**asdict(demand), "met": demand.met} for demand in demands]
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.output:
         arguments.output.write_text(text)
+        arguments.output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def kept_steps(runs: list[dict[str, Any]]) -> str:
+    """How many decode steps were left out because other processes were busy."""
+    entries = [entry for run in runs for entry in run["run"]["decode"]]
+    clean = sum(entry["clean_steps"] for entry in entries)
+    made = sum(entry.get("made_steps", entry["clean_steps"]) for entry in entries)
+    return f"{clean} decode steps counted of {made} made (the others met other load)"
+
+
+def demanded(found: list[Figure], *, calibrated: bool) -> list[Demand]:
+    """What is asked of the figures of held-out models."""
+    name = "calibrated" if calibrated else "profile only"
+    demands = []
+    for kind, error in (("decode", 0.10 if calibrated else 0.25), ("first token", 0.15)):
+        held = [figure for figure in found if figure.kind == kind and not figure.teaches]
+        record = track_record((figure.predicted, figure.measured) for figure in held)
+        if record is None or (kind == "first token" and not calibrated):
+            continue
+        demands.append(Demand(f"{name}, {kind}: median error", record.median_error, error))
+        if kind == "decode":
+            width = max(f.predicted.high / f.predicted.median - 1 for f in held)
+            demands += [
+                Demand(f"{name}, figures", record.runs, 24, at_least=True),
+                Demand(f"{name}, coverage", record.coverage, 0.8, at_least=True),
+                Demand(f"{name}, widest interval", round(width, 6), 0.25),
+            ]
+    return demands
 
 
 def table(found: list[Figure], kind: str) -> list[str]:
@@ -405,8 +487,9 @@ def table(found: list[Figure], kind: str) -> list[str]:
     return [*lines, summary_line]
 
 
-def memory_lines(runs: list[dict[str, Any]], work: Path) -> list[str]:
-    """Predicted peak memory of the process against its resident set at its highest."""
+def memory_lines(runs: list[dict[str, Any]], work: Path) -> tuple[list[str], float]:
+    """Predicted peak memory of the process against its resident set at its highest; and the share
+    of runs (0..1) within 5 % or 200 MB."""
     lines, good = [], 0
     for run in runs:
         subject, placement = subject_of(run), placement_of(run)
@@ -417,7 +500,7 @@ def memory_lines(runs: list[dict[str, Any]], work: Path) -> list[str]:
         memory = estimate(
             model.shape, model.weights, placement, [cpu, *gpus], block_format=model.block_format
         )
-        predicted, measured = memory.devices[0].resident, run["run"]["peak_memory"]
+        predicted, measured = memory.host_resident, run["run"]["peak_memory"]
         off = predicted - measured
         within = abs(off) <= max(0.05 * measured, 200e6)
         good += within
@@ -425,7 +508,8 @@ def memory_lines(runs: list[dict[str, Any]], work: Path) -> list[str]:
             f"{run['key']:<44}{measured / 1e6:>9.0f} {predicted / 1e6:>10.0f} MB "
             f"{off / 1e6:+.0f} MB{'' if within else '  outside'}"
         )
-    return [*lines, f"within 5 % or 200 MB: {good} of {len(runs)}"]
+    lines.append(f"within 5 % or 200 MB: {good} of {len(runs)}")
+    return lines, good / max(1, len(runs))
 
 
 def main() -> None:
@@ -433,7 +517,7 @@ def main() -> None:
     parser.add_argument("step", choices=("prepare", "measure", "evaluate"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--seconds", type=float, default=1500.0)
     parser.add_argument("--gpu", default="")
     parser.add_argument("--models", type=Path, help="folder with files made before")
     parser.add_argument("--only", default="", help="names of models, separated by commas")
@@ -444,6 +528,7 @@ def main() -> None:
         help="other processes' load (cores) up to which a step counts; raise it where the system "
         "shows a whole host's load in a container",
     )
+    parser.add_argument("--depths", default="", help="instead of those above, to try the script")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     steps = {"prepare": prepare, "measure": measure, "evaluate": evaluate}

@@ -5,7 +5,8 @@
 STARTER is the starter as installed (GGUF); MAPPED a GGUF model in a format the engine uses straight
 from the mapped file (Q8_0), larger than 300 MB. Each case is a process of its own: it profiles the
 machine (once, kept), loads through the product's session, makes the run slow and asks why. Control
-groups, swap and eviction need root; a case that cannot be staged here is left out and said so.
+groups (versions 1 and 2), swap and eviction need root; a case that cannot be staged here is listed
+as not staged. FILE gets the table, and all conditions as JSON beside it.
 """
 
 import argparse
@@ -93,24 +94,39 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def control_group(stage: Stage, controller: str, pid: int, **limits: int) -> None:
-    """Put a process, and what it starts from now on, into a group with limits."""
-    top = CGROUPS / controller
-    group = top / f"{GROUP}-{os.getpid()}"
-    before = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    paths = [line.split(":")[2] for line in before if controller in line.split(":")[1].split(",")]
-    if not paths or not top.is_dir():
-        raise NotHere(f"no control groups (version 1) for {controller}")
-    home = top / paths[0].lstrip("/") / "cgroup.procs"
+    """Put a process, and what it starts from now on, into a group with limits: "quota" in
+    microseconds of 100,000 for the controller cpu, "nbytes" for memory. Versions 1 and 2."""
+    version_2 = (CGROUPS / "cgroup.controllers").exists()
+    top = CGROUPS if version_2 else CGROUPS / controller
+    group, home = top / f"{GROUP}-{os.getpid()}", top / _group_of(pid, controller).lstrip("/")
     try:
+        if version_2:
+            (top / "cgroup.subtree_control").write_text(f"+{controller}")
         group.mkdir()
         stage.undo.callback(group.rmdir)
-        for name, value in limits.items():
-            (group / f"{controller}.{name}").write_text(str(value))
+        for name, value in _limit_files(version_2, **limits).items():
+            (group / name).write_text(value)
         (group / "cgroup.procs").write_text(str(pid))
     except OSError as error:
         raise NotHere(f"no control group {controller}: {error}") from error
     if pid == os.getpid():
-        stage.undo.callback(lambda: home.write_text(str(pid)))
+        stage.undo.callback(lambda: (home / "cgroup.procs").write_text(str(pid)))
+
+
+def _group_of(pid: int, controller: str) -> str:
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        number, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            return path
+    return path if number == "0" else "/"  # version 2 has one line, the last
+
+
+def _limit_files(version_2: bool, quota: int = 0, nbytes: int = 0) -> dict[str, str]:
+    if quota and version_2:
+        return {"cpu.max": f"{quota} 100000"}
+    if quota:
+        return {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": str(quota)}
+    return {"memory.max" if version_2 else "memory.limit_in_bytes": str(nbytes)}
 
 
 def drop_cached(path: Path) -> None:
@@ -199,7 +215,7 @@ def long_context(stage: Stage) -> Session:
 
 def cpu_quota(stage: Stage) -> Session:
     session = loaded(stage)
-    control_group(stage, "cpu", worker_pid(), cfs_period_us=100_000, cfs_quota_us=60_000)
+    control_group(stage, "cpu", worker_pid(), quota=60_000)
     generate(session, PROMPT)
     return session
 
@@ -210,7 +226,7 @@ def memory_limit(stage: Stage) -> Session:
     drop_cached(stage.mapped)
     size = stage.mapped.stat().st_size
     limit = plan.memory.total - size // 3
-    control_group(stage, "memory", os.getpid(), limit_in_bytes=limit)
+    control_group(stage, "memory", os.getpid(), nbytes=limit)
     session.load(str(stage.mapped), plan)
     generate(session, PROMPT)
     return session
@@ -230,7 +246,7 @@ def swapping(stage: Stage) -> Session:
     session = stage.session()
     plan = session.plan(str(stage.starter), n_ctx=8192)
     limit = plan.memory.total // 4
-    control_group(stage, "memory", os.getpid(), limit_in_bytes=limit)
+    control_group(stage, "memory", os.getpid(), nbytes=limit)
     session.load(str(stage.starter), plan)
     generate(session, PROMPT)
     return session
@@ -318,7 +334,7 @@ def run_case(name: str, options: argparse.Namespace) -> dict[str, Any]:
         try:
             session = stage_(stage)
         except NotHere as error:
-            return {"case": name, "left_out": str(error)}
+            return {"case": name, "not_staged": str(error)}
         found = session.why_slow()
         last = session.store.runs(1)[0]
         causes = [(c.code, round(c.share, 2)) for c in found.causes] if found else []
@@ -346,15 +362,17 @@ def report(results: list[dict[str, Any]]) -> str:
         f"{'run made slow by':<36}{'tok/s':>7}{'slower':>8}  causes named (share), heaviest first"
     ]
     for result in results:
-        if "left_out" in result:
-            lines.append(f"{result['case']:<36}left out: {result['left_out']}")
+        if "not_staged" in result:
+            lines.append(f"{result['case']:<36}not staged: {result['left_out']}")
             continue
         causes = ", ".join(f"{code} {share:.0%}" for code, share in result["causes"]) or "none"
         mark = "right" if result["right"] else f"WRONG, should be {result['expected']}"
         figures = f"{result['tps']:>7.1f}{result['slowdown']:>7.1f}x"
         lines.append(f"{result['case']:<36}{figures}  {causes}: {mark}")
-    right = sum(bool(result.get("right")) for result in results)
-    return "\n".join([*lines, f"right cause first: {right} of {len(results)}"]) + "\n"
+    staged = [result for result in results if "not_staged" not in result]
+    right = sum(result["right"] for result in staged)
+    total = f"right cause first: {right} of {len(staged)} staged, {len(results)} cases"
+    return "\n".join([*lines, total]) + "\n"
 
 
 def main() -> None:
@@ -380,7 +398,7 @@ def main() -> None:
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            results.append({"case": name, "left_out": done.stderr.strip()[-200:]})
+            results.append({"case": name, "not_staged": done.stderr.strip()[-200:]})
         else:
             results.append(json.loads(done.stdout.splitlines()[-1]))
         print(f"{name}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)

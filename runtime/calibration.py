@@ -38,6 +38,12 @@ PRIORS: Mapping[str, tuple[float, float]] = {
 }
 
 
+# And what one thread count may differ. A profile reads all formats at a thread count within a
+# moment, and what disturbed that moment is in all of them: without a parameter of its own it went
+# into the format's, and the other counts paid for it.
+THREADS_PRIOR = 0.12
+
+
 @dataclass(frozen=True)
 class Observation:
     """One finished phase: the terms that were predicted (seconds each) and the seconds it took."""
@@ -125,12 +131,18 @@ def interval(median: float, deviation: float) -> Interval:
 def parameters(term: str) -> tuple[str, ...]:
     """The parameters whose sum is the logarithm of a term's coefficient.
 
-    "weights:Q4_0@cpu" depends on what all weights on that device share and on the format's own.
+    "weights:Q4_0@cpu" depends on what all weights on that device share and on the format's own,
+    "prefill:Q4_0/2@cpu" also on what all prompts with two threads share.
     """
     kind, _, device = term.partition("@")
     base, _, variant = kind.partition(":")
-    shared = f"{base}@{device}"
-    return (shared, term) if variant else (shared,)
+    own, _, threads = variant.partition("/")
+    names = [f"{base}@{device}"]
+    if own:
+        names.append(f"{base}:{own}@{device}")
+    if threads:
+        names.append(f"{base}/{threads}@{device}")
+    return tuple(names)
 
 
 def fit(observations: Iterable[Observation]) -> Calibration:
@@ -205,6 +217,8 @@ def _noise(residuals: "np.ndarray[Any, Any]") -> float:
 
 def _prior(name: str) -> float:
     kind, _, _ = name.partition("@")
+    if "/" in kind:
+        return THREADS_PRIOR
     base, _, variant = kind.partition(":")
     shared, own = PRIORS[base]
     return own if variant else shared

@@ -206,7 +206,8 @@ class SpeedModel:
             operations = 2.0 * per_block * len(indices) * tokens
             name = model.block_format
             rate = profile.prefill_rate(name, threads)
-            terms.add("prefill", device, operations / rate, profile.measured_format(name))
+            variant = profile.measured_format(name) + (f"/{threads}" if threads else "")
+            terms.add("prefill", device, operations / rate, variant)
             cost = profile.cost(threads)
             attention = tokens * len(indices) * _attention_products(shape, depth + tokens / 2)
             each = cost.attention_seconds(shape.key_length, prefill=True)
@@ -217,7 +218,7 @@ class SpeedModel:
             # However short the prompt, every micro-batch reads the weights once.
             read = sum(model.weights.blocks_active[index] for index in indices)
             floor = read / profile.read_rate(name, read, threads) * batches
-            key = terms.key("prefill", device, profile.measured_format(name))
+            key = terms.key("prefill", device, variant)
             terms.seconds[key] = max(terms.seconds[key], floor)
         self._add_head(terms, model, placement, _blocks(placement))
         terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)

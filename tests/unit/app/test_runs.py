@@ -10,6 +10,7 @@ import pytest
 from app.records import RunRecord
 from app.runs import (
     LoadedModel,
+    calm,
     elsewhere,
     mean_depth,
     missed,
@@ -117,6 +118,21 @@ def test_a_run_is_judged_at_its_own_depth() -> None:
     assert record.predicted_decode_tps == expected
     assert promised(planned, stats(prompt_tokens=90_000)) == SPEED.decode_at_depth[4096]
     assert promised(LOADED.plan, stats()) is None
+
+
+@pytest.mark.parametrize(
+    "met",
+    [
+        {"other_load_cores": 0.5},
+        {"throttled_share": 0.2},
+        {"swap_in_bytes": 4096},
+        {"read_bytes": 200_000_000},
+        {"major_faults": 500},
+    ],
+)
+def test_a_run_that_something_held_back_teaches_nothing(met: dict[str, float]) -> None:
+    assert calm(CALM)
+    assert not calm(replace(CALM, **met))  # type: ignore[arg-type]
 
 
 def test_a_stored_run_is_explained(speed: SpeedModel) -> None:

@@ -1,5 +1,6 @@
 """Speed predictions: what slows a step, and what calibration learns."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -146,6 +147,26 @@ def test_formats_share_what_they_learn():
     assert learnt.seconds("onnx", {"weights:Q4_0@cpu": 0.1}).median == pytest.approx(0.1)
 
 
+def test_what_is_wrong_at_one_thread_count_stays_there():
+    assert parameters("prefill:Q4_0/2@cpu") == ("prefill@cpu", "prefill:Q4_0@cpu", "prefill/2@cpu")
+    runs = []
+    for name in ("Q4_0", "Q4_1"):  # the profile read both formats too slowly with two threads
+        runs += [
+            Observation("llamacpp", {f"prefill:{name}/2@cpu": 1.3}, 1.0),
+            Observation("llamacpp", {f"prefill:{name}/8@cpu": 1.0}, 1.0),
+        ]
+    learnt = fit(runs * 2)
+
+    def error(threads, formats, predicted):
+        terms = {f"prefill:{formats}/{threads}@cpu": predicted}
+        return abs(math.log(learnt.seconds("llamacpp", terms).median))
+
+    assert error(2, "Q4_0", 1.3) < 0.15 < math.log(1.3)
+    assert error(8, "Q4_0", 1.0) < 0.09
+    assert error(2, "Q8_0", 1.3) < 0.2  # a format that taught nothing
+    assert error(8, "Q8_0", 1.0) < 0.07
+
+
 def test_learning_narrows_the_interval():
     terms = {"weights:Q4_0@cpu": 0.1, "operations@cpu": 0.01}
     before = UNCALIBRATED.seconds("llamacpp", terms)
@@ -215,8 +236,8 @@ def test_a_gpu_lends_itself_to_the_processors_blocks_for_long_prompts_only():
     long = speed.prefill_terms(model(), partial, 512)
     copied = sum(model().weights.blocks[:14])
     assert long["prefill_copy@cuda0"] == pytest.approx(copied / (8e9 * COPIED_SHARE))
-    assert "prefill:Q4_0@cpu" not in long
-    assert "prefill:Q4_0@cpu" in speed.prefill_terms(model(), partial, 16)
+    assert not [term for term in long if term.startswith("prefill:") and term.endswith("@cpu")]
+    assert "prefill:Q4_0/1@cpu" in speed.prefill_terms(model(), partial, 16)
     alone = speed.prefill_terms(model(), placed(), 512)
     assert "prefill_copy@cuda0" not in alone
 
