@@ -1,10 +1,15 @@
-"""What our own code costs per token early and late in a long answer, without the engine's share.
+"""What a token costs early and late in a long answer: our own code alone, and a real answer.
 
     python benchmarks/depth.py --model STARTER.gguf
+    python benchmarks/depth.py --model STARTER.gguf --real [--tools FOLDER]
 
-Runs the worker's whole path (drawing, detokenizing, stop strings, reasoning split, loop detector,
-coalescing, JSON) over an engine whose evaluation takes no time and whose tokens are random, and
-counts processor time of this thread, so that a busy machine does not matter.
+The first runs the worker's whole path (drawing, detokenizing, stop strings, reasoning split, loop
+detector, coalescing, JSON) over an engine whose evaluation takes no time and whose tokens are
+random, and counts processor time of this thread, so that a busy machine does not matter.
+
+The second takes that path over the real engine, on a machine with nothing else to do, and compares
+tokens 900 to 1,000 and 7,900 to 8,000 of one answer with llama-bench of as many tokens at the same
+depths, in turn: what late tokens cost more than early ones is attention, in both.
 """
 
 import argparse
@@ -15,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine_tools import add_options, starter_q4, write_results
+from engine_tools import add_options, llama_bench, spread, starter_q4, tool, write_results
 
 from runtime.answering import Answerer
 from runtime.backends.llama_tokenizer import LlamaTokenizer
@@ -23,12 +28,14 @@ from runtime.backends.llamacpp import LlamaBackend
 from runtime.chat_profile import ChatProfile
 from runtime.generation import GenerationRequest, Message, SamplingParams, TokenChunk
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
+from runtime.modelfile import inspect
 from runtime.plan import LayerRange, Placement
 from runtime.protocol import Streamed, encode
 
 TOKENS = 8000
 WINDOW = 100
 SHOWN = (900, 3900, 7900)
+REAL_SHOWN = (900, 7899)  # an answer of TOKENS has one fewer steps between its draws
 
 
 class Instant:
@@ -63,9 +70,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--real", action="store_true", help="a real answer beside llama-bench")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         model = args.model or starter_q4(Path(home))
+        if args.real:
+            run_real(args, model)
+            return
         placement = Placement("llamacpp", (LayerRange("cpu", 0, 0),), "cpu", 512)
         real = LlamaBackend()
         real.load(str(model), placement, ignore_progress, CancelToken())
@@ -97,6 +108,80 @@ def run(args: argparse.Namespace, engine: Instant) -> None:
         {"microseconds": {str(at): values for at, values in costs.items()}},
         "\n".join(lines),
     )
+
+
+class Clocked(LlamaBackend):
+    """The real engine, with the time at which each token is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock: list[float] = []
+
+    def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
+        super().set_sampling(params, history)
+        self.clock = []
+
+    def sample(self) -> int:
+        self.clock.append(time.perf_counter())
+        return super().sample()
+
+
+def run_real(args: argparse.Namespace, model: Path) -> None:
+    engine = Clocked()
+    blocks = inspect(model).shape.block_count
+    placement = Placement(
+        engine="llamacpp",
+        layers=(LayerRange("cpu", 0, blocks - 1),),
+        lm_head_device="cpu",
+        n_ctx=TOKENS + 512,
+        n_threads=args.threads,
+        n_threads_batch=args.threads,
+    )
+    report = engine.load(str(model), placement, ignore_progress, CancelToken())
+    answerer = Answerer(engine, report.n_ctx)
+    bench = tool(args.tools, "llama-bench")
+    ours: dict[int, list[float]] = {at: [] for at in REAL_SHOWN}
+    theirs: dict[int, list[float]] = {at: [] for at in REAL_SHOWN}
+    request = GenerationRequest(
+        "r", (Message("user", "Hello"),), SamplingParams(temperature=1.0, seed=1),
+        max_tokens=TOKENS, draft=False, full_length=True,
+    )  # fmt: skip
+    depth = 0
+    for _ in range(args.rounds):
+        stats = answerer.answer(request, None, _send, ignore_progress, CancelToken())
+        depth = stats.prompt_tokens
+        for at in REAL_SHOWN:
+            spent = engine.clock[at + WINDOW] - engine.clock[at]
+            ours[at].append(WINDOW / spent)
+            theirs[at].append(
+                llama_bench(bench, model, generate=WINDOW, depth=depth + at, threads=args.threads)
+            )
+    engine.unload()
+    lines = [
+        f"decode tok/s of tokens of one answer of {TOKENS} behind a prompt of {depth}, and of"
+        f" llama-bench at the same depth, {args.threads} threads, {args.rounds} rounds in turn"
+        " (median, low to high)"
+    ]
+    for at in REAL_SHOWN:
+        ratio = spread([mine / other for mine, other in zip(ours[at], theirs[at], strict=True)])
+        lines.append(
+            f"tokens {at} to {at + WINDOW}: {_row(ours[at])}; llama-bench {_row(theirs[at])};"
+            f" ratio {ratio['median']:.3f}  {ratio['low']:.3f} to {ratio['high']:.3f}"
+        )
+    result = {
+        str(at): {"answer_tps": spread(ours[at]), "llama_bench_tps": spread(theirs[at])}
+        for at in REAL_SHOWN
+    }
+    write_results(args.name or "decode-by-depth-cpu", result, "\n".join(lines))
+
+
+def _send(chunks: tuple[TokenChunk, ...], tps: float | None) -> None:
+    encode(Streamed("r", chunks, tps))
+
+
+def _row(values: list[float]) -> str:
+    found = spread(values)
+    return f"{found['median']:.1f} ({found['low']:.1f} to {found['high']:.1f})"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
-"""Best of several answers, and DeepSeek's prompts for files and search results."""
-
-from datetime import date
+"""Best of several answers, and DeepSeek's prompt for files."""
 
 import pytest
 
-from runtime.attachments import TextFile, file_prompt, search_prompt
+from runtime.attachments import TextFile, file_prompt
 from runtime.voting import boxed, normalized, pick_best
 
 
@@ -78,15 +76,3 @@ def test_file_prompt_is_the_documented_one() -> None:
     two = file_prompt([TextFile("a", "1"), TextFile("b\nb", "2")], "Q")
     assert two.count("[file content end]") == 2
     assert "[file name]: b b\n" in two
-
-
-def test_search_prompt_speaks_the_users_language() -> None:
-    english = search_prompt(["one", "two {y}"], "Who {z}?", date(2026, 11, 22))
-    assert "[webpage 2 begin]two {y}[webpage 2 end]" in english
-    assert "- Today is 2026-11-22.\n" in english
-    assert english.endswith("# The user's message is:\nWho {z}?")
-    assert "search results. Unless" not in english
-    chinese = search_prompt(["一"], "谁？", date(2026, 11, 22))
-    assert chinese.startswith("# 以下内容是基于用户发送的消息的搜索结果:\n[webpage 1 begin]一")
-    assert chinese.endswith("# 用户消息为：\n谁？")
-    assert search_prompt([], "谁？", date(2026, 1, 1), "en").startswith("# The following")
