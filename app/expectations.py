@@ -3,6 +3,7 @@
 Knows shapes, recipes and rates measured on one machine; reads no file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quant.formats import format_named
@@ -10,15 +11,48 @@ from quant.recipe import QuantRecipe
 from quant.roles import TensorRole
 from runtime.shape import ModelShape, model_tensors
 
-# Processor seconds per weight, from benchmarks/results/quantize-1.5b-cpu.txt (2 threads). A search
-# tries many scales for each block; the rest is reading, rounding and writing.
-_SECONDS_PER_WEIGHT = {"search": 1.3e-7, "round": 1.2e-8, "llama.cpp": 1.2e-8}
+# Processor seconds per weight, the 1.5B shape's matrices on two threads. A search tries 14 scales
+# for each block and refits the best; the rest is reading, rounding and writing.
+_SECONDS_PER_WEIGHT = {
+    ("gguf", "llama.cpp"): 1.2e-8,
+    ("gguf", "round"): 1.2e-8,
+    ("gguf", "search"): 5.5e-8,
+    ("onnx", "round"): 1.2e-8,
+    ("onnx", "search"): 5e-8,
+}
 _START_SECONDS = 2.0  # a child process, its imports, the header
 _ROLES = {"experts": TensorRole.EXPERT}  # the one role that has another name in `runtime.shape`
 
 
 FAST = "onnx-q4-fast"  # its blocks gain nothing where rows must be padded to whole ones
 FAST_BLOCK = 128
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a recipe lost: share of next tokens that stayed the same, and mean KL divergence."""
+
+    same_top: float
+    kl_mean: float
+
+
+# (recipe, whether errors were weighed by the bundled calibration text) -> loss of the built-in
+# starter against its own full precision, from benchmarks/results/quantize-starter-cpu.json.
+STARTER_LOSS: Mapping[tuple[str, bool], Loss] = {
+    ("q4_0", False): Loss(0.654, 0.3874),
+    ("q4_0", True): Loss(0.716, 0.2518),
+    ("q4_0-search", False): Loss(0.648, 0.3817),
+    ("q4_0-best", True): Loss(0.725, 0.2390),
+    ("q4_k_m", False): Loss(0.859, 0.0679),
+    ("q4_k_m", True): Loss(0.890, 0.0420),
+    ("q6_k", False): Loss(0.939, 0.0115),
+    ("q8_0", False): Loss(0.962, 0.0046),
+    ("onnx-q4-b32", False): Loss(0.655, 0.3894),
+    ("onnx-q4-b32-search", False): Loss(0.648, 0.3772),
+    ("onnx-q4-b32-search", True): Loss(0.728, 0.2388),
+    ("onnx-q4-fast", False): Loss(0.602, 0.5593),
+    ("q4_0-search", True): Loss(0.725, 0.2390),
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +79,9 @@ def expected(shape: ModelShape, recipe: QuantRecipe, threads: int) -> Expected:
         width = format_named(wanted).bits_per_weight if wanted else 32.0
         bits += width * tensor.parameters
         weights += tensor.parameters
-    seconds = _START_SECONDS + weights * _SECONDS_PER_WEIGHT[recipe.method] / max(threads, 1)
+    method = "round" if recipe.family == "onnx" and recipe.method != "search" else recipe.method
+    rate = _SECONDS_PER_WEIGHT[recipe.family, method]
+    seconds = _START_SECONDS + weights * rate / max(threads, 1)
     return Expected(round(bits / 8), bits / weights, seconds)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from PySide6.QtCore import QObject, Signal
@@ -256,11 +257,16 @@ class ModelsControl(QObject):
 
         self._start(name, "verify", work)
 
-    def quantize(self, key: str, recipe: str, *, measure: bool = False) -> None:
-        """Quantize an installed model; with `measure`, find out what it cost afterwards."""
+    def quantize(
+        self, key: str, recipe: str, *, measure: bool = False, calibrate: Path | bool = False
+    ) -> None:
+        """Quantize an installed model, errors weighed by a text (True: the bundled one); with
+        `measure`, find out what it cost afterwards."""
 
         def work(on_progress: OnProgress, cancel: CancelToken) -> Quantized:
-            model, _report = self.session.quantize(key, recipe, on_progress, cancel)
+            model, _report = self.session.quantize(
+                key, recipe, on_progress, cancel, calibrate=calibrate
+            )
             return Quantized(model, key, measure)
 
         self._start(key, "quantize", work)

@@ -94,7 +94,9 @@ class ModelsPage(QWidget):
         threads = plan.placement.n_threads if plan is not None else 1
         dialog = QuantizeDialog(key, model, threads or 1, prefill, self)
         dialog.chosen.connect(
-            lambda choice: self._control.quantize(key, choice.recipe, measure=choice.measure)
+            lambda choice: self._control.quantize(
+                key, choice.recipe, measure=choice.measure, calibrate=choice.calibrate
+            )
         )
         dialog.open()
 

@@ -157,7 +157,7 @@
     </message>
     <message>
       <source>All files</source>
-      <translation type="unfinished" />
+      <translation>所有文件</translation>
     </message>
     <message>
       <source>All models of the list in a table</source>
@@ -968,6 +968,14 @@
       <translation>导入文件 …</translation>
     </message>
     <message>
+      <source>Import a folder with a model</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
+      <source>Import a folder …</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Import a model file</source>
       <translation>导入模型文件</translation>
     </message>
@@ -1372,8 +1380,8 @@
       <translation>没有模型</translation>
     </message>
     <message>
-      <source>No models of other programs were found that are not here already.</source>
-      <translation>没有找到其他程序中尚未导入的模型。</translation>
+      <source>No models were found that are not here already.</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>No plan yet</source>
@@ -1501,7 +1509,7 @@
     </message>
     <message>
       <source>On the built-in starter, a very small model, {0} of next tokens stayed the same (mean KL divergence {1}). Other models differ.</source>
-      <translation type="unfinished" />
+      <translation>在内置的入门模型（一个很小的模型）上，{0} 的下一词元保持不变（平均 KL 散度 {1}）。其他模型会有所不同。</translation>
     </message>
     <message>
       <source>On this machine</source>
@@ -1665,7 +1673,7 @@
     </message>
     <message>
       <source>Q4_0, searched and weighed by a text</source>
-      <translation type="unfinished" />
+      <translation>Q4_0，搜索缩放并按文本加权</translation>
     </message>
     <message>
       <source>Quantization failed</source>
@@ -2121,11 +2129,11 @@
     </message>
     <message>
       <source>Text to weigh by</source>
-      <translation type="unfinished" />
+      <translation>用于加权的文本</translation>
     </message>
     <message>
       <source>Texts</source>
-      <translation type="unfinished" />
+      <translation>文本</translation>
     </message>
     <message>
       <source>The LM head is on {device} with the blocks.</source>
@@ -2149,11 +2157,11 @@
     </message>
     <message>
       <source>The closest of these, takes longer to make.</source>
-      <translation type="unfinished" />
+      <translation>其中最接近原模型，制作时间更长。</translation>
     </message>
     <message>
       <source>The closest of this size: the text runs through the model first.</source>
-      <translation type="unfinished" />
+      <translation>同等大小中最接近原模型：先让文本通过模型。</translation>
     </message>
     <message>
       <source>The connection to the hub broke off.</source>
@@ -2277,7 +2285,7 @@
     </message>
     <message>
       <source>The fastest.</source>
-      <translation type="unfinished" />
+      <translation>最快。</translation>
     </message>
     <message>
       <source>The file cannot be used</source>
@@ -2793,7 +2801,7 @@
     </message>
     <message>
       <source>Weighed by</source>
-      <translation type="unfinished" />
+      <translation>加权依据</translation>
     </message>
     <message>
       <source>What</source>
@@ -2957,7 +2965,7 @@
     </message>
     <message>
       <source>a text of yours…</source>
-      <translation type="unfinished" />
+      <translation>您自己的文本…</translation>
     </message>
     <message>
       <source>a {kv_type} KV cache</source>
@@ -3205,7 +3213,7 @@
     </message>
     <message>
       <source>no: all inputs count alike</source>
-      <translation type="unfinished" />
+      <translation>不加权：所有输入同等看待</translation>
     </message>
     <message>
       <source>not confirmed: the hub named none to compare with</source>
@@ -3293,7 +3301,7 @@
     </message>
     <message>
       <source>the bundled text</source>
-      <translation type="unfinished" />
+      <translation>内置文本</translation>
     </message>
     <message>
       <source>the connection broke off</source>
