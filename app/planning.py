@@ -28,6 +28,7 @@ from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError
 from runtime.exact_memory import exact_memory
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.nearest import less_on, next_fit
+from runtime.parts import Part, parts
 from runtime.placement import plan as make_plan
 from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest, Reason
 
@@ -95,17 +96,19 @@ class Planning:
         known = self.model(model) if hub else self.model_of(self.build(model, plan))
         return speed.time_to_first_token(known, plan.placement, prompt_tokens)
 
+    def parts(self, model: str, plan: Plan) -> tuple[Part, ...]:
+        """What each part of the model takes where, in bytes and, where predicted, time."""
+        known = self.model_of(self.build(model, plan))
+        speed = self.learning.load().speed
+        predicted = speed is not None and plan.speed is not None and speed.knows(plan.placement)
+        terms = speed.decode_terms(known, plan.placement, 0) if speed and predicted else {}
+        return parts(plan, known, terms)
+
     def confirmed(self, model: str, plan: Plan, worker: Worker) -> Plan:
         """The plan as the engine in `worker` confirms it, where it is tight: elsewhere what the
         formula may be wrong by decides nothing, and the engine would read the vocabulary twice.
         Raises DoesNotFit."""
-        if plan.fits != "tight":
-            return plan
-        found = self.exact(model, plan, worker)
-        if found.fits == "does_not_fit":
-            facts = shortage(found.memory)
-            raise self.after(model, plan, str(facts["device"]), DoesNotFit(**facts))
-        return found
+        return self.exact(model, plan, worker) if plan.fits == "tight" else plan
 
     def after(self, model: str, failed: Plan, device: str, error: EngineError) -> EngineError:
         """The error of a model whose memory ran out on `device`, with the next plan that fits."""
@@ -152,7 +155,7 @@ class Planning:
     def exact(self, model: str, plan: Plan, worker: Worker | None = None) -> Plan:
         """The plan with the memory that the engine itself reports, found by a child that allocates
         nothing (`worker`, which is then as good as new, or one of its own); as it is where the file
-        is not here or the engine cannot tell."""
+        is not here or the engine cannot tell. Raises DoesNotFit."""
         if model.startswith(HUB_PREFIX) or plan.placement.engine != "llamacpp":
             return plan
         path = self.build(model, plan).path
@@ -170,7 +173,8 @@ class Planning:
             return plan
         memory = exact_memory(plan.memory, report)
         if not fits(memory):
-            return replace(plan, memory=memory, fits="does_not_fit")
+            facts = shortage(memory)
+            raise self.after(model, plan, str(facts["device"]), DoesNotFit(**facts))
         return replace(plan, memory=memory, fits="tight" if tight(memory) else "fits")
 
     # -- models ------------------------------------------------------------------------------

@@ -160,6 +160,8 @@ def test_a_tight_plan_that_the_engine_refutes_is_refused(
 ) -> None:
     model = str(starter_gguf)
     plan = tight(session.plan(model, n_ctx=8192), 0.5)
+    with pytest.raises(DoesNotFit):
+        session.planning.exact(model, plan)
     with pytest.raises(DoesNotFit) as raised:
         session.load(model, plan)
     assert session.loaded is None
