@@ -190,7 +190,9 @@ def _on(
             yield "split", replace(base, layers=whole, n_ctx=n_ctx)
         return
     if request.policy in ("auto", "full"):
-        yield "full", replace(base, layers=whole, lm_head_device=whole[-1].device)
+        head = model.weights.lm_head_read
+        layers = _share(group, 0, model.shape.block_count, head)
+        yield "full", replace(base, layers=layers, lm_head_device=layers[-1].device)
     if request.policy in ("auto", "split"):
         yield "split", replace(base, layers=whole)
     if base.engine == "llamacpp" and request.policy != "full":
@@ -213,9 +215,13 @@ def _partial(
     return None
 
 
-def _share(group: Sequence[Device], first: int, count: int) -> tuple[LayerRange, ...]:
-    """Blocks first..count-1 over `group`, in proportion to the memory that each has for them."""
-    room = [max(1, device.memory_free - GPU_OVERHEAD) for device in group]
+def _share(
+    group: Sequence[Device], first: int, count: int, head: int = 0
+) -> tuple[LayerRange, ...]:
+    """Blocks first..count-1 over `group`, in proportion to the memory that each has for them; the
+    last also takes an LM head of `head` bytes."""
+    taken = [GPU_OVERHEAD] * (len(group) - 1) + [GPU_OVERHEAD + head]
+    room = [max(1, d.memory_free - used) for d, used in zip(group, taken, strict=True)]
     layers: list[LayerRange] = []
     start = first
     for index, device in enumerate(group):

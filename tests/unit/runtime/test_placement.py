@@ -235,6 +235,14 @@ def test_two_small_gpus_and_the_cpu_share_the_blocks():
     assert told.facts == {"device": "cuda0+cuda1", "blocks": result.placement.blocks_off_cpu}
 
 
+def test_the_device_with_the_lm_head_takes_fewer_blocks():
+    """14B in 4 bits on two equal GPUs that hold it only so."""
+    gpus = [replace(GPU, id=f"cuda{n}", memory_free=48 * GIB // 10) for n in range(2)]
+    request = PlanRequest(policy="full", n_ctx=2048)
+    first, second = plan(model(shapes.R1_QWEN_14B), [*gpus, HOST], request).placement.layers
+    assert first.last - first.first > second.last - second.first
+
+
 def test_a_plan_knows_what_it_was_made_for():
     request = PlanRequest(policy="split", n_ctx=4096, n_threads=1)
     assert plan(model(), [HOST, GPU], request).request == request
