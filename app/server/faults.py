@@ -50,10 +50,11 @@ _STATUS = {
     "TemplateFailed": (400, "invalid_messages"),
     "Busy": (429, "rate_limit_exceeded"),
     "DoesNotFit": (503, "model_does_not_fit"),
+    "OutOfMemory": (503, "model_does_not_fit"),
     "WorkerDied": (503, "engine_stopped"),
     "WorkerStalled": (503, "engine_stalled"),
 }
-_RETRY = {"DoesNotFit": 10.0, "WorkerDied": 1.0, "WorkerStalled": 1.0}
+_RETRY = {"DoesNotFit": 10.0, "OutOfMemory": 10.0, "WorkerDied": 1.0, "WorkerStalled": 1.0}
 
 
 def fault_of(error: Exception) -> Fault:

@@ -21,7 +21,7 @@ from app.server.mailbox import Mailbox
 from app.server.turns import Turns
 from app.session import Session
 from runtime.client import Worker
-from runtime.errors import DoesNotFit
+from runtime.errors import DoesNotFit, OutOfMemory
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken
 from runtime.plan import Plan, PlanRequest
@@ -126,7 +126,7 @@ class ModelPool:
                 try:
                     served = await asyncio.to_thread(self._open, known[name])
                     break
-                except DoesNotFit:
+                except (DoesNotFit, OutOfMemory):
                     if not await self._make_room():
                         raise
             self._served[name] = served

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from app.commands.evaluate import HarnessFailed, _results, scores_in
+from app.commands.evaluate import (
+    HarnessFailed,
+    Score,
+    _compared,
+    _interval,
+    _results,
+    against,
+    scores_in,
+    scores_text,
+)
 from app.server.answers import Part
 from app.server.faults import Busy, fault_of
 from app.server.guards import Door
@@ -18,8 +27,24 @@ from app.server.replies import Reply
 from app.server.schema_grammar import grammar_of, grammar_of_calls
 from app.server.turns import Turns
 from app.token_store import TokenStore
-from runtime.errors import InvalidRequest
+from runtime.errors import DoesNotFit, EngineError, InvalidRequest, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DoesNotFit(device="cpu", needed=2, available=1, suggestion=None),
+        OutOfMemory(device="cpu", needed=None),
+    ],
+)
+def test_short_memory_is_no_internal_error_and_may_pass(error: EngineError) -> None:
+    fault = fault_of(error)
+    assert (fault.status, fault.body["error"]["code"]) == (503, "model_does_not_fit")
+    assert fault.headers["retry-after"] == "10"
+
 
 # -- turns ----------------------------------------------------------------------------------------
 
@@ -244,6 +269,28 @@ def test_scores_come_with_their_intervals(tmp_path: Path) -> None:
     assert (exact.low, exact.high) == pytest.approx((0, 1.96**2 / (8 + 1.96**2)))
     assert (bleu.low, bleu.high) == pytest.approx((18.04, 21.96))
     assert (other.metric, other.low, other.high) == ("perplexity (strict)", None, None)
+
+
+def test_a_difference_has_the_interval_of_both() -> None:
+    """Newcombe (1998), table II, the example 56/70 less 48/80, method 10: 0.0524 to 0.3339."""
+    made = []
+    for right, count in ((56, 70), (48, 80)):
+        low, high = _interval(right / count, None, count)
+        made.append(Score("t", "acc", right / count, low, high, count))
+    (compared,) = against(made[:1], made[1:])
+    assert compared.difference is not None
+    assert compared.difference.value == pytest.approx(0.2)
+    assert compared.difference.low == pytest.approx(0.0524, abs=2e-4)
+    assert compared.difference.high == pytest.approx(0.3339, abs=2e-4)
+    published = _compared(made[0], 0.75).difference
+    assert published is not None
+    low, high = made[0].low, made[0].high
+    assert low is not None
+    assert high is not None
+    assert (published.low, published.high) == pytest.approx((low - 0.75, high - 0.75))
+    (alone,) = against(made[:1], [Score("other", "acc", 0.5, None, None, None)])
+    assert alone.difference is None
+    assert "+0.200" in scores_text([compared])
 
 
 def test_a_harness_that_writes_nothing_has_failed(tmp_path: Path) -> None:
