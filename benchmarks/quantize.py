@@ -3,10 +3,13 @@
     python benchmarks/quantize.py --starter PATH.gguf --measure quality --out results.json
     python benchmarks/quantize.py --starter PATH.gguf --measure time --out results.json
     python benchmarks/quantize.py --shape 1.5b [--recipes q4_0,onnx-q4-b32]  --out results.json
+    python benchmarks/quantize.py --starter PATH.gguf --schemes --out results.json
 
 The starter is measured from its dequantized weights, with KL against them over the bundled texts.
 A shape is a Qwen2 checkpoint of DeepSeek-R1-Distill-Qwen's dimensions with random bf16 weights,
-written to a temporary folder: time and memory only. Each conversion runs in a process of its own.
+written to a temporary folder: time and memory only. Each conversion runs in a process of its own,
+whose wall and processor seconds are taken; the latter count its start and hold on a busy machine.
+`--schemes` rounds the starter per tensor, per channel and per block instead.
 `--out` keeps the figures of earlier runs that this one does not measure: divergence does not
 depend on how busy the machine is, time does. A table goes beside it.
 """
@@ -16,6 +19,7 @@ import hashlib
 import json
 import os
 import platform
+import resource
 import shlex
 import shutil
 import subprocess
@@ -35,6 +39,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 from checkpoints import write_tokenizer  # noqa: E402
 
 from quant.quality import WINDOWS, compare  # noqa: E402
+from quant.recipe import RECIPES  # noqa: E402
+from quant.schemes import SCHEMES  # noqa: E402
 from quant.texts import quality_texts  # noqa: E402
 from runtime.evaluation import open_evaluator  # noqa: E402
 
@@ -46,8 +52,9 @@ STARTER_RECIPES = (
     "onnx-q4-b128-asym,onnx-q4-b32-asym-search,onnx-q4-b64-asym-search,onnx-q4-b128-asym-search,"
     "onnx-q4-b64-search+imatrix,onnx-q4-b128-search+imatrix,q4_0-round,q5_k,bf16,f16"
 )
-SHAPE_RECIPES = "q4_0,q4_0-search,onnx-q4-b32,onnx-q4-b32-search"
-NOISY = ("seconds", "peak_anonymous")
+# All that need no importance matrix: a shape of random weights has no inputs to learn one from.
+SHAPE_RECIPES = ",".join(name for name, r in RECIPES.items() if r.importance != "required")
+NOISY = ("seconds", "cpu_seconds", "peak_anonymous")
 SCORES = ("kl_mean", "kl_p99", "same_top", "source_perplexity", "perplexity", "verdict", "tokens")
 SHAPES = {
     "1.5b": {"hidden": 1536, "width": 8960, "blocks": 28, "heads": 12, "kv": 2, "tied": False},
@@ -76,7 +83,9 @@ def run_job(wrap: list[str], name: str, arguments: dict[str, Any]) -> dict[str, 
 def convert(wrap: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
     """One conversion of recipe `arguments["recipe"]`: what its report says."""
     onnx = arguments["recipe"].startswith("onnx")
+    before = children_seconds()
     report = run_job(wrap, "export_onnx" if onnx else "quantize_gguf", arguments)
+    report["cpu_seconds"] = children_seconds() - before
     kept = ("recipe", "bits_per_weight", "target_bytes", "importance", *NOISY)
     return {
         **{key: report[key] for key in kept},
@@ -84,6 +93,12 @@ def convert(wrap: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
         "error_by_role": report["error_by_role"],
         "fallbacks": len(report["fallbacks"]),
     }
+
+
+def children_seconds() -> float:
+    """Processor seconds of all processes started and ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Scorer:
@@ -134,6 +149,24 @@ def measure_starter(
             row |= scorer.score(target)
         yield row
         remove(target)
+
+
+def measure_schemes(
+    options: argparse.Namespace, folder: Path, wrap: list[str]
+) -> Iterator[dict[str, Any]]:
+    """The starter at 4 bits with one scale per tensor, per channel and per block."""
+    source = str(options.starter)
+    for scheme in SCHEMES:
+        arguments = {"source": source, "schemes": [scheme], "threads": options.threads}
+        result = run_job(wrap, "schemes", {**arguments, "folder": str(folder)})
+        (entry,) = result["schemes"]
+        yield {
+            "recipe": scheme,
+            "importance": False,
+            "bits_per_weight": entry["bits_per_weight"],
+            "error_by_role": entry["report"]["error_by_role"],
+            **{key: entry["report"][key] for key in SCORES},
+        }
 
 
 def remove(target: Path) -> None:
@@ -205,12 +238,13 @@ def as_table(rows: list[dict[str, Any]]) -> str:
     scored = next((row["tokens"] for row in rows if "tokens" in row), None)
     lines = [] if scored is None else [f"Against the dequantized source, {scored} tokens scored."]
     lines += [
-        f"{'recipe':24s} imatrix  seconds  anon MB  bits/w  perplexity  "
+        f"{'recipe':24s} imatrix  seconds  cpu sec  anon MB  bits/w  perplexity  "
         "KL mean [95 %]           p99    same top token [95 %]"
     ]
     for row in rows:
         line = f"{row['recipe']:24s} {'yes' if row['importance'] else 'no':7s}"
-        line += f" {row['seconds']:8.1f}" if "seconds" in row else f" {'-':>8s}"
+        for time in ("seconds", "cpu_seconds"):
+            line += f" {row[time]:8.1f}" if time in row else f" {'-':>8s}"
         memory = row.get("peak_anonymous")
         line += f" {memory / 1e6:8.0f}" if memory is not None else f" {'-':>8s}"
         line += f" {row['bits_per_weight']:7.3f}"
@@ -258,15 +292,20 @@ def main() -> None:
     subject.add_argument("--starter", type=Path)
     subject.add_argument("--shape", choices=list(SHAPES))
     parser.add_argument("--recipes", help="comma-separated; NAME+imatrix weighs by inputs")
+    parser.add_argument("--schemes", action="store_true", help="of --starter")
     parser.add_argument("--measure", choices=("both", "time", "quality"), default="both")
     parser.add_argument("--threads", type=int, default=1, help="for scoring")
     parser.add_argument("--folder", type=Path, help="where temporary files go")
     parser.add_argument("--wrap", default="", help="command put before each job, such as nice")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    if options.schemes and not options.starter:
+        parser.error("--schemes is measured on --starter")
     results = Results(options.out, options.measure)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         measure = measure_starter if options.starter else measure_shape
+        if options.schemes:
+            measure = measure_schemes
         for row in measure(options, Path(folder), shlex.split(options.wrap)):
             results.add(row)
             print(row["recipe"], json.dumps(row), flush=True)
