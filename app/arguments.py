@@ -124,7 +124,7 @@ def _add_model_commands(commands: _Commands) -> None:
 
 
 def _add_library_commands(commands: _Commands) -> None:
-    text = "take a model file, or one of LM Studio, Ollama, Jan, GPT4All or the hub's cache"
+    text = "take a model file or folder, or one of LM Studio, Ollama, Jan, GPT4All, the hub's cache"
     imports = commands.add("import", library.import_models, text)
     imports.add_argument("path", nargs="?", metavar="PATH", help="file, folder or name; else lists")
     imports.add_argument("--all", action="store_true", help="all that other programs have")
@@ -234,10 +234,15 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
 
 
 def _eval_options(command: argparse.ArgumentParser) -> None:
-    text = "names of tasks, with commas between"
+    text = "names of tasks with commas between; tasks that generate text, not those by likelihood"
     command.add_argument("--tasks", required=True, metavar="NAMES", help=text)
     command.add_argument("--include", type=Path, metavar="FOLDER", help="task files of your own")
     command.add_argument("--limit", type=_count, metavar="N", help="only so many samples a task")
+    other = command.add_mutually_exclusive_group()
+    text = "score another model on the same and show the difference with its interval"
+    other.add_argument("--against", metavar="MODEL", help=text)
+    text = "show the difference to a score as published, a number in the task's own unit"
+    other.add_argument("--published", type=float, metavar="SCORE", help=text)
     command.add_argument("--download", action="store_true", help="let the harness fetch data sets")
     text = "interpreter that has lm-eval (this one)"
     command.add_argument("--python", type=Path, metavar="PATH", help=text)

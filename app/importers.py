@@ -1,7 +1,8 @@
 """Models the user already has: files of other programs, found by reading their folders.
 
-Knows where LM Studio, Ollama, Jan, GPT4All and the hub's cache keep GGUF files, and how a file is
-linked or copied into the library. Never writes to a folder of another program.
+Knows where LM Studio, Ollama, Jan, GPT4All and the hub's cache keep models, what makes a folder a
+checkpoint or an ONNX model, and how either is linked or copied into the library. Never writes to a
+folder of another program.
 """
 
 import errno
@@ -12,12 +13,12 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from app.errors import ImportRefused, NotEnoughDisk
-from app.library import InstalledModel, Library, hash_file, safe_name
+from app.library import InstalledModel, Library, ModelFormat, hash_file, safe_name
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 
 Origin = Literal["LM Studio", "Ollama", "Jan", "GPT4All", "hub cache", "file"]
@@ -26,6 +27,8 @@ Mode = Literal["link", "copy"]
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})(\.gguf)$", re.IGNORECASE)
 _OLLAMA_MODEL = "application/vnd.ollama.image.model"
 _MAX_MANIFEST = 1 << 20
+_MAX_INDEX = 32 << 20
+_CHECKPOINT_FILES = (".safetensors", ".json", ".model", ".jinja", ".txt")
 _MAX_DEPTH = 6
 _CHUNK = 1 << 20
 
@@ -34,8 +37,9 @@ _CHUNK = 1 << 20
 class FoundModel:
     """A model on this machine that is not in the library.
 
-    `files` are all its files (shards in order), `size` their bytes. `sha256` is known where the
-    other program names files by it. `repo` and `revision` where the folders tell.
+    `files` are all its files (shards in order; of a folder, weights first), `size` their bytes.
+    `folder` is what their names start from where the model is a folder, else None. `sha256` is
+    known where the other program names files by it. `repo` and `revision` where the folders tell.
     """
 
     origin: Origin
@@ -45,6 +49,8 @@ class FoundModel:
     sha256: str | None = None
     repo: str | None = None
     revision: str | None = None
+    format: ModelFormat = "gguf"
+    folder: Path | None = None
 
 
 def default_folders(home: Path, environment: Mapping[str, str]) -> tuple[tuple[Origin, Path], ...]:
@@ -80,7 +86,9 @@ def find_models(
     found: list[FoundModel] = []
     for origin, folder in folders:
         finder = finders.get(origin)
-        models = finder(folder) if finder else _find_plain(folder, origin)
+        models = [*(finder(folder) if finder else _find_plain(folder, origin))]
+        if origin == "file":
+            models += _find_folders(folder, origin)
         found += sorted(models, key=lambda model: model.name.casefold())
     known = _known_files(library) if library is not None else set()
     unique: dict[Path, FoundModel] = {}
@@ -103,15 +111,16 @@ def import_model(
 ) -> InstalledModel:
     """Put a found model into the library, linked where it lies or copied.
 
-    Both read all of it once, for its checksum. Raises ImportRefused for what is no GGUF file,
+    Both read all of it once, for its checksum. Raises ImportRefused for what is no model,
     AlreadyInstalled, NotEnoughDisk, Cancelled.
     """
     cancel = cancel or CancelToken()
     for path in found.files:
-        _require_gguf(path)
+        if found.format == "gguf":
+            _require_gguf(path)
     facts: dict[str, Any] = {
         "name": _free_name(library, name or found.name),
-        "format": "gguf",
+        "format": found.format,
         "source": found.repo or "import",
         "revision": found.revision,
         "licence": licence,
@@ -119,18 +128,20 @@ def import_model(
     if mode == "copy":
         with library.staging() as staging:
             digests = _copy(found, staging, on_progress, cancel)
-            main = _names(found)[0]
+            main = _names(found)[0] if found.folder is None else None
             return library.add(staging, main=main, digests=digests, **facts)
+    folder = found.folder or found.files[0].parent
+    if any(folder not in path.parents for path in found.files):
+        raise ImportRefused(path=str(found.files[0]), reason="its parts are in several folders")
     digests = {}
     done = 0
     for path in found.files:
-        digests[path.name] = hash_file(path, on_progress, cancel, done, found.size)
+        name_inside = path.relative_to(folder).as_posix()
+        digests[name_inside] = hash_file(path, on_progress, cancel, done, found.size)
         done += path.stat().st_size
-    folder = found.files[0].parent
-    if any(path.parent != folder for path in found.files):
-        raise ImportRefused(path=str(found.files[0]), reason="its parts are in several folders")
-    only = tuple(path.name for path in found.files)
-    return library.add(folder, link=True, only=only, main=only[0], digests=digests, **facts)
+    only = tuple(digests)
+    main = only[0] if found.folder is None else None
+    return library.add(folder, link=True, only=only, main=main, digests=digests, **facts)
 
 
 def found_file(path: Path) -> FoundModel:
@@ -152,7 +163,60 @@ def found_file(path: Path) -> FoundModel:
     return FoundModel("file", _plain_name(files[0]), files, size)
 
 
+def found_folder(folder: Path, origin: Origin = "file") -> FoundModel | None:
+    """The model that a folder as a whole is: a checkpoint of safetensors files, or an ONNX folder
+    of ours or of onnxruntime-genai; None for any other. Raises ImportRefused where a file that
+    belongs to it is missing."""
+    format = _folder_format(folder)
+    if format is None:
+        return None
+    if format == "safetensors":
+        inside = [path for path in _children(folder) if path.name.endswith(_CHECKPOINT_FILES)]
+        missing = _missing_weights(folder)
+        if missing:
+            raise ImportRefused(path=str(folder), reason=f"the file {missing[0]} is missing")
+    else:
+        inside = list(_walk(folder, 0))
+    heavy = (".safetensors", ".onnx")
+    files = sorted((p for p in inside if p.is_file()), key=lambda p: not p.name.endswith(heavy))
+    size = sum(path.stat().st_size for path in files)
+    name = safe_name(folder.name)
+    return FoundModel(origin, name, tuple(files), size, format=format, folder=folder)
+
+
+def _folder_format(folder: Path) -> ModelFormat | None:
+    names = {path.name for path in _children(folder)}
+    if "stillroom.json" in names:
+        return "onnx"
+    if "genai_config.json" in names:
+        return "genai"
+    weights = any(name.endswith(".safetensors") for name in names)
+    return "safetensors" if weights and "config.json" in names else None
+
+
+def _missing_weights(folder: Path) -> list[str]:
+    """Files that the checkpoint's index names and that are not there."""
+    index = _small_json(folder / "model.safetensors.index.json", _MAX_INDEX)
+    weights = index.get("weight_map") if isinstance(index, dict) else None
+    named = {str(name) for name in weights.values()} if isinstance(weights, dict) else set()
+    return sorted(name for name in named if not (folder / name).is_file())
+
+
 # ---- the programs' folders ----
+
+
+def _find_folders(folder: Path, origin: Origin, depth: int = 0) -> Iterator[FoundModel]:
+    """Folders below `folder`, and itself, that are a model as a whole."""
+    try:
+        model = found_folder(folder, origin)
+    except (ImportRefused, OSError):
+        return
+    if model is not None:
+        yield model
+        return
+    for path in _children(folder):
+        if depth < _MAX_DEPTH and path.is_dir() and not path.is_symlink():
+            yield from _find_folders(path, origin, depth + 1)
 
 
 def _find_plain(folder: Path, origin: Origin) -> Iterator[FoundModel]:
@@ -210,6 +274,9 @@ def _find_hub_cache(folder: Path) -> Iterator[FoundModel]:
                     repo=repo,
                     revision=snapshot.name,
                 )
+            for model in _find_folders(snapshot, "hub cache"):
+                name = safe_name(parts[-1])
+                yield replace(model, name=name, repo=repo, revision=snapshot.name)
 
 
 # ---- inside ----
@@ -226,6 +293,7 @@ def _copy(
     done = 0
     for path, name in zip(found.files, _names(found), strict=True):
         digest = hashlib.sha256()
+        (staging / name).parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as reading, (staging / name).open("wb") as writing:
             while chunk := reading.read(_CHUNK):
                 cancel.raise_if_cancelled()
@@ -248,6 +316,8 @@ def _copy(
 
 def _names(found: FoundModel) -> list[str]:
     """The names copies get: an Ollama blob has none of its own."""
+    if found.folder is not None:
+        return [path.relative_to(found.folder).as_posix() for path in found.files]
     names = [path.name for path in found.files]
     return names if names[0].lower().endswith(".gguf") else [f"{found.name}.gguf"]
 
@@ -300,9 +370,9 @@ def _children(folder: Path) -> list[Path]:
         return []
 
 
-def _small_json(path: Path) -> Any:
+def _small_json(path: Path, most: int = _MAX_MANIFEST) -> Any:
     try:
-        if path.stat().st_size > _MAX_MANIFEST:
+        if path.stat().st_size > most:
             return None
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -14,6 +14,7 @@ from app.importers import (
     default_folders,
     find_models,
     found_file,
+    found_folder,
 )
 from app.library import TrashedModel
 from app.library_care import (
@@ -71,7 +72,8 @@ def importable(session: Session, path: Path | None = None) -> tuple[FoundModel, 
     if path is None:
         return find_models(default_folders(Path.home(), os.environ), session.library)
     if path.is_dir():
-        return find_models((("file", path),), session.library)
+        whole = found_folder(path)
+        return (whole,) if whole else find_models((("file", path),), session.library)
     return (found_file(path),)
 
 

@@ -42,6 +42,7 @@ class LibraryButton(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
         menu.addAction(tr("Import a file …"), self.import_file)
+        menu.addAction(tr("Import a folder …"), self.import_folder)
         menu.addAction(tr("Import from other programs …"), self.import_found)
         menu.addSeparator()
         menu.addAction(tr("Trash and clean up …"), self.clean_up)
@@ -52,6 +53,12 @@ class LibraryButton(QToolButton):
         """A GGUF file that the user points at."""
         title = tr("Import a model file")
         name, _ = QFileDialog.getOpenFileName(self, title, "", f"{tr('Models')} (*.gguf)")
+        if name:
+            self._look_for(Path(name))
+
+    def import_folder(self) -> None:
+        """A checkpoint or an ONNX folder, or a folder with models in it."""
+        name = QFileDialog.getExistingDirectory(self, tr("Import a folder with a model"))
         if name:
             self._look_for(Path(name))
 
@@ -135,7 +142,7 @@ class ImportDialog(QDialog):
         layout.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
         layout.setSpacing(SPACE_M)
         if not found:
-            text = tr("No models of other programs were found that are not here already.")
+            text = tr("No models were found that are not here already.")
             layout.addWidget(label(text, "muted", wrap=True))
         layout.addWidget(self.table, 1)
         layout.addWidget(self.copy)

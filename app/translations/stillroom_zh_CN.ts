@@ -969,11 +969,11 @@
     </message>
     <message>
       <source>Import a folder with a model</source>
-      <translation type="unfinished" />
+      <translation>导入包含模型的文件夹</translation>
     </message>
     <message>
       <source>Import a folder …</source>
-      <translation type="unfinished" />
+      <translation>导入文件夹…</translation>
     </message>
     <message>
       <source>Import a model file</source>
@@ -1381,7 +1381,7 @@
     </message>
     <message>
       <source>No models were found that are not here already.</source>
-      <translation type="unfinished" />
+      <translation>没有找到尚未导入的模型。</translation>
     </message>
     <message>
       <source>No plan yet</source>

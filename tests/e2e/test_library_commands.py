@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkpoints import write_checkpoint
 from hub_server import Fault, HubFile, HubRepo, HubServer
 
 from app.acquisition import Acquisition
@@ -69,6 +70,20 @@ def test_import_use_remove_restore_and_clean(
     assert [each["name"] for each in run("list")] == [model["name"]]
     assert starter_model.path.is_file()
     assert lm_studio.is_symlink()
+
+
+def test_a_checkpoint_folder_is_imported_as_one_model(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "Distill-Tiny"
+    folder.mkdir()
+    write_checkpoint("qwen2", folder, 2)
+    (model,) = run("import", str(folder))
+    assert (model["name"], model["format"], model["linked"]) == (
+        "Distill-Tiny", "safetensors", True,
+    )  # fmt: skip
+    assert run("import", str(folder.parent)) == [], "it is here already"
+    assert run("verify", "Distill-Tiny")["sound"]
+    made = run("quantize", "Distill-Tiny", "--to", "gguf")
+    assert made["model"]["name"] == "distill-tiny-q4_0"
 
 
 def test_moving_and_cleaning_keep_what_is_queued(

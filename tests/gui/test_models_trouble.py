@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkpoints import write_checkpoint
 from hub_server import Fault, HubFile, HubRepo, HubServer
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
@@ -17,6 +18,7 @@ from app.errors import LibraryBusy
 from app.fetch import request_for
 from app.gui.main_window import MainWindow
 from app.gui.models_access import TokenDialog
+from app.gui.models_library import ImportDialog
 from app.gui.settings_dialog import SettingsDialog
 from app.hub_values import variants
 from app.library import InstalledModel
@@ -194,6 +196,25 @@ def test_no_match_so_far_is_not_called_none(
         qtbot.waitUntil(lambda: not search.busy, timeout=20000)
     assert said.text() == "Nothing on the hub matches."
     assert hub.count("search") == 31
+
+
+def test_a_folder_is_imported_as_one_model(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "Distill-Tiny"
+    folder.mkdir()
+    write_checkpoint("qwen2", folder)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    menu = window.models_page.library.menu()
+    next(each for each in menu.actions() if each.text() == "Import a folder …").trigger()
+    qtbot.waitUntil(lambda: window.findChild(ImportDialog) is not None, timeout=10000)
+    dialog = window.findChild(ImportDialog)
+    assert isinstance(dialog, ImportDialog)
+    dialog.findChild(QPushButton, "takeImports").click()  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: window.library.item("Distill-Tiny") is not None, timeout=20000)
+    window.show_page("models")
+    window.model_list.select("Distill-Tiny")
+    assert window.models_page.detail.findChild(QPushButton, "quantize") is not None
 
 
 def test_an_unverified_model_is_called_that(

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from app.errors import AlreadyInstalled, DamagedModel, LibraryError
-from app.importers import default_folders, find_models, found_file, import_model
+from app.importers import default_folders, find_models, found_file, found_folder, import_model
 from app.library import InstalledModel, Library, safe_name
 from app.library_care import duplicates, move_library, orphans, remove_orphans
 from runtime.jobs import Cancelled, CancelToken, Progress
@@ -194,6 +197,62 @@ def test_move_keeps_every_model(library: Library, tmp_path: Path) -> None:
 # ---- models of other programs ----
 
 
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system."""
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system here")
+    folder = shared / f"stillroom-test-{secrets.token_hex(4)}"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_moving_to_another_disk_copies_verifies_and_removes(
+    library: Library, other_disk: Path
+) -> None:
+    install(library, "a")
+    with library.staging() as staging:
+        _folder(staging / "onnx", {"stillroom.json": b"{}", "body/cpu.onnx": b"body"})
+        library.add(staging / "onnx", name="b", format="onnx", source="test")
+    (library.root / ".downloads" / "x").mkdir(parents=True)
+    (library.root / ".downloads" / "x" / "y.part").write_bytes(b"part")
+    seen: list[Progress] = []
+    moved = move_library(library, other_disk, seen.append)
+    assert [model.name for model in moved.installed()] == ["a", "b"]
+    for model in moved.installed():
+        moved.verify(model)
+    assert library.installed() == ()
+    assert (other_disk / ".downloads/x/y.part").read_bytes() == b"part"
+    assert seen[-1].done == seen[-1].total == sum(m.size for m in moved.installed())
+    assert not list((other_disk / ".staging").iterdir())
+
+
+def test_a_damaged_or_cancelled_move_leaves_every_model_whole(
+    library: Library, other_disk: Path
+) -> None:
+    install(library, "a")
+    bad = install(library, "b", WEIGHTS + bytes(3 << 20))
+    good = bad.path.read_bytes()
+    bad.path.write_bytes(good[:-1] + b"X")
+    with pytest.raises(DamagedModel):
+        move_library(library, other_disk)
+    there = Library(other_disk)
+    assert [model.name for model in there.installed()] == ["a"]
+    assert [model.name for model in library.installed()] == ["b"]
+    bad.path.write_bytes(good)
+    cancel = CancelToken()
+    with pytest.raises(Cancelled):
+        move_library(library, other_disk, lambda _: cancel.cancel(), cancel)
+    everywhere = [m for place in (library, there) for m in place.installed()]
+    assert {model.name for model in everywhere} == {"a", "b"}
+    for place in (library, there):
+        for model in place.installed():
+            place.verify(model)
+    move_library(library, other_disk)
+    assert [model.name for model in there.installed()] == ["a", "b"]
+
+
 def _other_programs(home: Path) -> dict[Path, bytes]:
     """The folders of all five programs; every file with its bytes."""
     digest = hashlib.sha256(WEIGHTS).hexdigest()
@@ -257,6 +316,57 @@ def test_models_of_other_programs_are_found_and_never_changed(
     library.empty_trash()
     assert {path: path.stat().st_mtime_ns for path in files} == before
     assert all(path.read_bytes() == data for path, data in files.items())
+
+
+def _folder(place: Path, files: Mapping[str, bytes]) -> Path:
+    for name, data in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
+    return place
+
+
+def test_folders_are_imported_as_a_whole(library: Library, tmp_path: Path) -> None:
+    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})
+    checkpoint = {
+        "model-1.safetensors": b"one", "model-2.safetensors": b"two", "config.json": b"{}",
+        "model.safetensors.index.json": index.encode(), "tokenizer.json": b"{}",
+        "README.md": b"not needed",
+    }  # fmt: skip
+    onnx = {"stillroom.json": b"{}", "body/cpu.onnx": b"body", "body/cpu.onnx.data": b"weights"}
+    places = tmp_path / "mine"
+    official = _folder(places / "R1-Distill", checkpoint)
+    folder = _folder(places / "deep/er/onnx-model", onnx)
+    _folder(places / "genai-model", {"genai_config.json": b"{}", "model.onnx": b"x"})
+    found = {m.name: m for m in find_models((("file", places),), library)}
+    assert {name: model.format for name, model in found.items()} == {
+        "R1-Distill": "safetensors", "onnx-model": "onnx", "genai-model": "genai",
+    }  # fmt: skip
+    linked = import_model(found["R1-Distill"], library)
+    assert linked.linked
+    assert linked.path == official / "."
+    assert {file.path.name for file in linked.files} == set(checkpoint) - {"README.md"}
+    copied = import_model(found["onnx-model"], library, "copy")
+    assert {str(f.path.relative_to(copied.path)) for f in copied.files} == set(onnx)
+    for model in library.installed():
+        library.verify(model)
+    known = {model.name for model in find_models((("file", places),), library)}
+    assert known == {"genai-model", "onnx-model"}, "a copy leaves the original importable"
+    library.remove("R1-Distill")
+    library.empty_trash()
+    assert {path.name for path in official.iterdir()} == set(checkpoint)
+    assert folder.is_dir()
+
+
+def test_a_folder_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
+    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "gone.safetensors"}})
+    place = _folder(tmp_path / "x", {
+        "model-1.safetensors": b"one", "config.json": b"{}",
+        "model.safetensors.index.json": index.encode(),
+    })  # fmt: skip
+    with pytest.raises(LibraryError) as caught:
+        found_folder(place)
+    assert "gone.safetensors" in caught.value.facts["reason"]
+    assert found_folder(_folder(tmp_path / "y", {"config.json": b"{}"})) is None
 
 
 def test_a_chosen_file_must_be_a_whole_model(tmp_path: Path) -> None:
