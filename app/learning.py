@@ -86,6 +86,15 @@ class Learning:
         if speed is not None:
             self._add((speed.decode_observation(model, placement, depth, decode_tps),))
 
+    def learn_prefill(
+        self, model: PlanModel, placement: Placement, tokens: int, prefill_tps: float
+    ) -> None:
+        """Keep what a measurement teaches of a prompt of so many tokens."""
+        speed = self._speed_of(placement)
+        if speed is not None:
+            seconds = tokens / prefill_tps
+            self._add((speed.prefill_observation(model, placement, tokens, seconds),))
+
     def _speed_of(self, placement: Placement) -> SpeedModel | None:
         speed = self.load().speed
         return speed if speed is not None and speed.knows(placement) else None

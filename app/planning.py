@@ -23,7 +23,7 @@ from runtime.backend import DESCRIPTORS
 from runtime.candidates import fits, shortage, tight
 from runtime.client import Worker, run_job
 from runtime.devices import Device
-from runtime.engine_choice import EngineChoice, choose_plan
+from runtime.engine_choice import DEFAULT_PROMPT_TOKENS, EngineChoice, choose_plan
 from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError
 from runtime.exact_memory import exact_memory
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
@@ -276,6 +276,9 @@ class Planning:
             found = measured.get(str(build.path))
             if found is not None:
                 self.learning.learn_decode(each, plan.placement, found.depth, found.decode_tps)
+                self.learning.learn_prefill(
+                    each, plan.placement, DEFAULT_PROMPT_TOKENS, found.prefill_tps
+                )
         return choice
 
     def engine_choice(self, name: str) -> EngineChoice | None:

@@ -19,6 +19,7 @@ import psutil
 from runtime.shape import base_format
 
 ProfileMode = Literal["quick", "full"]
+ONNX_PRODUCT = "MatMulNBits"  # stands for every 4-bit format of the ONNX engine
 _CACHE = "cache_level_"
 
 # Formats that were not measured take the curve of the nearest relative, as the engine unpacks them.
@@ -113,7 +114,7 @@ class DeviceProfile:
     def measured_format(self, block_format: str) -> str:
         """The measured format that stands for `block_format`: itself where possible."""
         name = base_format(block_format)
-        for candidate in (name, *RELATIVES.get(name, ()), *self.products):
+        for candidate in (block_format, name, *RELATIVES.get(name, ()), *self.products):
             if candidate in self.products:
                 return candidate
         raise ValueError(f"no products were measured on {self.device}")

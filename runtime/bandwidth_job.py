@@ -4,6 +4,8 @@ Runs in a child process (it loads the engine). Knows the schedules and the test 
 results are values of `runtime.bandwidth`.
 """
 
+import importlib
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ import numpy as np
 import psutil
 
 from runtime.bandwidth import (
+    ONNX_PRODUCT,
     BandwidthProfile,
     Curve,
     CurvePoint,
@@ -35,7 +38,10 @@ from runtime.bandwidth_kernels import (
     quiet_engine,
 )
 from runtime.cores import available_cores, thread_counts
+from runtime.errors import EngineError
 from runtime.jobs import OnProgress, Progress
+
+logger = logging.getLogger(__name__)
 
 MIB = 2**20
 BUSY_CORES = 0.15  # other processes' share of one core above which figures are not trusted
@@ -62,6 +68,7 @@ class Schedule:
     seconds: float
     repeats: int
     attention_cells: int
+    onnx_sizes: tuple[int, ...]
     largest: int
     prefill_batch: int  # tokens; what a prompt costs for each hardly changes above fifty
 
@@ -76,6 +83,7 @@ QUICK = Schedule(
     seconds=0.04,
     repeats=5,
     attention_cells=512,
+    onnx_sizes=(),
     largest=1024,
     prefill_batch=64,
 )
@@ -87,6 +95,7 @@ FULL = Schedule(
     seconds=0.12,
     repeats=9,
     attention_cells=2048,
+    onnx_sizes=(8, 64, 256),
     largest=4096,
     prefill_batch=512,
 )
@@ -186,7 +195,7 @@ class _Steps:
 
 def _step_count(schedule: Schedule, names: Sequence[str]) -> int:
     counts = len(thread_counts(available_cores()))
-    host = counts * (2 + len(schedule.formats)) + counts
+    host = counts * (2 + len(schedule.formats)) + counts + 1
     return sum(host if name == HOST else len(GPU_FORMATS) + 1 for name in names)
 
 
@@ -224,9 +233,33 @@ def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list
             readings = [kernel.seconds(part, 1, 0.02) for _ in range(schedule.repeats)]
         products[block_format] = tuple(curves)
         kernel.close()
+    _add_onnx(schedule, counts, products, flops)
+    steps.next(ONNX_PRODUCT)
     costs = [_thread_costs(ggml, threads, schedule, flops[threads], steps) for threads in counts]
     ggml.close()
     return DeviceProfile("cpu", tuple(plain), products, tuple(costs)), readings
+
+
+def _add_onnx(
+    schedule: Schedule,
+    counts: Sequence[int],
+    products: dict[str, tuple[Curve, ...]],
+    flops: dict[int, dict[str, float]],
+) -> None:
+    """The other engine's products beside llama.cpp's, where the schedule has time for them and that
+    engine is there."""
+    if not schedule.onnx_sizes:
+        return
+    try:
+        onnx = importlib.import_module("runtime.bandwidth_onnx")
+        sizes = [size * MIB for size in schedule.onnx_sizes]
+        curves, rates = onnx.block_products(counts, sizes, schedule.prefill_batch, schedule.seconds)
+    except (ImportError, OSError, EngineError):
+        logger.exception("onnxruntime's products were not timed")
+        return
+    products[ONNX_PRODUCT] = curves
+    for threads in counts:
+        flops[threads][ONNX_PRODUCT] = rates[threads]
 
 
 def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list[float]]:

@@ -227,7 +227,7 @@ class Products:
         graph = _Graph(ggml, context, outputs)
         ones = np.ones(self._columns * batch, dtype=np.float32)
         ggml.ggml_backend_tensor_set(vectors, ones.ctypes.data_as(_POINTER), 0, ones.nbytes)
-        result = _settled(graph.seconds, at_least)
+        result = settled(graph.seconds, at_least)
         graph.close()
         return result
 
@@ -274,7 +274,7 @@ def attention_seconds(
     contents += [(cache, cached) for cache in caches]
     for tensor, data in contents:
         ggml.ggml_backend_tensor_set(tensor, data.ctypes.data_as(_POINTER), 0, data.nbytes)
-    result = _settled(graph.seconds, at_least)
+    result = settled(graph.seconds, at_least)
     graph.close()
     return result / ATTENTION_BLOCKS
 
@@ -299,7 +299,7 @@ def copy_seconds(ggml: Ggml, nbytes: int, repeats: int = 5) -> float:
     return float(np.median(times))
 
 
-def _settled(seconds: Callable[[int], float], at_least: float) -> float:
+def settled(seconds: Callable[[int], float], at_least: float) -> float:
     """Warm up, then the median over about `at_least` seconds, three runs or more."""
     warm = seconds(1)
     return seconds(max(3, min(2000, int(at_least / max(warm, 1e-6)))))

@@ -11,7 +11,7 @@ from a catalog entry alone (weight bytes from the shape). Knows no engine and ru
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runtime.bandwidth import BandwidthProfile, DeviceProfile
+from runtime.bandwidth import ONNX_PRODUCT, BandwidthProfile, DeviceProfile
 from runtime.calibration import UNCALIBRATED, Calibration, Observation
 from runtime.memory import REPACKED, padded_context
 from runtime.plan import (
@@ -143,7 +143,8 @@ class SpeedModel:
             cache = kv_bytes_per_token(shape, placement.kv_type_k, placement.kv_type_v)
             working_set = weights + head + cache * depth * len(indices) / shape.block_count
             on_host = device == "cpu" and len(blocks) > 1
-            name = _unpacked(model.block_format) if on_host else model.block_format
+            name = _kernel(placement, profile, model.block_format)
+            name = _unpacked(name) if on_host else name
             rate = profile.read_rate(name, working_set, threads)
             if on_host:
                 terms.add("host_weights", device, weights / rate)
@@ -182,6 +183,7 @@ class SpeedModel:
         device, nbytes = placement.lm_head_device, model.weights.lm_head_read
         profile = self._device(device)
         name = head_format(model.shape, nbytes) or model.block_format
+        name = _kernel(placement, profile, name)
         beside = sum(model.weights.blocks_active[index] for index in blocks.get(device, ()))
         if device == "cpu" and set(blocks) - {"cpu"}:
             rate = profile.read_rate(_unpacked(name), nbytes, placement.n_threads)
@@ -204,7 +206,7 @@ class SpeedModel:
         for device, indices in blocks.items():
             profile, threads = self._device(device), _threads(device, placement, prefill=True)
             operations = 2.0 * per_block * len(indices) * tokens
-            name = model.block_format
+            name = _kernel(placement, profile, model.block_format)
             rate = profile.prefill_rate(name, threads)
             variant = profile.measured_format(name) + (f"/{threads}" if threads else "")
             terms.add("prefill", device, operations / rate, variant)
@@ -281,6 +283,14 @@ class _Terms:
 def _devices(placement: Placement) -> tuple[str, ...]:
     used = ("cpu", placement.lm_head_device, *(part.device for part in placement.layers))
     return tuple(dict.fromkeys(used))
+
+
+def _kernel(placement: Placement, profile: DeviceProfile, block_format: str) -> str:
+    """The measured product that weights are read with: onnxruntime has one for all its 4-bit
+    weights. Where it was not timed, llama.cpp's nearest stands for it."""
+    if placement.engine not in ("onnx", "genai"):
+        return block_format
+    return ONNX_PRODUCT if ONNX_PRODUCT in profile.products else "Q4_0"
 
 
 def _unpacked(block_format: str) -> str:

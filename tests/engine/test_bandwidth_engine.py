@@ -21,6 +21,7 @@ from runtime.bandwidth_job import (
     profile_job,
 )
 from runtime.bandwidth_kernels import Ggml, PlainRead, Products, attention_seconds
+from runtime.bandwidth_onnx import MATRIX_BYTES, BlockProducts, block_products, seconds_of
 from runtime.jobs import ignore_progress
 
 SUM = """
@@ -64,6 +65,16 @@ def test_quick_profile_of_this_machine():
     assert host.cost(1).attention_seconds(128) > 0
     quiet = profile.facts["other_load_cores"] <= BUSY_CORES
     assert ("busy" in profile.doubts) == (not quiet)
+
+
+def test_the_other_engines_products_take_longer_over_more_matrices(tmp_path):
+    products = BlockProducts(tmp_path, 8)
+    one, eight = (seconds_of(products.session(n, 1), 1, 0.02) for n in (1, 8))
+    assert eight > 3 * one > 0
+    curves, flops = block_products((1, 2), (MATRIX_BYTES, 3 * MATRIX_BYTES), 8, 0.01)
+    assert [curve.threads for curve in curves] == [1, 2] == list(flops)
+    assert [p.working_set for p in curves[0].points] == [MATRIX_BYTES, 3 * MATRIX_BYTES]
+    assert min(flops.values()) > 1e8
 
 
 def test_working_sets_reach_beyond_the_last_cache():

@@ -140,6 +140,25 @@ def test_what_corrected_one_profile_corrects_no_other(
     assert moved.load().observations == ()
 
 
+def test_timing_an_engine_teaches_its_prompts_and_its_decode(
+    tmp_path: Path, profile: BandwidthProfile
+) -> None:
+    kept = learning(tmp_path)
+    kept.keep_profile(profile)
+    onnx = dataclasses.replace(PLACEMENT, engine="onnx")
+    speed = kept.load().speed
+    assert speed is not None
+    before = speed.time_to_first_token(MODEL, onnx, 64).median
+    for _ in range(6):
+        kept.learn_prefill(MODEL, onnx, 64, 64 / (0.6 * before))
+        kept.learn_decode(MODEL, onnx, 60.0, 500.0)
+    after = kept.load().speed
+    assert after is not None
+    assert after.time_to_first_token(MODEL, onnx, 64).median < 0.85 * before
+    llama = after.time_to_first_token(MODEL, PLACEMENT, 64).median
+    assert llama == pytest.approx(speed.time_to_first_token(MODEL, PLACEMENT, 64).median)
+
+
 def test_a_doubtful_profile_promises_less_and_says_so(
     tmp_path: Path, profile: BandwidthProfile
 ) -> None:

@@ -9,7 +9,14 @@ import shapes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
+from runtime.bandwidth import (
+    ONNX_PRODUCT,
+    BandwidthProfile,
+    Curve,
+    CurvePoint,
+    DeviceProfile,
+    ThreadCosts,
+)
 from runtime.calibration import (
     UNCALIBRATED,
     WIDEST,
@@ -133,6 +140,30 @@ def test_first_token_grows_with_the_prompt_and_answers_take_long():
 def test_intervals_hold_their_median_and_their_limit(median, deviation):
     found = interval(median, deviation)
     assert found.low <= found.median <= found.high <= median * (1 + WIDEST) * (1 + 1e-9)
+
+
+def test_onnx_weights_are_read_with_their_own_product_where_it_was_timed():
+    onnx = replace(placed(), engine="onnx")
+    folder = replace(model(), block_format="", formats=("onnx",))
+    host = PROFILE.devices[0]
+    assert "weights:Q4_0@cpu" in SPEED.decode_terms(folder, onnx, 0)  # the nearest there is
+    faster = tuple(
+        Curve(c.threads, tuple(CurvePoint(p.working_set, 3 * p.bytes_per_second) for p in c.points))
+        for c in host.products["Q4_0"]
+    )
+    costs = tuple(
+        replace(cost, prefill_flops={**cost.prefill_flops, ONNX_PRODUCT: 5e11})
+        for cost in host.costs
+    )
+    both = replace(host, products={**host.products, ONNX_PRODUCT: faster}, costs=costs)
+    timed = SpeedModel(replace(PROFILE, devices=(both,)))
+    terms = timed.decode_terms(folder, onnx, 0)
+    assert f"weights:{ONNX_PRODUCT}@cpu" in terms
+    assert not [term for term in terms if "Q4" in term]
+    assert timed.decode_tps(folder, onnx).median > 2.5 * SPEED.decode_tps(folder, onnx).median
+    assert timed.decode_tps(model(), placed()) == SPEED.decode_tps(model(), placed())
+    first = timed.time_to_first_token(folder, onnx, 512).median
+    assert first < 0.5 * SPEED.time_to_first_token(folder, onnx, 512).median
 
 
 def test_formats_share_what_they_learn():
