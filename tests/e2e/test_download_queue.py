@@ -92,6 +92,21 @@ def test_downloads_in_order_of_priority_and_installs(server: HubServer, tmp_path
     assert not list((tmp_path / "models" / ".downloads").iterdir())
 
 
+def test_the_order_can_be_changed_while_one_runs(server: HubServer, tmp_path: Path) -> None:
+    server.faults = [Fault("cdn", None, rate=3_000_000)]
+    desk = Desk(tmp_path, server.endpoint)
+    ids = {name: desk.queue.add(desk.request(name)).id for name in ("a", "b", "c")}
+    desk.queue.start()
+    wait_for(lambda: desk.state(ids["a"]) == "running")
+    desk.queue.prioritise(ids["c"], 1)
+    assert desk.state(ids["a"]) == "running", "what runs is not interrupted"
+    assert [item.request.name for item in desk.queue.items()] == ["a", "c", "b"]
+    server.faults = []
+    wait_for(lambda: all(desk.state(item) == "done" for item in ids.values()))
+    desk.queue.close()
+    assert desk.started == ["a", "c", "b"]
+
+
 def test_pause_restart_resume(server: HubServer, tmp_path: Path) -> None:
     server.faults = [Fault("cdn", None, rate=1_000_000)]
     first = Desk(tmp_path, server.endpoint)

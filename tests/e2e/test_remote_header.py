@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf_shards import split
 from hub_server import HubFile, HubRepo, HubServer
-from shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf
+from shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf, write_small_gguf
 
 from app.hub import Hub
 from app.hub_values import Variant, variants
@@ -41,6 +44,47 @@ def test_the_hub_and_the_disk_say_the_same(tmp_path: Path) -> None:
     remote, sent = _look({path.name: HubFile(path, "a" * 64)}, tmp_path)
     assert _plain(remote.info) == _plain(inspect(path))
     assert remote.bytes_read == sent <= 8 << 20
+
+
+def test_sharded_gguf(tmp_path: Path) -> None:
+    whole = write_small_gguf(tmp_path / "m-Q4_0.gguf")
+    shards = split(whole, 3)
+    files = {path.name: HubFile(path.read_bytes()) for path in shards}
+    remote, sent = _look(files, tmp_path)
+    info, local = remote.info, inspect(whole)
+    assert (info.shape, info.weights, info.parameters) == (
+        local.shape, local.weights, local.parameters,
+    )  # fmt: skip
+    assert {t.name for t in info.tensors} == {t.name for t in local.tensors}
+    assert info.file_size == sum(path.stat().st_size for path in shards)
+    assert sent == remote.bytes_read
+    del files[shards[1].name]
+    with pytest.raises(StopIteration):  # an incomplete set is not even listed
+        _look(files, tmp_path)
+
+
+LIMITED = """
+import resource, time
+from runtime.headers import CPU_SECONDS, MEMORY_BYTES, _limit_resources
+_limit_resources()
+print(resource.getrlimit(resource.RLIMIT_CPU)[0] <= CPU_SECONDS + time.process_time() + 1)
+try:
+    bytearray(MEMORY_BYTES + (64 << 20))
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limits there")
+def test_the_child_that_parses_headers_has_limits(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "refused"]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from checkpoints import tensors_of, write_checkpoint, write_safetensors
+from gguf_shards import split
 
 from quant.errors import (
     CorruptCheckpoint,
@@ -20,10 +21,8 @@ from quant.errors import (
     UnsupportedFormat,
 )
 from quant.gguf import quantize_gguf
-from quant.gguf_writer import GgufValue, TensorSlot, write_gguf
 from quant.recipe import recipe_named
 from quant.sources import open_source
-from quant.views import ViewTensor, view_of_gguf
 
 
 def test_every_stored_float_is_read_as_its_value(tmp_path: Path) -> None:
@@ -254,31 +253,6 @@ def test_a_claim_larger_than_the_file_allocates_nothing(claim: str, tmp_path: Pa
     finally:
         tracemalloc.stop()
     assert caught.value.facts["path"] == str(path)
-
-
-def split(path: Path, count: int) -> list[Path]:
-    """The file as llama.cpp's splitter would leave it."""
-    view = view_of_gguf(open_source(path))
-    parts = []
-    for index in range(count):
-        tensors = {t.name: t for t in view.tensors[index::count]}
-        own = {
-            "split.no": GgufValue(2, index),
-            "split.count": GgufValue(2, count),
-            "split.tensors.count": GgufValue(5, len(view.tensors)),
-        }
-        metadata = {**(view.metadata if index == 0 else {}), **own}
-        slots = [TensorSlot(t.name, t.shape, t.format) for t in tensors.values()]
-        part = path.with_name(f"part-{index + 1:05d}-of-{count:05d}.gguf")
-
-        def data(slot: TensorSlot, tensors: dict[str, ViewTensor] = tensors) -> list[Any]:
-            tensor = tensors[slot.name]
-            assert tensor.raw is not None
-            return [tensor.raw(0, tensor.row_count)]
-
-        write_gguf(part, metadata, slots, data)
-        parts.append(part)
-    return parts
 
 
 def test_split_gguf_reads_as_the_whole_one(tmp_path: Path) -> None:
