@@ -151,7 +151,7 @@ class ChatPage(QWidget):
         view = self._view(message.id)
         if view is None:
             return
-        view.answer.settle()
+        view.settle()
         self._show_path()
         if error is not None:
             view.show_error(error)

@@ -15,6 +15,7 @@ from runtime.backend import LoadReport
 from runtime.errors import EngineError
 from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
+from runtime.parts import Part
 from runtime.plan import EngineName, Interval, KvCacheType, Plan, Policy
 from runtime.protocol import Streamed
 
@@ -48,6 +49,7 @@ class ModelControl(QObject):
         self.chosen = ""
         self.choices = _from_settings(session)
         self.plan: Plan | None = None
+        self.parts: tuple[Part, ...] = ()  # of `plan`; empty: only its sums are known
         self.report: LoadReport | None = None
         self._plan_number = 0
 
@@ -115,8 +117,14 @@ class ModelControl(QObject):
         self._plan_number += 1
         number, name, choices = self._plan_number, self.chosen, self.choices
         self.planning.emit()
-        job = self._bridge.call(self.plan_work(name, choices))
-        job.finished.connect(lambda plan: self._planned(number, plan))
+        work = self.plan_work(name, choices)
+
+        def plan_and_parts() -> tuple[Plan, tuple[Part, ...]]:
+            plan = work()
+            return plan, self._session.planning.parts(name, plan)
+
+        job = self._bridge.call(plan_and_parts)
+        job.finished.connect(lambda found: self._planned(number, *found))
         job.failed.connect(lambda error: self._plan_failed(number, error))
 
     def plan_work(self, name: str, choices: PlanChoices) -> Callable[[], Plan]:
@@ -192,6 +200,7 @@ class ModelControl(QObject):
         self.report = loaded.report if loaded else None
         if loaded is not None and loaded.target.name == self.chosen and loaded.moved:
             self.plan = loaded.plan  # a device failed: what was planned here cannot be
+            self.parts = ()
             self.plan_changed.emit(self.plan)
         self.loading.emit(False)
         self.loaded_changed.emit(self.report)
@@ -202,9 +211,9 @@ class ModelControl(QObject):
         job.ended.connect(self.refresh_loaded)
         return job
 
-    def _planned(self, number: int, plan: Plan) -> None:
+    def _planned(self, number: int, plan: Plan, parts: tuple[Part, ...]) -> None:
         if number == self._plan_number:
-            self.plan = plan
+            self.plan, self.parts = plan, parts
             self.plan_changed.emit(plan)
 
     def _plan_failed(self, number: int, error: Exception) -> None:

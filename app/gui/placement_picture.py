@@ -1,79 +1,89 @@
 """A plan drawn: one bar per device to the scale of its memory, its parts as labelled segments."""
 
-from dataclasses import dataclass
-
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleEvent,
+    QColor,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+)
+from PySide6.QtWidgets import QLabel, QToolTip, QWidget
 
 from app.gui import words
 from app.gui.theme import TEXT_SMALL, Theme, ui_font
 from app.gui.words import tr
+from runtime.parts import Part, PartKind, parts
 from runtime.plan import Plan
 
-
-@dataclass(frozen=True)
-class Segment:
-    """One part of a bar; `amount` in bytes, `colour` an index into the theme's segment colours."""
-
-    device: str
-    name: str
-    amount: int
-    colour: int
+COLOURS: dict[PartKind, int] = {  # an index into the theme's segment colours
+    "embedding": 4, "blocks": 0, "weights": 0, "lm_head": 5, "kv_cache": 1, "compute": 2,
+    "program": 3,
+}  # fmt: skip
 
 
-def segments(plan: Plan) -> list[Segment]:
-    """The parts of every device, in the order they are drawn."""
-    parts: list[Segment] = []
-    for device in plan.memory.devices:
-        blocks = sum(
-            layer.last - layer.first + 1
-            for layer in plan.placement.layers
-            if layer.device == device.device
-        )
-        held = [tr("{0} blocks", blocks)] if blocks else []
-        if plan.placement.lm_head_device == device.device:
-            held.append(tr("LM head"))
-        if device.device == "cpu":
-            held.insert(0, tr("embeddings"))
-        name = ", ".join(held) or tr("weights")
-        named = [
-            (name, device.weights, 0),
-            (tr("KV cache"), device.kv_cache, 1),
-            (tr("compute buffers"), device.compute_buffer, 2),
-            (tr("program"), device.overhead, 3),
-        ]
-        parts += [Segment(device.device, n, b, c) for n, b, c in named if b]
-    return parts
+def name_of(part: Part) -> str:
+    """What a part is called."""
+    if part.kind == "blocks":
+        return tr("{0} blocks", part.blocks)
+    return {
+        "embedding": tr("embeddings"),
+        "weights": tr("weights"),
+        "lm_head": tr("LM head"),
+        "kv_cache": tr("KV cache"),
+        "compute": tr("compute buffers"),
+        "program": tr("program"),
+    }[part.kind]
 
 
-class PlacementPicture(QWidget):
-    """Arrow keys move over the parts; each is read out with its bytes."""
+def size_of(part: Part) -> str:
+    """How much of the device it takes; a tied LM head is the embedding table itself."""
+    return words.size(part.nbytes) if part.nbytes else tr("shared with the embeddings")
+
+
+class PlacementPicture(QLabel):
+    """Arrow keys move over the parts; each is read out with its bytes and milliseconds.
+
+    A label with a picture, so that it is one to assistive technology as well.
+    """
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.theme = theme
         self._plan: Plan | None = None
-        self._parts: list[Segment] = []
+        self._parts: list[Part] = []
         self._rects: list[QRectF] = []
         self._current = -1
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
+        self.setPixmap(QPixmap(1, 1))
         self.setAccessibleName(tr("Where the model goes"))
 
-    def show_plan(self, plan: Plan | None) -> None:
+    def show_plan(self, plan: Plan | None, found: tuple[Part, ...] = ()) -> None:
+        """Draw a plan and its parts; without them, those that its sums tell."""
         self._plan = plan
-        self._parts = segments(plan) if plan else []
+        self._parts = list(found or parts(plan, None, {})) if plan else []
         self._current = -1
-        described = [f"{p.device}: {p.name} {words.size(p.amount)}" for p in self._parts]
-        self.setAccessibleDescription("; ".join(described))
+        told = [self.describe(index) for index in range(len(self._parts))]
+        self.setAccessibleDescription("; ".join(told))
         self.updateGeometry()
         self.update()
 
     def describe(self, index: int) -> str:
-        """One part in words."""
+        """One part in words: where, what, bytes, time of a token."""
         part = self._parts[index]
-        return f"{part.device} · {part.name} · {words.size(part.amount)}"
+        text = f"{part.device.upper()} · {name_of(part)} · "
+        text += size_of(part)
+        if part.milliseconds is None:
+            return text
+        time = f"{part.milliseconds:.1f} ms"
+        if part.kind == "kv_cache":
+            return f"{text} · {tr('{0} more per token when it is full', time)}"
+        return f"{text} · {tr('{0} per token', time)}"
 
     def sizeHint(self) -> QSize:
         devices = len(self._plan.memory.devices) if self._plan else 1
@@ -123,8 +133,8 @@ class PlacementPicture(QWidget):
         parts = [(i, p) for i, p in enumerate(self._parts) if p.device == device]
         painter.setPen(Qt.PenStyle.NoPen)
         for _index, part in parts:
-            width = max(part.amount * scale, 2.0)
-            painter.setBrush(QColor(theme.segments[part.colour]))
+            width = max(part.nbytes * scale, 2.0) if part.nbytes else 0.0
+            painter.setBrush(QColor(theme.segments[COLOURS[part.kind]]))
             painter.drawRect(QRectF(x, y + 1, width, bar.height() - 1))
             x += width
         y += bar.height() + 6
@@ -135,20 +145,20 @@ class PlacementPicture(QWidget):
             y += line
         return y + 8
 
-    def _paint_row(self, painter: QPainter, rect: QRectF, part: Segment, *, current: bool) -> None:
+    def _paint_row(self, painter: QPainter, rect: QRectF, part: Part, *, current: bool) -> None:
         theme = self.theme
         if current:
             painter.setPen(QPen(QColor(theme.focus), 1))
             painter.setBrush(QColor(theme.hover))
             painter.drawRoundedRect(rect.adjusted(1, 1, -1, -1), 3, 3)
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(theme.segments[part.colour]))
+        painter.setBrush(QColor(theme.segments[COLOURS[part.kind]]))
         painter.drawRect(QRectF(5, rect.center().y() - 4, 8, 8))
         painter.setPen(QColor(theme.muted))
         inner = rect.adjusted(20, 0, -4, 0)
-        size = words.size(part.amount)
+        size = size_of(part)
         room = round(inner.width()) - painter.fontMetrics().horizontalAdvance(size) - 8
-        name = painter.fontMetrics().elidedText(part.name, Qt.TextElideMode.ElideRight, room)
+        name = painter.fontMetrics().elidedText(name_of(part), Qt.TextElideMode.ElideRight, room)
         painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, name)
         painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, size)
 
@@ -159,6 +169,7 @@ class PlacementPicture(QWidget):
             return
         self._current = min(max(self._current + step, 0), len(self._parts) - 1)
         self.setAccessibleName(self.describe(self._current))
+        QAccessible.updateAccessibility(QAccessibleEvent(self, QAccessible.Event.NameChanged))
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:

@@ -93,7 +93,7 @@ class PlanPanel(QWidget):
 
     def show_plan(self, plan: Plan | None) -> None:
         """The figures of a plan, or nothing while there is none."""
-        self.picture.show_plan(plan)
+        self.picture.show_plan(plan, self._models.parts)
         self.picture.setVisible(plan is not None)
         if plan is None:
             self.fit.setText(tr("No plan yet"))

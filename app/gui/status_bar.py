@@ -6,18 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QPointF, Signal
-from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
-    QColor,
-    QPainter,
-    QPaintEvent,
-    QPen,
-)
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from app.gui import words
 from app.gui.controls import ElidedLabel, button, label
+from app.gui.speech import announce
 from app.gui.theme import Theme
 from app.gui.words import tr
 from runtime.backend import LoadReport
@@ -121,9 +115,7 @@ class StatusBar(QFrame):
     def announce(self, text: str) -> None:
         """Short news, also for screen readers; polite: it waits for what is being spoken."""
         self.show_work(text)
-        event = QAccessibleAnnouncementEvent(self.work, text)
-        event.setPoliteness(QAccessible.AnnouncementPoliteness.Polite)
-        QAccessible.updateAccessibility(event)
+        announce(self.work, text)
 
     def show_work(self, text: str) -> None:
         """Downloads, loading and the like, at the right end."""

@@ -40,6 +40,11 @@ QPushButton[kind="primary"]:disabled {
   background: $selected; color: $muted; border-color: $border;
 }
 QPushButton[kind="danger"] { color: $bad; }
+QPushButton[kind="fold"] {
+  background: transparent; border: 1px solid transparent; color: $muted; font-size: $small;
+  font-weight: 600; padding: 2px 5px; text-align: left;
+}
+QPushButton[kind="fold"]:focus { border: 2px solid $focus; padding: 1px 4px; }
 QPushButton[kind="quiet"], QToolButton[kind="quiet"] {
   background: transparent; border: 1px solid transparent; padding: 4px 8px;
 }
@@ -76,6 +81,7 @@ QPushButton[kind="suggestion"] {
   background: $raised; border: 1px solid $border; padding: 10px 14px; text-align: left;
 }
 QPushButton[kind="suggestion"]:hover { border-color: $accent; background: $accent_soft; }
+QPushButton[kind="suggestion"]:focus { border: 2px solid $focus; padding: 9px 13px; }
 QPushButton::menu-indicator, QToolButton::menu-indicator { image: none; width: 0; }
 
 #rail QToolButton {

@@ -97,7 +97,7 @@ LIGHT = Theme(
     code="#f1efea",
     inline_code="#7a3a10",
     focus="#9c4a17",
-    segments=("#9c4a17", "#3f6d8e", "#6b7f3a", "#8a6a9c", "#a98b2d"),
+    segments=("#9c4a17", "#3f6d8e", "#6b7f3a", "#8a6a9c", "#a98b2d", "#b0476b"),
 )
 DARK = Theme(
     name="dark",
@@ -121,7 +121,7 @@ DARK = Theme(
     code="#141517",
     inline_code="#f0bd93",
     focus="#e9a06a",
-    segments=("#d98a52", "#6fa3c7", "#a3bb6a", "#b798c9", "#d6bb5c"),
+    segments=("#d98a52", "#6fa3c7", "#a3bb6a", "#b798c9", "#d6bb5c", "#df86a6"),
 )
 
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QTextCursor, QWheelEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.gui import icons, words
-from app.gui.controls import ElidedLabel, label
+from app.gui.controls import ElidedLabel, button
 from app.gui.theme import Theme
 from app.gui.words import tr
 
@@ -33,9 +33,8 @@ class ThinkingView(QFrame):
         self._last_line = ""
         self._pending: list[str] = []
         self.setObjectName("thinking")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._arrow = label()
-        self._title = label(tr("Thinking"), "section")
+        self._title = button(tr("Thinking"), "fold")
+        self._title.clicked.connect(lambda: self.set_unfolded(not self.unfolded))
         self._line = ElidedLabel("", "small", Qt.TextElideMode.ElideLeft)
         self._box = _Box()
         self._box.setVisible(False)
@@ -43,7 +42,6 @@ class ThinkingView(QFrame):
         header = QHBoxLayout()
         header.setContentsMargins(0, 0, 0, 0)
         header.setSpacing(8)
-        header.addWidget(self._arrow)
         header.addWidget(self._title)
         header.addWidget(self._line, 1)
         layout = QVBoxLayout(self)
@@ -115,7 +113,9 @@ class ThinkingView(QFrame):
 
     def _describe(self) -> None:
         state = tr("unfolded") if self.unfolded else tr("folded")
-        self.setAccessibleName(f"{self._title.text()}, {state}")
+        name = f"{self._title.text()}, {state}"
+        self.setAccessibleName(name)
+        self._title.setAccessibleName(name)
 
     def _flush(self) -> None:
         """Move what has arrived into the box; it follows only when it stood at its end."""
@@ -143,16 +143,14 @@ class ThinkingView(QFrame):
 
     def _draw_arrow(self) -> None:
         name = "down" if self.unfolded else "right"
-        self._arrow.setPixmap(
-            icons.pixmap(name, self._theme.muted, 16, max(self.devicePixelRatioF(), 1.0))
-        )
+        self._title.setIcon(icons.icon(name, self._theme.muted, self._theme.px(16)))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.position().y() < 34:
             self.set_unfolded(not self.unfolded)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.set_unfolded(not self.unfolded)
         else:
             super().keyPressEvent(event)

@@ -3277,7 +3277,7 @@
     </message>
     <message>
       <source>shared with the embeddings</source>
-      <translation type="unfinished" />
+      <translation>与嵌入层共用</translation>
     </message>
     <message>
       <source>slower</source>
@@ -3481,7 +3481,7 @@
     </message>
     <message>
       <source>{0} more per token when it is full</source>
-      <translation type="unfinished" />
+      <translation>填满时每个 token 多用 {0}</translation>
     </message>
     <message>
       <source>{0} of {1}</source>
@@ -3501,7 +3501,7 @@
     </message>
     <message>
       <source>{0} per token</source>
-      <translation type="unfinished" />
+      <translation>每个 token {0}</translation>
     </message>
     <message>
       <source>{0} planned</source>

@@ -1,58 +1,17 @@
 """What assistive technology sees: names, roles, focus; and that text can be read."""
 
-from collections.abc import Iterator
 from itertools import product
 
 import pytest
+from accessible import nameless
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QAccessibleInterface
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.gui import code_colours, theme
 from app.gui.main_window import MainWindow
 from app.gui.settings_dialog import SettingsDialog
-
-ROLES = QAccessible.Role
-NEED_NAMES = {
-    ROLES.Button,
-    ROLES.CheckBox,
-    ROLES.ComboBox,
-    ROLES.EditableText,
-    ROLES.List,
-    ROLES.Table,
-    ROLES.SpinBox,
-    ROLES.ProgressBar,
-    ROLES.ButtonMenu,
-}
-
-
-def tree(widget: QWidget) -> Iterator[QAccessibleInterface]:
-    """All visible objects below a widget, as Qt tells them to assistive technology."""
-    waiting = [QAccessible.queryAccessibleInterface(widget)]
-    while waiting:
-        interface = waiting.pop()
-        if interface is None or not interface.isValid() or interface.state().invisible:
-            continue
-        yield interface
-        waiting += [interface.child(i) for i in range(interface.childCount())]
-
-
-def nameless(widget: QWidget) -> list[str]:
-    """Controls without a name, as a readable list. Parts of a control inside it are its own."""
-    missing = []
-    for interface in tree(widget):
-        owner = interface.object()
-        inner = isinstance(owner, QWidget) and owner.objectName().startswith("qt_")
-        if interface.role() in NEED_NAMES and not interface.text(QAccessible.Text.Name):
-            parent = interface.parent()
-            if inner or (parent is not None and parent.role() in (ROLES.SpinBox, ROLES.ComboBox)):
-                continue
-            if parent is not None and parent.role() in (ROLES.ScrollBar, ROLES.PageTabList):
-                continue
-            missing.append(f"{interface.role().name} {type(owner).__name__}")
-    return missing
 
 
 @pytest.mark.parametrize("page", ["chat", "models", "speed"])
