@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runtime.backends.llamacpp import LlamaBackend
 from runtime.client import Worker
 from runtime.errors import ContextOverflow, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
@@ -198,3 +199,25 @@ def test_a_text_without_tokens(worker: Worker) -> None:
         worker.embed(nothing)
     request = replace(about("x"), messages=(), prompt=nothing)
     assert isinstance(Asked(worker, request).run().outcome, InvalidRequest)
+
+
+def test_a_long_text_is_weighed_alike_alone_and_in_company(starter_gguf: Path) -> None:
+    """Beyond 256 tokens the engine's own way would differ."""
+    engine = LlamaBackend()
+    engine.load(str(starter_gguf), PLACEMENT, lambda _progress: None, CancelToken())
+    assert engine._threads is not None
+    engine._threads.stop()  # two threads, whatever else this machine does
+    engine._threads.n_threads = 2
+    shared = engine.shared()
+    for sequence in (0, 1):
+        shared.begin(sequence, GREEDY, (), "")
+    text = [1000 + 37 * place for place in range(300)]
+    for start in range(0, len(text), shared.chunk):
+        shared.prefill(0, text[start : start + shared.chunk], CancelToken())
+    shared.decode([(0, 777)])
+    alone = shared.logprob(0, 777, 50)
+    shared.truncate(0, len(text))
+    shared.prefill(1, text[:9], CancelToken())
+    shared.decode([(0, 777), (1, 42)])
+    assert shared.logprob(0, 777, 50) == alone
+    engine.unload()

@@ -1,6 +1,8 @@
 """The numbers of one answer on the command line."""
 
+from app.commands.bench import run_text
 from app.commands.chat import stats_text
+from runtime.bench import BenchLoad, BenchRun, GpuClock
 from runtime.generation import GenerationStats
 
 
@@ -32,3 +34,16 @@ def test_guesses_and_stages_are_told_where_there_are_any() -> None:
 
 def test_a_remote_model_has_no_time_of_ours() -> None:
     assert "engine" not in stats_text(stats(peak_memory=0))
+
+
+def test_a_bench_tells_what_it_was_made_with() -> None:
+    load = BenchLoad(0.2, None, None, (GpuClock("NVIDIA H100", 1980.0, 2619.0),))
+    build = {"ggml_version": "0.25.3", "ggml_commit": "0c1e570", "cpu_library": "own"}
+    run = BenchRun(
+        "m", "llamacpp", "1", {}, ("cpu",), (), 1, load, load, 0.0,
+        machine={"processor": "Some CPU"}, engine_build=build,
+    )  # fmt: skip
+    line = run_text(run).splitlines()[1]
+    for told in ("Some CPU", "ggml 0.25.3 (0c1e570)", "CPU library own", "NVIDIA H100 at 1980 MHz"):
+        assert told in line
+    assert line.endswith("nothing guessed ahead")
