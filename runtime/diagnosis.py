@@ -80,7 +80,7 @@ def diagnose(
     """
     slowdown = run.planned_tps / run.measured_tps
     # What the plan itself gave away by the threads it was told to use is a cause as well.
-    best = max(conditions.cores, run.placement.n_threads)
+    best = _best_threads(run, conditions, speed)
     chosen = _at_threads(run, speed, best) / _at_threads(run, speed, run.placement.n_threads)
     whole = math.log(max(slowdown * max(chosen, 1.0), 1.0))  # fewer may be faster
     if whole < math.log(SLOWER):
@@ -133,13 +133,19 @@ def _load(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Fact
 
 def _threads(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
     """Fewer threads than would be best here, unless other load is what held them back."""
-    best, used = conditions.cores, _used(run)
+    best, used = _best_threads(run, conditions, speed), _used(run)
     if conditions.other_load_cores > YIELDED_LOAD:
         used = run.placement.n_threads
     if used >= best:
         return
     factor = _at_threads(run, speed, best) / _at_threads(run, speed, used)
     yield "few_threads", factor, {"n_threads": used, "best": best}
+
+
+def _best_threads(run: Run, conditions: Conditions, speed: SpeedModel) -> int:
+    """The count that is fastest by the profile: the plan's, or another up to all cores."""
+    counts = {run.placement.n_threads, *range(1, conditions.cores + 1)}
+    return max(counts, key=lambda count: (_at_threads(run, speed, count), -count))
 
 
 def _used(run: Run) -> float:

@@ -16,21 +16,37 @@ from pytestqt.qtbot import QtBot
 from app.catalog import entry_named, load_catalog
 from app.gui import theme
 from app.gui.bridge import Bridge
+from app.gui.chat_control import stats_json
 from app.gui.diagnosis_panel import DiagnosisPanel
+from app.gui.model_control import ModelControl
 from app.gui.speed_page import SpeedPage
 from app.gui.speed_view import SpeedView
 from app.gui.speed_words import time_lines
+from app.gui.status_bar import StatusBar
 from app.inspection import catalog_model
 from app.library import InstalledModel
 from app.paths import Paths
 from app.records import RunRecord
+from app.runs import LoadedModel
 from app.session import Session
 from app.settings import Settings
 from app.speed_report import NEAR, SpeedReport, fastest_read, marks, speed_report
+from app.targets import Target
+from runtime.backend import LoadReport
 from runtime.bandwidth import BandwidthProfile, cache_facts, machine_fingerprint
 from runtime.diagnosis import Cause, Diagnosis
+from runtime.generation import GenerationStats
 from runtime.jobs import Cancelled
-from runtime.plan import Interval, LayerRange, Placement, PlanRequest
+from runtime.plan import (
+    DeviceMemory,
+    Interval,
+    LayerRange,
+    MemoryEstimate,
+    Placement,
+    Plan,
+    PlanRequest,
+    SpeedEstimate,
+)
 from runtime.speed import SpeedModel
 
 PROFILE = Path(__file__).parents[1] / "data" / "profile.json"
@@ -195,7 +211,9 @@ def test_a_plan_is_told_with_its_times() -> None:
         "llamacpp", (LayerRange("cpu", 0, 27),), "cpu", 32768, n_threads=2, n_threads_batch=2
     )
     more, first, answer = time_lines(SpeedModel(profile).predict(model, placed))
-    assert re.match(r"With more context: .+ tok/s at 4.096 tokens, .+ at 16.384, .+ at 32.768$", more)
+    assert re.match(
+        r"With more context: .+ tok/s at 4.096 tokens, .+ at 16.384, .+ at 32.768$", more
+    )
     assert re.match(r"First token: .+ s – .+ for a prompt of 256 tokens", first)
     assert re.match(r"Typical R1 answer: .+ – .+ for 3.000 tokens", answer)
     assert time_lines(None) == []
@@ -268,3 +286,57 @@ def test_causes_are_shown_with_their_share_and_what_to_do(qtbot: QtBot, session:
     panel.show_diagnosis(Diagnosis(1.0, (), 0.0))
     assert "As fast as planned" in texts(panel)
     assert "Close them, or wait." not in texts(panel)
+
+
+def test_an_answer_is_judged_by_what_its_own_depth_was_promised(
+    qtbot: QtBot, session: Session
+) -> None:
+    panel = DiagnosisPanel(session, Bridge())
+    qtbot.addWidget(panel)
+    fast = {"predicted_decode_tps": {"low": 4.0, "median": 5.0, "high": 6.0}, "decode_tps": 4.5}
+    panel.judge({**fast, "generated_tokens": 64})
+    assert panel.isHidden()
+    panel.judge({**fast, "decode_tps": 3.5, "generated_tokens": 64})
+    assert not panel.isHidden()
+    qtbot.waitUntil(lambda: "No answer with a predicted speed yet." in texts(panel))
+    panel.judge({"decode_tps": 3.5, "generated_tokens": 64})  # nothing was promised
+    assert panel.isHidden()
+
+
+def planned(tps: float, *devices: DeviceMemory) -> Plan:
+    placed = Placement("llamacpp", (LayerRange("cpu", 0, 3),), "cpu", 8192)
+    at = {depth: Interval(0.9 * v, v, 1.1 * v) for depth, v in ((0, tps), (8192, tps / 2))}
+    speed = SpeedEstimate(at[0], at[0], at, "bandwidth")
+    return Plan(placed, MemoryEstimate(devices), speed, "fits", ())
+
+
+def test_the_promise_kept_with_an_answer_is_that_of_the_loaded_plan(
+    qtbot: QtBot, session: Session
+) -> None:
+    models = ModelControl(session, Bridge())
+    host = DeviceMemory("cpu", 1, 1, 1)
+    stats = GenerationStats(
+        "r", "stop", 4000, 0, 192, 0, 0.1, 0.1, 1.0, 640.0, 7.0, peak_memory=1
+    )  # fmt: skip
+    models.plan = planned(100.0, host)  # chosen meanwhile, not loaded
+    assert models.promised(stats) is None
+    report = LoadReport("llamacpp", "1", 8192, 0.1, {})
+    target = Target("m", Path("m.gguf"), None)
+    session._loaded = LoadedModel(target, planned(20.0, host), report, None)
+    assert stats_json(stats, models)["predicted_decode_tps"]["median"] == pytest.approx(
+        1 / (0.05 + 0.05 * 4096 / 8192)
+    )
+    session._loaded = None
+
+
+def test_the_status_bar_compares_the_worker_with_the_host_alone(qtbot: QtBot) -> None:
+    bar = StatusBar(theme.choose("light", 100, False))
+    qtbot.addWidget(bar)
+    host = DeviceMemory("cpu", 2 * 10**9, 10**9, 0, mapped=10**9)
+    bar.show_plan(planned(9.0, DeviceMemory("cuda0", 5 * 10**9, 10**9, 0), host))
+    assert bar.memory.text() == "4.00 GB planned · cuda0 6.00 GB"
+    bar.show_stats({"peak_memory": 39 * 10**8})
+    assert bar.memory.text() == "memory 3.90 GB of 4.00 GB planned · cuda0 6.00 GB"
+    buffers = {"CPU_Mapped": {"weights": 10**9}, "CUDA0": {"weights": 5 * 10**9}}
+    bar.show_loaded(LoadReport("llamacpp", "1", 8192, 0.1, buffers))
+    assert bar.memory.text().startswith("memory 1.00 GB of 4.00 GB planned")

@@ -13,10 +13,13 @@ from app.commands import machine as commands
 from app.console import Console
 from app.machine import measurable
 from app.paths import Paths
+from app.records import RunRecord
 from app.session import Session
 from app.settings import Settings
 from runtime.bandwidth import BandwidthProfile, machine_fingerprint
 from runtime.devices import Device
+from runtime.diagnosis import Cause, Diagnosis
+from runtime.plan import Interval
 
 PROFILE = Path(__file__).resolve().parents[2] / "data" / "profile.json"
 DEVICES = (
@@ -86,3 +89,19 @@ def test_devices_that_were_not_measured_are_told() -> None:
     text = commands.profile_text(dataclasses.replace(profile, doubts=()), ("cuda0",))
     assert "cuda0 was not measured" in text
     assert "not measured" not in commands.profile_text(profile)
+
+
+def test_the_last_run_is_told_with_its_causes() -> None:
+    run = RunRecord(
+        1.0, "a model", "", "llamacpp", "1", ("cpu",), {}, None, Interval(20.0, 24.0, 28.0), None,
+        12.0, 1, 1,
+    )  # fmt: skip
+    found = Diagnosis(2.0, (Cause("other_load", 1.6, 0.7, {}),), 0.3)
+    text = commands.why_text(run, found)
+    assert text.splitlines() == [
+        "a model: 12.0 tok/s, 20-28 tok/s predicted at its length",
+        "70 %: other programs kept the cores busy. Close them, or wait.",
+        "30 %: no measurement explains it.",
+    ]
+    assert "as fast as planned" in commands.why_text(run, Diagnosis(1.0, (), 0.0))
+    assert "No run" in commands.why_text(None, None)

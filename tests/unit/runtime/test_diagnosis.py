@@ -155,6 +155,16 @@ def test_threads_that_were_fixed_below_the_best_are_named_though_the_plan_knew()
     assert found.unexplained == pytest.approx(0.0)
 
 
+def test_threads_left_idle_because_more_are_slower_are_no_cause():
+    crowded = SpeedModel(replace(SPEED.profile, devices=(cpu_profile({1: 24e9, 2: 18e9}),)))
+    one = replace(PLACED, n_threads=1)
+    planned = crowded.decode_tps(MODEL, one).median
+    slow = Run(MODEL, one, planned, planned / 2, 0.0, 1.0)
+    assert "few_threads" not in [c.code for c in diagnose(slow, CALM, crowded).causes]
+    fast = Run(MODEL, one, planned, planned, 0.0, 1.0)
+    assert diagnose(fast, CALM, crowded).causes == ()
+
+
 def test_cores_that_a_quota_withholds_are_not_missing_threads():
     met = replace(CALM, shared_cores=16, other_load_cores=4.0)
     assert diagnose(run(PLANNED / 1.5), met, SPEED).causes == ()
