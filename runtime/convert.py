@@ -22,7 +22,7 @@ from quant.recipe import QuantRecipe, recipe_from_json, recipe_named
 from quant.sources import open_source
 from runtime.errors import InvalidRequest
 from runtime.jobs import OnProgress, Progress
-from runtime.measure_quality import imatrix_job, path_of, runnable, threads_of
+from runtime.measure_quality import imatrix_job, own_text, path_of, runnable, threads_of
 
 DEFAULT_GGUF = "q4_0"
 DEFAULT_ONNX = "onnx-q4-b32-search"
@@ -92,6 +92,8 @@ def _importance(
         return None
     source, target = path_of(args, "source"), path_of(args, "target")
     text = args["calibrate"] if isinstance(args.get("calibrate"), str) else None
+    if text is not None:
+        own_text(Path(text), "calibrate")  # before the model is converted for it
     with (
         tempfile.TemporaryDirectory(prefix="calibrate-", dir=target.parent) as folder,
         runnable(source, {**args, "folder": folder}, on_progress) as model,

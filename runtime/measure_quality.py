@@ -64,10 +64,10 @@ def _texts(args: dict[str, Any]) -> Mapping[str, str]:
     given = args.get("texts")
     if not given:
         return quality_texts()
-    return {name: _read(Path(path), "texts") for name, path in given.items()}
+    return {name: own_text(Path(path), "texts") for name, path in given.items()}
 
 
-def _read(path: Path, field: str) -> str:
+def own_text(path: Path, field: str) -> str:
     """A person's own text. Raises InvalidRequest."""
     try:
         return path.read_text(encoding="utf-8")
@@ -75,10 +75,10 @@ def _read(path: Path, field: str) -> str:
         raise InvalidRequest(field=field, reason=f"{path} is no text to read: {error}") from None
 
 
-def _tokenized(args: dict[str, Any], evaluator: Evaluator) -> dict[str, list[int]]:
+def _tokenized(texts: Mapping[str, str], quick: bool, evaluator: Evaluator) -> dict[str, list[int]]:
     """Token ids of each text; of a quick measurement the beginning, an equal share of each."""
-    tokens = {name: evaluator.tokenize(text) for name, text in _texts(args).items()}
-    if args.get("quick"):
+    tokens = {name: evaluator.tokenize(text) for name, text in texts.items()}
+    if quick:
         share = QUICK_TOKENS // len(tokens)
         return {name: found[:share] for name, found in tokens.items()}
     return tokens
@@ -99,7 +99,12 @@ def _first_token(evaluator: Evaluator) -> int | None:
 
 
 def _compared(
-    args: dict[str, Any], source: Path, target: Path, phase: str, on_progress: OnProgress
+    args: dict[str, Any],
+    texts: Mapping[str, str],
+    source: Path,
+    target: Path,
+    phase: str,
+    on_progress: OnProgress,
 ) -> QualityReport:
     windows, threads = _windows(args), threads_of(args)
     with (
@@ -108,7 +113,7 @@ def _compared(
     ):
         windows = replace(windows, first_token=_first_token(reference))
         return compare(
-            _tokenized(args, reference),
+            _tokenized(texts, bool(args.get("quick")), reference),
             reference.logits,
             candidate.logits,
             windows=windows,
@@ -140,12 +145,12 @@ def quality_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     folder: where a temporary GGUF of a safetensors checkpoint goes. Returns
     QualityReport.to_json(). Raises EngineError, QuantError.
     """
-    given = path_of(args, "source"), path_of(args, "target")
+    given, texts = (path_of(args, "source"), path_of(args, "target")), _texts(args)
     with (
         runnable(given[0], args, on_progress) as source,
         runnable(given[1], args, on_progress) as target,
     ):
-        report = _compared(args, source, target, "score", on_progress)
+        report = _compared(args, texts, source, target, "score", on_progress)
         report = replace(report, error_by_role=_errors(source, target))
     return replace(report, source=str(given[0]), target=str(given[1])).to_json()
 
@@ -167,7 +172,7 @@ def schemes_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     folder: where the temporary full-precision files go; texts and windows as `quality_job`.
     Returns {"source", "schemes": [{"scheme", "bits_per_weight", "report"}]}.
     """
-    source = path_of(args, "source")
+    source, texts = path_of(args, "source"), _texts(args)
     names = list(args.get("schemes") or SCHEMES)
     view, threads, full = open_view(source), threads_of(args), RECIPES["f16"]
     results = []
@@ -179,7 +184,7 @@ def schemes_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
         for name in names:
             fake = scheme_view(view, name)
             quantize_view(fake, candidate, full, _steps(name, on_progress), None, threads)
-            report = _compared(args, reference, candidate, name, on_progress)
+            report = _compared(args, texts, reference, candidate, name, on_progress)
             errors = weight_errors(open_view(reference), open_view(candidate))
             results.append(
                 {
@@ -203,7 +208,7 @@ def imatrix_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     """
     source, target = path_of(args, "source"), path_of(args, "target")
     given = args.get("text")
-    text = _read(Path(given), "text") if given else read_text(CALIBRATION_TEXT)
+    text = own_text(Path(given), "text") if given else read_text(CALIBRATION_TEXT)
     context = int(args.get("context") or _CONTEXT)
     module = importlib.import_module("runtime.backends.llama_evaluation")
     evaluator, squares = module.open_input_squares(source, threads_of(args), context)

@@ -231,12 +231,20 @@ def test_a_quick_measurement_takes_the_beginning_of_each_text(full: Path, tmp_pa
     assert counts[True]["short"] == counts[False]["short"]
 
 
-def test_a_text_that_cannot_be_read_is_refused(full: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["binary", "missing"])
+def test_a_text_that_cannot_be_read_is_refused_before_all_work(name: str, tmp_path: Path) -> None:
+    text, model = tmp_path / name, tmp_path / "no such model"
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for name in ("binary", "missing"):
+    arguments = {"source": str(model), "target": str(model), "recipe": "q4_0-best"}
+    texts = {"texts": {"mine": str(text)}}
+    for job, more in (
+        ("quality", texts),
+        ("schemes", texts),
+        ("quantize_gguf", {"calibrate": str(text)}),
+    ):
         with pytest.raises(InvalidRequest) as caught:
-            quality(full, full, tmp_path / name)
-        assert str(tmp_path / name) in caught.value.facts["reason"]
+            find_job(job)({**arguments, **more}, ignore_progress)
+        assert str(text) in caught.value.facts["reason"]
 
 
 @pytest.mark.parametrize("job", ["quality", "schemes"])
