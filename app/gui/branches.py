@@ -33,6 +33,13 @@ class Tree:
     def get(self, message_id: int) -> StoredMessage:
         return self._messages[message_id]
 
+    def below(self, message_id: int) -> list[StoredMessage]:
+        """A message and all that follows it in any branch, parents before children."""
+        found = [self._messages[message_id]]
+        for child in self._children(message_id):
+            found += self.below(child)
+        return found
+
     def remove(self, message_id: int) -> None:
         """Take out a message and all below it."""
         for child in self._children(message_id):

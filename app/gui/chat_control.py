@@ -6,6 +6,7 @@ Knows the session and the store; tells the page through signals what to show. Kn
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +30,6 @@ from runtime.protocol import Streamed
 from runtime.reasoning import conversation_title, moved
 
 log = logging.getLogger(__name__)
-
 
 
 @dataclass(frozen=True)
@@ -239,14 +239,23 @@ class ChatControl(QObject):
         self._set_head(self.tree.leaf_below(message_id))
         self.path_changed.emit()
 
-    def delete_message(self, message_id: int) -> None:
-        """Remove a message and what follows it."""
+    def delete_message(self, message_id: int) -> Callable[[], None] | None:
+        """Remove a message and what follows it; returns what undoes that, None while busy."""
         if self.busy or self.conversation is None:
-            return
+            return None
+        identity, head = self.conversation.id, self.conversation.head_id
+        removed = self.tree.below(message_id)
         self.store.delete_message(message_id)
         self.tree.remove(message_id)
-        self.conversation = self.store.conversation(self.conversation.id)
+        self.conversation = self.store.conversation(identity)
         self.path_changed.emit()
+
+        def undo() -> None:
+            self.store.put_back(identity, removed, head)
+            self.open(identity)
+            self.conversations_changed.emit()
+
+        return undo
 
     def _ask(self, text: str, attachments: tuple[Attachment, ...], parent: int | None) -> None:
         if self.conversation is None:

@@ -16,6 +16,7 @@ from app.gui.chat_control import ChatControl, Delta
 from app.gui.compare_view import CompareView
 from app.gui.composer import Composer
 from app.gui.controls import ElidedLabel, IconButton, button, label, row
+from app.gui.find_bar import FindBar
 from app.gui.message_view import MessageView
 from app.gui.start_view import StartView
 from app.gui.theme import READING_WIDTH, Theme
@@ -34,6 +35,7 @@ class ChatPage(QWidget):
     models_asked = Signal()
     inspector_asked = Signal()
     announced = Signal(str)
+    deleted = Signal(object)  # a callable that undoes it
 
     def __init__(
         self, control: ChatControl, settings: Settings, theme: Theme, parent: QWidget | None = None
@@ -55,6 +57,7 @@ class ChatPage(QWidget):
         self.transcript = Transcript(theme)
         self.transcript.show_thinking = settings.show_thinking
         self.transcript.built.connect(self._connect)
+        self.find_bar = FindBar(self.transcript)
         self.compare_view = CompareView(theme, self.transcript.formulas)
         self.start = StartView(theme)
         self.composer = Composer(theme)
@@ -88,6 +91,7 @@ class ChatPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 8)
         layout.setSpacing(0)
         layout.addWidget(header)
+        layout.addWidget(self.find_bar)
         layout.addWidget(self._stack, 1)
         layout.addWidget(self._composer_holder)
         layout.addSpacing(4)
@@ -101,6 +105,7 @@ class ChatPage(QWidget):
         composer.files_dropped.connect(self.files_dropped)
         composer.edit_last_asked.connect(self._edit_last)
         composer.cancel_asked.connect(self._cancel_edit)
+        self.find_bar.closed.connect(composer.text.setFocus)
         composer.changed.connect(self._show_context)
         compared = self.compare_view
         compared.built.connect(lambda view: view.link_clicked.connect(self.open_link))
@@ -121,6 +126,7 @@ class ChatPage(QWidget):
 
     def _opened(self, conversation: Conversation | None) -> None:
         self._cancel_edit()
+        self.find_bar.hide()
         self._compared = None
         self.transcript.clear()
         self._show_path()
@@ -206,20 +212,26 @@ class ChatPage(QWidget):
 
     def _connect(self, view: MessageView) -> None:
         control = self._control
-        view.copy_asked.connect(self._copy)
-        view.edit_asked.connect(self._edit)
+        view.copy_asked.connect(self.copy)
+        view.edit_asked.connect(self.edit)
         view.again_asked.connect(control.regenerate)
         view.continue_asked.connect(control.continue_answer)
-        view.delete_asked.connect(control.delete_message)
+        view.delete_asked.connect(self.delete)
         view.branch_asked.connect(control.switch_branch)
         view.compare_asked.connect(self.compare)
         view.link_clicked.connect(self.open_link)
 
-    def _copy(self, message_id: int) -> None:
+    def delete(self, message_id: int) -> None:
+        """Delete a message and what follows it, with a way back."""
+        undo = self._control.delete_message(message_id)
+        if undo is not None:
+            self.deleted.emit(undo)
+
+    def copy(self, message_id: int) -> None:
         QGuiApplication.clipboard().setText(self._control.tree.get(message_id).content)
         self.announced.emit(tr("Copied"))
 
-    def _edit(self, message_id: int) -> None:
+    def edit(self, message_id: int) -> None:
         if self._editing is None:
             self._draft = (self.composer.text.toPlainText(), self.composer.attachments)
         self._editing = message_id
@@ -275,7 +287,7 @@ class ChatPage(QWidget):
     def _edit_last(self) -> None:
         for view in reversed(self.transcript.views()):
             if view.message.role == "user":
-                self._edit(view.message.id)
+                self.edit(view.message.id)
                 return
 
     def _cancel_edit(self) -> None:

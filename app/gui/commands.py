@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QMessageBox
 from app.explain import explain
 from app.gui.about_dialog import AboutDialog
 from app.gui.command_palette import Command, CommandPalette
+from app.gui.conversation_menu import ConversationMenu
 from app.gui.help_dialog import HelpDialog
 from app.gui.words import tr
 from app.licences import notices
@@ -30,6 +31,7 @@ class Commands(QObject):
         self.actions_by_name: dict[str, QAction] = {}
         self.palette = CommandPalette(window.body)
         self._chat_menu()
+        self._conversation_menu()
         self._view_menu()
 
     def _chat_menu(self) -> None:
@@ -48,6 +50,15 @@ class Commands(QObject):
         menu.addSeparator()
         self._add(menu, tr("Settings"), "Ctrl+,", window.show_settings)
         self._add(menu, tr("Quit"), "Ctrl+Q", window.close)
+
+    def _conversation_menu(self) -> None:
+        menu = self._window.menuBar().addMenu(tr("C&onversation"))
+        offered = ConversationMenu(self._window)
+        for entry in offered.of_conversation():
+            self._add(menu, *entry)
+        menu.addSeparator()
+        for entry in offered.of_message():
+            self._add(menu, *entry)
 
     def _view_menu(self) -> None:
         window = self._window

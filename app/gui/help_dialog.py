@@ -90,6 +90,7 @@ class HelpDialog(QDialog):
         inside.addWidget(self.text)
         inside.addStretch(1)
         self._area = QScrollArea()
+        self._area.setAccessibleName(tr("Help"))
         self._area.setWidgetResizable(True)
         self._area.setFrameShape(QFrame.Shape.NoFrame)
         self._area.setWidget(body)

@@ -150,6 +150,9 @@ class MainWindow(QMainWindow):
         self.chat_page.models_asked.connect(lambda: self.show_page("models"))
         self.chat_page.inspector_asked.connect(self.toggle_inspector)
         self.chat_page.announced.connect(self.status.announce)
+        self.chat_page.deleted.connect(
+            lambda undo: self.toast.show_text(tr("Messages deleted"), tr("Undo"), undo)
+        )
 
     def _wire_conversations(self) -> None:
         listed = self.conversation_list
@@ -278,11 +281,14 @@ class MainWindow(QMainWindow):
         panes.move(around, step)
 
     def search_here(self) -> None:
-        """Put the cursor into the search field of the page's list."""
-        models = self.pages.currentWidget() is self.models_page
-        field = self.model_list.search if models else self.conversation_list.search
-        field.setFocus()
-        field.selectAll()
+        """Find in what the page shows: the open conversation, or the list of models."""
+        if self.pages.currentWidget() is self.models_page:
+            self.model_list.search.setFocus()
+            self.model_list.search.selectAll()
+        elif self.pages.currentWidget() is self.chat_page and self.chat.conversation is not None:
+            self.chat_page.find_bar.begin()
+        else:
+            self.search_all()
 
     def open_conversation(self, conversation_id: int) -> None:
         self.show_page("chat")

@@ -105,6 +105,20 @@ class Transcript(QScrollArea):
         self._layout.activate()
         QTimer.singleShot(0, lambda: bar.setValue(bar.maximum() - from_end))
 
+    def show_all(self) -> None:
+        """Build every message."""
+        while self._waiting:
+            self.show_earlier()
+
+    def show_place(self, message_id: int, position: int) -> None:
+        """Bring one place of a message's text into sight."""
+        view = self._views[message_id]
+        cursor = view.answer.textCursor()
+        cursor.setPosition(position)
+        place = view.answer.mapTo(self._content, view.answer.cursorRect(cursor).center())
+        self._following = False
+        self.ensureVisible(place.x(), place.y(), 0, 120)
+
     def scroll_to(self, message_id: int) -> None:
         """Bring one message into sight, building earlier ones as needed."""
         while message_id not in self._views and self._waiting:

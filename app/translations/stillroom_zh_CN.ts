@@ -376,6 +376,10 @@
       <translation>根据文件自身的头部：内存 {0}，上下文 {1} 个词元。</translation>
     </message>
     <message>
+      <source>C&amp;onversation</source>
+      <translation>对话(&amp;O)</translation>
+    </message>
+    <message>
       <source>CPU threads</source>
       <translation>CPU 线程数</translation>
     </message>
@@ -672,6 +676,10 @@
       <translation>删除</translation>
     </message>
     <message>
+      <source>Delete conversation</source>
+      <translation>删除对话</translation>
+    </message>
+    <message>
       <source>Delete from here</source>
       <translation>从此处删除</translation>
     </message>
@@ -764,6 +772,10 @@
       <translation>编辑后重新提问</translation>
     </message>
     <message>
+      <source>Edit message</source>
+      <translation>编辑消息</translation>
+    </message>
+    <message>
       <source>Editing an earlier message; sending makes a new branch, Esc leaves it as it is</source>
       <translation>正在编辑较早的消息；发送会产生新的分支，Esc 则保持原样</translation>
     </message>
@@ -788,6 +800,10 @@
       <translation>English</translation>
     </message>
     <message>
+      <source>Enter</source>
+      <translation>Enter</translation>
+    </message>
+    <message>
       <source>Enter it again.</source>
       <translation>请重新输入。</translation>
     </message>
@@ -798,6 +814,10 @@
     <message>
       <source>Enter sends, Shift+Enter breaks the line; off: the reverse.</source>
       <translation>回车发送，Shift+回车换行；关闭则相反。</translation>
+    </message>
+    <message>
+      <source>Esc</source>
+      <translation>Esc</translation>
     </message>
     <message>
       <source>Estimated from the file's size.</source>
@@ -854,6 +874,10 @@
     <message>
       <source>Filters</source>
       <translation>筛选</translation>
+    </message>
+    <message>
+      <source>Find in this conversation</source>
+      <translation>在此对话中查找</translation>
     </message>
     <message>
       <source>First token</source>
@@ -1048,8 +1072,12 @@
       <translation>运行的是 {build}，相对 {against} 的平均 KL 散度为 {kl_mean}。</translation>
     </message>
     <message>
-      <source>It runs {build}. What that lost was not measured: `stillroom quality {build} --against MODEL` does.</source>
-      <translation>运行的是 {build}。其损失尚未测量：可用 `stillroom quality {build} --against MODEL` 测量。</translation>
+      <source>It runs {build}.</source>
+      <translation>运行的是 {build}。</translation>
+    </message>
+    <message>
+      <source>It runs {build}. What that lost was not measured: `stillroom quality {build} --against {source}` does.</source>
+      <translation>运行的是 {build}。其损失尚未测量：可用 `stillroom quality {build} --against {source}` 测量。</translation>
     </message>
     <message>
       <source>It was as fast as planned.</source>
@@ -1276,6 +1304,10 @@
       <translation>消息正文</translation>
     </message>
     <message>
+      <source>Messages deleted</source>
+      <translation>消息已删除</translation>
+    </message>
+    <message>
       <source>Min p</source>
       <translation>Min p</translation>
     </message>
@@ -1314,6 +1346,10 @@
     <message>
       <source>Most liked</source>
       <translation>最受欢迎</translation>
+    </message>
+    <message>
+      <source>Move conversation to folder</source>
+      <translation>将对话移到文件夹</translation>
     </message>
     <message>
       <source>Move the models folder …</source>
@@ -1588,6 +1624,10 @@
       <translation>置顶</translation>
     </message>
     <message>
+      <source>Pin or unpin conversation</source>
+      <translation>置顶或取消置顶对话</translation>
+    </message>
+    <message>
       <source>Pinned</source>
       <translation>已置顶</translation>
     </message>
@@ -1634,6 +1674,10 @@
     <message>
       <source>Prefill</source>
       <translation>预填充</translation>
+    </message>
+    <message>
+      <source>Previous</source>
+      <translation>上一个</translation>
     </message>
     <message>
       <source>Previous pane</source>
@@ -1792,6 +1836,10 @@
       <translation>重命名</translation>
     </message>
     <message>
+      <source>Rename conversation</source>
+      <translation>重命名对话</translation>
+    </message>
+    <message>
       <source>Repeat penalty</source>
       <translation>重复惩罚</translation>
     </message>
@@ -1894,6 +1942,10 @@
     <message>
       <source>Settings</source>
       <translation>设置</translation>
+    </message>
+    <message>
+      <source>Shift+Enter</source>
+      <translation>Shift+Enter</translation>
     </message>
     <message>
       <source>Show</source>

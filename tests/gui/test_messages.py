@@ -107,7 +107,7 @@ def test_an_edit_keeps_its_files_and_escape_leaves_it(qtbot: QtBot, window: Main
     page = window.chat_page
     composer = page.composer
     composer.set_draft("half a thought", ())
-    page._edit(page.transcript.views()[0].message.id)
+    page.edit(page.transcript.views()[0].message.id)
     assert composer.text.toPlainText() == "Compare them."
     assert composer.attachments == files
     QTest.keyClick(composer.text, Qt.Key.Key_Escape)

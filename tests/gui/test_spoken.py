@@ -73,6 +73,7 @@ def focusable_without_role(window: QWidget) -> list[str]:
         if each.role() in vague
         and isinstance(each.object(), QWidget)
         and each.object().focusPolicy() & Qt.FocusPolicy.TabFocus
+        and each.object().focusProxy() is None
         and not (isinstance(each.object(), QScrollArea) and each.text(QAccessible.Text.Name))
     ]
 

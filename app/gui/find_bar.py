@@ -1,0 +1,104 @@
+"""Ctrl+F: find words in the conversation that is shown. Knows the transcript, not the store."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent, QTextCursor
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
+
+from app.gui.controls import button, label
+from app.gui.transcript import Transcript
+from app.gui.words import tr
+
+
+class FindBar(QFrame):
+    """Enter finds the next place, Shift+Enter the one before, Esc closes."""
+
+    closed = Signal()
+
+    def __init__(self, transcript: Transcript, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._transcript = transcript
+        self._hits: list[tuple[int, int]] = []  # message, position in its text
+        self._at = -1
+        self.setAccessibleName(tr("Find in this conversation"))
+        self.field = QLineEdit()
+        self.field.setPlaceholderText(tr("Find in this conversation"))
+        self.field.setAccessibleName(tr("Find in this conversation"))
+        self.field.setClearButtonEnabled(True)
+        self.field.textChanged.connect(self._search)
+        self.count = label("", "small")
+        before = button(tr("Previous"), "quiet", tr("Shift+Enter"))
+        before.clicked.connect(lambda: self.step(-1))
+        after = button(tr("Next"), "quiet", tr("Enter"))
+        after.clicked.connect(lambda: self.step(1))
+        done = button(tr("Close"), "quiet", tr("Esc"))
+        done.clicked.connect(self.leave)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(24, 6, 12, 6)
+        layout.addWidget(self.field, 1)
+        for each in (self.count, before, after, done):
+            layout.addWidget(each)
+        self.hide()
+
+    def begin(self) -> None:
+        """Open, with the cursor in the field."""
+        self._transcript.show_all()
+        self.show()
+        self.field.setFocus()
+        self.field.selectAll()
+        self._search(self.field.text())
+
+    def leave(self) -> None:
+        """Close; what was marked is no longer."""
+        self._mark(None)
+        self.hide()
+        self.closed.emit()
+
+    def step(self, by: int) -> None:
+        """Go to the next or previous place, around the ends."""
+        if self._hits:
+            self._at = (self._at + by) % len(self._hits)
+            self._mark(self._hits[self._at])
+        self._tell()
+
+    def _search(self, text: str) -> None:
+        self._hits = []
+        wanted = text.casefold()
+        for view in self._transcript.views() if wanted else ():
+            shown = view.answer.toPlainText().casefold()
+            at = shown.find(wanted)
+            while at >= 0:
+                self._hits.append((view.message.id, at))
+                at = shown.find(wanted, at + len(wanted))
+        self._at = -1
+        self._mark(None)
+        self.step(1)
+
+    def _tell(self) -> None:
+        if not self.field.text():
+            self.count.setText("")
+        elif not self._hits:
+            self.count.setText(tr("Nothing found"))
+        else:
+            self.count.setText(tr("{0} of {1}", self._at + 1, len(self._hits)))
+
+    def _mark(self, hit: tuple[int, int] | None) -> None:
+        """Select the place, and nothing elsewhere."""
+        for view in self._transcript.views():
+            cursor = view.answer.textCursor()
+            cursor.clearSelection()
+            if hit is not None and view.message.id == hit[0]:
+                cursor.setPosition(hit[1])
+                end = hit[1] + len(self.field.text())
+                cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+            view.answer.setTextCursor(cursor)
+        if hit is not None:
+            self._transcript.show_place(*hit)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.leave()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            back = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            self.step(-1 if back else 1)
+        else:
+            super().keyPressEvent(event)
