@@ -5,6 +5,7 @@ Knows what is given up first. Makes no plan and knows no engine.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from runtime.candidates import SMALLEST_CONTEXT, Candidate, candidates, choose, fits
@@ -22,7 +23,8 @@ def nearest_fit(
     """The request closest to `request` that fits; None when even the smallest does not.
 
     Order of what is given up: 16-bit KV cache, then the policy (fewer blocks off the CPU), then
-    the 8-bit KV cache, then context. `gives_up` names what differs from what was `refused`.
+    the 8-bit KV cache, then context, and both where nothing else fits. `gives_up` names what
+    differs from what was `refused`.
     """
     wanted = replace(request, n_ctx=request.n_ctx or refused.n_ctx)
     return _first_fit(model, devices, _smaller(wanted), refused, request.policy)
@@ -100,8 +102,7 @@ def _smaller(request: PlanRequest) -> Iterator[PlanRequest]:
             for kv_type in few:
                 if (policy, kv_type) != (request.policy, asked):
                     yield replace(request, kv_type=kv_type, policy=policy)
-    for kv_type in types:
-        for step in CONTEXT_STEPS:
-            if step < (request.n_ctx or 0):
-                for policy in policies:
-                    yield replace(request, n_ctx=step, kv_type=kv_type, policy=policy)
+    steps = [step for step in CONTEXT_STEPS if step < (request.n_ctx or 0)]
+    for few in (types[:2], types[2:]):
+        for step, kv_type, policy in product(steps, few, policies):
+            yield replace(request, n_ctx=step, kv_type=kv_type, policy=policy)

@@ -173,6 +173,18 @@ def test_a_smaller_context_keeps_the_split_policy():
     assert suggestion["gives_up"] == ["n_ctx"]
 
 
+def test_half_the_context_in_8_bits_is_nearer_than_a_quarter_in_16():
+    request = PlanRequest(device="cpu", n_ctx=32768, n_ubatch=512)
+    room = needs(replace(request, n_ctx=16384, kv_type="q8_0")) / 0.97 + 1000
+    assert needs(replace(request, n_ctx=8192)) < 0.97 * room
+    short = replace(HOST, memory_free=round(room))
+    with pytest.raises(DoesNotFit):
+        plan(model(), [short], replace(request, kv_type="q4_0"))
+    suggestion = suggested(request, short)
+    assert (suggestion["n_ctx"], suggestion["kv_type"]) == (16384, "q8_0")
+    assert suggestion["gives_up"] == ["n_ctx", "kv_type"]
+
+
 @pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
 def test_a_smaller_kv_cache_is_offered_before_a_smaller_context(kv_type):
     request = PlanRequest(device="cpu", n_ctx=32768)
