@@ -132,7 +132,7 @@ class Guards:
         self, scope: Scope, body: bytes, receive: Receive, send: Send
     ) -> None:
         """Run the application until it has answered or its client is gone."""
-        outlet = _Outlet(send, self._limits.unread_seconds)
+        outlet = _Outlet(send)
         answering = asyncio.ensure_future(self._app(scope, _replay(body), outlet.send))
         leaving = asyncio.ensure_future(_gone(receive))
         try:
@@ -142,29 +142,22 @@ class Guards:
                 task.cancel()
         await asyncio.gather(answering, leaving, return_exceptions=True)
         error = None if answering.cancelled() else answering.exception()
-        if isinstance(error, Exception) and not outlet.unread:
+        if isinstance(error, Exception):
             log_fault(error)
             if not outlet.opened:
                 await refuse(send, fault_of(error))
 
 
 class _Outlet:
-    """`send` for a client that reads: one that leaves what it is sent unread is given up."""
+    """`send` that knows whether an answer has begun."""
 
-    def __init__(self, send: Send, seconds: float) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
-        self._seconds = seconds
         self.opened = False
-        self.unread = False
 
     async def send(self, message: Message) -> None:
         self.opened = True
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._send(message)
-        except TimeoutError:
-            self.unread = True
-            raise
+        await self._send(message)
 
 
 async def refuse(send: Send, fault: Fault) -> None:

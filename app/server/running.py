@@ -71,6 +71,7 @@ class _Server(uvicorn.Server):
 def _config(app: object, options: ServeOptions) -> uvicorn.Config:
     class Connection(PatientConnection):
         head_seconds = options.limits.head_seconds
+        unread_seconds = options.limits.unread_seconds
         most = 2 * options.limits.requests
 
     return uvicorn.Config(
