@@ -18,7 +18,7 @@ from app.inspection import Inspection, catalog_model, plan_model
 from app.learning import Learning
 from app.library import InstalledModel, Library
 from app.quality_file import QualityFile
-from app.targets import Target
+from app.targets import QUANTIZED_FROM, Target
 from runtime.backend import DESCRIPTORS
 from runtime.candidates import fits, shortage, tight
 from runtime.client import Worker, run_job
@@ -231,9 +231,13 @@ class Planning:
         )
         if chosen is None or chosen.name == named:
             return plan
-        lost = self.measured.get(chosen.sha256)
-        facts = {"build": chosen.name, **(asdict(lost) if lost else {})}
-        reason = Reason("other_build_measured" if lost else "other_build", facts)
+        code, facts = "other_build", {"build": chosen.name}
+        if lost := self.measured.get(chosen.sha256):
+            code, facts = "other_build_measured", {**facts, **asdict(lost)}
+        elif chosen.source.startswith(QUANTIZED_FROM):
+            code = "other_build_unmeasured"
+            facts["source"] = chosen.source.removeprefix(QUANTIZED_FROM)
+        reason = Reason(code, facts)
         return replace(plan, reasons=(*plan.reasons[:1], reason, *plan.reasons[1:]))
 
     def build(self, name: str, plan: Plan) -> Target:

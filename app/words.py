@@ -355,8 +355,9 @@ REASONS: dict[str, str] = {
     "engines_equal": "{engine} and {other} decode equally fast here ({decode_tps} and"
     " {other_decode_tps}).",
     "engine_only": "{engine}: the only engine that ran this model here.",
-    "other_build": "It runs {build}. What that lost was not measured:"
-    " `stillroom quality {build} --against MODEL` does.",
+    "other_build": "It runs {build}.",
+    "other_build_unmeasured": "It runs {build}. What that lost was not measured:"
+    " `stillroom quality {build} --against {source}` does.",
     "other_build_measured": "It runs {build}, which lost a mean KL divergence of {kl_mean} against"
     " {against}.",
     "engine_reaches_device": "{engine}: it reaches {device}.",

@@ -30,6 +30,7 @@ from runtime.engine_choice import EngineChoice
 from runtime.errors import ContextTooLong, DeviceUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.plan import Reason
 from runtime.providers import FACT_NAMES, TARGETS
 
 QUESTION = GenerationRequest(
@@ -135,8 +136,10 @@ def test_all_onnx_builds_take_part_and_the_one_that_runs_is_named(
         build = other.planning.build("small", plan).installed
         assert build is not None
         assert str(build.path) in (fastest.path, choice.path)
-        told = next(reason for reason in plan.reasons if reason.code == "other_build")
-        assert told.facts["build"] == build.name
+        told = next(r for r in plan.reasons if r.code == "other_build_unmeasured")
+        assert told.facts == {"build": build.name, "source": "small"}
+        named = other.plan("small-onnx-q4-b32", engine="llamacpp", n_ctx=64)
+        assert Reason("other_build", {"build": "small"}) in named.reasons
         own = {each.name for each in map(_installed, other.planning.builds(made.name))}
         assert own == {"small", made.name}
         report = other.conversion.quality(made.name, "small", lambda _: None, None, quick=True)
