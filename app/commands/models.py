@@ -1,7 +1,7 @@
 """Commands about models: search, inspect, plan, pull, list, remove, verify."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from app.catalog import CatalogEntry
@@ -16,7 +16,6 @@ from app.units import format_bytes, format_count, format_duration, format_interv
 from runtime.errors import EngineError
 from runtime.jobs import CancelToken
 from runtime.plan import TYPICAL_ANSWER, TYPICAL_PROMPT, Interval, Plan, SpeedEstimate
-
 
 _BASIS = {
     "bandwidth": "the memory bandwidth measured here",
@@ -38,9 +37,7 @@ def search(session: Session, args: Namespace, console: Console) -> None:
             (
                 entry.id,
                 format_count(entry.parameters),
-                format_bytes(value["memory"]) if value["memory"] else "–",
-                value["fits"].replace("_", " "),
-                value["speed_text"],
+                *_plan_cells(value),
                 entry.licence,
             )
         )
@@ -51,27 +48,34 @@ def search(session: Session, args: Namespace, console: Console) -> None:
         return
     page = session.acquisition.search(SearchQuery(" ".join(args.text)))
     plans = [planned_hit(session, hit) for hit in page.hits]
-    hits = [
+    document = {"catalog": values, "hub": page, "hub_plans": plans}
+    console.result(document, f"{text}\n\n{_hub_text(page.hits, plans)}")
+
+
+def _hub_text(hits: Sequence[SearchHit], plans: Sequence[dict[str, Any]]) -> str:
+    rows = [
         (
             hit.repo,
             format_count(hit.parameters) if hit.parameters else "–",
-            format_bytes(plan["memory"]) if plan["memory"] else "–",
-            plan["fits"].replace("_", " "),
-            plan["speed_text"],
+            *_plan_cells(plan),
             str(hit.downloads or 0),
             ", ".join(hit.quantizations[:6]),
             "gated" if hit.gated else hit.licence or "–",
         )
-        for hit, plan in zip(page.hits, plans, strict=True)
+        for hit, plan in zip(hits, plans, strict=True)
     ]
-    headings_ = (
+    if not rows:
+        return "Nothing on the hub matches."
+    headings = (
         "HUB", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "DOWNLOADS", "VARIANTS", "LICENCE",
     )  # fmt: skip
-    found_text = table(headings_, hits) or "Nothing on the hub matches."
-    if hits:
-        found_text += "\nMemory and speed are those of 4-bit weights, estimated from the size."
-    values_ = {"catalog": values, "hub": page, "hub_plans": plans}
-    console.result(values_, f"{text}\n\n{found_text}")
+    note = "Memory and speed are those of 4-bit weights, estimated from the size."
+    return f"{table(headings, rows)}\n{note}"
+
+
+def _plan_cells(plan: dict[str, Any]) -> tuple[str, str, str]:
+    memory = format_bytes(plan["memory"]) if plan["memory"] else "–"
+    return memory, plan["fits"].replace("_", " "), plan["speed_text"]
 
 
 def _haystack(entry: CatalogEntry) -> str:
