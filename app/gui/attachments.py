@@ -6,11 +6,11 @@ active in a document are ignored.
 
 from pathlib import Path
 
+from app.gui.token_estimate import estimated_tokens
 from app.records import Attachment
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_PAGES = 500
-CHARACTERS_PER_TOKEN = 3.6  # a cautious mean over English text and code; only for the estimate
 
 
 class UnreadableFile(Exception):
@@ -38,7 +38,7 @@ def read_attachment(path: Path) -> Attachment:
         raise UnreadableFile(path.name, "damaged") from error
     if not text.strip():
         raise UnreadableFile(path.name, "empty")
-    return Attachment(path.name, text, round(len(text) / CHARACTERS_PER_TOKEN))
+    return Attachment(path.name, text, estimated_tokens(text))
 
 
 def _text(path: Path) -> str:

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.chat_control import ChatControl, Delta
+from app.gui.chat_control import ChatControl, Delta, prompt_message
 from app.gui.compare_view import CompareView
 from app.gui.composer import Composer
 from app.gui.controls import ElidedLabel, IconButton, button, label, row
@@ -20,6 +20,7 @@ from app.gui.find_bar import FindBar
 from app.gui.message_view import MessageView
 from app.gui.start_view import StartView
 from app.gui.theme import READING_WIDTH, Theme
+from app.gui.token_estimate import estimated_tokens
 from app.gui.transcript import Transcript
 from app.gui.words import tr
 from app.records import Attachment, Conversation, StoredMessage
@@ -177,20 +178,20 @@ class ChatPage(QWidget):
         return shown.view(message_id)
 
     def _show_context(self) -> None:
-        """An estimate while typing: four characters to a token, measured counts where known."""
+        """What the next prompt takes: measured where it was, estimated where it is new."""
         report, plan = self._control.models.report, self._control.models.plan
         total = report.n_ctx if report else plan.placement.n_ctx if plan else 0
         conversation = self._control.conversation
-        used = 0
+        used = estimated_tokens(str(self._control.option("system") or ""))
         for turn in self._control.tree.path(conversation.head_id if conversation else None):
             stats = turn.message.stats
             if "prompt_tokens" in stats:
                 answer = stats.get("generated_tokens", 0) - stats.get("reasoning_tokens", 0)
                 used = stats["prompt_tokens"] + answer
             else:
-                used += len(turn.message.content) // 4
-        attached = sum(each.tokens for each in self.composer.attachments)
-        used += attached + len(self.composer.text.toPlainText()) // 4
+                used += estimated_tokens(prompt_message(turn.message).content)
+        used += sum(each.tokens for each in self.composer.attachments)
+        used += estimated_tokens(self.composer.text.toPlainText())
         self.composer.set_context(used, total)
 
     # -- what the user asks ----------------------------------------------------------------------

@@ -4,10 +4,18 @@ Knows nothing about models; the page gives it the context numbers and takes what
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.gui import words
 from app.gui.controls import IconButton, button, label, restyle
@@ -35,7 +43,8 @@ class Composer(QFrame):
         self._theme = theme
         self._busy = False
         self.enter_sends = True
-        self._attachments: list[Attachment] = []
+        self._attachments: dict[QPushButton, Attachment] = {}  # by chip, in their order
+        self._total = 0  # tokens of the context
         self.setObjectName("composer")
         self.setAcceptDrops(True)
         self.text = _Text()
@@ -85,6 +94,9 @@ class Composer(QFrame):
 
     def set_context(self, used: int, total: int) -> None:
         """The context meter, in tokens; total 0 hides it."""
+        self._total = total
+        for chip in self._attachments:
+            self._draw_chip(chip)
         if not total:
             self._meter.setText("")
             return
@@ -93,19 +105,43 @@ class Composer(QFrame):
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:
-        return tuple(self._attachments)
+        return tuple(self._attachments.values())
 
     def add_attachment(self, attachment: Attachment) -> None:
         """Show a file as a chip that can be taken off again."""
-        self._attachments.append(attachment)
-        name = attachment.name
-        if attachment.tokens:
-            name += f" · {tr('about {0} tokens', words.count(attachment.tokens))}"
-        chip = button(f"{name}  ×", "quiet", tr("Remove {0}", attachment.name))
+        chip = button("", "quiet", tr("Remove {0}", attachment.name))
         chip.setObjectName("chip")
-        chip.clicked.connect(lambda: self._remove(attachment, chip))
+        chip.clicked.connect(lambda: self._remove(chip))
+        self._attachments[chip] = attachment
         self._chips.insertWidget(self._chips.count() - 1, chip)
+        self._draw_chip(chip)
         self._text_changed()
+
+    def recount(self, attachment: Attachment, tokens: int) -> None:
+        """The tokenizer has counted a file that may still be there."""
+        for chip, held in self._attachments.items():
+            if held is attachment:
+                self._attachments[chip] = replace(held, tokens=tokens)
+                chip.setProperty("counted", True)
+                self._draw_chip(chip)
+                self.changed.emit()
+                return
+
+    def _draw_chip(self, chip: QPushButton) -> None:
+        """Name and tokens; a file that no context holds is told in shape and words."""
+        attachment = self._attachments[chip]
+        text, tip = attachment.name, tr("Remove {0}", attachment.name)
+        if attachment.tokens:
+            count = words.count(attachment.tokens)
+            known = chip.property("counted")
+            text += f" · {tr('{0} tokens', count) if known else tr('about {0} tokens', count)}"
+        if 0 < self._total < attachment.tokens:
+            text = f"△ {text}"
+            longer = tr("Longer than the context of {0} tokens", words.tokens(self._total))
+            tip = f"{longer}\n{tip}"
+        chip.setText(f"{text}  ×")
+        chip.setToolTip(tip)
+        chip.setAccessibleDescription(tip)
 
     def set_text(self, text: str) -> None:
         self.text.setPlainText(text)
@@ -119,8 +155,8 @@ class Composer(QFrame):
             self.add_attachment(each)
         self.set_text(text)
 
-    def _remove(self, attachment: Attachment, chip: QWidget) -> None:
-        self._attachments.remove(attachment)
+    def _remove(self, chip: QPushButton) -> None:
+        del self._attachments[chip]
         self._chips.removeWidget(chip)
         chip.deleteLater()
         self._text_changed()
@@ -132,7 +168,7 @@ class Composer(QFrame):
         text = self.text.toPlainText()
         if not text.strip() and not self._attachments:
             return
-        attachments = tuple(self._attachments)
+        attachments = self.attachments
         self.text.clear()
         self._clear_attachments()
         self.sent.emit(text, attachments)

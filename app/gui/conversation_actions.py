@@ -22,7 +22,7 @@ from app.gui.transfer import exported
 from app.gui.transfer_read import import_file
 from app.gui.words import tr
 from app.library import safe_name
-from app.records import Conversation
+from app.records import Attachment, Conversation
 
 if TYPE_CHECKING:
     from PySide6.QtPrintSupport import QPrinter
@@ -154,8 +154,16 @@ class ConversationActions(QObject):
         """Read files away from the window and show each as a chip, or say why not."""
         for name in names:
             job = self._bridge.call(partial(read_attachment, Path(name)))
-            job.finished.connect(composer.add_attachment)
+            job.finished.connect(partial(self._attached, composer))
             job.failed.connect(self._attachment_failed)
+
+    def _attached(self, composer: Composer, attachment: Attachment) -> None:
+        """Show the file at once; a loaded model counts its tokens meanwhile."""
+        composer.add_attachment(attachment)
+        if self._chat.models.report is not None and not self._chat.busy:
+            count = partial(self._chat.models.count_tokens, attachment)
+            counted = partial(composer.recount, attachment)
+            self._bridge.call(count).finished.connect(counted)
 
     def _attachment_failed(self, error: Exception) -> None:
         if isinstance(error, UnreadableFile):

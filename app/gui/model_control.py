@@ -1,5 +1,6 @@
 """Which model is chosen, how it is planned, and whether it is loaded. Knows no widget."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,11 +10,13 @@ from PySide6.QtCore import QObject, Signal
 from app.errors import AppError
 from app.gui.bridge import Bridge, Job
 from app.library import InstalledModel
+from app.records import Attachment
 from app.runs import promised
 from app.session import Session
+from runtime.attachments import TextFile, file_prompt
 from runtime.backend import LoadReport
 from runtime.errors import EngineError
-from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
+from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.parts import Part
 from runtime.plan import EngineName, Interval, KvCacheType, Plan, Policy
@@ -184,9 +187,16 @@ class ModelControl(QObject):
         return self._session.generate(request, receive, cancel, on_progress, conversation)
 
     def promised(self, stats: GenerationStats) -> Interval | None:
-        """The decode speed that the loaded model's plan promises at an answer's depth of context."""
+        """The decode speed that the loaded model's plan promises at an answer's depth."""
         loaded = self._session.loaded
         return promised(loaded.plan, stats) if loaded is not None else None
+
+    def count_tokens(self, attachment: Attachment) -> int:
+        """Tokens that a file takes in a prompt of the loaded model. Blocks: for working threads.
+        Raises InvalidRequest when no model is loaded."""
+        text = file_prompt([TextFile(attachment.name, attachment.text)], "")
+        request = GenerationRequest(uuid.uuid4().hex, (Message("user", text),))
+        return self._session.count_tokens(request)
 
     def watch_load(self, job: Job) -> None:
         """Announce the start and end of a job that may load the model."""

@@ -1220,6 +1220,10 @@
       <translation>本地服务器</translation>
     </message>
     <message>
+      <source>Longer than the context of {0} tokens</source>
+      <translation>比 {0} 个 token 的上下文更长</translation>
+    </message>
+    <message>
       <source>Looking at the last answer …</source>
       <translation>正在查看上一个回答 …</translation>
     </message>
