@@ -253,7 +253,7 @@ def _add_onnx(
     try:
         onnx = importlib.import_module("runtime.bandwidth_onnx")
         sizes = [size * MIB for size in schedule.onnx_sizes]
-        curves, rates = onnx.block_products(counts, sizes, schedule.prefill_batch, schedule.seconds)
+        curves, rates = onnx.block_products(counts, sizes, QUICK.prefill_batch, QUICK.seconds)
     except (ImportError, OSError, EngineError):
         logger.exception("onnxruntime's products were not timed")
         return

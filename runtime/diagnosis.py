@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.bandwidth import BandwidthProfile, between_threads
+from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, between_threads
 from runtime.conditions import Conditions
 from runtime.memory import REPACKED
 from runtime.plan import LayerRange, Placement, PlanModel
@@ -27,6 +27,7 @@ UNEXPLAINED_SHOWN = 0.05  # share of a slowdown from which what is open is told
 SLOWER = 1.05  # a slowdown below this is none: runs differ by as much
 SPILLED = 0.05  # share of an accelerator's weights elsewhere from which that is a cause
 FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
+PROBE_BYTES = 512 << 20
 SINGLE_CHANNEL = 22e9  # bytes per second that one channel of current memory can deliver
 SLOWER_READING = 0.8  # a fresh reading below this share of the profile's tells of a change
 
@@ -145,7 +146,8 @@ def _threads(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_F
 def _best_threads(run: Run, conditions: Conditions, speed: SpeedModel) -> int:
     """The count that is fastest by the profile: the plan's, or another up to all cores."""
     counts = {run.placement.n_threads, *range(1, conditions.cores + 1)}
-    return max(counts, key=lambda count: (_at_threads(run, speed, count), -count))
+    best: int = max(counts, key=lambda count: (_at_threads(run, speed, count), -count))
+    return best
 
 
 def _used(run: Run) -> float:
@@ -258,8 +260,13 @@ def read_probe(profile: BandwidthProfile) -> tuple[int, int] | None:
     host = profile.device("cpu")
     if host is None or not host.plain:
         return None
-    curve = host.plain[-1]
-    return curve.threads, curve.points[-1].working_set
+    return host.plain[-1].threads, _probed(host.plain[-1]).working_set
+
+
+def _probed(curve: Curve) -> CurvePoint:
+    """The point that is read again: the largest whose memory can be asked for beside a model."""
+    small = [point for point in curve.points if point.working_set <= PROBE_BYTES]
+    return small[-1] if small else curve.points[0]
 
 
 def _slower_memory(profile: BandwidthProfile, reading: float | None) -> Iterator[_Factor]:
@@ -268,7 +275,7 @@ def _slower_memory(profile: BandwidthProfile, reading: float | None) -> Iterator
     host = profile.device("cpu")
     if reading is None or host is None or not host.plain:
         return
-    profiled = host.plain[-1].points[-1].bytes_per_second
+    profiled = _probed(host.plain[-1]).bytes_per_second
     if reading < SLOWER_READING * profiled:
         yield "slower_memory", profiled / reading, {"profiled": profiled, "reading": reading}
 

@@ -189,7 +189,10 @@ def test_waiting_of_others_is_not_ours():
 
 def test_memory_slower_than_its_profile_is_named():
     threads, nbytes = read_probe(SPEED.profile)
-    assert (threads, nbytes) == (2, 1 << 30)
+    assert (threads, nbytes) == (2, 1 << 20)
+    large = (CurvePoint(1 << 29, 3e10), CurvePoint(1 << 32, 2e10))
+    host = replace(SPEED.profile.devices[0], plain=(Curve(2, large),))
+    assert read_probe(replace(SPEED.profile, devices=(host,))) == (2, 1 << 29)
     found = diagnose(run(PLANNED / 2), CALM, SPEED, reading=12e9)
     assert [cause.code for cause in found.causes] == ["slower_memory"]
     assert found.causes[0].factor == pytest.approx(2.0)
