@@ -38,10 +38,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
 from checkpoints import write_tokenizer  # noqa: E402
 
+from quant.gguf import open_view, quantize_view  # noqa: E402
 from quant.quality import WINDOWS, compare  # noqa: E402
 from quant.recipe import RECIPES  # noqa: E402
-from quant.schemes import SCHEMES  # noqa: E402
+from quant.schemes import SCHEMES, scheme_bits, scheme_view  # noqa: E402
 from quant.texts import quality_texts  # noqa: E402
+from quant.weights import weight_errors  # noqa: E402
 from runtime.evaluation import open_evaluator  # noqa: E402
 
 # NAME+imatrix weighs errors by an importance matrix over the bundled calibration text.
@@ -155,17 +157,18 @@ def measure_schemes(
     options: argparse.Namespace, folder: Path, wrap: list[str]
 ) -> Iterator[dict[str, Any]]:
     """The starter at 4 bits with one scale per tensor, per channel and per block."""
-    source = str(options.starter)
+    full, target = folder / "full.gguf", folder / "candidate.gguf"
+    source = {"source": str(options.starter), "target": str(full), "recipe": "f16"}
+    run_job(wrap, "quantize_gguf", source)
+    scorer, view = Scorer(full, folder, options.threads), open_view(full)
     for scheme in SCHEMES:
-        arguments = {"source": source, "schemes": [scheme], "threads": options.threads}
-        result = run_job(wrap, "schemes", {**arguments, "folder": str(folder)})
-        (entry,) = result["schemes"]
+        quantize_view(scheme_view(view, scheme), target, RECIPES["f16"], threads=options.threads)
         yield {
             "recipe": scheme,
             "importance": False,
-            "bits_per_weight": entry["bits_per_weight"],
-            "error_by_role": entry["report"]["error_by_role"],
-            **{key: entry["report"][key] for key in SCORES},
+            "bits_per_weight": scheme_bits(view, scheme),
+            "error_by_role": weight_errors(view, open_view(target)),
+            **scorer.score(target),
         }
 
 

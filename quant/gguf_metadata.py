@@ -139,7 +139,7 @@ def _add_hyperparameters(
     if architecture == "llama":
         writer.add_key_length(_head_length(fields))
         writer.add_value_length(_head_length(fields))
-    elif fields.has("head_dim"):
+    elif architecture != _DEEPSEEK2 and fields.has("head_dim"):
         writer.add_key_length(fields.count("head_dim"))
         writer.add_value_length(fields.count("head_dim"))
 
