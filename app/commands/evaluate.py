@@ -12,7 +12,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,16 @@ class HarnessFailed(AppError):
 
 
 @dataclass(frozen=True)
+class Difference:
+    """A score less another, with its 95 % interval. `other` is the other."""
+
+    other: float
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Score:
     """One metric of one task, with its 95 % interval where the harness knows the error."""
 
@@ -45,25 +55,35 @@ class Score:
     low: float | None
     high: float | None
     samples: int | None
+    difference: Difference | None = None
 
 
 def evaluate(session: Session, args: Namespace, console: Console) -> None:
-    """Score a model on tasks, by the harness's names or from files of one's own."""
+    """Score a model on tasks, by the harness's names or from files of one's own, and compare it
+    with another model or with a published score."""
     given = args.python or sys.executable
     python = str(Path(shutil.which(given) or given).absolute())
     probe = [python, "-c", "import lm_eval.models.openai_completions"]
     if not _ends_well(probe, args.include):
         raise HarnessMissing(python=python)
-    name = session.find(args.model).name
+    names = [session.find(name).name for name in (args.model, args.against) if name]
     options = ServeOptions(port=_FREE_PORT, parallel=args.parallel, n_ctx=args.context)
     started = start_server(session, options)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            _run(_command(python, name, args, started, Path(folder)), started.key, args, console)
-            scores = list(scores_in(_results(Path(folder))))
+        scores, *others = [_scores(python, name, args, started) for name in names]
     finally:
         started.server.stop()
+    if others:
+        scores = against(scores, others[0])
+    elif args.published is not None:
+        scores = [_compared(score, args.published) for score in scores]
     console.result(scores, scores_text(scores))
+
+
+def _scores(python: str, name: str, args: Namespace, started: Started) -> list[Score]:
+    with tempfile.TemporaryDirectory() as folder:
+        _run(_command(python, name, args, started, Path(folder)), started.key, args)
+        return list(scores_in(_results(Path(folder))))
 
 
 def _ends_well(command: list[str], folder: Path | None) -> bool:
@@ -93,7 +113,7 @@ def _command(python: str, name: str, args: Namespace, started: Started, folder: 
     return [*command, "--limit", str(args.limit)] if args.limit else command
 
 
-def _run(command: list[str], key: str, args: Namespace, console: Console) -> None:
+def _run(command: list[str], key: str, args: Namespace) -> None:
     offline = {} if args.download else {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
     done = subprocess.run(
@@ -138,15 +158,54 @@ def _interval(
     return None, None
 
 
+def against(scores: list[Score], others: list[Score]) -> list[Score]:
+    """Scores with their difference to another model's on the same task and metric."""
+    found = {(other.task, other.metric): other for other in others}
+    compared = []
+    for score in scores:
+        other = found.get((score.task, score.metric))
+        if other is not None:
+            score = _compared(score, other.value, other.low, other.high)
+        compared.append(score)
+    return compared
+
+
+def _compared(
+    score: Score, other: float, low: float | None = None, high: float | None = None
+) -> Score:
+    """A score less another, with the interval made of both (Newcombe 1998, method 10): for two
+    independent samples, so a little wide where both models had the same questions. A published
+    score without an interval counts as exact."""
+    low, high = (other if low is None else low), (other if high is None else high)
+    value = score.value - other
+    if score.low is None or score.high is None:
+        return replace(score, difference=Difference(other, value, None, None))
+    below = math.hypot(score.value - score.low, high - other)
+    above = math.hypot(score.high - score.value, other - low)
+    return replace(score, difference=Difference(other, value, value - below, value + above))
+
+
 def scores_text(scores: list[Score]) -> str:
+    head = ["task", "metric", "score", "95 % interval", "samples"]
     rows = [
-        (
+        [
             score.task,
             score.metric,
             f"{score.value:.3f}",
             "" if score.low is None else f"{score.low:.3f} to {score.high:.3f}",
             "" if score.samples is None else str(score.samples),
-        )
+        ]
         for score in scores
     ]
-    return table(("task", "metric", "score", "95 % interval", "samples"), rows)
+    if any(score.difference for score in scores):
+        head += ["other", "difference", "95 % interval"]
+        for row, score in zip(rows, scores, strict=True):
+            row += _difference_text(score.difference)
+    return table(head, rows)
+
+
+def _difference_text(found: Difference | None) -> list[str]:
+    if found is None:
+        return ["", "", ""]
+    interval = "" if found.low is None else f"{found.low:+.3f} to {found.high:+.3f}"
+    return [f"{found.other:.3f}", f"{found.value:+.3f}", interval]
