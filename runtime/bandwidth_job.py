@@ -233,14 +233,14 @@ def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list
             readings = [kernel.seconds(part, 1, 0.02) for _ in range(schedule.repeats)]
         products[block_format] = tuple(curves)
         kernel.close()
-    _add_onnx(schedule, counts, products, flops)
+    add_onnx_products(schedule, counts, products, flops)
     steps.next(ONNX_PRODUCT)
     costs = [_thread_costs(ggml, threads, schedule, flops[threads], steps) for threads in counts]
     ggml.close()
     return DeviceProfile("cpu", tuple(plain), products, tuple(costs)), readings
 
 
-def _add_onnx(
+def add_onnx_products(
     schedule: Schedule,
     counts: Sequence[int],
     products: dict[str, tuple[Curve, ...]],

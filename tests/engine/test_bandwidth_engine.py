@@ -5,18 +5,20 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from busy import burning
 
-from runtime.bandwidth import BandwidthProfile
+from runtime.bandwidth import ONNX_PRODUCT, BandwidthProfile
 from runtime.bandwidth_job import (
     BUSY_CORES,
     FULL,
     MIB,
     QUICK,
     OtherLoad,
+    add_onnx_products,
     beyond_caches,
     profile_job,
 )
@@ -75,6 +77,30 @@ def test_the_other_engines_products_take_longer_over_more_matrices(tmp_path):
     assert [curve.threads for curve in curves] == [1, 2] == list(flops)
     assert [p.working_set for p in curves[0].points] == [MATRIX_BYTES, 3 * MATRIX_BYTES]
     assert min(flops.values()) > 1e8
+
+
+def test_the_full_profile_has_the_other_engines_products():
+    products, flops = {}, {1: {}, 2: {}}
+    add_onnx_products(replace(FULL, onnx_sizes=(8,)), (1, 2), products, flops)
+    assert [curve.threads for curve in products[ONNX_PRODUCT]] == [1, 2]
+    assert all(rates[ONNX_PRODUCT] > 1e8 for rates in flops.values())
+    add_onnx_products(QUICK, (1, 2), quick := {}, flops)
+    assert quick == {}  # five seconds have no room for it
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_full_profile_of_this_machine():
+    started = time.perf_counter()
+    profile = BandwidthProfile.from_json(profile_job({"mode": "full"}, ignore_progress))
+    seconds = time.perf_counter() - started
+    assert seconds < 60 or not profile.trusted  # a busy machine takes longer, and says so
+    host = profile.device("cpu")
+    assert {"Q4_0", "Q8_0", "F16", ONNX_PRODUCT} <= set(host.products)
+    sizes = [point.working_set for point in host.plain[-1].points]
+    assert sizes[0] == MIB
+    assert sizes[-1] >= min(4 * max(profile.caches.values(), default=0), 1 << 30)
+    assert host.prefill_rate(ONNX_PRODUCT, 1) > 1e9
 
 
 def test_working_sets_reach_beyond_the_last_cache():
