@@ -89,7 +89,33 @@ CREATE TRIGGER messages_fts_delete AFTER DELETE ON messages WHEN old.state <> 's
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_TABLES, _SEARCH)
+# What was thought. An index of its own, because the released one never changes and most messages
+# have no thinking. Titles are few enough to be read.
+_SEARCH_ALL = """
+CREATE VIRTUAL TABLE reasoning_fts USING fts5(
+  reasoning, content='messages', content_rowid='id', tokenize='trigram'
+);
+INSERT INTO reasoning_fts(rowid, reasoning)
+  SELECT id, reasoning FROM messages WHERE state <> 'streaming' AND reasoning <> '';
+CREATE TRIGGER reasoning_fts_insert AFTER INSERT ON messages
+  WHEN new.state <> 'streaming' AND new.reasoning <> '' BEGIN
+  INSERT INTO reasoning_fts(rowid, reasoning) VALUES (new.id, new.reasoning);
+END;
+CREATE TRIGGER reasoning_fts_update AFTER UPDATE OF reasoning, state ON messages BEGIN
+  INSERT INTO reasoning_fts(reasoning_fts, rowid, reasoning)
+    SELECT 'delete', old.id, old.reasoning
+    WHERE old.state <> 'streaming' AND old.reasoning <> '';
+  INSERT INTO reasoning_fts(rowid, reasoning)
+    SELECT new.id, new.reasoning WHERE new.state <> 'streaming' AND new.reasoning <> '';
+END;
+CREATE TRIGGER reasoning_fts_delete AFTER DELETE ON messages
+  WHEN old.state <> 'streaming' AND old.reasoning <> '' BEGIN
+  INSERT INTO reasoning_fts(reasoning_fts, rowid, reasoning)
+    VALUES ('delete', old.id, old.reasoning);
+END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_TABLES, _SEARCH, _SEARCH_ALL)
 BACKUPS_KEPT = 4
 
 

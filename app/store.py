@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from app import migrations, store_rows
+from app import migrations, store_rows, store_search
 from app.errors import StoreError
 from app.records import (
     Attachment,
@@ -349,35 +349,9 @@ class Store:
     # -- search ----------------------------------------------------------------------------------
 
     def search(self, text: str, limit: int = 100) -> list[SearchHit]:
-        """Messages that contain every word of `text` (parts of words count), best first."""
-        words = text.split()
-        if not words:
-            return []
-        if all(len(word) >= 3 for word in words):
-            query = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-            rows = self._read(
-                "SELECT m.conversation_id, m.id, c.title,"
-                " snippet(messages_fts, 0, char(2), char(3), '…', 24), c.updated"
-                " FROM messages_fts JOIN messages m ON m.id = messages_fts.rowid"
-                " JOIN conversations c ON c.id = m.conversation_id"
-                " WHERE messages_fts MATCH ? AND c.deleted IS NULL ORDER BY rank LIMIT ?",
-                (query, limit),
-            )
-            return [SearchHit(*row) for row in rows]
-        return self._search_short(words, limit)
-
-    def _search_short(self, words: list[str], limit: int) -> list[SearchHit]:
-        """Words of one or two characters have no trigram: read the messages instead."""
-        test = " AND ".join("m.content LIKE ? ESCAPE '\\'" for _ in words)
-        rows = self._read(
-            "SELECT m.conversation_id, m.id, c.title, m.content, c.updated FROM messages m"
-            f" JOIN conversations c ON c.id = m.conversation_id WHERE {test}"
-            " AND m.state <> 'streaming' AND c.deleted IS NULL ORDER BY m.id DESC LIMIT ?",
-            (*(f"%{_escape_like(word)}%" for word in words), limit),
-        )
-        return [
-            SearchHit(row[0], row[1], row[2], _excerpt(row[3], words[0]), row[4]) for row in rows
-        ]
+        """Titles, then messages, then thinking that contain every word of `text` (parts of words
+        count), best first. May read everything: call it away from the window."""
+        return store_search.search(self._read, text, limit)
 
     # -- runs ------------------------------------------------------------------------------------
 
@@ -546,14 +520,3 @@ def _alive(owner: str) -> bool:
     process = owner.rpartition(":")[0]
     pid = owner.partition(":")[0]
     return pid.isdigit() and psutil.pid_exists(int(pid)) and _identity(int(pid)) == process
-
-
-def _escape_like(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _excerpt(content: str, word: str) -> str:
-    at = max(content.lower().find(word.lower()), 0)
-    start = max(at - 24, 0)
-    before = ("…" if start else "") + content[start:at]
-    return f"{before}\x02{content[at : at + len(word)]}\x03{content[at + len(word) : at + 80]}"

@@ -1,6 +1,7 @@
 """The one window: rail, list, page, side panel, status bar, menus. Owns the pages, has no logic."""
 
 import logging
+from functools import partial
 
 from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QCloseEvent, QResizeEvent
@@ -41,7 +42,7 @@ from app.gui.status_bar import StatusBar
 from app.gui.theme import Theme
 from app.gui.toast import Toast
 from app.gui.words import tr
-from app.records import Conversation
+from app.records import Conversation, SearchHit
 from app.session import Session
 from app.settings import Settings, save
 
@@ -323,10 +324,21 @@ class MainWindow(QMainWindow):
     def refresh_conversations(self) -> None:
         """Fill the list from the store: all conversations, or what was searched for."""
         text = self.conversation_list.search.text().strip()
-        if text:
-            self.conversation_list.show_hits(self.session.store.search(text))
-        else:
-            self.conversation_list.show_conversations(self.session.store.conversations())
+        if text:  # short words are looked for in all that was said, which takes its time
+            job = self.bridge.call(partial(self.session.store.search, text))
+            job.finished.connect(partial(self._found, text))
+            job.failed.connect(self.news.tell)
+            return
+        self.conversation_list.show_conversations(self.session.store.conversations())
+        self._mark_current()
+
+    def _found(self, text: str, hits: list[SearchHit]) -> None:
+        """Show what was found, unless something else is searched for by now."""
+        if text == self.conversation_list.search.text().strip():
+            self.conversation_list.show_hits(hits)
+            self._mark_current()
+
+    def _mark_current(self) -> None:
         current = self.chat.conversation
         self.conversation_list.set_current(current.id if current else None)
 

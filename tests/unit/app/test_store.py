@@ -135,6 +135,39 @@ def test_search_finds_words_parts_and_chinese(store: Store, query: str, found: l
     assert sorted(ids[hit.message_id] for hit in store.search(query)) == found
 
 
+def test_search_finds_titles_and_thinking(store: Store) -> None:
+    chat = store.add_conversation("On alembics")
+    ask = store.add_message(chat.id, "user", "Why copper?")
+    answer = store.add_message(chat.id, "assistant", state="streaming", parent_id=ask.id)
+    store.append(answer.id, content="It conducts.", reasoning="sulphur binds to copper 铜")
+    assert store.search("sulphur") == []  # not while it streams
+    store.finish(answer.id)
+    (hit,) = store.search("alembic")
+    assert (hit.conversation_id, hit.excerpt) == (chat.id, "On \x02alembic\x03s")
+    assert [h.message_id for h in store.search("sulphur")] == [answer.id]
+    assert [h.message_id for h in store.search("铜")] == [answer.id]
+    assert [h.message_id for h in store.search("copper")] == [ask.id, answer.id]
+    store.delete_message(answer.id)
+    assert store.search("sulphur") == []
+
+
+def test_thinking_of_an_older_database_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    old = sqlite3.connect(path, isolation_level=None)
+    for step in migrations.MIGRATIONS[:2]:
+        old.executescript(step)
+    old.execute("PRAGMA user_version = 2")
+    old.execute("INSERT INTO conversations (title, created, updated) VALUES ('kept', 1, 1)")
+    old.execute(
+        "INSERT INTO messages (conversation_id, role, content, reasoning, created)"
+        " VALUES (1, 'assistant', 'answer', 'about the worm', 1)"
+    )
+    old.close()
+    store = Store(path)
+    assert [hit.title for hit in store.search("worm")] == ["kept"]
+    store.close()
+
+
 def test_search_marks_the_match_and_follows_changes(store: Store) -> None:
     chat = store.add_conversation("t")
     answer = store.add_message(chat.id, "assistant", state="streaming")
@@ -308,7 +341,7 @@ def test_damage_that_no_clock_betrays_is_found_by_the_check_and_repaired_at_the_
     store.close()
     closed = path.stat()
     with path.open("r+b") as file:  # a page of old messages, which opening does not read
-        file.seek(path.stat().st_size // 3 // 4096 * 4096)
+        file.seek(path.stat().st_size // 2 // 4096 * 4096)
         file.write(b"\xa5" * 4096)
     os.utime(path, ns=(closed.st_atime_ns, closed.st_mtime_ns))
     trusted = Store(path)  # as it was closed, by size and time: not read at the start
