@@ -2,10 +2,15 @@
 
 import json
 import os
+import shutil
+import socket
+import ssl
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +224,49 @@ def test_our_own_server_as_a_remote_model(tmp_path: Path, starter_gguf: Path, se
         assert both.stdout.count("tok/s") == 2
         assert json_of(stillroom("remote", "remove", "far", "--json"))["name"] == "far"
         assert stillroom("chat", "far", *options).returncode == 1
+
+
+@pytest.fixture
+def untrusted(tmp_path: Path) -> Iterator[tuple[str, list[bytes], Path]]:
+    """A TLS server whose certificate nobody vouches for: its address, what it was sent once a
+    client had accepted that certificate, and the certificate."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    options += ["-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", *options, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    got: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with suppress(OSError), context.wrap_socket(connection, server_side=True) as tls:
+                    got.append(tls.recv(10_000))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/v1", got, certificate
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl")
+def test_a_certificate_nobody_vouches_for_is_not_accepted(
+    untrusted: tuple[str, list[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, got, certificate = untrusted
+    with pytest.raises(errors.RemoteUnreachable) as raised:
+        ask(url)
+    assert raised.value.facts["kind"] == "tls"
+    assert "certificate was not accepted" in explain(raised.value).sentence
+    assert got == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # somebody does: its own user
+    with pytest.raises(errors.RemoteError):
+        ask(url)
+    assert KEY.encode() in got[0]
