@@ -3,8 +3,8 @@
 import logging
 from functools import partial
 
-from PySide6.QtCore import QSize, QTimer
-from PySide6.QtGui import QCloseEvent, QResizeEvent
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -132,6 +132,7 @@ class MainWindow(QMainWindow):
         return width < self.theme.px(INSPECTOR_FROM)
 
     def _wire(self) -> None:
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_theme_changed)
         self.rail.page_chosen.connect(self.show_page)
         self.rail.settings_asked.connect(self.show_settings)
         self.speed_page.measured.connect(lambda _profile: self.models.replan())
@@ -259,12 +260,20 @@ class MainWindow(QMainWindow):
         if name in ("theme", "text_scale"):
             application = QApplication.instance()
             assert isinstance(application, QApplication)
-            dark = themes.system_is_dark(application)
-            self.set_theme(themes.choose(settings.theme, settings.text_scale, dark))
+            self._choose_theme(themes.system_is_dark(application))
         elif name in ("policy", "context", "kv_cache", "engine", "threads"):
             self.models.use_settings()
         elif name == "serve":
             self.server.use_settings()
+
+    def _choose_theme(self, system_is_dark: bool) -> None:
+        settings = self.session.settings
+        self.set_theme(themes.choose(settings.theme, settings.text_scale, system_is_dark))
+
+    def _system_theme_changed(self, scheme: Qt.ColorScheme) -> None:
+        """The desktop has become light or dark: follow it where that is wished."""
+        if self.session.settings.theme == "system":
+            self._choose_theme(scheme == Qt.ColorScheme.Dark)
 
     def next_pane(self, step: int) -> None:
         """Move the focus to the next part of the window."""

@@ -26,9 +26,9 @@ def test_a_long_answer_streams_smoothly(qtbot: QtBot, window: MainWindow, tmp_pa
     write_script(script, 24_000, 4_000, 2000)
     measured = stream(window, script, unfold=True, limit=60)
     assert measured.characters >= 28_000
-    assert measured.frames_per_second > 20  # 35 on an idle machine; tests share theirs
+    assert measured.frames_per_second > 25  # 35 on an idle machine; tests share theirs
     assert measured.frame_late < 2 * measured.frame_early + 3
-    assert measured.memory_late - measured.memory_early < 60 * 2**20
+    assert measured.memory_late - measured.memory_early < 16 * 2**20
     views = window.chat_page.transcript.views()
     message = views[-1].message
     thinking = views[-1].thinking
