@@ -212,12 +212,10 @@ class DownloadQueue:
         """Bring a download to rest in `state`, waiting until its thread let go of the part."""
         with self._changed:
             item = self._items[item_id]
+        self._save(replace(item, state=state))
+        with self._changed:
+            item = self._items[item_id]
             token = self._tokens.get(item_id)
-            if item.state != "done":
-                item = replace(item, state=state, rate=0.0)
-                self._due.pop(item_id, None)
-                self._items[item_id] = item
-        self._save()
         if token is not None:
             token.cancel()
             with self._changed:
@@ -328,21 +326,36 @@ class DownloadQueue:
         wait = max(wait, float(asked)) if asked else wait
         self._due[item.id] = _Due(time.monotonic() + wait, tries + 1, received)
 
-    def _save(self) -> None:
-        """Write what the queue is now. Call without `_changed`, after each change."""
+    def _save(self, coming: QueueItem | None = None) -> None:
+        """Write what the queue is now. Call without `_changed`, after each change.
+
+        coming: a state that is written before it is shown, so that what the user has seen survives.
+        """
         with self._saving:
             with self._changed:
-                records = [
-                    {"id": i.id, "state": i.state, "priority": i.priority, "error": i.error}
-                    | {"request": msgspec.to_builtins(i.request)}
-                    for i in self._items.values()
-                    if i.state != "done"
-                ]
+                items = dict(self._items)
+            if coming is not None and items[coming.id].state != "done":
+                items[coming.id] = coming
+            records = [
+                {"id": i.id, "state": i.state, "priority": i.priority, "error": i.error}
+                | {"request": msgspec.to_builtins(i.request)}
+                for i in items.values()
+                if i.state != "done"
+            ]
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 write_json_atomically(self._file, {"version": 1, "downloads": records})
             except OSError as error:  # a full disk: the downloads themselves will say so
                 logger.warning("the download queue was not saved: %s", error)
+            if coming is not None:
+                self._show(coming.id, coming.state)
+
+    def _show(self, item_id: str, state: State) -> None:
+        with self._changed:
+            item = self._items[item_id]
+            if item.state != "done":
+                self._items[item_id] = replace(item, state=state, rate=0.0)
+                self._due.pop(item_id, None)
 
     def _load(self) -> None:
         """Read the queue file; what cannot be read is left out, as its parts stay as orphans."""
