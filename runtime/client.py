@@ -19,6 +19,7 @@ from typing import Any, NoReturn, Protocol
 from uuid import uuid4
 
 from quant.errors import QuantError
+from runtime import rpc
 from runtime.backend import LoadReport
 from runtime.chat_profile import ChatProfile
 from runtime.errors import (
@@ -109,6 +110,7 @@ class Worker:
         self._log = log
         self._kills_before = oom_kills()
         self._ended_by_us: EndedByUs | None = None
+        self._stall_seconds = GENERATE_STALL_SECONDS
         self._shared = False  # whether other answers would go with it, were it killed for one
         self._tail: deque[bytes] = deque()
         self._heard = time.monotonic()
@@ -165,6 +167,8 @@ class Worker:
         event = self._ask(load, on_progress, None, cancel, LOAD_STALL_SECONDS)
         assert isinstance(event, Loaded)
         self._shared = shared
+        if any(rpc.address_of(part.device) for part in placement.layers):
+            self._stall_seconds = rpc.STALL_SECONDS  # a server that hangs sends no reset
         return event.report
 
     def generate(
@@ -181,7 +185,7 @@ class Worker:
             on_progress,
             on_stream,
             cancel,
-            GENERATE_STALL_SECONDS,
+            self._stall_seconds,
         )
         assert isinstance(event, Finished)
         return event.stats
@@ -196,7 +200,7 @@ class Worker:
         """`generate` without waiting: what comes is delivered on the reader's thread, the stats or
         an error last. Somebody has to call `watch` now and then, and after a cancel. Raises
         WorkerDied."""
-        asking = _Asking(self, request.id, cancel, GENERATE_STALL_SECONDS)
+        asking = _Asking(self, request.id, cancel, self._stall_seconds)
 
         def put(event: Event | _Died) -> None:
             if isinstance(event, Streamed):

@@ -13,6 +13,8 @@ PREFIX = "rpc:"
 ALL = "rpc"  # as a device: every RPC server
 LOST = "rpc_lost"  # why a device failed: its server stopped answering
 CONNECT_SECONDS = 2.0
+HANG_SECONDS = 5.0  # for a server to let go of a client
+STALL_SECONDS = 60.0  # without a word from a model that servers compute: one of them hangs
 
 
 def addresses(text: str) -> tuple[str, ...]:
@@ -30,16 +32,37 @@ def address_of(device: str) -> str:
     return device.removeprefix(PREFIX).partition("/")[0] if device.startswith(PREFIX) else ""
 
 
-def answers(address: str) -> bool:
-    """Whether something takes connections at an address."""
-    host, _, port = address.rpartition(":")
+def answers(address: str, seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether a server is at an address and has time: it lets go of a client that says goodbye at
+    once. The system takes connections for one that hangs, or that another program keeps busy."""
     try:
-        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
+        with _connected(address, seconds) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+    except ConnectionResetError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def lost(devices: Iterable[str]) -> str | None:
+    """The first device whose server does not answer any more: one that is gone before one that may
+    only be at the end of a computation."""
+    servers = {device: address_of(device) for device in devices if address_of(device)}
+    gone = (device for device, address in servers.items() if not _is_there(address))
+    hung = (device for device, address in servers.items() if not answers(address, HANG_SECONDS))
+    return next(gone, None) or next(hung, None)
+
+
+def _is_there(address: str) -> bool:
+    try:
+        with _connected(address, CONNECT_SECONDS):
             return True
     except OSError:
         return False
 
 
-def lost(devices: Iterable[str]) -> str | None:
-    """The first device whose server does not answer any more."""
-    return next((d for d in devices if address_of(d) and not answers(address_of(d))), None)
+def _connected(address: str, seconds: float) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), timeout=seconds)

@@ -1,4 +1,6 @@
-"""Models over llama.cpp's RPC servers: two on loopback, one of which dies in an answer."""
+"""Models over llama.cpp's RPC servers: two on loopback, one of which dies in an answer.
+
+Not skipped where the engine has no RPC part: a checkout builds it with one."""
 
 import subprocess
 import time
@@ -6,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from command_line import stillroom
-from rpc_servers import end, free_port, needs_rpc, rpc_server
+from rpc_servers import end, free_port, rpc_server
 
 from app.explain import explain, reason_text
 from app.paths import Paths
@@ -18,8 +21,6 @@ from runtime import rpc
 from runtime.errors import DeviceUnavailable, InvalidRequest
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.protocol import Streamed
-
-pytestmark = needs_rpc
 
 
 def request(tokens: int) -> GenerationRequest:
@@ -89,6 +90,39 @@ def test_two_servers_answer_as_this_machine_and_one_may_die(
             session.generate(request(40), again)
             assert again.text == here.text
         finally:
+            session.close()
+
+
+def test_a_server_that_hangs_is_named(
+    tmp_path: Path, starter_gguf: Path, monkeypatch: pytest.MonkeyPatch, expect_log: object
+) -> None:
+    """Stopped, it keeps its connection and takes others, and says nothing."""
+    monkeypatch.setattr(rpc, "STALL_SECONDS", 4.0)
+    monkeypatch.setattr(rpc, "HANG_SECONDS", 2.0)
+    expect_log("failed \\(rpc_lost\\)")  # type: ignore[operator]
+    with rpc_server(tmp_path / "a") as (address, process):
+        session = Session(Paths.under(tmp_path / "home"), Settings(rpc_servers=address))
+        server = psutil.Process(process.pid).children(recursive=True)
+        try:
+            plan = session.plan(str(starter_gguf), device=rpc.ALL, n_ctx=512)
+            session.load(str(starter_gguf), plan)
+
+            def stop(_streamed: Streamed) -> None:
+                for child in server:
+                    child.suspend()
+
+            with pytest.raises(DeviceUnavailable) as raised:
+                session.generate(request(400), stop)
+            assert raised.value.facts == {"device": f"rpc:{address}", "reason": rpc.LOST}
+            assert not rpc.answers(address)
+            assert session.loaded is not None
+            assert {part.device for part in session.loaded.plan.placement.layers} == {"cpu"}
+            there = Heard()
+            session.generate(request(4), there)
+            assert there.text
+        finally:
+            for child in server:
+                child.resume()
             session.close()
 
 
