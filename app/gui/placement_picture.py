@@ -42,7 +42,7 @@ def name_of(part: Part) -> str:
 
 def size_of(part: Part) -> str:
     """How much of the device it takes; a tied LM head is the embedding table itself."""
-    return words.size(part.nbytes) if part.nbytes else tr("shared with the embeddings")
+    return words.size(part.nbytes) if part.nbytes else tr("shared")
 
 
 class PlacementPicture(QLabel):
@@ -77,7 +77,7 @@ class PlacementPicture(QLabel):
         """One part in words: where, what, bytes, time of a token."""
         part = self._parts[index]
         text = f"{part.device.upper()} · {name_of(part)} · "
-        text += size_of(part)
+        text += size_of(part) if part.nbytes else tr("shared with the embeddings")
         if part.milliseconds is None:
             return text
         time = f"{part.milliseconds:.1f} ms"

@@ -6,7 +6,7 @@ Knows how messages are laid out and lazily built; the page tells it what to show
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.gui.branches import Turn
@@ -37,11 +37,7 @@ class Transcript(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName(tr("Conversation"))
-        self._content = QWidget()
-        self._content.setObjectName("messages")
-        # What lies behind need not be drawn with each frame of an answer.
-        self._content.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._content.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._content = _Ground(theme)
         self._layout = QVBoxLayout(self._content)
         self._layout.setContentsMargins(24, 16, 24, 24)
         self._layout.setSpacing(18)
@@ -148,7 +144,7 @@ class Transcript(QScrollArea):
         holder.deleteLater()
 
     def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+        self._theme = self._content.theme = theme
         for view in self._views.values():
             view.set_theme(theme)
             view.setMaximumWidth(theme.px(READING_WIDTH))
@@ -180,3 +176,16 @@ class Transcript(QScrollArea):
             self.verticalScrollBar().setValue(0)
         else:
             super().keyPressEvent(event)
+
+
+class _Ground(QWidget):
+    """What the messages stand on. It covers what lies behind, which then need not be drawn with
+    each frame of an answer."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.theme = theme
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(event.rect(), QColor(self.theme.surface))

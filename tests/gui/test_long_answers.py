@@ -64,6 +64,28 @@ def test_reading_back_is_not_disturbed(qtbot: QtBot, window: MainWindow, tmp_pat
     qtbot.waitUntil(lambda: not window.chat.busy, timeout=10000)
 
 
+def test_nothing_shines_through_the_messages(qtbot: QtBot, window: MainWindow) -> None:
+    """What was on the page before is covered, whatever the theme and wherever one scrolls."""
+    store = window.session.store
+    chat = store.add_conversation("Stills")
+    parent = None
+    for number in range(6):
+        text = long_text(MARKDOWN, 600) if number % 2 else "Why copper?"
+        role = "assistant" if number % 2 else "user"
+        parent = store.add_message(chat.id, role, text, parent_id=parent).id  # type: ignore[arg-type]
+    window.open_conversation(chat.id)
+    page = window.chat_page.transcript
+    for look in (theme.choose("light", 100, False), theme.choose("dark", 100, True)):
+        window.set_theme(look)
+        for share in (1.0, 0.3, 0.7):
+            bar = page.verticalScrollBar()
+            bar.setValue(round(bar.maximum() * share))
+            qtbot.wait(30)
+            image = page.viewport().grab().toImage()
+            edge = {image.pixelColor(2, y).name() for y in range(image.height())}
+            assert edge == {look.surface}
+
+
 def test_growing_text_ends_as_the_same_document_as_settled_text(
     qtbot: QtBot, qapp: QApplication
 ) -> None:

@@ -27,11 +27,13 @@ sys.exit(code)
 """
 
 
-def under_x(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+def under_x(home: Path, *command: str, scale: int = 1) -> "subprocess.CompletedProcess[str]":
     environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"}
     environment |= {"QT_QPA_PLATFORM": "xcb", "STILLROOM_HOME": str(home)}
+    environment |= {"QT_SCALE_FACTOR": str(scale)} if scale > 1 else {}
+    screen = f"-screen 0 {1280 * scale}x{800 * scale}x24"
     return subprocess.run(
-        ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24", *command],
+        ["xvfb-run", "-a", "-s", screen, *command],
         cwd=ROOT,
         env={
             **environment,
@@ -41,6 +43,11 @@ def under_x(home: Path, *command: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=180,
     )
+
+
+def pictures_folder() -> Path:
+    docs = os.environ.get("STILLROOM_DOCS_SCREENSHOTS")
+    return ROOT / "docs" / "screenshots" if docs else PICTURES
 
 
 def colours(picture: Path) -> int:
@@ -70,8 +77,7 @@ def test_every_page_is_drawn_and_photographed(
 ) -> None:
     """The pictures are kept in build/screenshots; with STILLROOM_DOCS_SCREENSHOTS set, in docs/."""
     session.close()
-    docs = os.environ.get("STILLROOM_DOCS_SCREENSHOTS")
-    folder = ROOT / "docs" / "screenshots" if docs else PICTURES
+    folder = pictures_folder()
     helpers = ROOT / "tests" / "helpers"
     ended = under_x(
         stillroom_home, sys.executable, "-P", str(helpers / "photograph.py"),
@@ -79,10 +85,31 @@ def test_every_page_is_drawn_and_photographed(
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
     suffix = "" if language == "en" else f"-{language}"
-    pages = ("start", "chat", "markdown", "compare", "tour", "models", "speed", "dark")
+    pages = ("start", "chat", "markdown", "compare", "tour", "models", "models-dark",
+             "speed", "speed-dark", "dark")  # fmt: skip
     assert min(colours(folder / f"{page}{suffix}.png") for page in pages) > 20
     small = QImage(str(folder / f"small{suffix}.png"))
     assert (small.width(), small.height()) == (900, 600)
+
+
+def test_pages_are_drawn_sharp_at_twice_the_size(session: Session, stillroom_home: Path) -> None:
+    session.close()
+    folder = pictures_folder()
+    ended = under_x(
+        stillroom_home, sys.executable, "-P", str(ROOT / "tests" / "helpers" / "photograph.py"),
+        str(stillroom_home), str(folder), scale=2,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    for page in ("markdown-2x", "models-2x", "dark-2x"):
+        image = QImage(str(folder / f"{page}.png"))
+        assert (image.width(), image.height()) == (2560, 1600)
+        # Drawn from points, not enlarged: pixels of a pair differ somewhere in every line of text.
+        differ = sum(
+            image.pixel(x, y) != image.pixel(x + 1, y)
+            for y in range(0, 1600, 20)
+            for x in range(0, 2560, 2)
+        )
+        assert differ > 500
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,21 @@ def prepare(window: MainWindow) -> int:
     return chat.id
 
 
+def close_up(window: MainWindow, folder: Path) -> int:
+    """Some pages on a screen with more than one pixel a point."""
+    window.open_conversation(prepare(window))
+    shoot(window, folder / "markdown-2x.png")
+    window.show_page("models")
+    window.model_list.select("deepseek-r1-distill-qwen-7b")
+    shoot(window, folder / "models-2x.png")
+    window.set_theme(theme.choose("dark", 100, False))
+    window.show_page("chat")
+    shoot(window, folder / "dark-2x.png")
+    window.close()
+    window.session.close()
+    return 0
+
+
 def main(home: Path, folder: Path, language: str) -> int:
     application = QApplication(["stillroom"])
     application.setStyle("Fusion")
@@ -90,6 +105,8 @@ def main(home: Path, folder: Path, language: str) -> int:
     settle(window)
     folder.mkdir(parents=True, exist_ok=True)
     suffix = "" if language == "en" else f"-{language}"
+    if window.devicePixelRatioF() > 1:
+        return close_up(window, folder)
     shoot(window, folder / f"start{suffix}.png")
     sample = prepare(window)
     shoot(window, folder / f"chat{suffix}.png")
@@ -113,8 +130,11 @@ def main(home: Path, folder: Path, language: str) -> int:
     shoot(window, folder / f"models{suffix}.png")
     window.show_page("speed")
     shoot(window, folder / f"speed{suffix}.png")
-    window.show_page("chat")
     window.set_theme(theme.choose("dark", 100, False))
+    shoot(window, folder / f"speed-dark{suffix}.png")
+    window.show_page("models")
+    shoot(window, folder / f"models-dark{suffix}.png")
+    window.show_page("chat")
     shoot(window, folder / f"dark{suffix}.png")
     window.resize(900, 600)
     shoot(window, folder / f"small{suffix}.png")
