@@ -3,7 +3,6 @@
 Every refusal names the file and the field. Knows no field's meaning.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from quant.errors import CorruptCheckpoint
 
 _MOST = 2**31 - 1
+_LARGEST, _SMALLEST = 3e38, 1e-30
 _SHOWN = 40
 
 
@@ -34,16 +34,16 @@ class Fields:
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number."""
+        """A number that float32 can hold."""
         value = self._given(key, default)
-        if type(value) not in (int, float) or not abs(value) <= 1e300 or math.isnan(value):
+        if type(value) not in (int, float) or not abs(value) <= _LARGEST:
             raise self.wrong(key, "no number")
         return float(value)
 
     def positive(self, key: str, default: float | None = None) -> float:
-        """A number above zero."""
+        """A number above zero, by enough for its reciprocal."""
         value = self.number(key, default)
-        if value <= 0:
+        if value < _SMALLEST:
             raise self.wrong(key, "not above zero")
         return value
 

@@ -77,6 +77,14 @@ class QuantizeDialog(QDialog):
         self.measure = Check(tr("Measure what it cost afterwards"))
         self.measure.setChecked(True)
         self._measure_time = label("", "small", wrap=True)
+        self._lay_out()
+        self.target.currentIndexChanged.connect(self._fill)
+        self.recipe.currentIndexChanged.connect(self._choose_recipe)
+        self.calibration.currentIndexChanged.connect(self._show)
+        self.calibration.activated.connect(self._ask_text)
+        self._fill()
+
+    def _lay_out(self) -> None:
         start = button(tr("Quantize"), "primary")
         start.setObjectName("startQuantize")
         start.setDefault(True)
@@ -96,11 +104,6 @@ class QuantizeDialog(QDialog):
         form.addRow("", self._measure_time)
         form.addRow(row(1, cancel, start))
         self.setMinimumWidth(460)
-        self.target.currentIndexChanged.connect(self._fill)
-        self.recipe.currentIndexChanged.connect(self._choose_recipe)
-        self.calibration.currentIndexChanged.connect(self._show)
-        self.calibration.activated.connect(self._ask_text)
-        self._fill()
 
     def _fill(self) -> None:
         names = _GGUF if self.target.currentData() == "gguf" else _ONNX

@@ -150,6 +150,7 @@ BROKEN_CONFIGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("qwen2", {"rope_scaling": {"type": "sideways", "factor": 2}}, ("rope", "sideways")),
     ("qwen2", {"rope_scaling": {"type": ["linear"]}}, ("rope_type",)),
     ("qwen2", {"rope_scaling": {"type": "linear", "factor": "x"}}, ("rope_scaling.factor",)),
+    ("qwen2", {"rope_scaling": {"type": "linear", "factor": 1e-320}}, ("rope_scaling.factor",)),
     ("qwen2", {"rope_scaling": {"type": "yarn", "factor": 2}}, ("original_max_position",)),
     ("llama3", {"head_dim": HUGE}, ("head_dim",)),
     ("llama3", {"head_dim": 10**6}, ("k_proj", "q_proj")),
