@@ -81,8 +81,10 @@ class Planning:
     def plan_for(self, model: PlanModel, request: PlanRequest | None = None) -> Plan:
         """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
         request = request or PlanRequest(n_threads=self.threads)
-        speed = self.learning.load().speed
-        plan = make_plan(model, self.devices(), request, speed)
+        devices, speed = self.devices(), self.learning.load().speed
+        if speed is not None:
+            speed = speed.linked(devices)
+        plan = make_plan(model, devices, request, speed)
         told = speed.reasons(plan.placement) if speed is not None else ()
         return replace(plan, reasons=(*plan.reasons, *told))
 

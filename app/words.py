@@ -399,6 +399,8 @@ REASONS: dict[str, str] = {
     "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
     "device_unmeasured": "No speed is predicted: {device} was not measured yet.",
     "speed_doubtful": "The machine was busy or unsteady when it was measured: ranges are wider.",
+    "rpc_speed_assumed": "How fast an RPC server computes is not known: it is taken to be like this"
+    " machine, so ranges are wide.",
     "threads_fastest_here": "{n_threads} of {cores} threads for answers: more were slower when this"
     " machine was measured.",
     "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",

@@ -29,6 +29,7 @@ PRIORS: Mapping[str, tuple[float, float]] = {
     "attention": (0.3, 0.2),
     "sampling": (0.5, 0.0),
     "transfer": (0.7, 0.0),
+    "link": (0.7, 0.0),
     "host_head": (0.4, 0.0),
     "host_weights": (0.25, 0.0),
     "prefill": (0.17, 0.13),

@@ -8,11 +8,13 @@ Each term is multiplied by its calibration coefficient and the sum carries an 80
 from a catalog entry alone (weight bytes from the shape). Knows no engine and runs nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from runtime import rpc
 from runtime.bandwidth import ONNX_PRODUCT, BandwidthProfile, DeviceProfile
 from runtime.calibration import UNCALIBRATED, Calibration, Observation
+from runtime.devices import Device
 from runtime.memory import REPACKED, padded_context
 from runtime.plan import (
     TYPICAL_ANSWER,
@@ -34,6 +36,7 @@ from runtime.shape import (
 )
 
 DEPTHS = (0, 4096, 16384, 32768)
+RPC_DOUBTED = 3.0  # the same for servers whose processor and memory nobody has measured
 DOUBTED = 1.3  # an interval's ends move out so far where the profile does not trust itself
 SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
 DEVICE_SAMPLING_SECONDS = 1.1e-9  # the same where the chain runs on the GPU that has the logits
@@ -52,6 +55,20 @@ KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.1, "q8_0": 1.0, "q4_0"
 
 
 @dataclass(frozen=True)
+class Link:
+    """The way to an RPC server: seconds there and back, bytes per second."""
+
+    round_trip: float
+    rate: float
+
+
+def link_of(device: Device) -> Link:
+    """The link of an RPC server's device, as measured when it was found."""
+    facts = device.facts
+    return Link(float(facts["round_trip_us"]) * 1e-6, float(facts["bytes_per_second"]))
+
+
+@dataclass(frozen=True)
 class SpeedModel:
     """Predicts placements on one machine from its profile and what was learnt there.
 
@@ -60,6 +77,14 @@ class SpeedModel:
 
     profile: BandwidthProfile
     calibration: Calibration = UNCALIBRATED
+    links: Mapping[str, Link] = field(default_factory=dict)
+
+    def linked(self, devices: Iterable[Device]) -> "SpeedModel":
+        """The model with the links of RPC servers as they were measured. What a server computes
+        with is not known: it is taken to be like this machine's processor, with an interval as wide
+        as that is bold."""
+        servers = [device for device in devices if device.kind == "RPC" and device.usable]
+        return replace(self, links={server.id: link_of(server) for server in servers})
 
     def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate | None:
         """Prefill of a 512-token prompt, decode at each of DEPTHS in the context and at its end."""
@@ -82,20 +107,26 @@ class SpeedModel:
 
     def knows(self, placement: Placement) -> bool:
         """Whether every device of the placement was measured."""
-        return not self.profile.missing(_devices(placement))
+        return not self._missing(placement)
+
+    def _missing(self, placement: Placement) -> tuple[str, ...]:
+        return self.profile.missing(d for d in _devices(placement) if d not in self.links)
 
     def reasons(self, placement: Placement) -> tuple[Reason, ...]:
         """Why a placement has no prediction, or a less certain one."""
-        missing = self.profile.missing(_devices(placement))
+        missing = self._missing(placement)
         if missing:
             return (Reason("device_unmeasured", {"device": ", ".join(missing)}),)
+        if any(device in self.links for device in _devices(placement)):
+            return (Reason("rpc_speed_assumed"),)
         return () if self.profile.trusted else (Reason("speed_doubtful"),)
 
     def _seconds(self, engine: str, terms: Mapping[str, float]) -> Interval:
         found = self.calibration.seconds(engine, terms)
-        if self.profile.trusted:
-            return found
-        return Interval(found.low / DOUBTED, found.median, found.high * DOUBTED)
+        doubt = 1.0 if self.profile.trusted else DOUBTED
+        if any(key.startswith("link@") for key in terms):
+            doubt *= RPC_DOUBTED
+        return Interval(found.low / doubt, found.median, found.high * doubt)
 
     def decode_tps(self, model: PlanModel, placement: Placement, depth: int = 0) -> Interval:
         """Tokens per second with `depth` tokens in the cache. Raises ValueError for an unmeasured
@@ -168,6 +199,7 @@ class SpeedModel:
         changes = len(blocks) + (placement.lm_head_device not in blocks) - 1
         if any(device != "cpu" for device in (*blocks, placement.lm_head_device)):
             terms.add("transfer", "cpu", (changes + 1) * TRANSFER_SECONDS)
+        self._add_links(terms, shape, placement, 1)
         drawn_on = placement.lm_head_device
         each = SAMPLING_SECONDS if drawn_on == "cpu" else DEVICE_SAMPLING_SECONDS
         terms.add("sampling", drawn_on, shape.vocab_size * each)
@@ -223,8 +255,23 @@ class SpeedModel:
             key = terms.key("prefill", device, variant)
             terms.seconds[key] = max(terms.seconds[key], floor)
         self._add_head(terms, model, placement, _blocks(placement))
+        self._add_links(terms, shape, placement, tokens)
         terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)
         return terms.seconds
+
+    def _add_links(
+        self, terms: "_Terms", shape: ModelShape, placement: Placement, tokens: int
+    ) -> None:
+        """What crosses to RPC servers: the activations of each token there and back for each
+        micro-batch, and the logits where the head is there."""
+        batches = -(-tokens // placement.n_ubatch)
+        for device in _devices(placement):
+            link = self.links.get(device)
+            if link is not None:
+                nbytes = 2 * 4 * shape.embedding_length * tokens
+                nbytes += 4 * shape.vocab_size * (device == placement.lm_head_device)
+                seconds = 2 * batches * link.round_trip + nbytes / link.rate
+                terms.add("link", device, seconds)
 
     def _lend_gpu(
         self,
@@ -259,7 +306,7 @@ class SpeedModel:
         return Observation(placement.engine, terms, seconds)
 
     def _device(self, device: str) -> DeviceProfile:
-        profile = self.profile.device(device)
+        profile = self.profile.device("cpu" if device in self.links else device)
         if profile is None:
             raise ValueError(f"{device} was not measured")
         return profile
@@ -304,7 +351,7 @@ def _rate(seconds: Interval, tokens: int) -> Interval:
 
 
 def _threads(device: str, placement: Placement, *, prefill: bool = False) -> int:
-    if device != "cpu":
+    if device != "cpu" and not rpc.address_of(device):
         return 0
     return placement.n_threads_batch if prefill else placement.n_threads
 

@@ -964,6 +964,10 @@
       <translation>历史记录不可用</translation>
     </message>
     <message>
+      <source>How fast an RPC server computes is not known: it is taken to be like this machine, so ranges are wide.</source>
+      <translation>RPC 服务器的计算速度未知：按与本机相同估计，因此范围较宽。</translation>
+    </message>
+    <message>
       <source>How this speed comes about</source>
       <translation>速度的由来</translation>
     </message>
@@ -1221,7 +1225,7 @@
     </message>
     <message>
       <source>Longer than the context of {0} tokens</source>
-      <translation>比 {0} 个 token 的上下文更长</translation>
+      <translation>比 {0} 个词元的上下文更长</translation>
     </message>
     <message>
       <source>Looking at the last answer …</source>
@@ -3332,6 +3336,10 @@
       <translation>运行</translation>
     </message>
     <message>
+      <source>shared</source>
+      <translation>共用</translation>
+    </message>
+    <message>
       <source>shared with the embeddings</source>
       <translation>与嵌入层共用</translation>
     </message>
@@ -3537,7 +3545,7 @@
     </message>
     <message>
       <source>{0} more per token when it is full</source>
-      <translation>填满时每个 token 多用 {0}</translation>
+      <translation>填满时每个词元多用 {0}</translation>
     </message>
     <message>
       <source>{0} of {1}</source>
@@ -3557,7 +3565,7 @@
     </message>
     <message>
       <source>{0} per token</source>
-      <translation>每个 token {0}</translation>
+      <translation>每个词元 {0}</translation>
     </message>
     <message>
       <source>{0} planned</source>

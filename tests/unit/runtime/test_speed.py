@@ -27,6 +27,7 @@ from runtime.calibration import (
     parameters,
     track_record,
 )
+from runtime.devices import Device
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.shape import kv_bytes_per_token, weight_bytes
 from runtime.speed import COPIED_SHARE, SpeedModel
@@ -126,6 +127,28 @@ def test_unknown_device_has_no_prediction():
     assert SPEED.predict(model(), placed(where="npu0")) is None
     with pytest.raises(ValueError, match="npu0"):
         SPEED.decode_tps(model(), placed(where="npu0"))
+
+
+def server(round_trip_us, bytes_per_second):
+    facts = {"round_trip_us": f"{round_trip_us}", "bytes_per_second": f"{bytes_per_second}"}
+    return Device("rpc:a:1", "RPC", "RPC", "", 1 << 40, 1 << 40, facts=facts)
+
+
+def test_a_servers_link_is_counted_and_the_rest_is_taken_to_be_like_here():
+    here, there = model(), placed(where="rpc:a:1", head="rpc:a:1")
+    near, far = (SPEED.linked([server(*link)]) for link in ((100, 1e9), (20_000, 1e7)))
+    assert SPEED.predict(here, there) is None
+    terms = far.decode_terms(here, there, 0)
+    activations, logits = 2 * 4 * here.shape.embedding_length, 4 * here.shape.vocab_size
+    assert terms["link@rpc:a:1"] == pytest.approx(2 * 0.02 + (activations + logits) / 1e7)
+    local = SPEED.decode_tps(here, placed())
+    close, distant = near.decode_tps(here, there), far.decode_tps(here, there)
+    assert close.median == pytest.approx(local.median, rel=0.05)
+    assert distant.median < close.median
+    assert close.high / close.low > 5 * local.high / local.low
+    assert [reason.code for reason in near.reasons(there)] == ["rpc_speed_assumed"]
+    long, short = (far.prefill_terms(here, there, n)["link@rpc:a:1"] for n in (1024, 64))
+    assert long > 5 * short
 
 
 def test_first_token_grows_with_the_prompt_and_answers_take_long():
