@@ -156,7 +156,8 @@ def measure_starter(
 def measure_schemes(
     options: argparse.Namespace, folder: Path, wrap: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """The starter at 4 bits with one scale per tensor, per channel and per block."""
+    """The starter at 4 bits with one scale per tensor, per channel and per block (per row where
+    one is no multiple of the block)."""
     full, target = folder / "full.gguf", folder / "candidate.gguf"
     source = {"source": str(options.starter), "target": str(full), "recipe": "f16"}
     run_job(wrap, "quantize_gguf", source)
