@@ -79,13 +79,19 @@ def speed_report(session: Session) -> SpeedReport:
             )
         )
     profile = session.learning.load().profile
-    missing = profile.missing(measurable(session.devices())) if profile else ()
-    return SpeedReport(profile, tuple(points), runs, history(runs), missing)
+    return SpeedReport(profile, tuple(points), runs, history(runs), _unmeasured(session, profile))
 
 
 def working_set(model: PlanModel) -> int:
     """Bytes that a decode step at an empty context reads."""
     return sum(model.weights.blocks_active) + model.weights.lm_head_read
+
+
+def _unmeasured(session: Session, profile: BandwidthProfile | None) -> tuple[str, ...]:
+    try:
+        return profile.missing(measurable(session.devices())) if profile else ()
+    except EngineError:  # what is here cannot be told now, and the rest can be shown
+        return ()
 
 
 def _predicted(session: Session, model: PlanModel) -> Interval | None:
