@@ -152,7 +152,7 @@ def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     for name in names:
         try:
             profile, readings = _profile_device(name, schedule, steps)
-        except (MemoryError, RuntimeError):
+        except (MemoryError, RuntimeError, ValueError):
             if name == HOST:
                 raise
             continue  # an accelerator that cannot be timed now is missing from the profile

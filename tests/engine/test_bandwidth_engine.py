@@ -103,6 +103,13 @@ def test_full_profile_of_this_machine():
     assert host.prefill_rate(ONNX_PRODUCT, 1) > 1e9
 
 
+def test_a_device_that_cannot_be_timed_is_missing_from_the_profile():
+    arguments = {"mode": "quick", "devices": ["cuda77"]}
+    profile = BandwidthProfile.from_json(profile_job(arguments, ignore_progress))
+    assert profile.missing(["cuda77"]) == ("cuda77",)
+    assert profile.devices == ()
+
+
 def test_working_sets_reach_beyond_the_last_cache():
     def tops(schedule, cache):
         reaching = beyond_caches(schedule, {1: 48 << 10, 3: cache * MIB})
