@@ -114,6 +114,7 @@ class PlanPanel(QWidget):
         self.speed.setText(_speed_words(plan))
         restyle(self.speed, "value" if plan.speed else "small")
         self.times.setText("\n".join(time_lines(plan.speed)))
+        self.times.setVisible(plan.speed is not None)
         self._reasons.setText("\n".join(tr(reason_text(reason)) for reason in plan.reasons))
         self._show_alternatives(plan.alternatives)
 

@@ -117,9 +117,7 @@ def _html_message(message: StoredMessage) -> list[str]:
 
 
 def _folded(name: str, text: str) -> str:
-    return (
-        f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
-    )
+    return f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>"
 
 
 def escape(text: str) -> str:

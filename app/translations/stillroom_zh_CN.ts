@@ -377,7 +377,7 @@
     </message>
     <message>
       <source>C&amp;onversation</source>
-      <translation>对话(&amp;O)</translation>
+      <translation>当前对话(&amp;O)</translation>
     </message>
     <message>
       <source>CPU threads</source>
