@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = (
     "llama_cpp", "onnxruntime", "onnxruntime_genai", "onnx", "numpy", "gguf", "jsonschema",
     "jinja2", "markdown_it", "pygments", "ziamath", "pyqtgraph", "keyring", "huggingface_hub",
-    "requests", "httpx", "docx", "pypdf", "importlib.metadata", "email", "urllib.request", "html.entities",
+    "requests", "httpx", "docx", "pypdf", "importlib.metadata",
+    "email", "urllib.request", "html.entities",
 )  # fmt: skip
 PROGRAM = """
 import sys
