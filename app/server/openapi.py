@@ -20,16 +20,8 @@ _ERRORS = {
     "503": "the model cannot be loaded now",
 }
 _NUMBER = {"type": "integer", "minimum": 0}
-_USAGE = {
-    "type": "object",
-    "properties": {
-        "prompt_tokens": _NUMBER,
-        "completion_tokens": _NUMBER,
-        "total_tokens": _NUMBER,
-        "timings": {"type": "array", "items": {"type": "object"}},
-    },
-    "required": ["prompt_tokens", "total_tokens"],
-}
+_SECONDS = {"type": "number", "minimum": 0}
+_RATE = {"type": ["number", "null"], "minimum": 0}
 _LOGPROBS = {"type": ["object", "null"]}
 _FINISH = {"enum": ["stop", "length", "tool_calls"]}
 
@@ -43,16 +35,57 @@ def _list_of(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": item}
 
 
-def _reply(kind: str, choice: dict[str, Any]) -> dict[str, Any]:
+_TIMINGS = _object(
+    {
+        "queue_seconds": _SECONDS,
+        "time_to_first_token": _SECONDS,
+        "prefill_seconds": _SECONDS,
+        "prefill_tokens_per_second": _RATE,
+        "decode_seconds": _SECONDS,
+        "decode_tokens_per_second": _RATE,
+    }
+)
+_USAGE = _object(
+    {"prompt_tokens": _NUMBER, "total_tokens": _NUMBER},
+    {
+        "completion_tokens": _NUMBER,
+        "prompt_tokens_details": _object({"cached_tokens": _NUMBER}),
+        "completion_tokens_details": _object({"reasoning_tokens": _NUMBER}),
+        "timings": _list_of(_TIMINGS),
+    },
+)
+
+
+def _reply(
+    kind: str, choice: dict[str, Any], usage: dict[str, Any] | None = None
+) -> dict[str, Any]:
     head = {"id": {"type": "string"}, "object": {"const": kind}, "created": _NUMBER}
     return _object(
-        head | {"model": {"type": "string"}, "choices": _list_of(choice), "usage": _USAGE}
+        head | {"model": {"type": "string"}, "choices": _list_of(choice), "usage": usage or _USAGE}
     )
 
 
+_CALL = {
+    "id": {"type": "string"},
+    "type": {"const": "function"},
+    "function": _object({"name": {"type": "string"}, "arguments": {"type": "string"}}),
+}
 _MESSAGE = _object(
     {"role": {"const": "assistant"}, "content": {"type": ["string", "null"]}},
-    {"reasoning_content": {"type": "string"}, "tool_calls": _list_of({"type": "object"})},
+    {
+        "refusal": {"type": "null"},
+        "reasoning_content": {"type": "string"},
+        "tool_calls": _list_of(_object(_CALL)),
+    },
+)
+_DELTA = _object(
+    {},
+    {
+        "role": {"const": "assistant"},
+        "content": {"type": "string"},
+        "reasoning_content": {"type": "string"},
+        "tool_calls": _list_of(_object({"index": _NUMBER, **_CALL})),
+    },
 )
 _CHAT_CHOICE = _object(
     {"index": _NUMBER, "finish_reason": _FINISH, "logprobs": _LOGPROBS, "message": _MESSAGE}
@@ -60,6 +93,11 @@ _CHAT_CHOICE = _object(
 _TEXT_CHOICE = _object(
     {"index": _NUMBER, "finish_reason": _FINISH, "logprobs": _LOGPROBS, "text": {"type": "string"}}
 )
+_NOT_YET = {"enum": [None, "stop", "length", "tool_calls"]}
+_CHUNK_HEAD = {"index": _NUMBER, "finish_reason": _NOT_YET, "logprobs": _LOGPROBS}
+_CHAT_PART = _object(_CHUNK_HEAD | {"delta": _DELTA})
+_TEXT_PART = _object(_CHUNK_HEAD | {"text": {"type": "string"}})
+_OR_NOT = {"anyOf": [_USAGE, {"type": "null"}]}  # only in the last chunk, if asked for
 _MODEL = _object(
     {
         "id": {"type": "string"},
@@ -80,6 +118,8 @@ _REPLIES = {
     "ModelList": _object({"object": _LIST, "data": _list_of(_MODEL)}),
     "ChatReply": _reply("chat.completion", _CHAT_CHOICE),
     "CompletionReply": _reply("text_completion", _TEXT_CHOICE),
+    "ChatChunk": _reply("chat.completion.chunk", _CHAT_PART, _OR_NOT),
+    "CompletionChunk": _reply("text_completion", _TEXT_PART, _OR_NOT),
     "EmbeddingReply": _object(
         {"object": _LIST, "data": _list_of(_EMBEDDING), "usage": _USAGE},
         {"model": {"type": "string"}},
@@ -104,11 +144,15 @@ def document() -> dict[str, Any]:
         "paths": {
             "/v1/models": {"get": _operation("models", "The models", "ModelList")},
             "/v1/chat/completions": {
-                "post": _operation("chat", "Answer a conversation", "ChatReply", chat, True)
+                "post": _operation("chat", "Answer a conversation", "ChatReply", chat, "ChatChunk")
             },
             "/v1/completions": {
                 "post": _operation(
-                    "complete", "Go on with a text", "CompletionReply", completion, True
+                    "complete",
+                    "Go on with a text",
+                    "CompletionReply",
+                    completion,
+                    "CompletionChunk",
                 )
             },
             "/v1/embeddings": {
@@ -127,11 +171,11 @@ def _operation(
     summary: str,
     reply: str,
     request: dict[str, Any] | None = None,
-    streams: bool = False,
+    chunk: str = "",
 ) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": _ref(reply)}}
-    if streams:
-        content["text/event-stream"] = {}  # chunks of the same, and last the word [DONE]
+    if chunk:  # the data of each event but the last, which is the word [DONE]
+        content["text/event-stream"] = {"x-itemSchema": _ref(chunk)}
     responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
     for status, text in _ERRORS.items():
         content = {"application/json": {"schema": _ref("Error")}}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jsonschema
 import openai
 import pytest
 import schemathesis
@@ -190,8 +191,8 @@ FUZZED = [
     ("GET /v1/models", RIGHT, False),
     *((post, mode, real) for post in POSTS for mode in (RIGHT, WRONG) for real in (False, True)),
 ]
+CHEAP, COMPUTED = 25, 5  # examples, of which the latter reach the model
 FUZZ = settings(
-    max_examples=5,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
@@ -207,7 +208,7 @@ def test_whatever_comes_is_answered_as_documented(
     found = schemathesis.openapi.from_dict(document).find_operation_by_label(operation)
     assert found is not None
 
-    @FUZZ
+    @settings(FUZZ, max_examples=COMPUTED if real_model else CHEAP)
     @given(found.as_strategy(generation_mode=mode))
     def asked(case: Any) -> None:
         if real_model and isinstance(case.body, dict):
@@ -221,6 +222,49 @@ def test_whatever_comes_is_answered_as_documented(
         )
 
     asked()
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "fields"),
+    [
+        ("/v1/chat/completions", "Chat", {"messages": ASK}),
+        ("/v1/chat/completions", "Chat", {"messages": ASK, "logprobs": True, "top_logprobs": 2}),
+        (
+            "/v1/chat/completions",
+            "Chat",
+            {"messages": ASK, "tools": [WEATHER], "tool_choice": "required", "max_tokens": 60},
+        ),
+        ("/v1/completions", "Completion", {"prompt": "Two and two", "logprobs": 1}),
+    ],
+)
+def test_replies_and_every_chunk_are_as_documented(
+    served: Served, path: str, kind: str, fields: dict[str, Any]
+) -> None:
+    """In the document every property is named, so that none may come which is not."""
+    document = served.request("GET", "/openapi.json").json()
+    body = {"model": MODEL, "max_tokens": 6, "stream_options": {"include_usage": True}, **fields}
+    whole = served.request("POST", path, body)
+    schema = {"components": closed(document["components"])}
+    jsonschema.validate(whole.json(), {**schema, "$ref": f"#/components/schemas/{kind}Reply"})
+    *events, last, rest = served.request("POST", path, body | {"stream": True}).text.split("\n\n")
+    assert (last, rest) == ("data: [DONE]", "")
+    for each in events:
+        chunk = json.loads(each.removeprefix("data: "))
+        jsonschema.validate(chunk, {**schema, "$ref": f"#/components/schemas/{kind}Chunk"})
+    assert len(events) >= 2
+    assert chunk["usage"]["timings"]
+
+
+def closed(value: Any) -> Any:
+    """The same schemas, which allow no other property."""
+    if isinstance(value, list):
+        return [closed(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: closed(each) for key, each in value.items()}
+    if "properties" in made and "required" in made:
+        made["additionalProperties"] = False
+    return made
 
 
 def test_the_document_is_the_servers_own(served: Served) -> None:
