@@ -122,9 +122,6 @@ class Settings:
     updates_address: str = _setting(
         "", "Network", "Address for newer versions", "Asked only by Check for newer version."
     )
-    remote_endpoint: str = _setting(
-        "", "Network", "Remote engine", "Address of an OpenAI-compatible server to run models on."
-    )
     serve: bool = _setting(
         False, "Network", "Local server",
         "Let other programs on this machine use the models, with OpenAI's interface and a key.",

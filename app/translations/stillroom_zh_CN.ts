@@ -148,10 +148,6 @@
       <translation>模型库镜像的地址；留空则用官方地址。</translation>
     </message>
     <message>
-      <source>Address of an OpenAI-compatible server to run models on.</source>
-      <translation>用来运行模型的 OpenAI 兼容服务器的地址。</translation>
-    </message>
-    <message>
       <source>Address: {0}</source>
       <translation>地址：{0}</translation>
     </message>
@@ -1814,10 +1810,6 @@
     <message>
       <source>Refused</source>
       <translation>被拒绝</translation>
-    </message>
-    <message>
-      <source>Remote engine</source>
-      <translation>远程引擎</translation>
     </message>
     <message>
       <source>Remove</source>
