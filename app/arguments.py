@@ -155,6 +155,8 @@ def _remote_commands(commands: _Commands) -> None:
     add.add_argument("--model", default="", metavar="M", help=text)
     text = "accept http to another machine: prompts and key can be read on the way"
     add.add_argument("--insecure", action="store_true", help=text)
+    text = "a proxy for this model alone (else HTTPS_PROXY is followed)"
+    add.add_argument("--proxy", default="", metavar="URL", help=text)
     commands.add("list", remote.list_remotes, "the remote models, their addresses and keys")
     remove = commands.add("remove", remote.remove, "forget a remote model and its key")
     remove.add_argument("name", metavar="NAME")

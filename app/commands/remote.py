@@ -22,7 +22,7 @@ def add(session: Session, args: Namespace, console: Console) -> None:
     """Keep a remote model under a name, with its key, and see what its server offers."""
     url = args.url.rstrip("/")
     url = url if urlsplit(url).path else f"{url}/v1"
-    endpoint = Endpoint(args.name, url, args.model, insecure=args.insecure)
+    endpoint = Endpoint(args.name, url, args.model, args.insecure, args.proxy)
     kept = session.remotes.add(endpoint, _key())
     console.say(_KEPT[kept])
     offered = _offered(session, endpoint, console)

@@ -24,13 +24,15 @@ class Endpoint:
     """One remote model. `url` is the API's base ("https://host/v1"), without a final slash.
 
     `model` is the server's name for it; empty means the only one it lists. `insecure` endpoints
-    may be reached without https although they are not on this machine.
+    may be reached without https although they are not on this machine. `proxy` is the address of
+    a proxy of its own; empty follows the environment.
     """
 
     name: str
     url: str
     model: str = ""
     insecure: bool = False
+    proxy: str = ""
 
     @property
     def key_name(self) -> str:
@@ -74,6 +76,8 @@ class Endpoints:
         if not check_endpoint(endpoint.url) and not endpoint.insecure:
             reason = "without https, prompts and the key could be read on the way"
             raise UnsafeEndpoint(endpoint=endpoint.url, reason=reason)
+        if endpoint.proxy:
+            check_endpoint(endpoint.proxy)
         before = self.find(endpoint.name)
         if before is not None and before.key_name != endpoint.key_name:
             self._tokens().delete(before.key_name)

@@ -1,8 +1,8 @@
 """One request to a remote model's server, and which error its answer, or the lack of one, is.
 
-Knows HTTP: certificates are checked against the system's roots, proxies come from the environment
-(not for this machine itself), redirects are never followed, and sizes and waits have limits. Knows
-nothing of chats.
+Knows HTTP: certificates are checked against the system's roots, proxies are the endpoint's own or
+come from the environment (not for this machine itself), redirects are never followed, and sizes
+and waits have limits. Knows nothing of chats.
 """
 
 import codecs
@@ -66,7 +66,11 @@ class Transport:
         roots = httpx2.create_ssl_context()
         try:
             with httpx2.Client(
-                headers=headers, timeout=timeout, verify=roots, trust_env=not local
+                headers=headers,
+                timeout=timeout,
+                verify=roots,
+                trust_env=not local,
+                proxy=self.endpoint.proxy or None,
             ) as client:
                 yield client
         except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:

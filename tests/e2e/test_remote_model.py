@@ -270,3 +270,29 @@ def test_a_certificate_nobody_vouches_for_is_not_accepted(
     with pytest.raises(errors.RemoteError):
         ask(url)
     assert KEY.encode() in got[0]
+
+
+def test_a_proxy_of_its_own_is_asked_instead(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        got: list[bytes] = []
+
+        def answer() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                got.append(connection.recv(10_000))
+                body = b'{"data": [{"id": "one"}]}'
+                head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        far = Endpoint("far", "http://far.example/v1", insecure=True, proxy=address)
+        assert RemoteModel(Transport(far, KEY)).models() == ("one",)
+        thread.join()
+    assert got[0].startswith(b"GET http://far.example/v1/models HTTP/1.1")
+    endpoints = Endpoints(tmp_path / "remotes.json", lambda: TokenStore(tmp_path / "t.json", None))
+    endpoints.add(far, None)
+    assert endpoints.find("far") == far
+    with pytest.raises(UnsafeEndpoint):
+        endpoints.add(Endpoint("far", "https://far.example/v1", proxy="nowhere"), None)
