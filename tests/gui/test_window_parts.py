@@ -1,5 +1,7 @@
 """Parts of the window that little else touches: system theme, links, copying code, sparkline."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import QObject, Qt, QTimer, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication
@@ -10,6 +12,7 @@ from app.gui import theme
 from app.gui.answer_view import AnswerView
 from app.gui.main_window import MainWindow
 from app.gui.mathematics import FormulaCache
+from runtime.plan import Interval, SpeedEstimate
 
 
 def test_the_system_theme_is_followed_while_the_window_is_open(
@@ -91,7 +94,15 @@ def test_the_speed_stands_with_its_history_and_beside_its_prediction(
     assert status.speed.text().startswith("11")
     plan = window.models.plan
     assert plan is not None
-    if plan.speed is not None:
-        assert "predicted" in status.speed.text()
+    expected = Interval(13.0, 14.5, 16.0)
+    speed = SpeedEstimate(expected, expected, {0: expected}, "bandwidth")
+    status.show_plan(replace(plan, speed=speed))
+    assert status.speed.text().endswith("tok/s expected")
+    status._live_shown = 0.0
+    status.show_live(11.0)
+    assert status.speed.text().startswith("11")
+    assert "13" in status.speed.text()
+    assert "16" in status.speed.text()
+    assert "predicted" in status.speed.text()
     status.show_model("")
     assert status.spark.isHidden()
