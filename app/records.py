@@ -78,8 +78,8 @@ class RunRecord:
     """One generation as it was promised and as it went: the material predictions learn from.
 
     Speeds are tokens per second, memory is bytes, time is seconds since the epoch. The decode speed
-    is predicted for the run's own depth of context. Memory is that of the worker on the host, mapped
-    pages included; what was planned on other devices is in `stats` ("planned_on_devices").
+    is predicted for the run's own depth of context. Memory is that of the worker on the host, with
+    mapped pages; what was planned on other devices is in `stats` ("planned_on_devices").
     `placement` and `stats` are the JSON forms of Placement and GenerationStats.
     """
 
