@@ -184,12 +184,12 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "RemoteUnreachable": (
         "Not reachable",
         "{name} at {url} cannot be reached: {reason}.",
-        "Check its address with `stillroom remote list`, and that its server runs.",
+        "Check its address (Remote models, `stillroom remote list`) and that its server runs.",
     ),
     "RemoteKeyRefused": (
         "Key not accepted",
         "{name} at {url} refused the request (status {status}): {message}.",
-        "Give it the right key: `stillroom remote add` with the same name and address.",
+        "Give it the right key: Remote models, or `stillroom remote add` with the same name.",
     ),
     "RemoteBusy": (
         "Too many requests",

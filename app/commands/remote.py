@@ -3,11 +3,10 @@
 import getpass
 import sys
 from argparse import Namespace
-from urllib.parse import urlsplit
 
 from app.commands.models import error_text
 from app.console import Console, table
-from app.remote.endpoints import Endpoint
+from app.remote.endpoints import Endpoint, api_base
 from app.remote.errors import RemoteError
 from app.session import Session
 
@@ -20,9 +19,7 @@ _KEPT = {
 
 def add(session: Session, args: Namespace, console: Console) -> None:
     """Keep a remote model under a name, with its key, and see what its server offers."""
-    url = args.url.rstrip("/")
-    url = url if urlsplit(url).path else f"{url}/v1"
-    endpoint = Endpoint(args.name, url, args.model, args.insecure, args.proxy)
+    endpoint = Endpoint(args.name, api_base(args.url), args.model, args.insecure, args.proxy)
     kept = session.remotes.add(endpoint, _key())
     console.say(_KEPT[kept])
     offered = _offered(session, endpoint, console)

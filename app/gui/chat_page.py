@@ -34,6 +34,7 @@ class ChatPage(QWidget):
     attach_asked = Signal()
     files_dropped = Signal(object)
     models_asked = Signal()
+    remotes_asked = Signal()
     inspector_asked = Signal()
     announced = Signal(str)
     deleted = Signal(object)  # a callable that undoes it
@@ -317,6 +318,7 @@ class ChatPage(QWidget):
         if not menu.isEmpty():
             menu.addSeparator()
         menu.addAction(tr("Get more models …"), self.models_asked.emit)
+        menu.addAction(tr("Remote models …"), self.remotes_asked.emit)
         corner = self.model_button.mapToGlobal(self.model_button.rect().bottomLeft())
         menu.popup(corner)
 

@@ -40,6 +40,7 @@ class Commands(QObject):
         does = window.conversations
         self._add(menu, tr("New chat"), "Ctrl+N", window.new_chat)
         self._add(menu, tr("Choose model"), "Ctrl+L", window.chat_page.choose_model)
+        self._add(menu, tr("Remote models"), "", window.show_remotes)
         self._add(menu, tr("Stop answer"), "Ctrl+.", window.chat.stop)
         self._add(menu, tr("Compare answers"), "Ctrl+D", window.chat_page.compare_last)
         self._add(menu, tr("Answer several times"), "Ctrl+Shift+D", window.several.ask)

@@ -33,6 +33,7 @@ from app.gui.models_list import ModelList
 from app.gui.models_page import ModelsPage
 from app.gui.news import News
 from app.gui.rail import PAGES, Rail
+from app.gui.remote_dialog import RemoteDialog
 from app.gui.server_control import ServerControl
 from app.gui.settings_dialog import SettingsDialog
 from app.gui.several_answers import SeveralAnswers
@@ -182,6 +183,8 @@ class MainWindow(QMainWindow):
         self.model_list.announced.connect(self.status.announce)
         self.models_page.announced.connect(self.status.announce)
         self.models_page.chat_asked.connect(self.chat_with)
+        self.models_page.library.remotes_asked.connect(self.show_remotes)
+        self.chat_page.remotes_asked.connect(self.show_remotes)
         start.get_starter_asked.connect(self._get_starter)
         start.browse_asked.connect(lambda: self.show_page("models"))
         start.banner_asked.connect(self.show_model)
@@ -246,6 +249,13 @@ class MainWindow(QMainWindow):
         self.server.told.connect(tell)
         dialog.exec()
         self.server.told.disconnect(tell)
+
+    def show_remotes(self) -> None:
+        """The models of other machines: added, changed, removed."""
+        dialog = RemoteDialog(self.session, self.bridge, self)
+        dialog.changed.connect(self.startup.choose_first)
+        dialog.changed.connect(self.models.refresh_loaded)
+        dialog.open()
 
     def use_settings(self, settings: Settings, name: str) -> None:
         """Keep and apply one changed setting."""

@@ -32,7 +32,9 @@ from runtime.jobs import CancelToken, OnProgress
 
 
 class LibraryButton(QToolButton):
-    """The menu of what can be done with the models folder as a whole."""
+    """What can be done with the models folder as a whole, and the way to models elsewhere."""
+
+    remotes_asked = Signal()
 
     def __init__(self, control: ModelsControl, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,6 +49,8 @@ class LibraryButton(QToolButton):
         menu.addSeparator()
         menu.addAction(tr("Trash and clean up …"), self.clean_up)
         menu.addAction(tr("Move the models folder …"), self.move_folder)
+        menu.addSeparator()
+        menu.addAction(tr("Remote models …"), self.remotes_asked.emit)
         self.setMenu(menu)
 
     def import_file(self) -> None:

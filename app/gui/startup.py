@@ -80,13 +80,13 @@ class Startup(QObject):
 
     def _look_around(self) -> None:
         window = self._window
-        window.library.items_changed.connect(self._choose_first)
+        window.library.items_changed.connect(self.choose_first)
         window.library.refresh()
         window.library.downloads.start()
         devices = window.bridge.call(window.session.devices)
         devices.finished.connect(window.inspector.plan.set_devices)
 
-    def _choose_first(self) -> None:
+    def choose_first(self) -> None:
         """The model of last time, else the first installed one."""
         window = self._window
         names = window.models.names()

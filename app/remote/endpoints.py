@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -97,6 +98,12 @@ class Endpoints:
     def _write(self, endpoints: list[Endpoint]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         write_json_atomically(self._file, [asdict(each) for each in endpoints], mode=0o600)
+
+
+def api_base(address: str) -> str:
+    """The API's base at an address as people give it: without a path it is "/v1"."""
+    url = address.rstrip("/")
+    return url if urlsplit(url).path else f"{url}/v1"
 
 
 def _by_name(endpoint: Endpoint) -> str:

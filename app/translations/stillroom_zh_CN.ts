@@ -80,6 +80,10 @@
       <translation>名为 {name} 的模型已经安装。</translation>
     </message>
     <message>
+      <source>A new one</source>
+      <translation>新的远程模型</translation>
+    </message>
+    <message>
       <source>A proxy or a wrong clock can be the cause.</source>
       <translation>可能是代理或系统时钟错误造成的。</translation>
     </message>
@@ -106,6 +110,10 @@
     <message>
       <source>Access</source>
       <translation>访问</translation>
+    </message>
+    <message>
+      <source>Access key</source>
+      <translation>访问密钥</translation>
     </message>
     <message>
       <source>Access needed</source>
@@ -140,6 +148,10 @@
       <translation>附加包</translation>
     </message>
     <message>
+      <source>Address</source>
+      <translation>地址</translation>
+    </message>
+    <message>
       <source>Address for newer versions</source>
       <translation>新版本地址</translation>
     </message>
@@ -158,6 +170,10 @@
     <message>
       <source>All models of the list in a table</source>
       <translation>用表格比较列表中的所有模型</translation>
+    </message>
+    <message>
+      <source>Allow an address without https</source>
+      <translation>允许不使用 https 的地址</translation>
     </message>
     <message>
       <source>Already installed</source>
@@ -428,8 +444,8 @@
       <translation>检查新版本</translation>
     </message>
     <message>
-      <source>Check its address with `stillroom remote list`, and that its server runs.</source>
-      <translation>请用 `stillroom remote list` 检查其地址，并确认服务器正在运行。</translation>
+      <source>Check its address (Remote models, `stillroom remote list`) and that its server runs.</source>
+      <translation>检查它的地址（远程模型，或 `stillroom remote list`），并确认它的服务器在运行。</translation>
     </message>
     <message>
       <source>Check that the file is complete and readable.</source>
@@ -784,6 +800,22 @@
       <translation>清空回收站并删除无用内容</translation>
     </message>
     <message>
+      <source>Empty for none</source>
+      <translation>留空表示没有</translation>
+    </message>
+    <message>
+      <source>Empty for that of the system</source>
+      <translation>留空则使用系统的代理</translation>
+    </message>
+    <message>
+      <source>Empty for the only one its server offers</source>
+      <translation>留空则使用服务器提供的唯一模型</translation>
+    </message>
+    <message>
+      <source>Empty leaves it as it is; another address needs it again</source>
+      <translation>留空则保持不变；换地址后需重新输入</translation>
+    </message>
+    <message>
       <source>Engine</source>
       <translation>引擎</translation>
     </message>
@@ -888,6 +920,10 @@
       <translation>从本机删除令牌</translation>
     </message>
     <message>
+      <source>Forget this model and its key</source>
+      <translation>删除此模型及其密钥</translation>
+    </message>
+    <message>
       <source>Format</source>
       <translation>格式</translation>
     </message>
@@ -932,8 +968,8 @@
       <translation>获取入门模型</translation>
     </message>
     <message>
-      <source>Give it the right key: `stillroom remote add` with the same name and address.</source>
-      <translation>请给它正确的密钥：用相同的名称和地址运行 `stillroom remote add`。</translation>
+      <source>Give it the right key: Remote models, or `stillroom remote add` with the same name.</source>
+      <translation>给它正确的密钥：在“远程模型”中，或用相同名称运行 `stillroom remote add`。</translation>
     </message>
     <message>
       <source>Go on with answer {0}</source>
@@ -1088,6 +1124,18 @@
       <translation>不用草稿模型也能运行。</translation>
     </message>
     <message>
+      <source>Its server does not offer that model, but {0}.</source>
+      <translation>服务器没有该模型，它提供：{0}。</translation>
+    </message>
+    <message>
+      <source>Its server offers {0}.</source>
+      <translation>服务器提供：{0}。</translation>
+    </message>
+    <message>
+      <source>Its server offers {0}: enter one of them.</source>
+      <translation>服务器提供：{0}。请填写其中一个。</translation>
+    </message>
+    <message>
       <source>KV cache</source>
       <translation>KV 缓存</translation>
     </message>
@@ -1098,6 +1146,14 @@
     <message>
       <source>KV cache type</source>
       <translation>KV 缓存类型</translation>
+    </message>
+    <message>
+      <source>Keep</source>
+      <translation>保存</translation>
+    </message>
+    <message>
+      <source>Keep it, and ask its server what it offers</source>
+      <translation>保存，并询问服务器提供哪些模型</translation>
     </message>
     <message>
       <source>Keep this one</source>
@@ -1114,6 +1170,22 @@
     <message>
       <source>Kept in the system's keyring.</source>
       <translation>已保存在系统的密钥环中。</translation>
+    </message>
+    <message>
+      <source>Kept, with its key in a file that only you can read.</source>
+      <translation>已保存，密钥在只有您能读取的文件中。</translation>
+    </message>
+    <message>
+      <source>Kept, with its key in the system's keyring.</source>
+      <translation>已保存，密钥在系统的密钥环中。</translation>
+    </message>
+    <message>
+      <source>Kept, with the key it had.</source>
+      <translation>已保存，沿用原来的密钥。</translation>
+    </message>
+    <message>
+      <source>Kept, without a key.</source>
+      <translation>已保存，没有密钥。</translation>
     </message>
     <message>
       <source>Kernel</source>
@@ -1322,6 +1394,10 @@
     <message>
       <source>Model of the next answer</source>
       <translation>下一个回答的模型</translation>
+    </message>
+    <message>
+      <source>Model on its server</source>
+      <translation>服务器上的模型</translation>
     </message>
     <message>
       <source>Models</source>
@@ -1576,6 +1652,10 @@
       <translation>在浏览器中打开这个地址吗？</translation>
     </message>
     <message>
+      <source>OpenAI-compatible servers elsewhere, as models. Not offline: what you write to one is sent to its address.</source>
+      <translation>把其他地方与 OpenAI 兼容的服务器作为模型使用。非离线：您写给它的内容会发送到它的地址。</translation>
+    </message>
+    <message>
       <source>Order</source>
       <translation>排序</translation>
     </message>
@@ -1704,8 +1784,16 @@
       <translation>预测与实测</translation>
     </message>
     <message>
+      <source>Prompts and the key can then be read on the way</source>
+      <translation>提示和密钥在途中可能被读取</translation>
+    </message>
+    <message>
       <source>Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch memory for more would not fit.</source>
       <translation>提示词每次读取 {n_ubatch} 个 token，而不是 {usual} 个：更多的话临时内存放不下。</translation>
+    </message>
+    <message>
+      <source>Proxy</source>
+      <translation>代理</translation>
     </message>
     <message>
       <source>Put {0} before the others</source>
@@ -1810,6 +1898,18 @@
     <message>
       <source>Refused</source>
       <translation>被拒绝</translation>
+    </message>
+    <message>
+      <source>Remote model</source>
+      <translation>远程模型</translation>
+    </message>
+    <message>
+      <source>Remote models</source>
+      <translation>远程模型</translation>
+    </message>
+    <message>
+      <source>Remote models …</source>
+      <translation>远程模型…</translation>
     </message>
     <message>
       <source>Remove</source>
@@ -3260,6 +3360,10 @@
       <translation>没有库通过自检：{failed}</translation>
     </message>
     <message>
+      <source>no model</source>
+      <translation>没有模型</translation>
+    </message>
+    <message>
       <source>no such hardware was found</source>
       <translation>未找到此类硬件</translation>
     </message>
@@ -3482,6 +3586,10 @@
     <message>
       <source>{0} (usual)</source>
       <translation>{0}（常用）</translation>
+    </message>
+    <message>
+      <source>{0} and its key are forgotten.</source>
+      <translation>{0} 及其密钥已删除。</translation>
     </message>
     <message>
       <source>{0} at {1}</source>
