@@ -49,8 +49,11 @@ class NetworkBlocked(RuntimeError):
     """A test reached for something that is not this machine."""
 
 
+_CABLED: set[str] = set()  # addresses in network namespaces of this machine that a test has made
+
+
 def _is_local(host: object) -> bool:
-    if host is None or host in ("", b"", "localhost", b"localhost"):
+    if host is None or host in ("", b"", "localhost", b"localhost") or host in _CABLED:
         return True
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
     try:
@@ -71,6 +74,13 @@ def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_network)
+
+
+@pytest.fixture
+def cabled() -> Iterator[set[str]]:
+    """Addresses that this test may reach beyond loopback: it adds those that it has made."""
+    yield _CABLED
+    _CABLED.clear()
 
 
 # -- home and log ---------------------------------------------------------------------------------
