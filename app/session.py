@@ -20,7 +20,7 @@ from app.conversion import Conversion
 from app.download import Limits
 from app.draft import with_draft
 from app.engines import Engines
-from app.errors import AppError
+from app.errors import AppError, SettingsError
 from app.fetch import ModelRequest, request_for
 from app.inspection import Inspection
 from app.learning import Learning, default_learning
@@ -32,7 +32,7 @@ from app.processor import Processor
 from app.quality_file import QualityFile
 from app.queue import DownloadQueue, OnChange
 from app.records import RunRecord
-from app.remote.endpoints import Endpoints
+from app.remote.endpoints import Endpoint, Endpoints
 from app.remote.model import RemoteModel
 from app.remote.transport import Transport
 from app.runs import LoadedModel, calm, run_record, why_slow, without
@@ -121,6 +121,13 @@ class Session:
     def remotes(self) -> Endpoints:
         """The models of other machines that the user has named."""
         return Endpoints(self.paths.config / "remotes.json", lambda: self.acquisition.tokens)
+
+    def add_remote(self, endpoint: Endpoint, key: str | None) -> str | None:
+        """`Endpoints.add`, but no name of an installed model: what is meant for it would leave this
+        machine. Raises SettingsError, UnsafeEndpoint."""
+        if endpoint.name in (model.name for model in self.installed()):
+            raise SettingsError(path=None, key="name", reason="an installed model has this name")
+        return self.remotes.add(endpoint, key)
 
     def remote(self, name: str) -> RemoteModel | None:
         """The remote model of that name, with its key; None where there is none."""

@@ -20,7 +20,7 @@ _KEPT = {
 def add(session: Session, args: Namespace, console: Console) -> None:
     """Keep a remote model under a name, with its key, and see what its server offers."""
     endpoint = Endpoint(args.name, api_base(args.url), args.model, args.insecure, args.proxy)
-    kept = session.remotes.add(endpoint, _key())
+    kept = session.add_remote(endpoint, _key())
     console.say(_KEPT[kept])
     offered = _offered(session, endpoint, console)
     value = {"endpoint": endpoint, "key": kept, "models": offered}

@@ -64,7 +64,8 @@ class RemoteDialog(QDialog):
         form = QFormLayout()
         names = {
             self.which: tr("Remote model"), self.name: tr("Name"), self.url: tr("Address"),
-            self.model: tr("Model on its server"), self.key: tr("Access key"), self.proxy: tr("Proxy"),
+            self.model: tr("Model on its server"), self.key: tr("Access key"),
+            self.proxy: tr("Proxy"),
         }  # fmt: skip
         for field, name in names.items():
             field.setAccessibleName(name)
@@ -137,14 +138,14 @@ class RemoteDialog(QDialog):
     def _keep(self) -> None:
         if not self.keep.isEnabled():
             return
-        remotes, key = self._session.remotes, self.key.text().strip()
+        key = self.key.text().strip()
         texts = [field.text().strip() for field in (self.name, self.url, self.model, self.proxy)]
         name, url, model, proxy = texts
         endpoint = Endpoint(name, api_base(url), model, self.insecure.isChecked(), proxy)
 
         def work() -> str:
-            where = remotes.add(endpoint, key)
-            return where or ("before" if remotes.key(endpoint) else "")
+            where = self._session.add_remote(endpoint, key)
+            return where or ("before" if self._session.remotes.key(endpoint) else "")
 
         self._run(work, lambda where: self._kept(endpoint, str(where)))
 
