@@ -63,6 +63,7 @@ class SpeedPage(QScrollArea):
             view.failed.connect(self._show_error)
         self._grid = QGridLayout()
         self._grid.setSpacing(SPACE_L)
+        self._arrange(1)
         self.setWidget(self._body())
 
     def _body(self) -> QWidget:
@@ -81,11 +82,14 @@ class SpeedPage(QScrollArea):
         super().resizeEvent(event)
         columns = 2 if event.size().width() >= TWO_COLUMNS_FROM else 1
         if columns != self._columns:
-            self._columns = columns
-            for number, view in enumerate(self.views):
-                self._grid.addWidget(view, number // columns, number % columns)
-            for place in range(2):
-                self._grid.setColumnStretch(place, 1 if place < columns else 0)
+            self._arrange(columns)
+
+    def _arrange(self, columns: int) -> None:
+        self._columns = columns
+        for number, view in enumerate(self.views):
+            self._grid.addWidget(view, number // columns, number % columns)
+        for place in range(2):
+            self._grid.setColumnStretch(place, 1 if place < columns else 0)
 
     def refresh(self) -> None:
         """Read what is known again."""

@@ -53,6 +53,9 @@ class SpeedView(QWidget):
         self.layout_.addWidget(label(title, "heading"))
         self.layout_.addWidget(self.note)
         self.layout_.addLayout(self.controls)
+        self.tabs.addTab(self.table, tr("Table"))
+        self.tabs.setCornerWidget(self.save)
+        self.tabs.hide()
         self.layout_.addWidget(self.tabs)
         self.layout_.addStretch(1)
 
@@ -104,9 +107,7 @@ class SpeedView(QWidget):
             return
         self.plot = _plot(self.theme, *self.axes, name=self._title)
         self.tabs.insertTab(0, self.plot, tr("Plot"))
-        if self.tabs.count() == 1:
-            self.tabs.addTab(self.table, tr("Table"))
-            self.tabs.setCornerWidget(self.save)
+        self.tabs.setCurrentIndex(0)
 
     def colour(self, number: int) -> str:
         """The colour of the numberth line."""

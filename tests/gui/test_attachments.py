@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtGui import QPdfWriter, QTextDocument
+from PySide6.QtGui import QFont, QPdfWriter, QTextDocument
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -18,6 +18,7 @@ CHINESE = "铜制蒸馏器导热均匀，并能吸附酒醪中的硫化物。" *
 
 def test_the_text_of_a_pdf_is_read(qapp: QApplication, tmp_path: Path) -> None:
     document = QTextDocument("Copper conducts heat.\n\nTin does not bind sulphur.")
+    document.setDefaultFont(QFont("DejaVu Sans"))  # not every font maps its glyphs back to text
     writer = QPdfWriter(str(tmp_path / "a.pdf"))
     document.print_(writer)
     text = " ".join(read_attachment(tmp_path / "a.pdf").text.split())

@@ -140,6 +140,7 @@ def test_closing_while_answering_ends_the_worker(
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # run_window sets its own
     session.settings = session.settings.with_value("language", "en")
     answering: list[tuple[int, set[int]]] = []
+    others = worker_pids()
     deadline = time.monotonic() + 60
 
     def use() -> None:
@@ -148,7 +149,7 @@ def test_closing_while_answering_ends_the_worker(
             return
         views = window.chat_page.transcript.views()
         if window.chat.busy and views and len(views[-1].answer.toPlainText()) > 10:
-            answering.append((views[-1].message.id, worker_pids()))
+            answering.append((views[-1].message.id, worker_pids() - others))
             window.close()
         elif not views and window.models.plan is not None and not window.bridge.busy:
             type_and_send(window, LONG)
