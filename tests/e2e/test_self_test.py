@@ -30,6 +30,7 @@ def states(output: str) -> dict[str, str]:
     return {name: state for state, name in re.findall(r"^(ok|BAD) +(\S+)", output, re.MULTILINE)}
 
 
+@pytest.mark.slow
 def test_a_whole_program_passes_and_no_process_of_it_asks_the_network(
     session: Session, tmp_path: Path
 ) -> None:

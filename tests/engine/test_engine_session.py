@@ -249,6 +249,7 @@ def test_a_provider_that_ends_its_process_costs_no_other_its_facts(
     assert (seen[-1].done, seen[-1].total) == (len(tried), len(tried))
 
 
+@pytest.mark.slow
 @needs("openvino-cpu")
 def test_a_provider_that_hangs_is_given_up(
     tiny: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -71,7 +71,7 @@ def test_the_program_opens_its_window_without_any_engine(
     assert "ENGINES []" in ended.stdout
 
 
-@pytest.mark.parametrize("language", ["en", "zh_CN"])
+@pytest.mark.parametrize("language", ["en", pytest.param("zh_CN", marks=pytest.mark.slow)])
 def test_every_page_is_drawn_and_photographed(
     session: Session, stillroom_home: Path, language: str
 ) -> None:
@@ -92,6 +92,7 @@ def test_every_page_is_drawn_and_photographed(
     assert (small.width(), small.height()) == (900, 600)
 
 
+@pytest.mark.slow
 def test_pages_are_drawn_sharp_at_twice_the_size(session: Session, stillroom_home: Path) -> None:
     session.close()
     folder = pictures_folder()

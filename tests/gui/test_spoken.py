@@ -98,7 +98,7 @@ def opened_quantize(window: MainWindow) -> QWidget:
     window.show_page("models")
     window.model_list.select(window.models.chosen)
     window.models_page.findChild(QAbstractButton, "quantize").click()
-    QTest.qWait(300)
+    assert QTest.qWaitFor(lambda: bool(window.findChildren(QuantizeDialog)), 10_000)
     return window.findChildren(QuantizeDialog)[-1]
 
 
