@@ -5,9 +5,9 @@ Knows native batches, the samplers of each sequence and their rows of logits. Kn
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import llama_cpp.llama_cpp as native
 import numpy as np
@@ -21,8 +21,12 @@ from runtime.backends.llama_tokenizer import LlamaTokenizer
 from runtime.generation import SamplingParams, TokenLogprob
 from runtime.jobs import CancelToken
 
-Run = Callable[[Any, int], None]
-"""Evaluates a native batch of so many rows. Raises EvaluationFailed, Cancelled."""
+
+class Run(Protocol):
+    """Evaluates a native batch of `count` rows; repeatable: a lone row as it would be in company.
+    Raises EvaluationFailed, Cancelled."""
+
+    def __call__(self, batch: Any, count: int, *, repeatable: bool) -> None: ...
 
 
 class LlamaSequences:
@@ -74,14 +78,15 @@ class LlamaSequences:
     def prefill(self, sequence: int, tokens: Sequence[int], cancel: CancelToken) -> None:
         batch = self._batch.fill_piece(sequence, tokens, self._positions[sequence])
         with self._abort.during(cancel):
-            self._run(batch, len(tokens))
+            self._run(batch, len(tokens), repeatable=self._greedy(sequence))
             native.llama_synchronize(self._context)
         self._positions[sequence] += len(tokens)
         self._rows[sequence] = -1
 
     def decode(self, tokens: Sequence[tuple[int, int]]) -> None:
         rows = [(sequence, token, self._positions[sequence]) for sequence, token in tokens]
-        self._run(self._batch.fill_step(rows), len(rows))
+        repeatable = self._greedy(tokens[0][0])
+        self._run(self._batch.fill_step(rows), len(rows), repeatable=repeatable)
         native.llama_synchronize(self._context)
         for row, (sequence, _token, _position) in enumerate(rows):
             self._positions[sequence] += 1
@@ -95,6 +100,10 @@ class LlamaSequences:
         if chain.greedy:  # a tenth of the time the chain takes to copy the logits
             return int(self._logits(sequence).argmax())
         return chain.sample(self._context, self._rows[sequence])
+
+    def _greedy(self, sequence: int) -> bool:
+        chain = self._chains[sequence]
+        return chain is not None and chain.greedy
 
     def logprob(self, sequence: int, token: int, top: int) -> TokenLogprob:
         values = self._logits(sequence).astype(np.float64)

@@ -169,9 +169,10 @@ class LlamaBackend:
         tokens = [*self.tokenizer.text_prefix, *self.tokenizer.encode(text, parse_special=False)]
         return self._embedder.embed(tokens, cancel), len(tokens)
 
-    def _run_following(self, batch: Any, count: int) -> None:
+    def _run_following(self, batch: Any, count: int, *, repeatable: bool) -> None:
         self._follow_load()
-        self._run(batch, count)
+        # The position of each sequence is not known here: below SPLIT_FROM it changes nothing.
+        self._run_as(batch, count, repeatable=repeatable)
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
         assert self._placement is not None
@@ -291,10 +292,13 @@ class LlamaBackend:
         self._run(native.llama_batch_get_one(tokens, count), count)
 
     def _run(self, batch: Any, count: int) -> None:
+        greedy = self._sampler is not None and self._sampler.greedy
+        self._run_as(batch, count, repeatable=greedy and self._position >= SPLIT_FROM)
+
+    def _run_as(self, batch: Any, count: int, *, repeatable: bool) -> None:
+        """repeatable: a lone row is to have the logits it has in a batch."""
         if self._lone is not None:
-            # Positions of several sequences are not counted here.
-            split = self._sequences is not None or self._position >= SPLIT_FROM
-            self._lone.use(as_in_batches=count == 1 and split)
+            self._lone.use(as_in_batches=count == 1 and repeatable)
         said = len(self._log.errors)
         code = native.llama_decode(self._context, batch)
         if code == 0:
