@@ -42,7 +42,9 @@ def main() -> int:
 def restore_library_path(environment: MutableMapping[str, str]) -> None:
     """Give programs we start (a browser, a file manager) the system's libraries: a frozen program
     begins with LD_LIBRARY_PATH set to its own (PyInstaller, "LD_LIBRARY_PATH / LIBPATH
-    considerations"). This process has read it already, and our own children set it again."""
+    considerations"). This process has read it already. Our own children set it again only when they
+    are told that they are no part of this process (PyInstaller, PYINSTALLER_RESET_ENVIRONMENT)."""
+    environment["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
     original = environment.pop("LD_LIBRARY_PATH_ORIG", None)
     if original is not None:
         environment["LD_LIBRARY_PATH"] = original
