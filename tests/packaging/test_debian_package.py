@@ -219,7 +219,7 @@ def test_a_person_without_python_chats_offline(
         )
     )
     assert answer["stats"]["generated_tokens"] > 3
-    doctor = machine.as_user("stillroom doctor")
+    doctor = machine.as_user("stillroom doctor 2>&1")
     print(doctor)
     figures["doctor_processor"] = next(line for line in doctor.splitlines() if "processor" in line)
     if "amx_tile" in Path("/proc/cpuinfo").read_text():  # whose code dies (llama.cpp #26954)
