@@ -1,27 +1,26 @@
 """Real processes that compute, at the priority of everything else."""
 
-import multiprocessing
-import time
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-def burn() -> None:
-    while True:
-        sum(range(10000))
+# It ends by itself when the test's process is gone.
+BURN = "import os\nprint(flush=True)\nwhile os.getppid() == {parent}: sum(range(10_000))"
 
 
 @contextmanager
 def burning(count: int) -> Iterator[list[int]]:
-    """Processes that compute; their ids."""
-    context = multiprocessing.get_context("spawn")
-    burners = [context.Process(target=burn, daemon=True) for _ in range(count)]
-    for burner in burners:
-        burner.start()
+    """Processes that compute, once all of them do; their ids."""
+    command = [sys.executable, "-c", BURN.format(parent=os.getpid())]
+    burners = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(count)]
     try:
-        time.sleep(0.4)  # until they have started
-        yield [burner.pid or 0 for burner in burners]
+        for burner in burners:
+            assert burner.stdout is not None
+            burner.stdout.readline()
+        yield [burner.pid for burner in burners]
     finally:
         for burner in burners:
             burner.kill()
-            burner.join()
+            burner.communicate()
