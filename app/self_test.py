@@ -3,8 +3,8 @@ its own.
 
 What a package forgot shows only when it is used: both engines answer a token from the built-in
 model (or, where none was built in, from the file named), the hub's library and TLS load, a window
-is drawn. Afterwards nothing may have been written
-outside the program's own folders and no connection opened. Knows the session, no widget.
+is drawn. Afterwards nothing may have been written outside the program's own folders and no
+connection opened. Knows the session, no widget.
 """
 
 import os

@@ -43,7 +43,6 @@ class ModelControl(QObject):
     problem = Signal(object)  # the error
     loading = Signal(bool)
     loaded_changed = Signal(object)  # LoadReport | None
-    installed_changed = Signal()
 
     def __init__(self, session: Session, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)

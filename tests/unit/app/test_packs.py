@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from app.__main__ import PIP_ROLE
 from app.arguments import parser
 from app.commands.packs import packs as packs_command
 from app.errors import ChecksumMismatch, Offline, PackageUnavailable, PackRefused
 from app.pack_index import KnownPack, install_known, known_packs
 from app.packs import Pack, environment_of, install, installed, remove, stated_hash
+from app.wheels import pip_command
 from runtime.jobs import Cancelled, CancelToken, ignore_progress
 
 CODE = b"ANSWER = 42\n"
@@ -61,6 +63,13 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_installed_program_runs_its_pip_by_the_role_its_entry_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert pip_command() == [sys.executable, PIP_ROLE]
 
 
 def test_the_list_pins_what_the_tests_run_with() -> None:
