@@ -193,14 +193,19 @@ def venv_works() -> bool:
 
 
 def install_locked(lock: str) -> None:
-    """Install everything but the engine, by hash."""
+    """Install everything but the engine, by hash.
+
+    The lock is whole, so pip resolves nothing: with hashes it would take a package's newest
+    release, and refuse it, where one package asks for another with extras
+    (https://github.com/pypa/pip/issues/9644).
+    """
     text = (ROOT / lock).read_text()
     others, _ = split_lock(text)
     stamp = digest(others)
     if read_stamp(lock) == stamp:
         return
     say(f"installing the packages of {lock}")
-    pip_install(others, [])
+    pip_install(others, ["--no-deps"])
     write_stamp(lock, stamp)
 
 

@@ -115,7 +115,7 @@ def environment() -> Path:
         lock = folder / "locked.txt"
         lock.write_text(others)
         command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*command, "--require-hashes", "-r", lock], check=True)
+        subprocess.run([*command, "--require-hashes", "--no-deps", "-r", lock], check=True)
     stamp.write_text(wanted)
     return python
 

@@ -62,6 +62,24 @@ def test_the_engine_is_compiled_without_amx_and_never_from_a_cache(
     assert len(calls) == 2
 
 
+def test_a_lock_is_installed_as_it_stands(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip would look for newer releases of what a locked package asks for with extras."""
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(bootstrap, "pip_install", lambda text, options, *_: calls.append(options))
+    bootstrap.VENV.mkdir()
+    bootstrap.install_locked("requirements.lock")
+    bootstrap.install_locked("requirements.lock")  # nothing has changed
+    assert [list(options) for options in calls] == [["--no-deps"]]
+
+
+def test_the_lock_is_whole() -> None:
+    """Nothing that an installed package needs is missing here, where the lock was installed."""
+    result = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
 def test_flags_are_tried_on_the_compiler(bootstrap: ModuleType) -> None:
     assert bootstrap.compiler_knows("-O2")
     assert not bootstrap.compiler_knows("-mno-such-instructions")
