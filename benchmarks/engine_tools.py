@@ -24,17 +24,16 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "installers")]
 
 from app.catalog import starter  # noqa: E402
 from app.paths import Paths  # noqa: E402
 from app.session import Session  # noqa: E402
 from app.settings import load as load_settings  # noqa: E402
+from bootstrap import compiler_flags  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 BUILD = ROOT / "build" / "llama-tools"
-# As the engine itself is built: see installers/bootstrap.py.
-NO_AMX = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +45,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def tool(folder: Path | None, name: str) -> Path:
-    """Path of one tool, built from the engine's source archive where no folder is given."""
+    """Path of one tool, built as the engine is, and from its source archive, where no folder is
+    given."""
     if folder is not None:
         return folder / name
     path = BUILD / "bin" / name
@@ -64,12 +64,11 @@ def _build(name: str) -> None:
         archive.extractall(BUILD, filter="data")
     source = next(BUILD.glob("llama_cpp_python-*/")) / "vendor" / "llama.cpp"
     options = ("TESTS", "EXAMPLES", "UI")
-    environment = {**os.environ, "CFLAGS": NO_AMX, "CXXFLAGS": NO_AMX}
     subprocess.run(
         ["cmake", "-S", source, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF"]
         + [f"-DLLAMA_BUILD_{option}=OFF" for option in options],
         check=True,
-        env=environment,
+        env={**os.environ, **compiler_flags()},
     )
     subprocess.run(["cmake", "--build", BUILD, "-j2", "--target", name], check=True)
 
