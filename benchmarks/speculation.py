@@ -1,6 +1,6 @@
 """Decode speed and greedy output with and without guessing ahead, alternating in one process.
 
-    python benchmarks/speculation.py MODEL.gguf [--tokens 256] [--repeat 5] [--output FILE]
+    python benchmarks/speculation.py [--model STARTER.gguf] [--rounds 5]
 
 Prompts are of two kinds: "copy" (the answer repeats the prompt) and "other" (it does not). Each is
 answered greedily with guessing off and on in turn; the figure is the median of the pairwise ratios
@@ -10,15 +10,13 @@ ids differ.
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from engine_tools import add_options, starter_q4, write_results
 
 from runtime.backends.llamacpp import LlamaBackend
 from runtime.chat import detect_profile, prepare
@@ -28,6 +26,7 @@ from runtime.jobs import CancelToken, ignore_progress
 from runtime.modelfile import inspect
 from runtime.plan import LayerRange, Placement
 
+N_CTX = 4096
 TEXT = (
     "The river rises in the northern hills and runs for ninety kilometres to the sea. In "
     "spring the melting snow fills it to the brim, and the meadows on both banks stand under "
@@ -110,9 +109,9 @@ class Run:
         return (len(self.outcome.generated) - 1) / self.cpu_seconds
 
 
-def run(loop: TokenLoop, prompt: list[int], tokens: int, n_ctx: int, draft: bool) -> Run:
+def run(loop: TokenLoop, prompt: list[int], tokens: int, draft: bool) -> Run:
     loop.forget()  # the same batches for every run: prefix reuse would cut the prompt differently
-    limits = LoopLimits(n_ctx, tokens, detect_loops=False, draft=draft)
+    limits = LoopLimits(N_CTX, tokens, detect_loops=False, draft=draft)
     greedy = SamplingParams(temperature=0.0)
     marks: list[float] = []
 
@@ -125,14 +124,12 @@ def run(loop: TokenLoop, prompt: list[int], tokens: int, n_ctx: int, draft: bool
     return Run(outcome, time.process_time() - marks[0])
 
 
-def measure(
-    loop: TokenLoop, name: str, prompt: list[int], tokens: int, n_ctx: int, repeat: int
-) -> Row:
-    plain = [run(loop, prompt, tokens, n_ctx, False)]  # the first run of each warms up
-    guessing = [run(loop, prompt, tokens, n_ctx, True)]
+def measure(loop: TokenLoop, name: str, prompt: list[int], tokens: int, repeat: int) -> Row:
+    plain = [run(loop, prompt, tokens, False)]  # the first run of each warms up
+    guessing = [run(loop, prompt, tokens, True)]
     for _ in range(repeat):
-        plain.append(run(loop, prompt, tokens, n_ctx, False))
-        guessing.append(run(loop, prompt, tokens, n_ctx, True))
+        plain.append(run(loop, prompt, tokens, False))
+        guessing.append(run(loop, prompt, tokens, True))
     pairs = list(zip(plain[1:], guessing[1:], strict=True))
     ratios = sorted(on.tps / off.tps for off, on in pairs)
     cpu_ratios = [on.tokens_per_cpu_second / off.tokens_per_cpu_second for off, on in pairs]
@@ -154,57 +151,63 @@ def measure(
     )
 
 
-def write(options: argparse.Namespace, engine: str, rows: list[Row]) -> None:
-    result = {
-        "model": options.model.name,
-        "engine": engine,
-        "threads": options.threads,
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
-        "rows": [asdict(row) for row in rows],
-    }
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+def table(model: str, tokens: int, rows: list[Row]) -> str:
+    lines = [
+        f"{model}, greedy, {tokens} tokens at most: decode with guesses / without, alternately",
+        f"{'prompt':12} {'kind':5} {'tokens':>6} {'ratio':>6} {'low to high':>14}"
+        f" {'guessed':>8} {'right':>6}  same ids",
+    ]
+    lines += [
+        f"{row.prompt:12} {row.kind:5} {row.tokens:6} {row.ratio:6.3f}"
+        f" {row.ratio_low:6.3f} to {row.ratio_high:5.3f} {row.drafted:8} {row.accepted:6}"
+        f"  {row.identical}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def open_loop(model: Path, threads: int) -> tuple[LlamaBackend, TokenLoop]:
+    placement = Placement(
+        engine="llamacpp",
+        layers=(LayerRange("cpu", 0, inspect(model).shape.block_count - 1),),
+        lm_head_device="cpu",
+        n_ctx=N_CTX,
+        n_threads=threads,
+        n_threads_batch=threads,
+    )
+    backend = LlamaBackend()
+    backend.load(str(model), placement, ignore_progress, CancelToken())
+    return backend, TokenLoop(backend)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--repeat", type=int, default=5)
+    add_options(parser)
+    parser.add_argument("--tokens", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", help="prompts to run, comma-separated")
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    info = inspect(options.model)
-    placement = Placement(
-        engine="llamacpp",
-        layers=(LayerRange("cpu", 0, info.shape.block_count - 1),),
-        lm_head_device="cpu",
-        n_ctx=4096,
-        n_threads=options.threads,
-        n_threads_batch=options.threads,
-    )
-    backend = LlamaBackend()
-    report = backend.load(str(options.model), placement, ignore_progress, CancelToken())
-    loop = TokenLoop(backend)
-    profile = detect_profile(backend.tokenizer.chat_template)
-    rows: list[Row] = []
-    for name, (_, text) in PROMPTS.items():
-        if options.only and name not in options.only.split(","):
-            continue
-        prepared = prepare([Message("user", text)], profile, backend.tokenizer)
-        encode = backend.tokenizer.encode
-        prompt = [
-            token
-            for segment in prepared.segments
-            for token in encode(segment.text, parse_special=segment.special)
-        ]
-        row = measure(loop, name, prompt, options.tokens, placement.n_ctx, options.repeat)
-        print(json.dumps(asdict(row)), flush=True)
-        rows.append(row)
-        if options.output:  # after every prompt: a run that is cut short is not lost
-            write(options, report.engine_version, rows)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        model: Path = args.model or starter_q4(Path(home))
+        backend, loop = open_loop(model, args.threads)
+        profile = detect_profile(backend.tokenizer.chat_template)
+        rows: list[Row] = []
+        for name, (_, text) in PROMPTS.items():
+            if args.only and name not in args.only.split(","):
+                continue
+            prepared = prepare([Message("user", text)], profile, backend.tokenizer)
+            encode = backend.tokenizer.encode
+            prompt = [
+                token
+                for segment in prepared.segments
+                for token in encode(segment.text, parse_special=segment.special)
+            ]
+            rows.append(measure(loop, name, prompt, args.tokens, args.rounds))
+            print(json.dumps(asdict(rows[-1])), flush=True)
+        result = {"model": model.name, "threads": args.threads, "rows": [asdict(r) for r in rows]}
+        text = table(model.name, args.tokens, rows)
+        write_results(args.name or "speculation-cpu", result, text)
+        backend.unload()
     return 0 if all(row.identical for row in rows) else 1
 
 
