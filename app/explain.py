@@ -236,6 +236,14 @@ def _rate_limited(facts: Mapping[str, Any]) -> Explanation:
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
 
+def _remote_busy(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["RemoteBusy"]
+    if facts.get("retry_after") is None:
+        sentence = "{name} has had too many requests and does not say how long to wait."
+        hint = "Try again later."
+    return Explanation(worded(title), worded(sentence, facts), worded(hint))
+
+
 def _remote_unreachable(facts: Mapping[str, Any]) -> Explanation:
     title, sentence, hint = ERRORS["RemoteUnreachable"]
     reason = worded(UNREACHABLE.get(str(facts.get("kind")), "{reason}"), facts)
@@ -252,6 +260,7 @@ _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
     "Interrupted": _interrupted,
     "Offline": _offline,
     "RateLimited": _rate_limited,
+    "RemoteBusy": _remote_busy,
     "RemoteUnreachable": _remote_unreachable,
     "UnknownModel": _unknown_model,
     "ModelFileError": _missing_or_bad_file,

@@ -99,7 +99,7 @@ def _predicted(session: Session, model: PlanModel) -> Interval | None:
         plan = session.planning.plan_for(model)
     except EngineError:
         return None
-    return plan.speed.decode_tps if plan.speed and plan.fits != "does_not_fit" else None
+    return plan.speed.decode_tps if plan.speed else None
 
 
 def fastest_read(profile: BandwidthProfile) -> Curve | None:

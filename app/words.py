@@ -193,7 +193,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "RemoteBusy": (
         "Too many requests",
-        "{name} has too many requests or none left; wait in seconds: {retry_after}.",
+        "{name} has had too many requests and asks to wait {retry_after:.0f} seconds.",
         "Try again then.",
     ),
     "RemoteRefused": (

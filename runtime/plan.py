@@ -175,7 +175,7 @@ class Plan:
     placement: Placement
     memory: MemoryEstimate
     speed: SpeedEstimate | None
-    fits: Literal["fits", "tight", "does_not_fit"]
+    fits: Literal["fits", "tight"]
     reasons: tuple[Reason, ...]
     alternatives: tuple[Alternative, ...] = ()
     request: PlanRequest = field(default_factory=PlanRequest)

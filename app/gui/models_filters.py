@@ -48,7 +48,7 @@ class Filters:
     def shows(self, item: ModelItem) -> bool:
         """Whether a model of the list is shown; what is unknown of it does not exclude it. The hub
         has applied all but the fit to its own."""
-        if self.fits_only and (item.plan is None or item.plan.fits == "does_not_fit"):
+        if self.fits_only and item.plan is None:
             return False
         entry = item.entry
         if item.hit is not None or entry is None:

@@ -110,8 +110,7 @@ def _values(item: ModelItem) -> list[tuple[str, str | float]]:
     """(text, what it is sorted by) of each column; what is unknown sorts as zero."""
     plan, hit = item.plan, item.hit
     number = item.entry.parameters if item.entry else (hit.parameters or 0) if hit else 0
-    fits = plan is not None and plan.fits != "does_not_fit"
-    speed = plan.speed.decode_tps if plan is not None and plan.speed and fits else None
+    speed = plan.speed.decode_tps if plan is not None and plan.speed else None
     licence = item.entry.licence if item.entry else (hit.licence or "") if hit else ""
     if item.installed is not None:
         licence = item.installed.licence or licence
@@ -129,4 +128,4 @@ def _values(item: ModelItem) -> list[tuple[str, str | float]]:
     ]
 
 
-_FIT_ORDER = {"fits": 3, "tight": 2, "does_not_fit": 1}
+_FIT_ORDER = {"fits": 3, "tight": 2}

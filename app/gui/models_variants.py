@@ -71,14 +71,13 @@ class VariantTable(QTableWidget):
 
     def _fill(self, number: int, offer: Offer) -> None:
         bits, speed = offer.bits_per_weight, offer.plan.speed if offer.plan else None
-        fits = offer.plan is not None and offer.plan.fits != "does_not_fit"
         about = "" if offer.exact else "≈ "
         texts = (
             offer_name(offer),
             words.size(offer.size) if offer.size is not None else "–",
             f"{bits:.2f}" if bits else "–",
             fit_of(offer.plan, offer.problem)[0] or "–",
-            f"{about}{words.span(speed.decode_tps)} tok/s" if speed and fits else "–",
+            f"{about}{words.span(speed.decode_tps)} tok/s" if speed else "–",
         )
         for place, text in enumerate(texts):
             cell = QTableWidgetItem(text)

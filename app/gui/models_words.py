@@ -16,7 +16,6 @@ def fit_of(plan: Plan | None, problem: Exception | None) -> tuple[str, str, str]
         return {
             "fits": (tr("fits"), "check", "good"),
             "tight": (tr("tight"), "tight", "warning"),
-            "does_not_fit": (tr("does not fit"), "cross", "bad"),
         }[plan.fits]
     if type(problem).__name__ == "DoesNotFit":
         return tr("does not fit"), "cross", "bad"
@@ -41,7 +40,7 @@ def detail_words(item: ModelItem) -> str:
     fit = fit_words(item)[0]
     if fit:
         parts.append(fit)
-    if item.plan is not None and item.plan.speed is not None and item.plan.fits != "does_not_fit":
+    if item.plan is not None and item.plan.speed is not None:
         decode = item.plan.speed.decode_tps
         parts += [f"{words.span(decode)} tok/s", words.pace(decode)]
     return " · ".join(parts)

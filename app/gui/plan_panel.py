@@ -107,7 +107,6 @@ class PlanPanel(QWidget):
         wording, kind = {
             "fits": (tr("✓ fits"), "good"),
             "tight": (tr("△ tight"), "warning"),
-            "does_not_fit": (tr("✕ does not fit"), "bad"),
         }[plan.fits]
         self.fit.setText(wording)
         restyle(self.fit, kind)

@@ -3880,8 +3880,12 @@
       <translation>{name} 在 {pieces} 段之后中断了回答。</translation>
     </message>
     <message>
-      <source>{name} has too many requests or none left; wait in seconds: {retry_after}.</source>
-      <translation>{name} 的请求过多或配额已用完；需等待的秒数：{retry_after}。</translation>
+      <source>{name} has had too many requests and asks to wait {retry_after:.0f} seconds.</source>
+      <translation>{name} 收到的请求过多，要求等待 {retry_after:.0f} 秒。</translation>
+    </message>
+    <message>
+      <source>{name} has had too many requests and does not say how long to wait.</source>
+      <translation>{name} 收到的请求过多，但没有说明需要等待多久。</translation>
     </message>
     <message>
       <source>{name} is damaged: its files are not what was installed.</source>
@@ -3918,10 +3922,6 @@
     <message>
       <source>✓ fits</source>
       <translation>✓ 适合</translation>
-    </message>
-    <message>
-      <source>✕ does not fit</source>
-      <translation>✕ 放不下</translation>
     </message>
     <message>
       <source>简体中文</source>

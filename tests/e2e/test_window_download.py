@@ -47,7 +47,6 @@ def window(part: str, endpoint: str) -> "subprocess.Popen[str]":
         env={
             **os.environ,
             "HF_ENDPOINT": endpoint,
-            "STILLROOM_NOTIFY": "0",
             "STILLROOM_TOUR_SEEN": "1",
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests/helpers"))),
         },
@@ -91,6 +90,7 @@ def test_from_search_to_chat_with_a_kill_in_the_middle(
     assert after["state"] == "paused"
     assert after["found"] >= before["paused"]
     assert hub.sent_bytes("cdn") - sent <= starter_model.size - after["found"] + (1 << 20)
+    assert after["notice"].startswith("deepseek-r1-distill-qwen-7b-gguf-q4_1")
     assert after["verified"]
     assert after["quantized"] < starter_model.size
     assert len(after["answer"]) > 10

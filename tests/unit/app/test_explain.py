@@ -18,6 +18,7 @@ from app.explain import (
     unavailable_text,
 )
 from app.hub_endpoint import failure_kind
+from app.remote.errors import RemoteBusy
 from quant.errors import QuantError
 from runtime.errors import ContextTooLong, DoesNotFit, EngineError, UnsupportedModel, WorkerDied
 from runtime.jobs import Cancelled
@@ -90,6 +91,8 @@ MODULE_DOCS = "".join(module.__doc__ or "" for module in MODULES)
          "the model was trained for: 8192", "8192 tokens or fewer."),
         (RateLimited(endpoint="", retry_after=7.0), "to wait 7 seconds", "then"),
         (RateLimited(endpoint="", retry_after=None), "does not say how long", "later"),
+        (RemoteBusy(name="big", url="", retry_after=7.0), "to wait 7 seconds", "then"),
+        (RemoteBusy(name="big", url="", retry_after=None), "does not say how long", "later"),
         (Interrupted(path="/x/a.gguf", received=1, total=2, attempts=6,
                      reason=Offline(endpoint="", kind="dns", reason="x").to_json()),
          "of a.gguf stopped. The hub's address was not found.", "goes on where it stopped"),
