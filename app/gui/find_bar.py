@@ -1,5 +1,8 @@
 """Ctrl+F: find words in the conversation that is shown. Knows the transcript, not the store."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
@@ -7,6 +10,14 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
 from app.gui.controls import button, label
 from app.gui.transcript import Transcript
 from app.gui.words import tr
+
+
+class _Hit(NamedTuple):
+    """A place in what a message says, or in what was thought before."""
+
+    message: int
+    thought: bool
+    place: int
 
 
 class FindBar(QFrame):
@@ -17,7 +28,7 @@ class FindBar(QFrame):
     def __init__(self, transcript: Transcript, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._transcript = transcript
-        self._hits: list[tuple[int, int]] = []  # message, position in its text
+        self._hits: list[_Hit] = []
         self._at = -1
         self.setAccessibleName(tr("Find in this conversation"))
         self.field = QLineEdit()
@@ -62,13 +73,13 @@ class FindBar(QFrame):
 
     def _search(self, text: str) -> None:
         self._hits = []
-        wanted = text.casefold()
-        for view in self._transcript.views() if wanted else ():
-            shown = view.answer.toPlainText().casefold()
-            at = shown.find(wanted)
-            while at >= 0:
-                self._hits.append((view.message.id, at))
-                at = shown.find(wanted, at + len(wanted))
+        for view in self._transcript.views() if text else ():
+            number = view.message.id
+            if view.thinking is not None:
+                places = _places(view.thinking.text(), text)
+                self._hits += [_Hit(number, True, place) for place in places]
+            places = _places(view.answer.toPlainText(), text)
+            self._hits += [_Hit(number, False, place) for place in places]
         self._at = -1
         self._mark(None)
         self.step(1)
@@ -81,18 +92,23 @@ class FindBar(QFrame):
         else:
             self.count.setText(tr("{0} of {1}", self._at + 1, len(self._hits)))
 
-    def _mark(self, hit: tuple[int, int] | None) -> None:
+    def _mark(self, hit: _Hit | None) -> None:
         """Select the place, and nothing elsewhere."""
+        length = len(self.field.text())
         for view in self._transcript.views():
+            here = hit if hit is not None and hit.message == view.message.id else None
+            if view.thinking is not None:
+                view.thinking.mark(here.place if here and here.thought else None, length)
             cursor = view.answer.textCursor()
             cursor.clearSelection()
-            if hit is not None and view.message.id == hit[0]:
-                cursor.setPosition(hit[1])
-                end = hit[1] + len(self.field.text())
-                cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+            if here and not here.thought:
+                cursor.setPosition(here.place)
+                cursor.setPosition(here.place + length, QTextCursor.MoveMode.KeepAnchor)
             view.answer.setTextCursor(cursor)
-        if hit is not None:
-            self._transcript.show_place(*hit)
+        if hit is not None and hit.thought:
+            self._transcript.show_thinking_of(hit.message)
+        elif hit is not None:
+            self._transcript.show_place(hit.message, hit.place)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
@@ -102,3 +118,12 @@ class FindBar(QFrame):
             self.step(-1 if back else 1)
         else:
             super().keyPressEvent(event)
+
+
+def _places(text: str, wanted: str) -> Iterator[int]:
+    """Where `wanted` stands in `text`, whatever the case."""
+    text, wanted = text.casefold(), wanted.casefold()
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + len(wanted))

@@ -97,6 +97,21 @@ class ThinkingView(QFrame):
         self._describe()
         self.toggled.emit(unfolded)
 
+    def mark(self, place: int | None, length: int = 0) -> None:
+        """Select a place of the text, unfolded for it; None takes the selection away."""
+        cursor = self._box.textCursor()
+        cursor.clearSelection()
+        if place is not None:
+            if not self.unfolded:
+                self.set_unfolded(True)
+            cursor.setPosition(place)
+            cursor.setPosition(place + length, QTextCursor.MoveMode.KeepAnchor)
+        self._box.setTextCursor(cursor)
+
+    def marked(self) -> str:
+        """The selected words."""
+        return self._box.textCursor().selectedText()
+
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self._draw_arrow()

@@ -115,6 +115,14 @@ class Transcript(QScrollArea):
         self._following = False
         self.ensureVisible(place.x(), place.y(), 0, 120)
 
+    def show_thinking_of(self, message_id: int) -> None:
+        """Bring the box of a message's thinking into sight."""
+        thinking = self._views[message_id].thinking
+        if thinking is not None:
+            self._following = False
+            # It may have been unfolded just now, and its place is known after the layout.
+            QTimer.singleShot(0, thinking, lambda: self.ensureWidgetVisible(thinking, 0, 16))
+
     def scroll_to(self, message_id: int) -> None:
         """Bring one message into sight, building earlier ones as needed."""
         while message_id not in self._views and self._waiting:

@@ -127,6 +127,28 @@ def test_deleting_messages_can_be_undone(
     assert len(views()[-1].turn.siblings) == 2
 
 
+def test_find_unfolds_the_thinking_it_finds_words_in(
+    qtbot: QtBot, window: MainWindow, talk: Conversation
+) -> None:
+    store = window.session.store
+    asked = store.messages(talk.id)[-1]
+    long = "A wire.\n" * 200 + "Perhaps silver.\n" + "A wire.\n" * 200
+    store.add_message(talk.id, "assistant", "Use gold.", reasoning=long, parent_id=asked.id)
+    window.open_conversation(talk.id)
+    view = window.chat_page.transcript.views()[-1]
+    assert view.thinking is not None
+    assert not view.thinking.unfolded
+    QTest.keyClick(window, Qt.Key.Key_F, CONTROL)
+    bar = window.chat_page.find_bar
+    QTest.keyClicks(bar.field, "Silver")
+    assert bar.count.text() == "1 of 1"
+    assert view.thinking.unfolded
+    assert view.thinking.marked() == "silver"
+    qtbot.waitUntil(lambda: not view.thinking.visibleRegion().isEmpty())
+    QTest.keyClick(bar.field, Qt.Key.Key_Escape)
+    assert view.thinking.marked() == ""
+
+
 def test_find_goes_through_the_open_conversation(
     qtbot: QtBot, window: MainWindow, talk: Conversation
 ) -> None:
