@@ -76,15 +76,15 @@ class Schedule:
 CACHE_TIMES = 4
 
 QUICK = Schedule(
-    plain_sizes=(1, 4, 32, 128, 512),
-    product_sizes=(4, 32, 128, 512),
-    other_sizes=(32, 256),
+    plain_sizes=(1, 4, 32, 128, 256),
+    product_sizes=(4, 32, 128, 256),
+    other_sizes=(32, 192),
     formats=("Q8_0", "Q4_1"),
     seconds=0.04,
     repeats=5,
     attention_cells=512,
     onnx_sizes=(),
-    largest=1024,
+    largest=384,
     prefill_batch=64,
 )
 FULL = Schedule(

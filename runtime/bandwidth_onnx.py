@@ -30,7 +30,8 @@ _WEIGHTS = "products.data"
 class BlockProducts:
     """Chains of 4-bit products over matrices of WIDTH x WIDTH, in files below `folder`.
 
-    Each matrix has its own bytes, so that a chain's working set is what it reads.
+    Each matrix has its own bytes in its own order, so that a chain's working set is what it reads:
+    onnxruntime packs matrices of equal content once.
     """
 
     def __init__(self, folder: Path, most: int) -> None:
@@ -39,13 +40,12 @@ class BlockProducts:
         random = np.random.default_rng(0)
         weights = random.standard_normal((WIDTH, WIDTH)).astype(np.float32) / np.float32(WIDTH**0.5)
         rows = quantize_rows(weights, BLOCK, method="round")
+        self._matrices: list[StoredMatrix] = []
         with WeightFile(folder / _WEIGHTS) as file:
-            self._matrices = [
-                StoredMatrix(
-                    WIDTH, WIDTH, BLOCK, file.append(rows.packed), file.append(rows.scales)
-                )
-                for _ in range(most)
-            ]
+            for number in range(most):
+                packed, scales = (np.roll(part, number, 0) for part in (rows.packed, rows.scales))
+                stored = file.append(packed), file.append(scales)
+                self._matrices.append(StoredMatrix(WIDTH, WIDTH, BLOCK, *stored))
             file.finish()
 
     def session(self, matrices: int, threads: int) -> Any:

@@ -1,14 +1,16 @@
 """Memory that a placement takes on each device, from shape and weight bytes alone.
 
-Knows how llama.cpp lays out its KV cache and compute buffer, and what its host process needs.
+Knows how llama.cpp lays out its KV cache and compute buffer, and what its host process needs; what
+ONNX folders take on the processor is `runtime.memory_onnx`'s.
 Knows no file and no engine: exact figures come from the engine itself (allocation simulated).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quant.formats import FORMATS
 from runtime.devices import Device
+from runtime.memory_onnx import host_parts
 from runtime.plan import (
     DeviceMemory,
     EngineName,
@@ -146,6 +148,24 @@ def estimate(
     With `block_format`, what the engine repacks for the processor is counted as it loads it: a
     mapped file beside the repacked copy.
     """
+    found = _llama_estimate(shape, weights, placement, devices, n_outputs, block_format)
+    if placement.engine == "llamacpp":
+        return found
+    on_host = _blocks_per_device(placement).get("cpu", [])
+    parts = vars(host_parts(shape, weights, placement, on_host, block_format))
+    return MemoryEstimate(
+        tuple(replace(one, **parts) if one.device == "cpu" else one for one in found.devices)
+    )
+
+
+def _llama_estimate(
+    shape: ModelShape,
+    weights: WeightBytes,
+    placement: Placement,
+    devices: Sequence[Device],
+    n_outputs: int | None,
+    block_format: str,
+) -> MemoryEstimate:
     outputs = placement.sequences if n_outputs is None else n_outputs
     blocks = _blocks_per_device(placement)
     used = {"cpu", placement.lm_head_device, *blocks}

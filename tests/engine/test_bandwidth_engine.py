@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 from busy import burning
 
@@ -79,6 +80,14 @@ def test_the_other_engines_products_take_longer_over_more_matrices(tmp_path):
     assert min(flops.values()) > 1e8
 
 
+def test_each_of_the_other_engine_s_matrices_has_memory_of_its_own(tmp_path):
+    products = BlockProducts(tmp_path, 40)
+    before = psutil.Process().memory_info().rss
+    session = products.session(40, 1)
+    seconds_of(session, 1, 0.0)
+    assert psutil.Process().memory_info().rss - before > 0.8 * 40 * MATRIX_BYTES
+
+
 def test_the_full_profile_has_the_other_engines_products():
     products, flops = {}, {1: {}, 2: {}}
     add_onnx_products(replace(FULL, onnx_sizes=(8,)), (1, 2), products, flops)
@@ -115,9 +124,9 @@ def test_working_sets_reach_beyond_the_last_cache():
         reaching = beyond_caches(schedule, {1: 48 << 10, 3: cache * MIB})
         return max(reaching.plain_sizes), max(reaching.product_sizes)
 
-    assert tops(QUICK, 32) == (512, 512)  # sixteen times that cache already
-    assert tops(QUICK, 200) == (800, 800)
-    assert tops(QUICK, 480) == (1024, 1024)  # two times: five seconds are not enough for more
+    assert tops(QUICK, 32) == (256, 256)  # eight times that cache already
+    assert tops(QUICK, 80) == (320, 320)
+    assert tops(QUICK, 480) == (384, 384)  # five seconds are not enough for more
     assert tops(FULL, 480) == (1920, 1920)
     assert beyond_caches(FULL, {}) == FULL
     assert min(FULL.plain_sizes) == min(QUICK.plain_sizes) == 1

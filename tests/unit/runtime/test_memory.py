@@ -1,5 +1,7 @@
 """Memory formulas against the engine's own report, kept as numbers, and against each other."""
 
+from dataclasses import replace
+
 import pytest
 import shapes
 
@@ -161,4 +163,27 @@ def test_an_onnx_folder_has_the_cells_of_its_engine():
     for cell in cells:
         made = plan(model, [host], PlanRequest(device="cpu", n_ctx=cell.n_ctx))
         assert (made.placement.engine, made.memory.total) == ("onnx", cell.total)
-        assert cell.mapped == 0
+
+
+@pytest.mark.parametrize(("block", "share"), [("int4-b32", 4 / 20), ("int4-b128", 4 / 68)])
+def test_onnx_weights_gain_a_float_for_every_block_when_they_are_packed(block, share):
+    shape = shapes.R1_QWEN_1_5B
+    weights = weight_bytes(shape, "Q4_0")
+    placement = Placement(
+        engine="onnx",
+        layers=(LayerRange("cpu", 0, shape.block_count - 1),),
+        lm_head_device="cpu",
+        n_ctx=1024,
+        kv_type_k="f32",
+        kv_type_v="f32",
+    )
+    host = Device("cpu", "CPU", "CPU", "", 2**42, 2**42)
+    (memory,) = estimate(shape, weights, placement, (host,), block_format=block).devices
+    stored = sum(weights.blocks) + weights.lm_head_read
+    assert memory.weights == pytest.approx(stored * (1 + share), rel=1e-6)
+    assert memory.mapped == pytest.approx(stored * share, rel=1e-6)
+    elsewhere = replace(placement, layers=(LayerRange("npu0", 0, shape.block_count - 1),))
+    npu = Device("npu0", "NPU", "NPU", "", 2**42, 2**42)
+    memories = estimate(shape, weights, elsewhere, (host, npu), block_format=block).devices
+    assert memories[0].weights == pytest.approx(weights.lm_head_read * (1 + share), rel=1e-6)
+    assert memories[1].weights == sum(weights.blocks)
