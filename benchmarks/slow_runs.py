@@ -302,6 +302,7 @@ def scaled(profile: BandwidthProfile, factor: float) -> BandwidthProfile:
                     cost,
                     operation_seconds=cost.operation_seconds / factor,
                     attention_decode={k: v / factor for k, v in cost.attention_decode.items()},
+                    attention_far={k: v / factor for k, v in cost.attention_far.items()},
                 )
                 for cost in device.costs
             ),

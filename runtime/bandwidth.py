@@ -72,12 +72,20 @@ class Curve:
         return points[-1].bytes_per_second
 
 
+ATTENTION_CELLS = 512, 4096  # cached tokens over which attention is timed: near, and far
+ATTENTION_KV_HEADS = 4
+ATTENTION_CELL_BYTES = 2 * 2 * ATTENTION_KV_HEADS  # keys and values in half precision, per value
+
+
 @dataclass(frozen=True)
 class ThreadCosts:
     """What one thread count costs: seconds per graph operation, per multiply-add of attention.
 
     Attention is kept by head length ("64", "128"): builds for processors with half-precision
     arithmetic have vector code for multiples of 128 only, and are eight times slower at the rest.
+    It is timed over ATTENTION_CELLS cached tokens: the cache of a block that outgrows the nearest
+    caches costs up to three times as much for each multiply-add (`attention_far`, empty where it
+    was not timed).
     `prefill_flops` maps a weight format to multiply and add operations per second at batch 512.
     """
 
@@ -86,13 +94,20 @@ class ThreadCosts:
     attention_decode: dict[str, float]
     attention_prefill: dict[str, float]
     prefill_flops: dict[str, float]
+    attention_far: dict[str, float] = field(default_factory=dict)
 
-    def attention_seconds(self, length: int, *, prefill: bool = False) -> float:
-        """Seconds per multiply-add with heads of `length` values: whole multiples of 128 at the
-        one rate, what is left over at the other."""
-        measured = self.attention_prefill if prefill else self.attention_decode
-        rest = length % 128
-        return ((length - rest) * measured["128"] + rest * measured["64"]) / length
+    def attention_seconds(
+        self, length: int, cached: float = 0.0, *, prefill: bool = False
+    ) -> float:
+        """Seconds per multiply-add with heads of `length` values, where one block's KV cache has
+        `cached` bytes: log-linear between the timed sizes and flat beyond them."""
+        near = _by_length(self.attention_prefill if prefill else self.attention_decode, length)
+        if prefill or not self.attention_far or cached <= 0:
+            return near
+        few, many = (ATTENTION_CELL_BYTES * length * cells for cells in ATTENTION_CELLS)
+        share = math.log(cached / few) / math.log(many / few)
+        far = _by_length(self.attention_far, length)
+        return float(near * (far / near) ** min(1.0, max(0.0, share)))
 
 
 @dataclass(frozen=True)
@@ -133,6 +148,7 @@ class DeviceProfile:
             _by_name([(c.threads, c.attention_decode) for c in self.costs], threads),
             _by_name([(c.threads, c.attention_prefill) for c in self.costs], threads),
             {name: at({c.threads: c.prefill_flops[name] for c in self.costs}) for name in formats},
+            _by_name([(c.threads, c.attention_far) for c in self.costs], threads),
         )
 
     def prefill_rate(self, block_format: str, threads: int) -> float:
@@ -210,6 +226,12 @@ def between_threads(values: Mapping[int, float], threads: float) -> float:
             share = (threads - low) / (high - low)
             return values[low] + share * (values[high] - values[low])
     return values[known[-1]]
+
+
+def _by_length(measured: Mapping[str, float], length: int) -> float:
+    """Whole multiples of 128 values at the one rate, what is left over at the other."""
+    rest = length % 128
+    return ((length - rest) * measured["128"] + rest * measured["64"]) / length
 
 
 def _by_name(entries: Sequence[tuple[int, Mapping[str, float]]], threads: int) -> dict[str, float]:

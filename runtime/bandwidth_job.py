@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 
 from runtime.bandwidth import (
+    ATTENTION_CELLS,
+    ATTENTION_KV_HEADS,
     ONNX_PRODUCT,
     BandwidthProfile,
     Curve,
@@ -67,7 +69,7 @@ class Schedule:
     formats: tuple[str, ...]
     seconds: float
     repeats: int
-    attention_cells: int
+    attention_cells: tuple[int, ...]
     onnx_sizes: tuple[int, ...]
     largest: int
     prefill_batch: int  # tokens; what a prompt costs for each hardly changes above fifty
@@ -82,7 +84,7 @@ QUICK = Schedule(
     formats=("Q8_0", "Q4_1"),
     seconds=0.04,
     repeats=5,
-    attention_cells=512,
+    attention_cells=ATTENTION_CELLS[:1],
     onnx_sizes=(),
     largest=384,
     prefill_batch=64,
@@ -94,7 +96,7 @@ FULL = Schedule(
     formats=("Q4_1", "Q4_K", "Q6_K", "Q8_0", "F16"),
     seconds=0.12,
     repeats=9,
-    attention_cells=2048,
+    attention_cells=ATTENTION_CELLS,
     onnx_sizes=(8, 64, 256),
     largest=4096,
     prefill_batch=512,
@@ -336,17 +338,27 @@ def _thread_costs(
     ggml.set_threads(threads)
     operation = _operation_seconds(ggml, schedule)
     # A GPU needs a long cache before its cores are busy.
-    cells, heads = (schedule.attention_cells if threads else GPU_ATTENTION_CELLS), 16
-    decode, prefill = {}, {}
-    for length in HEAD_LENGTHS:
-        products = cells * heads * 2 * length
-        one = attention_seconds(ggml, cells, 1, heads, 4, length, schedule.seconds)
-        batch = 64 if threads else GPU_ATTENTION_BATCH
-        many = attention_seconds(ggml, cells, batch, heads, 4, length, 0.0)
-        decode[str(length)] = one / products
-        prefill[str(length)] = many / products / batch
+    near, *far = schedule.attention_cells if threads else (GPU_ATTENTION_CELLS,)
+    batch = 64 if threads else GPU_ATTENTION_BATCH
+
+    def attention(cells: int, batch: int, seconds: float) -> dict[str, float]:
+        return {
+            str(length): _attention_product(ggml, cells, batch, length, seconds)
+            for length in HEAD_LENGTHS
+        }
+
+    decode = attention(near, 1, schedule.seconds)
+    prefill = attention(far[0] // 2 if far else near, batch, 0.0)
+    beyond = attention(far[0], 1, schedule.seconds) if far else {}
     steps.next("attention")
-    return ThreadCosts(threads, operation, decode, prefill, flops)
+    return ThreadCosts(threads, operation, decode, prefill, flops, beyond)
+
+
+def _attention_product(ggml: Ggml, cells: int, batch: int, length: int, seconds: float) -> float:
+    """Seconds of one multiply-add of one block's attention."""
+    heads = 16
+    whole = attention_seconds(ggml, cells, batch, heads, ATTENTION_KV_HEADS, length, seconds)
+    return whole / (cells * heads * 2 * length * batch)
 
 
 def _operation_seconds(ggml: Ggml, schedule: Schedule) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Z80 = 1.2816  # standard deviations of a two-sided 80 % interval
-NOISE = 0.1  # relative spread of runs about a fitted prediction: between runs and between shapes
+NOISE = 0.13  # relative spread of runs about a fitted prediction: between runs, minutes and shapes
 WIDEST = 0.25  # an interval wider than this tells a user nothing
 HUBER = 1.5  # residuals beyond so many deviations weigh less: a disturbed run must not teach much
 KEPT_OBSERVATIONS = 400

@@ -204,10 +204,14 @@ def weight_bytes(shape: ModelShape, formats: str | Mapping[str, str]) -> WeightB
     )
 
 
-def head_format(shape: ModelShape, nbytes: int) -> str | None:
-    """The ggml format whose size an LM head of `nbytes` matches within 1 %; None when none does."""
+def head_format(shape: ModelShape, nbytes: int, likely: str = "") -> str | None:
+    """The ggml format whose size an LM head of `nbytes` matches within 1 %; None when none does.
+
+    Some formats have the same size: `likely`, the other weights' format, is tried first.
+    """
     values = shape.vocab_size * shape.embedding_length
-    for name in ("Q4_0", "Q4_1", "Q6_K", "Q8_0", "F16", "Q5_K", "F32"):
+    first = [base_format(likely)] if base_format(likely) in FORMATS else []
+    for name in (*first, "Q4_0", "Q4_1", "Q6_K", "Q8_0", "F16", "Q5_K", "F32"):
         if abs(nbytes / row_bytes(values, name) - 1) < 0.01:
             return name
     return None

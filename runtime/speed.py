@@ -51,7 +51,7 @@ FUSED_SHARE = 0.55  # of them are left on a GPU, whose library joins neighbours 
 # What a matrix in the engine's plain host buffer is read like: kernels for repacked formats do not
 # apply there, and Q4_1 never has one.
 UNPACKED_RELATIVE = "Q4_1"
-KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.1, "q8_0": 1.0, "q4_0": 1.1}
+KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.8, "q8_0": 1.0, "q4_0": 1.1}
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ class SpeedModel:
                 cells = _cells_waited_for(depth, threads)
                 attention = len(indices) * _attention_products(shape, cells)
                 attention *= KV_TYPE_COST[placement.kv_type_k]
-                seconds = attention * cost.attention_seconds(shape.key_length)
+                cached = cache * cells / shape.block_count
+                seconds = attention * cost.attention_seconds(shape.key_length, cached)
             else:  # arithmetic is no limit there, reading the cache is
                 cells = _attended(shape, depth)
                 read = cache * cells * len(indices) / shape.block_count
@@ -214,7 +215,7 @@ class SpeedModel:
     ) -> None:
         device, nbytes = placement.lm_head_device, model.weights.lm_head_read
         profile = self._device(device)
-        name = head_format(model.shape, nbytes) or model.block_format
+        name = head_format(model.shape, nbytes, model.block_format) or model.block_format
         name = _kernel(placement, profile, name)
         beside = sum(model.weights.blocks_active[index] for index in blocks.get(device, ()))
         if device == "cpu" and set(blocks) - {"cpu"}:

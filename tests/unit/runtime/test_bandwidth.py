@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from runtime.bandwidth import (
+    ATTENTION_CELLS,
     BandwidthProfile,
     Curve,
     CurvePoint,
@@ -132,3 +133,15 @@ def test_devices_that_were_not_measured_are_told():
 def test_spread_of_readings():
     assert spread_of([10.0, 10.0]) == 0.0
     assert spread_of([9.0, 10.0, 11.0, 10.0, 10.0]) == pytest.approx(0.1, abs=0.06)
+
+
+def test_attention_costs_more_where_a_block_s_cache_outgrows_the_nearest():
+    near, far = {"64": 2e-10, "128": 1e-10}, {"64": 4e-10, "128": 4e-10}
+    costs = ThreadCosts(1, 1e-6, near, near, {"Q4_0": 1e11}, far)
+    few, many = (cells * 4 * 128 * 4 for cells in ATTENTION_CELLS)
+    assert costs.attention_seconds(128) == costs.attention_seconds(128, few / 9) == 1e-10
+    assert costs.attention_seconds(128, (few * many) ** 0.5) == pytest.approx(2e-10)
+    assert costs.attention_seconds(128, 9 * many) == pytest.approx(4e-10)
+    assert costs.attention_seconds(192, 9 * many) == pytest.approx(4e-10)
+    assert costs.attention_seconds(128, 9 * many, prefill=True) == 1e-10
+    assert replace(costs, attention_far={}).attention_seconds(128, 9 * many) == 1e-10

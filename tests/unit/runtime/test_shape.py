@@ -109,3 +109,6 @@ def test_format_names():
     assert base_format("Q4_0") == "Q4_0"
     assert head_format(shapes.R1_QWEN_7B, 152064 * 3584 // 256 * 210) == "Q6_K"
     assert head_format(shapes.R1_QWEN_7B, 7) is None
+    four_bits = 152064 * 3584 // 32 * 18
+    assert head_format(shapes.R1_QWEN_7B, four_bits) == "Q4_0"
+    assert head_format(shapes.R1_QWEN_7B, four_bits, "Q4_K_M") == "Q4_K"
