@@ -1,35 +1,63 @@
 """One message's text as a growing Markdown document, as tall as its content. Knows no message.
 
-Only the end of the text that may still change is written again while it grows, and never more
-often than its cost allows, so that a long answer costs no more per frame than a short one.
+Words that only lengthen the last line are put behind it. Otherwise the end of the text that may
+still change is written again, and never more often than its cost allows, so that a long answer
+costs no more per frame than a short one.
 """
 
 import time
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor, QWheelEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import (
+    QColor,
+    QGuiApplication,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShowEvent,
+    QTextCursor,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from app.gui.document_writer import COPY_SCHEME, DocumentWriter, Look
-from app.gui.markdown import grow, parser
+from app.gui.markdown import ends_in_words, grow, lengthens, parser
 from app.gui.mathematics import FormulaCache
 from app.gui.theme import TEXT_LARGE, Theme, ui_font
 from app.gui.words import tr
 
-_RENDER_SHARE = 0.06  # of one core, at most, goes into writing the open end again
+_RENDER_SHARE = 0.06  # of one core, at most, goes into writing what has come
+# What a taller message moves asks for its layout one after the other: message, holder, page, view.
+# Left to Qt they would be drawn twice, before the last and after it.
+_LAYOUTS = 4
 
 
 class AnswerView(QTextBrowser):
-    """Read-only Markdown. `append` for streams, `set_markdown` for settled text."""
+    """Read-only Markdown. `append` for streams, `set_markdown` for settled text.
+
+    `covering`: it stands on the theme's surface and paints that itself, so that nothing behind it
+    is drawn with a frame and growing draws what is new.
+    """
 
     link_clicked = Signal(str)
 
-    def __init__(self, theme: Theme, formulas: FormulaCache, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        formulas: FormulaCache,
+        parent: QWidget | None = None,
+        *,
+        covering: bool = False,
+    ) -> None:
         super().__init__(parent)
+        self._covering = covering
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent, covering)
         self._theme = theme
         self._formulas = formulas
         self._markdown = parser()
         self._text = ""
+        self._drawn_chars = 0
+        self._ends_in_words = False
         self._settled_chars = 0
         self._settled_end = 0
         self._settled_codes = 0
@@ -51,7 +79,7 @@ class AnswerView(QTextBrowser):
         self._writer = self._new_writer()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
-        self._later.timeout.connect(self._render)
+        self._later.timeout.connect(self._draw)
 
     @property
     def markdown(self) -> str:
@@ -73,7 +101,7 @@ class AnswerView(QTextBrowser):
         self._text += text
         wait = self._next_render - time.perf_counter()
         if wait <= 0:
-            self._render()
+            self._draw()
         elif not self._later.isActive():
             self._later.start(max(round(wait * 1000), 1))
 
@@ -81,7 +109,7 @@ class AnswerView(QTextBrowser):
         """Draw what `append` has put off."""
         if self._later.isActive():
             self._later.stop()
-            self._render()
+            self._draw()
 
     def set_theme(self, theme: Theme) -> None:
         """Draw everything again in other colours."""
@@ -99,8 +127,24 @@ class AnswerView(QTextBrowser):
     def _look(self) -> Look:
         return Look(self._theme, self.devicePixelRatioF(), float(max(self.width() - 4, 0)))
 
+    def _draw(self) -> None:
+        """Bring what has come since the last time into the document."""
+        started, height = time.perf_counter(), self.height()
+        shown = self._text[self._settled_chars : self._drawn_chars]
+        more = self._text[self._drawn_chars :]
+        if self._ends_in_words and lengthens(shown, more):
+            gap = shown[len(shown.rstrip(" ")) :]  # Markdown shows no spaces at its end
+            self._writer.extend((gap + more).rstrip(" "))
+            self._drawn_chars = len(self._text)
+        else:
+            self._render()
+        if self.height() != height:
+            for _ in range(_LAYOUTS):
+                QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        cost = time.perf_counter() - started
+        self._next_render = time.perf_counter() + cost / _RENDER_SHARE
+
     def _render(self) -> None:
-        started = time.perf_counter()
         self._writer.look = self._look()
         growth = grow(self._markdown, self._text[self._settled_chars :])
         whole = QTextCursor(self.document())
@@ -114,8 +158,8 @@ class AnswerView(QTextBrowser):
             self._settled_end = self._end().position()
         self._writer.write(growth.open, fresh=fresh)
         whole.endEditBlock()
-        cost = time.perf_counter() - started
-        self._next_render = time.perf_counter() + cost / _RENDER_SHARE
+        self._drawn_chars = len(self._text)
+        self._ends_in_words = ends_in_words(growth.open)
 
     def _cut_open_end(self) -> bool:
         """Take back what was written after the settled part; returns whether a block is free."""
@@ -148,6 +192,16 @@ class AnswerView(QTextBrowser):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(80, 10)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # Set before there is a window it would have no effect.
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_StaticContents, self._covering)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._covering:
+            QPainter(self.viewport()).fillRect(event.rect(), QColor(self._theme.surface))
+        super().paintEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -107,6 +107,10 @@ class DocumentWriter:
         self._cursor.endEditBlock()
         return self._fresh
 
+    def extend(self, text: str) -> None:
+        """Put more words behind those written last, in their form."""
+        self._cursor.insertText(text)
+
     # -- blocks ----------------------------------------------------------------------------------
 
     def _structure(self, token: Token) -> None:

@@ -7,6 +7,7 @@ never interpreted and images are never fetched. Mathematics is \( \), \[ \], $ $
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from markdown_it.rules_block import StateBlock
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
+
+
+# What may begin, end or turn into more than the character it is, spaces but " " among it.
+_MARK = re.compile(r"[^\S ]|[\\`*_~$\[\]<>&;|#+={}\0]")
+_AROUND_WORDS = {
+    f"{name}_close"
+    for name in ("paragraph", "heading", "list_item", "bullet_list", "ordered_list", "blockquote")
+}
+_LINK = re.compile(r"\][:(]")
+_LETTER = re.compile(r"[^\W\d_]")
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,33 @@ def grow(markdown: MarkdownIt, text: str) -> Growth:
     if index == 0 or offset == 0:
         return Growth((), tuple(tokens), 0)
     return Growth(tuple(tokens[:index]), tuple(markdown.parse(text[offset:])), offset)
+
+
+def ends_in_words(tokens: Sequence[Token]) -> bool:
+    """Whether the last thing these show is plain text at the end of a paragraph or heading."""
+    for token in reversed(tokens):
+        if token.type == "inline":
+            last = token.children[-1] if token.children else None
+            return last is not None and last.type == "text" and last.content != ""
+        if token.nesting >= 0 or token.type not in _AROUND_WORDS:
+            return False
+    return False
+
+
+def lengthens(text: str, more: str) -> bool:
+    """Whether `more` behind `text`, which `ends_in_words`, is more words and changes nothing else.
+
+    When in doubt it is not. A line without a letter may still become a list, a rule or the
+    underline of a heading, and what follows "](" or "]:" a link or the definition of one.
+    """
+    end = text.rstrip(" ")
+    line = end[end.rfind("\n") + 1 :]
+    return (
+        not _MARK.search(more)
+        and not _MARK.match(end[-1:])
+        and _LETTER.search(line) is not None
+        and _LINK.search(text) is None
+    )
 
 
 def _starts(tokens: Sequence[Token]) -> list[tuple[int, int]]:

@@ -54,7 +54,7 @@ class MessageView(QWidget):
         self._reasoning_seconds = 0.0
         self.turn = turn
         self.message = turn.message
-        self.answer = AnswerView(theme, formulas)
+        self.answer = AnswerView(theme, formulas, covering=self.message.role != "user")
         self.answer.link_clicked.connect(self.link_clicked)
         self._status = label("", "small")
         self._status.hide()

@@ -133,6 +133,7 @@ QPlainTextEdit[kind="field"] {
 }
 QPlainTextEdit[kind="field"]:focus { border: 2px solid $focus; padding: 3px; }
 QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; border: none; }
+#ground { background: $surface; }
 
 #composer { background: $raised; border: 1px solid $strong_border; border-radius: 10px; }
 #composer[kind="focused"] { border: 2px solid $focus; }

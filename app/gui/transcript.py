@@ -193,6 +193,7 @@ class _Ground(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.theme = theme
+        self.setObjectName("ground")  # solid in the stylesheet, which else takes the attribute away
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -3,13 +3,17 @@
 Short forms of what `benchmarks/window.py` measures in full.
 """
 
+import re
 from pathlib import Path
 
-from PySide6.QtWidgets import QApplication
+import pytest
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect
+from PySide6.QtGui import QPaintEvent, QRegion
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from streamed_window import long_text, scripted_plan, spin, stream, write_script
 
-from app.gui import theme
+from app.gui import answer_view, theme
 from app.gui.answer_view import AnswerView
 from app.gui.main_window import MainWindow
 from app.gui.mathematics import FormulaCache
@@ -20,9 +24,22 @@ MARKDOWN = (
     "```python\nprint({0})\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n"
 )
 
+_PICTURE = re.compile(r':\d+(?=" alt)')  # the number of a formula's picture
+TURNS = (  # each a text in which a character changes what stands before it
+    'Two  spaces, don\'t "quote" (me): 50 % - or_not, _yes_no, *a*b, **bold**ly \\\\ and \\* so',
+    "12. item one\n2) other\n- three\n  four\n\n1a. none",
+    "Title one\n--- x\n\nTitle two\n==\n# Head # ed\n## Two\nText &amp; more &#35; ok `code` so",
+    "[a]: b\n'c d' e\n\n[f]: g 'h i' j\n\n[k](l m) n ![o p](q) r <http://s.t> u",
+    "Costs $5 and $x$5 or \\(a b\\) c\n\n    code d e\n\n```\nf g\n```\nh i",
+    "| a b | c |\n|---|---|\n| d e | f g\n\n> quote h\ni j\n\n蒸馏，很 好。 ok\u00a0 no\u3000",
+)
+
 
 def test_a_long_answer_streams_smoothly(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:
     script = tmp_path / "long.json"
+    first = tmp_path / "first.json"
+    write_script(first, 3_000, 600, 2000)
+    stream(window, first, unfold=True, limit=60)  # what only the first answer takes
     write_script(script, 24_000, 4_000, 2000)
     measured = stream(window, script, unfold=True, limit=60)
     assert measured.characters >= 28_000
@@ -104,6 +121,87 @@ def test_growing_text_ends_as_the_same_document_as_settled_text(
     assert views[0].toPlainText() == views[1].toPlainText()
     assert views[0].document().size() == views[1].document().size()
     assert views[0].code(0) == "print(1)"
+
+
+def test_words_put_behind_make_what_markdown_makes_of_the_whole(
+    qtbot: QtBot, qapp: QApplication
+) -> None:
+    """At every character: a word may also turn what stands before it into something else."""
+    look = theme.choose("light", 100, False)
+    formulas = FormulaCache()
+    grown, whole = (AnswerView(look, formulas) for _ in range(2))
+    for view in (grown, whole):
+        qtbot.addWidget(view)
+    for text in TURNS:
+        grown.set_markdown("")
+        for end, character in enumerate(text, 1):
+            grown.append(character)
+            grown.settle()
+            whole.set_markdown(text[:end])
+            if whole.toPlainText():  # else the one empty block may still have a form
+                shown, wanted = (_PICTURE.sub("", view.toHtml()) for view in (grown, whole))
+                assert shown == wanted, text[:end]
+
+
+def test_more_words_are_put_behind_without_reading_the_paragraph_again(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = AnswerView(theme.choose("light", 100, False), FormulaCache())
+    qtbot.addWidget(view)
+    view.set_markdown("## Stills\n\nThe **pot** is")
+    monkeypatch.delattr(answer_view, "grow")
+    for words in (" of copper ", " (it isn't", " tin), and", " the neck: long."):
+        view.append(words)
+        view.settle()
+    assert view.toPlainText() == "Stills\nThe pot is of copper  (it isn't tin), and the neck: long."
+    assert view.document().lastBlock().begin().fragment().charFormat().fontWeight() < 600
+
+
+class Painted(QObject):
+    """What is drawn of a widget, and beneath it of everything it stands on. What is drawn beside
+    it, such as a cursor that blinks, is left out."""
+
+    def __init__(self, top: QWidget) -> None:
+        super().__init__(top)
+        self._top = top
+        self.regions: list[tuple[QObject, QRegion]] = []
+        widget: QWidget | None = top
+        while widget is not None:
+            widget.installEventFilter(self)
+            widget = widget.parentWidget()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent) and isinstance(watched, QWidget):
+            corner = self._top.mapTo(watched, QPoint()) if watched is not self._top else QPoint()
+            if event.region().intersects(QRect(corner, self._top.size())):
+                self.regions.append((watched, event.region()))
+        return False
+
+
+def test_growing_draws_what_is_new_and_nothing_behind_it(qtbot: QtBot, window: MainWindow) -> None:
+    store = window.session.store
+    chat = store.add_conversation("Stills")
+    ask = store.add_message(chat.id, "user", "Why copper?")
+    text = "It conducts.\n\nThe neck cools"
+    store.add_message(chat.id, "assistant", text, parent_id=ask.id)
+    window.open_conversation(chat.id)
+    qtbot.wait(300)
+    answer = window.chat_page.transcript.views()[-1].answer
+    painted = Painted(answer.viewport())
+    answer.append(" the vapour")
+    qtbot.wait(100)
+    ((widget, region),) = painted.regions
+    assert widget is answer.viewport()
+    assert region.boundingRect().top() > 10  # not the paragraph before
+    painted.regions.clear()
+    height = answer.height()
+    answer.append(" and the vapour runs down again" * 4)
+    answer.settle()
+    qtbot.wait(100)
+    assert answer.height() > height
+    (region,) = (region for widget, region in painted.regions if widget is answer.viewport())
+    assert region.boundingRect().top() > 10
+    assert window.chat_page not in [widget for widget, _ in painted.regions]
 
 
 def test_remote_content_and_html_stay_text(qtbot: QtBot, qapp: QApplication) -> None:
