@@ -11,8 +11,9 @@ from collections.abc import Callable
 import psutil
 
 FULL_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
-SPARING_MILLISECONDS = 50
-LOOK_SECONDS = 0.5
+SPARING_MILLISECONDS = 66  # 15 a second, each with a few words
+LOOK_SECONDS = 0.25
+PAUSE_SECONDS = 2.0  # without a frame: what the engine used since then says nothing
 FREE_CORES = 0.6  # fewer, and the window's work is taken from the engine's
 
 
@@ -26,7 +27,7 @@ def processor_seconds(pid: int) -> float | None:
 
 
 class FrameRate:
-    """Ask `milliseconds` at every frame; it looks at the engine's process twice a second."""
+    """Ask `milliseconds` at every frame; it looks at the engine's process four times a second."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class FrameRate:
             if elapsed < LOOK_SECONDS:
                 return self._milliseconds
             used = self._used(pid)
-            if used is not None:
+            if used is not None and elapsed < PAUSE_SECONDS:
                 free = self._cores - (used - self._before[2]) / elapsed
                 sparing = free < FREE_CORES
                 self._milliseconds = SPARING_MILLISECONDS if sparing else FULL_MILLISECONDS

@@ -29,7 +29,7 @@ def test_the_rate_follows_what_the_engine_leaves() -> None:
     assert found == [full, full, full, sparing, sparing, sparing, full]
 
 
-def test_it_looks_twice_a_second_and_a_new_engine_begins_at_the_full_rate() -> None:
+def test_it_looks_four_times_a_second_and_a_new_engine_begins_at_the_full_rate() -> None:
     machine = Machine()
     looks: list[int] = []
 
@@ -41,7 +41,7 @@ def test_it_looks_twice_a_second_and_a_new_engine_begins_at_the_full_rate() -> N
     for _ in range(100):
         machine.step(7, 0.03, 2.0)
         rate.milliseconds(7)
-    assert len(looks) <= 7
+    assert len(looks) <= 13
     assert rate.milliseconds(7) == SPARING_MILLISECONDS
     machine.step(8, 0.03, 2.0)
     assert rate.milliseconds(8) == FULL_MILLISECONDS
@@ -51,6 +51,18 @@ def test_it_looks_twice_a_second_and_a_new_engine_begins_at_the_full_rate() -> N
     machine.now += 1.0
     rate.milliseconds(8)
     assert rate.milliseconds(None) == FULL_MILLISECONDS
+
+
+def test_after_a_pause_the_rate_is_what_it_was() -> None:
+    machine = Machine()
+    rate = FrameRate(2, lambda pid: machine.used.get(pid), lambda: machine.now)
+    for _ in range(20):
+        machine.step(7, 0.1, 2.0)
+        rate.milliseconds(7)
+    machine.step(7, 60.0, 0.0)  # the answer is read, the next one asked for
+    assert rate.milliseconds(7) == SPARING_MILLISECONDS
+    machine.step(7, 0.3, 0.5)
+    assert rate.milliseconds(7) == FULL_MILLISECONDS
 
 
 def test_processor_time_of_a_process_is_read_and_of_none_is_unknown() -> None:
