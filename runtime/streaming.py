@@ -1,8 +1,10 @@
 """Text of one answer on its way out, and the measurements of the finished answer.
 
-Stop strings, reasoning split, chunks about every 30 ms. Knows no backend, no pipe and no process.
+Stop strings, reasoning split, chunks about every 30 ms, or 50 ms when no core is free. Knows no
+backend, no pipe and no process.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +24,8 @@ else:
     import resource
 
 COALESCE_SECONDS = 0.025  # no frame of a window at 35 a second goes without; cheap beside decoding
+SPARING_SECONDS = 0.05  # where the engine waits for the cores on which its chunks are read
+FREE_CORES = 0.6  # fewer, and what reads the chunks is taken from the engine
 
 OnChunks = Callable[[tuple[TokenChunk, ...], float | None], None]
 
@@ -34,7 +38,7 @@ class AnswerStream:
     profile: ChatProfile
     prompt: PreparedPrompt
     on_chunks: OnChunks
-    every: float = COALESCE_SECONDS  # seconds between chunks; the first goes at once
+    every: float | None = None  # seconds between chunks, the first goes at once; None: by the load
     notices: list[str] = field(default_factory=list)
     reasoning_tokens: int = 0
 
@@ -55,6 +59,8 @@ class AnswerStream:
         self._total = 0
         self._unopened = 0  # as told
         self._first = self._flushed = 0.0
+        self._used = time.process_time()
+        self._wait = COALESCE_SECONDS
 
     @property
     def inside_reasoning(self) -> bool:
@@ -75,7 +81,8 @@ class AnswerStream:
         now = time.perf_counter()
         if not self._first:
             self._first = now
-        if self._pending and (not self._flushed or now - self._flushed >= self.every):
+        wait = self._wait if self.every is None else self.every
+        if self._pending and (not self._flushed or now - self._flushed >= wait):
             self._flush(now)
         return not self._stops.stopped
 
@@ -106,8 +113,17 @@ class AnswerStream:
         chunks[-1] = TokenChunk(self.request.id, text, inside, self._tokens, tuple(self._logprobs))
         self._tell_unopened(chunks)
         self._pending, self._logprobs = [], []
+        self._pace(now)
         self._tokens, self._flushed = 0, now
         self.on_chunks(tuple(chunks), tps)
+
+    def _pace(self, now: float) -> None:
+        """Wait for the next chunk by the cores that this process left free since the last one."""
+        used = time.process_time()
+        kept = (used - self._used) / max(now - self._flushed, 1e-6)
+        free = (os.cpu_count() or 1) - kept
+        self._wait = SPARING_SECONDS if free < FREE_CORES else COALESCE_SECONDS
+        self._used = used
 
     def _tell_unopened(self, chunks: list[TokenChunk]) -> None:
         """Mark the piece of the answer with which earlier ones turn out to have been reasoning."""

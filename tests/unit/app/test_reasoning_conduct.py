@@ -22,7 +22,6 @@ from app.gui.transfer import exported
 from app.server.answers import Part
 from app.server.replies import Reply
 from app.store import Store
-from runtime import streaming
 from runtime.chat import PreparedPrompt, prepare
 from runtime.chat_profile import R1, ChatProfile
 from runtime.decoding import LoopOutcome, LoopTimes
@@ -54,11 +53,8 @@ class _R1Tokenizer:
 
 
 @pytest.fixture
-def answered(
-    stream: dict[str, Any], seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> tuple[list[Streamed], GenerationStats]:
+def answered(stream: dict[str, Any], seconds: float) -> tuple[list[Streamed], GenerationStats]:
     """The events of a streamed answer as they come out of the worker's pipe, and its stats."""
-    monkeypatch.setattr(streaming, "COALESCE_SECONDS", seconds)
     events: list[Streamed] = []
 
     def send(chunks: Any, tps: float | None) -> None:
@@ -68,7 +64,7 @@ def answered(
 
     prompt = PreparedPrompt((), stream["starts_inside"], (), ())
     request = GenerationRequest("r", (Message("user", "Q"),))
-    answer = AnswerStream(request, ChatProfile("reasoning"), prompt, send)
+    answer = AnswerStream(request, ChatProfile("reasoning"), prompt, send, seconds)
     for chunk in stream["chunks"]:
         answer.take(chunk, 1)
     answer.finish()
