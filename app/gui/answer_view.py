@@ -88,17 +88,17 @@ class AnswerView(QTextBrowser):
 
     def set_markdown(self, text: str) -> None:
         """Show `text` and nothing else."""
-        self._text = ""
+        self._later.stop()
         self._settled_chars = self._settled_end = self._settled_codes = 0
         self._fresh_at_settled = True
         self.document().clear()
         self._writer = self._new_writer()
-        self._text = text
+        self._text = _with_line_feeds(text)
         self._render()
 
     def append(self, text: str) -> None:
         """Add to the end; drawn now, or soon when drawing has become expensive."""
-        self._text += text
+        self._text += _with_line_feeds(text)
         wait = self._next_render - time.perf_counter()
         if wait <= 0:
             self._draw()
@@ -216,3 +216,8 @@ class AnswerView(QTextBrowser):
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange:
             self._fit()
+
+
+def _with_line_feeds(text: str) -> str:
+    """Markdown ends lines at carriage returns, too; what is settled is counted in line feeds."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -126,6 +126,9 @@ class DocumentWriter:
             self._code(token)
         elif token.type in ("math_block", "math_block_label", "amsmath"):
             self._display_formula(token.content)
+            if token.type == "math_block_label":
+                self._begin(self._block_format(), QTextCharFormat())
+                self._cursor.insertText(f"({token.info})")
         elif token.type == "hr":
             self._rule()
 

@@ -1,5 +1,6 @@
 """Ctrl+F: find words in the conversation that is shown. Knows the transcript, not the store."""
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,11 +14,13 @@ from app.gui.words import tr
 
 
 class _Hit(NamedTuple):
-    """A place in what a message says, or in what was thought before."""
+    """A place in what a message says, or in what was thought before. Place and length are counted
+    in UTF-16 units, as cursors are."""
 
     message: int
     thought: bool
     place: int
+    length: int
 
 
 class FindBar(QFrame):
@@ -77,9 +80,9 @@ class FindBar(QFrame):
             number = view.message.id
             if view.thinking is not None:
                 places = _places(view.thinking.text(), text)
-                self._hits += [_Hit(number, True, place) for place in places]
+                self._hits += [_Hit(number, True, *place) for place in places]
             places = _places(view.answer.toPlainText(), text)
-            self._hits += [_Hit(number, False, place) for place in places]
+            self._hits += [_Hit(number, False, *place) for place in places]
         self._at = -1
         self._mark(None)
         self.step(1)
@@ -94,16 +97,17 @@ class FindBar(QFrame):
 
     def _mark(self, hit: _Hit | None) -> None:
         """Select the place, and nothing elsewhere."""
-        length = len(self.field.text())
         for view in self._transcript.views():
             here = hit if hit is not None and hit.message == view.message.id else None
             if view.thinking is not None:
-                view.thinking.mark(here.place if here and here.thought else None, length)
+                thought = here if here is not None and here.thought else None
+                view.thinking.mark(thought.place if thought else None, hit.length if hit else 0)
             cursor = view.answer.textCursor()
             cursor.clearSelection()
             if here and not here.thought:
                 cursor.setPosition(here.place)
-                cursor.setPosition(here.place + length, QTextCursor.MoveMode.KeepAnchor)
+                end = here.place + here.length
+                cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
             view.answer.setTextCursor(cursor)
         if hit is not None and hit.thought:
             self._transcript.show_thinking_of(hit.message)
@@ -120,10 +124,14 @@ class FindBar(QFrame):
             super().keyPressEvent(event)
 
 
-def _places(text: str, wanted: str) -> Iterator[int]:
-    """Where `wanted` stands in `text`, whatever the case."""
-    text, wanted = text.casefold(), wanted.casefold()
-    at = text.find(wanted)
-    while at >= 0:
-        yield at
-        at = text.find(wanted, at + len(wanted))
+def _places(text: str, wanted: str) -> Iterator[tuple[int, int]]:
+    """Where `wanted` stands in `text`, whatever the case: start and length in UTF-16 units."""
+    start = units = 0
+    for found in re.finditer(re.escape(wanted), text, re.IGNORECASE):
+        units += _units(text[start : found.start()])
+        start = found.start()
+        yield units, _units(found[0])
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -14,10 +14,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import StateBlock
     from markdown_it.rules_inline import StateInline
     from markdown_it.token import Token
+
+    InlineRule = Callable[[StateInline, bool], bool]
 
 
 # What may begin, end or turn into more than the character it is, spaces but " " among it.
@@ -48,10 +52,13 @@ def parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
     from mdit_py_plugins.amsmath import amsmath_plugin
     from mdit_py_plugins.dollarmath import dollarmath_plugin
+    from mdit_py_plugins.dollarmath.index import math_inline_dollar
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     markdown.disable(["html_block", "html_inline"])
-    markdown.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
+    markdown.use(dollarmath_plugin, label_normalizer=str)
+    dollars = math_inline_dollar(allow_space=False, allow_digits=False, allow_double=True)
+    markdown.inline.ruler.at("math_inline", _with_a_start(dollars))
     markdown.use(amsmath_plugin)
     markdown.block.ruler.before(
         "fence", "math_brackets", _block_rule, {"alt": ["paragraph", "reference", "blockquote"]}
@@ -101,6 +108,7 @@ def lengthens(text: str, more: str) -> bool:
         and not _MARK.match(end[-1:])
         and _LETTER.search(line) is not None
         and _LINK.search(text) is None
+        and "$$" not in text  # words in brackets behind a formula may be its label
     )
 
 
@@ -122,6 +130,23 @@ def _offset(text: str, line: int) -> int:
     for _ in range(line):
         offset = text.find("\n", offset) + 1
     return offset
+
+
+def _with_a_start(rule: InlineRule) -> InlineRule:
+    """`rule` with a space before the text: it looks at the character before a dollar, and before
+    the first one takes the text's last (mdit_py_plugins/dollarmath/index.py)."""
+
+    def spaced(state: StateInline, silent: bool) -> bool:
+        if state.pos:
+            return rule(state, silent)
+        text = state.src
+        state.src, state.pos, state.posMax = f" {text}", 1, state.posMax + 1
+        try:
+            return rule(state, silent)
+        finally:
+            state.src, state.pos, state.posMax = text, state.pos - 1, state.posMax - 1
+
+    return spaced
 
 
 def _inline_rule(state: StateInline, silent: bool) -> bool:

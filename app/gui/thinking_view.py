@@ -14,6 +14,7 @@ from app.gui.theme import Theme
 from app.gui.words import tr
 
 MAX_PARAGRAPH = 2000  # characters after which a line is broken, so that layout stays cheap
+_BREAKS = " 。，；！？、"
 BOX_HEIGHT = 260
 COUNT_SECONDS = 0.25  # between two counts in the title: each costs a layout of the message
 
@@ -98,8 +99,11 @@ class ThinkingView(QFrame):
         self.toggled.emit(unfolded)
 
     def mark(self, place: int | None, length: int = 0) -> None:
-        """Select a place of the text, unfolded for it; None takes the selection away."""
+        """Select a place of the text (in UTF-16 units, as cursors count), unfolded for it; None
+        takes the selection away."""
         cursor = self._box.textCursor()
+        if place is None and not cursor.hasSelection():
+            return  # setting a cursor scrolls to it
         cursor.clearSelection()
         if place is not None:
             if not self.unfolded:
@@ -150,11 +154,13 @@ class ThinkingView(QFrame):
         self._line_length = (
             len(text) - newline - 1 if newline >= 0 else self._line_length + len(text)
         )
-        if self._line_length > MAX_PARAGRAPH and " " in text:
-            head, _, tail = text.rpartition(" ")
-            self._line_length = len(tail)
-            return f"{head}\n{tail}"
-        return text
+        at = _last_break(text) if self._line_length > MAX_PARAGRAPH else 0
+        if not at and self._line_length > 2 * MAX_PARAGRAPH:
+            at = len(text)
+        if not at:
+            return text
+        self._line_length = len(text) - at
+        return f"{text[:at].rstrip(' ')}\n{text[at:]}"
 
     def _draw_arrow(self) -> None:
         name = "down" if self.unfolded else "right"
@@ -196,12 +202,17 @@ class _Box(QPlainTextEdit):
 
 
 def _broken(text: str) -> str:
-    """Settled text with over-long paragraphs broken at spaces."""
+    """Settled text with over-long paragraphs broken at spaces and marks."""
     lines = []
     for line in text.split("\n"):
-        while len(line) > MAX_PARAGRAPH and " " in line[1:MAX_PARAGRAPH]:
-            at = line.rindex(" ", 1, MAX_PARAGRAPH)
-            lines.append(line[:at])
-            line = line[at + 1 :]
+        while len(line) > MAX_PARAGRAPH:
+            at = _last_break(line[:MAX_PARAGRAPH]) or MAX_PARAGRAPH
+            lines.append(line[:at].rstrip(" "))
+            line = line[at:]
         lines.append(line)
     return "\n".join(lines)
+
+
+def _last_break(text: str) -> int:
+    """Behind the last space or mark at which a line may end, Chinese ones too; 0 without any."""
+    return max(text.rfind(mark) for mark in _BREAKS) + 1

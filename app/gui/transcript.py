@@ -108,7 +108,9 @@ class Transcript(QScrollArea):
 
     def show_place(self, message_id: int, position: int) -> None:
         """Bring one place of a message's text into sight."""
-        view = self._views[message_id]
+        view = self._views.get(message_id)
+        if view is None:
+            return
         cursor = view.answer.textCursor()
         cursor.setPosition(position)
         place = view.answer.mapTo(self._content, view.answer.cursorRect(cursor).center())
@@ -117,7 +119,8 @@ class Transcript(QScrollArea):
 
     def show_thinking_of(self, message_id: int) -> None:
         """Bring the box of a message's thinking into sight."""
-        thinking = self._views[message_id].thinking
+        view = self._views.get(message_id)
+        thinking = view.thinking if view is not None else None
         if thinking is not None:
             self._following = False
             # It may have been unfolded just now, and its place is known after the layout.

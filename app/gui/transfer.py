@@ -155,7 +155,9 @@ def _inline_formula(self: Any, tokens: Any, index: int, options: Any, env: Any) 
 
 
 def _display_formula(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
-    return f'<div class="formula">{_formula(tokens[index].content, inline=False)}</div>'
+    token = tokens[index]
+    label = f" ({escape(token.info)})" if token.type == "math_block_label" else ""
+    return f'<div class="formula">{_formula(token.content, inline=False)}{label}</div>'
 
 
 def _formula(source: str, *, inline: bool) -> str:

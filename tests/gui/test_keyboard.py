@@ -149,6 +149,23 @@ def test_find_unfolds_the_thinking_it_finds_words_in(
     assert view.thinking.marked() == ""
 
 
+def test_find_marks_words_behind_characters_of_two_units_and_other_cases(
+    qtbot: QtBot, window: MainWindow, talk: Conversation
+) -> None:
+    store = window.session.store
+    asked = store.messages(talk.id)[-1]
+    store.add_message(talk.id, "assistant", "😀 Straße 😀 Zinn", parent_id=asked.id)
+    window.open_conversation(talk.id)
+    QTest.keyClick(window, Qt.Key.Key_F, CONTROL)
+    bar = window.chat_page.find_bar
+    view = window.chat_page.transcript.views()[-1]
+    bar.field.setText("zinn")
+    assert bar.count.text() == "1 of 1"
+    assert view.answer.textCursor().selectedText() == "Zinn"
+    window.chat_page.transcript.clear()
+    bar.step(1)  # what was found is no longer shown
+
+
 def test_find_goes_through_the_open_conversation(
     qtbot: QtBot, window: MainWindow, talk: Conversation
 ) -> None:

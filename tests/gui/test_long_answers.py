@@ -17,7 +17,7 @@ from app.gui import answer_view, theme
 from app.gui.answer_view import AnswerView
 from app.gui.main_window import MainWindow
 from app.gui.mathematics import FormulaCache
-from app.gui.thinking_view import ThinkingView
+from app.gui.thinking_view import MAX_PARAGRAPH, ThinkingView
 
 MARKDOWN = (
     "## Title {0}\n\nText with **bold**, `code` and \\(x^2\\).\n\n- one\n- two\n  - nested\n\n"
@@ -31,6 +31,7 @@ TURNS = (  # each a text in which a character changes what stands before it
     "Title one\n--- x\n\nTitle two\n==\n# Head # ed\n## Two\nText &amp; more &#35; ok `code` so",
     "[a]: b\n'c d' e\n\n[f]: g 'h i' j\n\n[k](l m) n ![o p](q) r <http://s.t> u",
     "Costs $5 and $x$5 or \\(a b\\) c\n\n    code d e\n\n```\nf g\n```\nh i",
+    "$x$ equals 5, so $y$ is 7\n\n- $a$: 9\n- b\n\n$$a$$ (where a is m) n\n\n$$b$$ (eq) c",
     "| a b | c |\n|---|---|\n| d e | f g\n\n> quote h\ni j\n\n蒸馏，很 好。 ok\u00a0 no\u3000",
 )
 
@@ -240,3 +241,19 @@ def test_folding_the_thinking_keeps_its_text(qtbot: QtBot, qapp: QApplication) -
     view.finish(5, 2.0)
     assert view.text() == "first thought and another"
     assert view.accessibleName() == "Thought · 2.0 s · 5 tokens, unfolded"
+
+
+@pytest.mark.parametrize("piece", ["铜的导热性很好，", "蒸馏", "word "])
+def test_thinking_has_no_endless_line(qtbot: QtBot, piece: str) -> None:
+    look = theme.choose("dark", 100, False)
+    grown, settled = (ThinkingView(look, unfolded=True) for _ in range(2))
+    for view in (grown, settled):
+        qtbot.addWidget(view)
+    text = piece * 3000
+    for start in range(0, len(text), 40):
+        grown.append(text[start : start + 40], start, 0.0)
+    settled.set_text(text, 1, 1.0)
+    for view in (grown, settled):
+        lines = view.text().split("\n")
+        assert max(map(len, lines)) <= 2 * MAX_PARAGRAPH + 40
+        assert "".join(view.text().split()) == "".join(text.split())
