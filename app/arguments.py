@@ -283,8 +283,9 @@ def _bench_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--generate-tokens", type=int, default=128, metavar="N")
     command.add_argument("--repeat", type=int, default=3, metavar="N", help="after one warm-up")
     command.add_argument(
-        "--depths", type=int, nargs="+", default=[0, 1024, 4096], metavar="N",
-        help="tokens in the cache before the measured ones",
+        "--depths", type=int, nargs="+", metavar="N",
+        help="tokens in the cache before the measured ones (default: those of 0, 1024 and 4096"
+        " that the context has room for)",
     )  # fmt: skip
     command.add_argument("--device", metavar="D")
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")

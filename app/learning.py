@@ -21,6 +21,7 @@ from runtime.speed import SpeedModel
 KEPT = 400
 MIN_DECODED = 16  # fewer tokens time the clock, not the machine
 MIN_PREFILLED = 32
+GUESSED_SHARE = 0.02  # of an answer's tokens: fewer guesses hardly change its speed
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def observations_of(
 ) -> tuple[Observation, ...]:
     """The decode and the prefill of a run, where they were long enough to mean something."""
     found: list[Observation] = []
-    if stats.decode_tps and stats.generated_tokens >= MIN_DECODED and not stats.accepted_tokens:
+    alone = _one_by_one(stats.draft_tokens, stats.generated_tokens)
+    if stats.decode_tps and stats.generated_tokens >= MIN_DECODED and alone:
         depth = stats.prompt_tokens + stats.generated_tokens / 2  # of the middle step
         found.append(speed.decode_observation(model, plan.placement, depth, stats.decode_tps))
     evaluated = stats.prompt_tokens - stats.cached_tokens
@@ -145,9 +147,17 @@ def default_learning(folder: Path) -> Learning:
 
 
 def history(runs: Any) -> TrackRecord | None:
-    """How the stored runs' decode predictions fared; `runs` are RunRecords."""
+    """How the stored runs' decode predictions fared; `runs` are RunRecords. Predictions are of
+    tokens made one by one: runs with guesses are no judge of them."""
     return track_record(
         (run.predicted_decode_tps, run.measured_decode_tps)
         for run in runs
-        if run.predicted_decode_tps is not None and run.measured_decode_tps
+        if run.predicted_decode_tps is not None
+        and run.measured_decode_tps
+        and _one_by_one(run.stats.get("draft_tokens", 0), run.stats.get("generated_tokens", 0))
     )
+
+
+def _one_by_one(guessed: int, generated: int) -> bool:
+    """Whether guesses, right or wrong, hardly changed an answer's speed."""
+    return guessed <= GUESSED_SHARE * generated

@@ -257,7 +257,7 @@ def old_profile(stage: Stage) -> Session:
     profile = session.learning.load().profile
     assert profile is not None
     data = scaled(profile, 2.0).to_json()
-    (stage.home / "other").mkdir()
+    (stage.home / "other").mkdir(exist_ok=True)
     stage.home = stage.home / "other"
     session = stage.session()
     session.learning.keep_profile(BandwidthProfile.from_json(data))
@@ -364,7 +364,7 @@ def report(results: list[dict[str, Any]]) -> str:
     ]
     for result in results:
         if "not_staged" in result:
-            lines.append(f"{result['case']:<36}not staged: {result['left_out']}")
+            lines.append(f"{result['case']:<36}not staged: {result['not_staged']}")
             continue
         causes = ", ".join(f"{code} {share:.0%}" for code, share in result["causes"]) or "none"
         mark = "right" if result["right"] else f"WRONG, should be {result['expected']}"

@@ -23,7 +23,7 @@ from runtime.generation import (
 )
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.prompting import Prompter
-from runtime.streaming import COALESCE_SECONDS, AnswerStream, OnChunks, stats_of
+from runtime.streaming import AnswerStream, OnChunks, stats_of
 
 TOLD_SECONDS = 0.05  # between two texts of an answer that is not alone: all are told in one step
 WORTH_REUSING = 16  # cached tokens below which a seat's age decides instead of its content
@@ -125,7 +125,7 @@ class BatchAnswerer:
         """Let all answers tell what they have in the same steps, so that it goes out at once."""
         streams = [seat.answer.stream for seat in self._seats if seat.answer is not None]
         if len(streams) == 1:
-            streams[0].every = COALESCE_SECONDS
+            streams[0].every = None
             return
         now = time.perf_counter()
         due = now - self._told_at >= TOLD_SECONDS

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -113,6 +113,9 @@ class Comparison:
     differs: bool
 
 
+DEPTHS = 0, 1024, 4096
+
+
 @dataclass(frozen=True)
 class BenchRequest:
     """What to measure. Depths are tokens in the cache before the measured ones."""
@@ -120,13 +123,23 @@ class BenchRequest:
     prompt_tokens: int = 512
     generate_tokens: int = 128
     repeat: int = 3
-    depths: tuple[int, ...] = (0, 1024, 4096)
+    depths: tuple[int, ...] = DEPTHS
+
+    def fitting(self, n_ctx: int) -> "BenchRequest":
+        """The same with those of its depths that a context has room for, the first at least."""
+        room = n_ctx - self._beyond_depth
+        fitting = tuple(depth for depth in self.depths if depth <= room)
+        return replace(self, depths=fitting or self.depths[:1])
+
+    @property
+    def _beyond_depth(self) -> int:
+        return max(self.prompt_tokens, self.generate_tokens) + 64
 
     def check(self, n_ctx: int) -> None:
         """Raise InvalidRequest for what this context cannot hold."""
         if self.repeat < 1 or self.prompt_tokens < 1 or self.generate_tokens < 2:
             raise InvalidRequest(field="repeat", reason="numbers must be positive")
-        needed = max((*self.depths, 0)) + max(self.prompt_tokens, self.generate_tokens) + 64
+        needed = max((*self.depths, 0)) + self._beyond_depth
         if needed > n_ctx:
             raise InvalidRequest(field="depths", reason=f"needs {needed} of {n_ctx} tokens")
 

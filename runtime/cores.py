@@ -26,6 +26,13 @@ def cgroup_cores(root: Path = CGROUP_ROOT) -> float | None:
     return quota_us / period_us if quota_us > 0 and period_us > 0 else None
 
 
+def logical_cores() -> int:
+    """Logical processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def available_cores(
     physical: int | None = None,
     logical: int | None = None,
@@ -41,7 +48,7 @@ def available_cores(
     logical = logical or psutil.cpu_count() or 1
     physical = physical or psutil.cpu_count(logical=False) or logical
     if allowed is None:
-        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else logical
+        allowed = logical_cores() if hasattr(os, "sched_getaffinity") else logical
     cores = min(physical, allowed)
     if allowed < logical and logical > physical:
         cores = max(1, min(cores, round(allowed * physical / logical)))

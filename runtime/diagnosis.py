@@ -194,9 +194,12 @@ def _waiting_for_memory(run: Run, conditions: Conditions) -> Iterator[_Factor]:
 
 
 def _mapped_bytes(run: Run) -> int:
-    """Bytes that every step reads from the mapped file. What the system calls available counts its
-    cached pages, so with less than this they cannot all stay in memory."""
-    if base_format(run.model.block_format) in REPACKED:
+    """Bytes that every step reads from the mapped file; none where it reads a packed copy.
+
+    What the system calls available counts its cached pages, so with less than this they cannot all
+    stay in memory.
+    """
+    if run.placement.engine != "llamacpp" or base_format(run.model.block_format) in REPACKED:
         return 0
     blocks = [i for part in run.placement.layers if part.device == "cpu"
               for i in range(part.first, part.last + 1)]  # fmt: skip

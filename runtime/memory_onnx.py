@@ -42,7 +42,9 @@ def host_parts(
     block (onnxruntime, mlas/lib/qnbitgemm.cpp); the file's packed weights are then let go, its
     scales stay mapped. Of the embeddings only the rows looked up are ever read.
     """
-    stored = sum(weights.blocks[index] for index in blocks) + weights.lm_head_read
+    stored = sum(weights.blocks[index] for index in blocks)
+    if placement.lm_head_device == "cpu":
+        stored += weights.lm_head_read
     scales = int(stored * _scale_share(block_format))
     return HostParts(
         weights=stored + scales,

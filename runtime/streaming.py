@@ -4,7 +4,6 @@ Stop strings, reasoning split, chunks about every 30 ms, or 50 ms when no core i
 backend, no pipe and no process.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from runtime.chat import PreparedPrompt
 from runtime.chat_profile import ChatProfile
+from runtime.cores import logical_cores
 from runtime.decoding import LoopOutcome
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk, TokenLogprob
 from runtime.reasoning import Piece, ReasoningParser
@@ -121,7 +121,7 @@ class AnswerStream:
         """Wait for the next chunk by the cores that this process left free since the last one."""
         used = time.process_time()
         kept = (used - self._used) / max(now - self._flushed, 1e-6)
-        free = (os.cpu_count() or 1) - kept
+        free = logical_cores() - kept
         self._wait = SPARING_SECONDS if free < FREE_CORES else COALESCE_SECONDS
         self._used = used
 

@@ -11,6 +11,7 @@ from app.engines import engine_for
 from app.session import Session
 from app.units import format_bytes
 from runtime.bench import (
+    DEPTHS,
     FORMAT,
     Bench,
     BenchRequest,
@@ -41,13 +42,15 @@ def bench(session: Session, args: Namespace, console: Console) -> None:
 
 def measure(session: Session, args: Namespace, console: Console) -> BenchRun:
     """Load the model as planned and run the tests."""
-    depths = tuple(args.depths)
+    depths = tuple(args.depths or DEPTHS)
     wanted = BenchRequest(args.prompt_tokens, args.generate_tokens, args.repeat, depths)
     target = session.find(args.model)
     name = target.name
     # What is named is measured, not the same model for a faster engine.
     engine = args.engine or (engine_for(target.installed) if target.installed else None)
     plan = session.plan(name, device=args.device, engine=engine, n_ctx=args.context)
+    if args.depths is None:
+        wanted = wanted.fitting(plan.placement.n_ctx)
     wanted.check(plan.placement.n_ctx)
     before = machine_load()
     report = session.load(name, plan, console.progress, CancelToken())

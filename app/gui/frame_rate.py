@@ -4,11 +4,12 @@ An engine that uses all cores waits, after each of its operations, for the one t
 to draw: then fewer frames are drawn.
 """
 
-import os
 import time
 from collections.abc import Callable
 
 import psutil
+
+from runtime.cores import logical_cores
 
 FULL_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
 SPARING_MILLISECONDS = 66  # 15 a second, each with a few words
@@ -35,7 +36,7 @@ class FrameRate:
         used: Callable[[int], float | None] = processor_seconds,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cores = cores or os.cpu_count() or 1
+        self._cores = cores or logical_cores()
         self._used = used
         self._clock = clock
         self._before: tuple[int, float, float] | None = None  # process, moment, its seconds

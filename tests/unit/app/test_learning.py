@@ -181,7 +181,8 @@ def test_a_doubtful_profile_promises_less_and_says_so(
         ({"generated_tokens": 3}, 1),  # too short to time decode
         ({"prompt_tokens": 8}, 1),  # too short to time prefill
         ({"cached_tokens": 10}, 1),  # a prefill that was partly reused
-        ({"accepted_tokens": 5}, 1),  # guesses make decode something else
+        ({"draft_tokens": 50}, 1),  # guesses make decode something else, right or wrong
+        ({"draft_tokens": 1}, 2),
         ({"decode_tps": None}, 1),
     ],
 )

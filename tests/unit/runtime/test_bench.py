@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from runtime.bench import (
+    DEPTHS,
     Bench,
     BenchLoad,
     BenchRequest,
@@ -141,3 +142,8 @@ def test_only_a_difference_beyond_both_spreads_is_one() -> None:
 def test_tests_that_only_one_run_has_are_left_out() -> None:
     other = dataclasses.replace(decode(10, 11), tokens=64)
     assert compare(run_of(decode(10, 11)), run_of(other)) == ()
+
+
+@pytest.mark.parametrize(("n_ctx", "kept"), [(8192, 3), (2048, 2), (64, 1)])
+def test_depths_that_a_context_has_no_room_for_are_left_out(n_ctx, kept):
+    assert BenchRequest().fitting(n_ctx).depths == DEPTHS[:kept]

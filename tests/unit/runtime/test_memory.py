@@ -187,3 +187,6 @@ def test_onnx_weights_gain_a_float_for_every_block_when_they_are_packed(block, s
     memories = estimate(shape, weights, elsewhere, (host, npu), block_format=block).devices
     assert memories[0].weights == pytest.approx(weights.lm_head_read * (1 + share), rel=1e-6)
     assert memories[1].weights == sum(weights.blocks)
+    headless = replace(elsewhere, lm_head_device="npu0")
+    memories = estimate(shape, weights, headless, (host, npu), block_format=block).devices
+    assert memories[0].weights == 0

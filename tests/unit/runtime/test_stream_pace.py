@@ -1,6 +1,5 @@
 """Chunks come less often while the engine leaves no core to those who read them."""
 
-import os
 from itertools import pairwise
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from runtime import streaming
 from runtime.chat import PreparedPrompt
 from runtime.chat_profile import ChatProfile
+from runtime.cores import logical_cores
 from runtime.generation import GenerationRequest, Message
 from runtime.streaming import COALESCE_SECONDS, SPARING_SECONDS, AnswerStream
 
@@ -53,7 +53,7 @@ def test_chunks_come_by_the_cores_that_are_free(
             stream.take("word ", 1)
         return max(b - a for a, b in pairwise(times[4:]))
 
-    total = os.cpu_count() or 1
+    total = logical_cores()
     waits = [longest(cores) for cores in (total - 1, total, total - 1)]
     expected = (
         [COALESCE_SECONDS, SPARING_SECONDS, COALESCE_SECONDS] if every is None else [0.005] * 3
