@@ -241,6 +241,8 @@ def as_table(rows: list[dict[str, Any]]) -> str:
     """The figures a person reads first, one line a recipe."""
     scored = next((row["tokens"] for row in rows if "tokens" in row), None)
     lines = [] if scored is None else [f"Against the dequantized source, {scored} tokens scored."]
+    shapes = sorted({row["shape"] for row in rows if "shape" in row})
+    lines += [f"Random weights in the shape of {', '.join(shapes)}."] if shapes else []
     lines += [
         f"{'recipe':24s} imatrix  seconds  cpu sec  anon MB  bits/w  perplexity  "
         "KL mean [95 %]           p99    same top token [95 %]"
@@ -256,7 +258,7 @@ def as_table(rows: list[dict[str, Any]]) -> str:
             line += f" {row['perplexity']['value']:11.3f}"
             line += f"  {interval(row['kl_mean'], '.4f')}  {row['kl_p99']['value']:.3f}"
             line += f"  {interval(row['same_top'], '.3f')}"
-        lines.append(f"{line}  {row.get('shape', '')}".rstrip())
+        lines.append(line)
     return "\n".join(lines) + "\n"
 
 
