@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all setup lint installers clean
+.PHONY: run test test-aside test-engines test-all setup lint installers clean
 
 run:
 	@$(PYTHON) installers/bootstrap.py run
@@ -21,8 +21,15 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Side by side: what needs no engine wants a core, the others often wait, and some time themselves.
 test: lint
-	$(BIN)/pytest -m "not slow"
+	@$(MAKE) -j2 test-aside test-engines
+
+test-aside:
+	nice $(BIN)/pytest -m "not slow" tests/unit tests/packaging
+
+test-engines:
+	$(BIN)/pytest -m "not slow" --ignore=tests/unit --ignore=tests/packaging
 
 test-all: lint
 	$(BIN)/pytest
