@@ -322,7 +322,7 @@ class PlainRead:
 
         def work(index: int) -> None:
             part = self._parts[index]
-            pieces = np.array_split(part, max(1, part.nbytes // (8 << 20)))
+            pieces = np.array_split(part, max(1, part.nbytes // (32 << 20)))
             begin.wait()
             stop = time.perf_counter() + seconds
             while time.perf_counter() < stop:

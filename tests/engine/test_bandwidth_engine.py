@@ -171,7 +171,7 @@ def test_plain_read_agrees_with_a_compiled_loop(tmp_path):
     reader = PlainRead(data.view(np.uint8), 1)
     load = OtherLoad()
     ours, theirs = [], []
-    for _ in range(5):
+    for _ in range(10):
         start = time.perf_counter()
         for _ in range(3):
             assert total(pointer, ctypes.c_size_t(data.size)) == data.size
