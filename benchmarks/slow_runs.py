@@ -225,7 +225,7 @@ def memory_limit(stage: Stage) -> Session:
     plan = session.plan(str(stage.mapped), n_ctx=1024)
     drop_cached(stage.mapped)
     size = stage.mapped.stat().st_size
-    limit = plan.memory.total - size // 3
+    limit = plan.memory.total - size // 5
     control_group(stage, "memory", os.getpid(), nbytes=limit)
     session.load(str(stage.mapped), plan)
     generate(session, PROMPT)
