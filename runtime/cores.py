@@ -26,11 +26,16 @@ def cgroup_cores(root: Path = CGROUP_ROOT) -> float | None:
     return quota_us / period_us if quota_us > 0 and period_us > 0 else None
 
 
-def logical_cores() -> int:
-    """Logical processors this process may run on."""
+def allowed_cores() -> set[int]:
+    """Numbers of the logical processors this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def logical_cores() -> int:
+    """How many logical processors this process may run on."""
+    return len(allowed_cores())
 
 
 def available_cores(

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from runtime.cores import allowed_cores, logical_cores
+
 INTERVAL_SECONDS = 0.25
 # A core counts as free when at least this much of it is. Lower, and a busy process goes unseen: n
 # threads beside it on n cores still get n*n/(n+1) of them. Higher, and small noise costs a thread.
@@ -38,20 +40,13 @@ class CpuSample:
 
 def read_sample() -> CpuSample:
     """The current counters of the cores that this process may use."""
-    allowed = _allowed()
+    allowed = allowed_cores()
     times = [psutil.cpu_times()]
     if len(allowed) < (os.cpu_count() or 1):
         every = psutil.cpu_times(percpu=True)
         times = [every[core] for core in allowed if core < len(every)] or times
     idle = sum(each.idle + getattr(each, "iowait", 0.0) for each in times)
     return CpuSample(time.monotonic(), idle, time.process_time())
-
-
-def _allowed() -> set[int]:
-    """The cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
 
 
 def cores_for_us(before: CpuSample, after: CpuSample) -> float:
@@ -123,7 +118,7 @@ class ThreadGovernor:
             seen.append(others)
         self._before = self._sample()
         # Others are counted on the whole machine: they are taken to run where we may not, first.
-        self._set(min(len(_allowed()), (os.cpu_count() or 1) - min(seen)))
+        self._set(min(logical_cores(), (os.cpu_count() or 1) - min(seen)))
         return self.n_threads
 
     def _set(self, cores: int) -> None:
