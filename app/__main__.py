@@ -9,10 +9,10 @@ import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-from app.arrivals import is_arrival
-from app.display import NO_DISPLAY, has_display
+from app.system.display import NO_DISPLAY, has_display
+from app.system.open_requests import is_arrival
 
-PIP_ROLE = "--pip"  # only an installed program is started so (app/wheels.py)
+PIP_ROLE = "--pip"  # only an installed program is started so (app/downloads/wheels.py)
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     if getattr(sys, "frozen", False):
         restore_library_path(os.environ)
     if arguments[:1] == ["--worker"]:
-        from runtime.worker import main as worker
+        from runtime.process.worker import main as worker
 
         return worker()
     if arguments[:1] == [PIP_ROLE]:
@@ -29,12 +29,12 @@ def main() -> int:
 
         return pip(arguments[1:])
     if arguments[:1] == ["--self-test"]:
-        from app.self_test import main as self_test
+        from app.cli.self_test import main as self_test
 
         return self_test(arguments[1:])
     if _wants_window(arguments):
         return _window(arguments)
-    from app.cli import main as command_line
+    from app.cli.main import main as command_line
 
     return command_line(arguments)
 
@@ -65,7 +65,8 @@ def _window(arguments: list[str]) -> int:
         print(NO_DISPLAY, file=sys.stderr)
         return 1
     gc.disable()  # until the window stands (application.settle_memory): a twentieth of the start
-    from app.opening import open_session  # first: once PySide6 is in, it reads each module's source
+    # First, because once PySide6 is in, it reads the source of each module that follows.
+    from app.session.open_session import open_session
 
     from app.gui.application import run_window  # isort: skip
 

@@ -1,4 +1,4 @@
-"""The errors of the application layer. They carry facts; `app.explain` alone words them.
+"""The errors of the application layer. They carry facts; `app.wording.explain` alone words them.
 
 AppError
 ├── CatalogError              path, entry, field, reason
@@ -11,7 +11,7 @@ AppError
 │   ├── LibraryBusy           path: other work on the folder as a whole is running
 │   └── ImportRefused         path, reason
 ├── HubError                  endpoint; repo and path where known
-│   ├── Offline               endpoint, kind (of app.words.OFFLINE), reason
+│   ├── Offline               endpoint, kind (of app.wording.sentences.OFFLINE), reason
 │   ├── NotAHubAnswer         url, content_type: a sign-in page or a proxy answered
 │   ├── GatedModel            repo, url (page where access is asked for), token_sent
 │   ├── RepoNotFound          repo, url, token_sent: missing, or private
@@ -110,7 +110,8 @@ class HubError(AppError):
 
 
 class Offline(HubError):
-    """facts: endpoint, kind (a key of app.words.OFFLINE), reason (the system's own words)."""
+    """facts: endpoint, kind (a key of app.wording.sentences.OFFLINE), reason (the system's own
+    words)."""
 
 
 class NotAHubAnswer(HubError):

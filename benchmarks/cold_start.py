@@ -27,9 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 sys.path.insert(0, str(ROOT))
 
-from app.library import Library  # noqa: E402
+from app.history.store import Store  # noqa: E402
+from app.library.folder import Library  # noqa: E402
 from app.paths import Paths  # noqa: E402
-from app.store import Store  # noqa: E402
 
 FLOOR = """
 import time
@@ -51,7 +51,7 @@ PROGRAM = """
 import gc, sys, time
 gc.disable()  # as app.__main__ does
 from pathlib import Path
-from app.opening import open_session
+from app.session.open_session import open_session
 import app.gui.application as application
 from app.gui.main_window import MainWindow
 from PySide6.QtCore import QTimer

@@ -22,15 +22,15 @@ from pathlib import Path
 
 from engine_tools import add_options, llama_bench, spread, starter_q4, tool, write_results
 
-from runtime.answering import Answerer
-from runtime.backends.llama_tokenizer import LlamaTokenizer
-from runtime.backends.llamacpp import LlamaBackend
-from runtime.chat_profile import ChatProfile
+from runtime.answer.answering import Answerer
+from runtime.backends.llama.backend import LlamaBackend
+from runtime.backends.llama.tokenizer import LlamaTokenizer
 from runtime.generation import GenerationRequest, Message, SamplingParams, TokenChunk
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
-from runtime.modelfile import inspect
+from runtime.model.info import inspect
 from runtime.plan import LayerRange, Placement
-from runtime.protocol import Streamed, encode
+from runtime.process.protocol import Streamed, encode
+from runtime.prompt.chat_profile import ChatProfile
 
 TOKENS = 8000
 WINDOW = 100

@@ -34,8 +34,8 @@ HASHING = ("sha256sum", "openssl dgst -sha256")
 CLIENT = """
 import json, resource, sys, threading, time
 from pathlib import Path
-from app.download import Limits, download
-from app.hub import Hub
+from app.downloads.download import Limits, download
+from app.hub.client import Hub
 endpoint, folder, repo, connections = sys.argv[1:]
 hub = Hub(Path(folder) / "cache", endpoint)
 file = next(f for f in hub.details(repo).files if f.path.endswith(".gguf"))
@@ -70,10 +70,10 @@ import json, resource, sys, time
 from pathlib import Path
 from PySide6.QtCore import QEvent, QObject, QTimer, Qt
 from PySide6.QtWidgets import QApplication
-from app.gui import theme
+from app.gui.parts import theme
 from app.gui.main_window import MainWindow
 from app.paths import Paths
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
 endpoint, folder, repo = sys.argv[1:]
 application = QApplication(["stillroom"])

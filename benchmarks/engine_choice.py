@@ -1,9 +1,9 @@
 """The choice of an engine against llama-bench: does what is chosen decode faster than llama.cpp?
 
-Runs the product's own measuring job (`runtime.engine_choice`) on one model as Q4_0, as ONNX folder
-in blocks of 32 and by the recipe onnx-q4-fast, and llama-bench on the Q4_0 file, in turn, round
-after round. Prints each candidate's decode and prefill speed, what is chosen, and its decode speed
-over llama-bench's in every round.
+Runs the product's own measuring job (`runtime.planning.engine_choice`) on one model as Q4_0, as
+ONNX folder in blocks of 32 and by the recipe onnx-q4-fast, and llama-bench on the Q4_0 file, in
+turn, round after round. Prints each candidate's decode and prefill speed, what is chosen, and its
+decode speed over llama-bench's in every round.
 
     python benchmarks/engine_choice.py --threads 2 --rounds 5
     python benchmarks/engine_choice.py --prepare
@@ -23,17 +23,17 @@ from typing import Any
 import engine_tools
 import split
 
+from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
-from quant.sources import open_source
-from runtime.client import run_job
-from runtime.engine_choice import (
+from runtime.planning.engine_choice import (
     DEFAULT_PROMPT_TOKENS,
     DEFAULT_TOKENS,
     EngineCandidate,
     EngineMeasurement,
     choose_engine,
 )
+from runtime.process.client import run_job
 
 FAST = "onnx-q4-fast"
 

@@ -26,9 +26,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "installers")]
 
-from app.catalog import starter  # noqa: E402
+from app.library.catalog import starter  # noqa: E402
 from app.paths import Paths  # noqa: E402
-from app.session import Session  # noqa: E402
+from app.session.session import Session  # noqa: E402
 from app.settings import load as load_settings  # noqa: E402
 from bootstrap import compiler_flags  # noqa: E402
 

@@ -29,9 +29,9 @@ from engine_tools import (
     write_results,
 )
 
-from runtime.client import Worker
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
+from runtime.process.client import Worker
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea. Tell every detail."
 

@@ -4,7 +4,7 @@
 
 Beyond 256 cached tokens the engine would share out a lone token's attention by positions; Stillroom
 has it shared out by heads, as a batch's is, so that guesses and thread counts change no token
-(`runtime/backends/llama_exact.py`). Every round times one step each way in one context. Below 1 the
+(`runtime/backends/llama/exact.py`). Every round times one step each way in one context. Below 1 the
 exact way is the slower one.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine_tools import add_options, open_session, spread, starter_q4, write_results
 
-from runtime.backends.llamacpp import LlamaBackend
+from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement

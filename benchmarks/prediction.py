@@ -29,18 +29,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import shapes
 
-from app.inspection import plan_model
+from app.planning.inspection import plan_model
+from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
-from quant.sources import open_source
-from runtime.bandwidth import BandwidthProfile
-from runtime.calibration import UNCALIBRATED, Calibration, fit, track_record
 from runtime.devices import Device
-from runtime.memory import estimate
-from runtime.modelfile import inspect
+from runtime.model.info import inspect
 from runtime.plan import EngineName, Interval, LayerRange, Placement, PlanModel
+from runtime.planning.bandwidth import BandwidthProfile
+from runtime.planning.calibration import UNCALIBRATED, Calibration, fit, track_record
+from runtime.planning.memory import estimate
+from runtime.planning.speed import SpeedModel
 from runtime.shape import ModelShape, weight_bytes
-from runtime.speed import SpeedModel
 
 ROOT = Path(__file__).parents[1]
 
@@ -250,7 +250,11 @@ def measure(arguments: argparse.Namespace) -> None:
 
 def commit() -> str:
     """The commit that is checked out, and whether what predicts differs from it."""
-    predicts = ("runtime/speed.py", "runtime/calibration.py", "runtime/bandwidth_job.py")
+    predicts = (
+        "runtime/planning/speed.py",
+        "runtime/planning/calibration.py",
+        "runtime/tasks/profile.py",
+    )
     head = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
     ).stdout.strip()
@@ -264,7 +268,7 @@ def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
     if not path.exists():
         devices = ["CPU", *([arguments.gpu.upper()] if arguments.gpu else [])]
         code = (
-            "import json,sys;from runtime.bandwidth_job import profile_job;"
+            "import json,sys;from runtime.tasks.profile import profile_job;"
             "from runtime.jobs import ignore_progress;"
             f"print(json.dumps(profile_job({{'mode':'full','devices':{devices}}},ignore_progress)))"
         )

@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import shapes
 
-from runtime.bandwidth import BandwidthProfile
-from runtime.calibration import track_record
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
+from runtime.planning.bandwidth import BandwidthProfile
+from runtime.planning.calibration import track_record
+from runtime.planning.speed import SpeedModel
 from runtime.shape import weight_bytes
-from runtime.speed import SpeedModel
 
 
 def placement_of(kind: str, blocks: int, threads: int, n_ctx: int) -> Placement:

@@ -38,13 +38,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
 from checkpoints import write_tokenizer  # noqa: E402
 
-from quant.gguf import open_view, quantize_view  # noqa: E402
-from quant.quality import WINDOWS, compare  # noqa: E402
+from quant.gguf.export import open_view, quantize_view  # noqa: E402
+from quant.quality.report import WINDOWS, compare  # noqa: E402
+from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view  # noqa: E402
+from quant.quality.texts import quality_texts  # noqa: E402
+from quant.quality.weight_error import weight_errors  # noqa: E402
 from quant.recipe import RECIPES  # noqa: E402
-from quant.schemes import SCHEMES, scheme_bits, scheme_view  # noqa: E402
-from quant.texts import quality_texts  # noqa: E402
-from quant.weights import weight_errors  # noqa: E402
-from runtime.evaluation import open_evaluator  # noqa: E402
+from runtime.tasks.evaluation import open_evaluator  # noqa: E402
 
 # NAME+imatrix weighs errors by an importance matrix over the bundled calibration text.
 STARTER_RECIPES = (
@@ -66,7 +66,7 @@ VOCAB = 151936
 
 _JOB = """
 import json, sys
-from runtime.jobtable import find_job
+from runtime.process.job_table import find_job
 from runtime.jobs import ignore_progress
 print(json.dumps(find_job(sys.argv[1])(json.loads(sys.argv[2]), ignore_progress)))
 """

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 from llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base  # noqa: E402
 from quantize import interval, run_job  # noqa: E402
 
-from quant.texts import quality_texts  # noqa: E402
+from quant.quality.texts import quality_texts  # noqa: E402
 
 # Recipe of ours, beside llama-quantize at the same format and size; with an importance matrix?
 PAIRS = (("q4_0-search", False), ("q4_0-best", True))

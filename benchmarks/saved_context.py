@@ -16,11 +16,11 @@ from pathlib import Path
 
 from engine_tools import add_options, open_session, spread, starter_q4, write_results
 
-from runtime.client import Worker
+from runtime.answer.kv_state import state_name
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.kvstate import state_name
 from runtime.plan import LayerRange, Placement
-from runtime.protocol import Streamed
+from runtime.process.client import Worker
+from runtime.process.protocol import Streamed
 
 WORDS = "the keeper climbed the stairs, counted the ships and wrote each name into the book; "
 LIMIT = 1 << 34

@@ -31,10 +31,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from app.paths import Paths  # noqa: E402
-from app.session import Session  # noqa: E402
+from app.session.session import Session  # noqa: E402
 from app.settings import Settings  # noqa: E402
-from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint  # noqa: E402
 from runtime.generation import GenerationRequest, Message, SamplingParams  # noqa: E402
+from runtime.planning.bandwidth import BandwidthProfile, Curve, CurvePoint  # noqa: E402
 
 CGROUPS = Path("/sys/fs/cgroup")
 MADV_PAGEOUT, PROCESS_MADVISE = 21, 440  # Linux, x86-64 and arm64
@@ -71,7 +71,7 @@ def generate(session: Session, prompt: str, **more: Any) -> float:
 
 def worker_pid() -> int:
     children = psutil.Process().children()
-    return next(c.pid for c in children if "runtime.worker" in " ".join(c.cmdline()))
+    return next(c.pid for c in children if "runtime.process.worker" in " ".join(c.cmdline()))
 
 
 def burn() -> None:

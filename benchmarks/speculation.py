@@ -18,13 +18,13 @@ from pathlib import Path
 
 from engine_tools import add_options, starter_q4, write_results
 
-from runtime.backends.llamacpp import LlamaBackend
-from runtime.chat import detect_profile, prepare
-from runtime.decoding import LoopLimits, LoopOutcome, TokenLoop
+from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
+from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
-from runtime.modelfile import inspect
+from runtime.model.info import inspect
 from runtime.plan import LayerRange, Placement
+from runtime.prompt.chat import detect_profile, prepare
 
 N_CTX = 4096
 TEXT = (

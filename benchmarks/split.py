@@ -33,15 +33,15 @@ for folder in (ROOT, ROOT / "tests" / "helpers"):
 import engine_tools  # noqa: E402
 import shapes  # noqa: E402
 
+from quant.checkpoint.sources import open_source  # noqa: E402
 from quant.onnx.export import ExportOptions, export_onnx  # noqa: E402
 from quant.recipe import recipe_named  # noqa: E402
-from quant.sources import open_source  # noqa: E402
 from runtime.backend import open_backend  # noqa: E402
 from runtime.backends.genai import thread_overlay  # noqa: E402
-from runtime.backends.onnx_native import genai  # noqa: E402
-from runtime.genai_folder import read_config  # noqa: E402
+from runtime.backends.onnx.native import genai  # noqa: E402
 from runtime.generation import SamplingParams  # noqa: E402
 from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
+from runtime.model.genai_folder import read_config  # noqa: E402
 from runtime.plan import LayerRange, Placement  # noqa: E402
 
 STOCK = "stock-genai"

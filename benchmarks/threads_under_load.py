@@ -30,10 +30,10 @@ from engine_tools import (
     write_results,
 )
 
-from runtime.client import Worker
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
-from runtime.protocol import Streamed
+from runtime.process.client import Worker
+from runtime.process.protocol import Streamed
 
 BUSY = "while True: pass"
 STORY = "Write a long story about a lighthouse keeper and the sea. Tell every detail."

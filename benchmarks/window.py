@@ -30,15 +30,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
 
 from streamed_window import Measured, answered, spin, stream, write_script  # noqa: E402
 
-from app.gui import theme  # noqa: E402
 from app.gui.application import destroy, settle_memory  # noqa: E402
 from app.gui.main_window import MainWindow  # noqa: E402
+from app.gui.parts import theme  # noqa: E402
 from app.paths import Paths  # noqa: E402
-from app.session import Session  # noqa: E402
+from app.session.session import Session  # noqa: E402
 from app.settings import Settings  # noqa: E402
-from runtime.client import Worker  # noqa: E402
 from runtime.generation import GenerationRequest, Message  # noqa: E402
 from runtime.plan import Placement  # noqa: E402
+from runtime.process.client import Worker  # noqa: E402
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea. Tell every detail."
 QUIET_CORES = 0.1  # what other processes may use in a round that counts as quiet

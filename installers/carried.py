@@ -1,7 +1,7 @@
 """What a bundle carries beside Python packages, and the licence texts some packages forget.
 
 `write` puts all of it into one folder, `licences`, which the bundle takes along: About
-(app/licences.py) and the bill of materials (sbom.py) read it there. Standard library only.
+(app/system/licences.py) and the bill of materials (sbom.py) read it there. Standard library only.
 """
 
 import json

@@ -29,7 +29,7 @@ def draw(folder: Path) -> None:
     from PySide6.QtGui import QGuiApplication, QImage, QPainter
     from PySide6.QtSvg import QSvgRenderer
 
-    from app.gui.icons import LOGO
+    from app.gui.parts.icons import LOGO
 
     application = QGuiApplication.instance() or QGuiApplication(["icons"])
     folder.mkdir(parents=True, exist_ok=True)

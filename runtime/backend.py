@@ -53,7 +53,7 @@ class LoadReport:
 class Backend(Protocol):
     """One loaded model with one sequence of cached tokens.
 
-    The token loop (`runtime.decoding`) is the only caller of the last five methods:
+    The token loop (`runtime.answer.decoding`) is the only caller of the last five methods:
     truncate, then prefill, then sample / decode in turn.
     """
 
@@ -212,8 +212,10 @@ class BackendDescriptor:
 DESCRIPTORS: dict[str, BackendDescriptor] = {
     descriptor.name: descriptor
     for descriptor in (
-        BackendDescriptor("llamacpp", "runtime.backends.llamacpp", "llama-cpp-python", ("gguf",)),
-        BackendDescriptor("onnx", "runtime.backends.onnx", "onnxruntime", ("onnx",)),
+        BackendDescriptor(
+            "llamacpp", "runtime.backends.llama.backend", "llama-cpp-python", ("gguf",)
+        ),
+        BackendDescriptor("onnx", "runtime.backends.onnx.backend", "onnxruntime", ("onnx",)),
         BackendDescriptor(
             "genai", "runtime.backends.genai", "onnxruntime-genai", ("genai", "onnx")
         ),

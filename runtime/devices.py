@@ -1,6 +1,6 @@
 """Devices as values: what can hold weights and compute, and the reason for each one left out.
 
-Knows the vocabulary only; `runtime.probe` finds them in a short-lived child process.
+Knows the vocabulary only; `runtime.tasks.probe` finds them in a short-lived child process.
 """
 
 from dataclasses import dataclass, field

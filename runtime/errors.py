@@ -1,4 +1,4 @@
-"""The errors of the runtime layer. They carry facts; `app.explain` alone words them.
+"""The errors of the runtime layer. They carry facts; `app.wording.explain` alone words them.
 
 EngineError
 ├── ModelFileError            a file that cannot be used: path, detail
@@ -20,7 +20,7 @@ EngineError
     ├── WorkerStartFailed
     ├── ProtocolMismatch
     ├── WorkerStalled
-    └── WorkerDied            exit: see runtime.client.WorkerExit
+    └── WorkerDied            exit: see runtime.process.client.WorkerExit
 
 Every class is registered by name, so an error can cross the pipe as {type, facts} and be rebuilt.
 """
@@ -82,8 +82,9 @@ class OutOfMemory(EngineError):
 
 
 class DraftRefused(EngineError):
-    """facts: draft (its name), code (of `runtime.drafting.vocabulary_mismatch`, or draft_engine,
-    draft_device, draft_not_smaller, draft_does_not_fit), and what that code is about."""
+    """facts: draft (its name), code (of `runtime.answer.speculation.vocabulary_mismatch`, or
+    draft_engine, draft_device, draft_not_smaller, draft_does_not_fit), and what that code is
+    about."""
 
 
 class ContextOverflow(EngineError):
@@ -136,4 +137,4 @@ class WorkerStalled(WorkerError):
 
 
 class WorkerDied(WorkerError):
-    """facts: kind, signal, exit_code, stderr_tail (see runtime.client.WorkerExit)."""
+    """facts: kind, signal, exit_code, stderr_tail (see runtime.process.client.WorkerExit)."""

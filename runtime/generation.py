@@ -115,6 +115,6 @@ class GenerationStats:
     accepted_tokens: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
     mean_threads: float = 0.0  # of the decode steps, as the load let them; 0: not told
-    notices: tuple[str, ...] = ()  # codes worded by app.explain, e.g. "thinking_cut"
+    notices: tuple[str, ...] = ()  # codes worded by app.wording.explain, e.g. "thinking_cut"
     # Characters at the start of the answer that turned out to be reasoning (no opening tag).
     unopened_reasoning: int = 0

@@ -1,6 +1,7 @@
 """Plans as values: where each part of a model goes, the memory it takes, the speed expected.
 
-Knows no policy: `runtime.placement` makes plans, `runtime.memory` and `runtime.speed` fill them in.
+Knows no policy: `runtime.planning.placement` makes plans, `runtime.planning.memory` and
+`runtime.planning.speed` fill them in.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ KvCacheType = Literal["f16", "q8_0", "q4_0", "f32"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a plan is as it is: a code and its facts; `app.explain` words it."""
+    """Why a plan is as it is: a code and its facts; `app.wording.explain` words it."""
 
     code: str
     facts: dict[str, Any] = field(default_factory=dict)

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from app.catalog import CatalogEntry, load_catalog, starter
-from app.library import InstalledModel, Library
+from app.downloads.starter import install_starter
+from app.library.catalog import CatalogEntry, load_catalog, starter
+from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
 from app.paths import HOME_VARIABLE, Paths
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
-from app.starter import install_starter
-from runtime.client import run_job
+from runtime.process.client import run_job
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "build" / "test-models"

@@ -21,14 +21,14 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from app.arrivals import from_here
-from app.display import NO_DISPLAY
-from app.gui import icons, theme
-from app.gui.arriving import Arriving
-from app.gui.instance import Instance
 from app.gui.main_window import MainWindow
-from app.gui.words import tr
-from app.session import Session
+from app.gui.open_requests import Arriving
+from app.gui.parts import icons, theme
+from app.gui.parts.words import tr
+from app.gui.single_instance import Instance
+from app.session.session import Session
+from app.system.display import NO_DISPLAY
+from app.system.open_requests import from_here
 
 log = logging.getLogger(__name__)
 

@@ -9,14 +9,14 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QMessageBox
 
-from app.explain import explain
-from app.gui.about_dialog import AboutDialog
-from app.gui.command_palette import Command, CommandPalette
-from app.gui.conversation_menu import ConversationMenu
-from app.gui.help_dialog import HelpDialog
-from app.gui.words import tr
-from app.licences import notices
-from app.updates import Release, newest_release
+from app.gui.chat.conversation_menu import ConversationMenu
+from app.gui.dialogs.about import AboutDialog
+from app.gui.dialogs.help import HelpDialog
+from app.gui.parts.command_palette import Command, CommandPalette
+from app.gui.parts.words import tr
+from app.system.licences import notices
+from app.system.updates import Release, newest_release
+from app.wording.explain import explain
 
 if TYPE_CHECKING:
     from app.gui.main_window import MainWindow

@@ -3,14 +3,14 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from app.gui.chat_control import ChatControl
-from app.gui.controls import ElidedLabel, button, label, row
-from app.gui.diagnosis_panel import DiagnosisPanel
-from app.gui.plan_panel import PlanPanel
-from app.gui.sampling_panel import SamplingPanel
-from app.gui.theme import SPACE_L, SPACE_M, Theme
-from app.gui.words import tr
-from app.session import Session
+from app.gui.chat.control import ChatControl
+from app.gui.chat.sampling_panel import SamplingPanel
+from app.gui.models.plan_panel import PlanPanel
+from app.gui.parts.controls import ElidedLabel, button, label, row
+from app.gui.parts.theme import SPACE_L, SPACE_M, Theme
+from app.gui.parts.words import tr
+from app.gui.speed.diagnosis_panel import DiagnosisPanel
+from app.session.session import Session
 from runtime.backend import LoadReport
 
 

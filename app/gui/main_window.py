@@ -15,37 +15,37 @@ from PySide6.QtWidgets import (
 )
 
 from app.errors import SettingsError
-from app.explain import explain, pick_text
-from app.gui import panes
-from app.gui import theme as themes
-from app.gui.bridge import Bridge
-from app.gui.chat_control import ChatControl
-from app.gui.chat_page import ChatPage
+from app.gui.announcements import News
+from app.gui.chat.control import ChatControl
+from app.gui.chat.conversation_actions import ConversationActions
+from app.gui.chat.conversation_list import ConversationList
+from app.gui.chat.page import ChatPage
+from app.gui.chat.several_answers import SeveralAnswers
 from app.gui.commands import Commands
-from app.gui.conversation_actions import ConversationActions
-from app.gui.conversation_list import ConversationList
-from app.gui.diagnosis_panel import DiagnosisPanel
+from app.gui.dialogs.remote import RemoteDialog
+from app.gui.dialogs.settings import SettingsDialog
 from app.gui.inspector import Inspector
-from app.gui.model_control import ModelControl
-from app.gui.models_access import TokenDialog
-from app.gui.models_control import ModelsControl
-from app.gui.models_list import ModelList
-from app.gui.models_page import ModelsPage
-from app.gui.news import News
-from app.gui.rail import PAGES, Rail
-from app.gui.remote_dialog import RemoteDialog
+from app.gui.models.access import TokenDialog
+from app.gui.models.control import ModelsControl
+from app.gui.models.listing import ModelList
+from app.gui.models.page import ModelsPage
+from app.gui.models.selection import ModelControl
+from app.gui.parts import focus
+from app.gui.parts import theme as themes
+from app.gui.parts.bridge import Bridge
+from app.gui.parts.rail import PAGES, Rail
+from app.gui.parts.status_bar import StatusBar
+from app.gui.parts.theme import Theme
+from app.gui.parts.toast import Toast
+from app.gui.parts.words import tr
 from app.gui.server_control import ServerControl
-from app.gui.settings_dialog import SettingsDialog
-from app.gui.several_answers import SeveralAnswers
-from app.gui.speed_page import SpeedPage
+from app.gui.speed.diagnosis_panel import DiagnosisPanel
+from app.gui.speed.page import SpeedPage
 from app.gui.startup import Startup
-from app.gui.status_bar import StatusBar
-from app.gui.theme import Theme
-from app.gui.toast import Toast
-from app.gui.words import tr
-from app.records import Conversation, SearchHit
-from app.session import Session
+from app.history.records import Conversation, SearchHit
+from app.session.session import Session
 from app.settings import Settings, save
+from app.wording.explain import explain, pick_text
 
 log = logging.getLogger(__name__)
 
@@ -298,7 +298,7 @@ class MainWindow(QMainWindow):
             self.inspector.plan.picture,
             self.status.why,
         ]
-        panes.move(around, step)
+        focus.move(around, step)
 
     def search_here(self) -> None:
         """Find in what the page shows: the open conversation, or the list of models."""

@@ -2,12 +2,12 @@
 
 from PySide6.QtCore import QObject, Signal
 
-from app.explain import explain
-from app.gui.bridge import Bridge
-from app.gui.words import tr
+from app.gui.parts.bridge import Bridge
+from app.gui.parts.words import tr
 from app.server.launch import Started, start_server
 from app.server.limits import ServeOptions
-from app.session import Session
+from app.session.session import Session
+from app.wording.explain import explain
 
 
 class ServerControl(QObject):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.catalog import starter
-from app.gui import code_colours, latex
-from app.gui.markdown import parser
-from app.gui.tour import Step, Tour
-from app.gui.words import tr
+from app.downloads.starter import is_carried
+from app.gui.dialogs.tour import Step, Tour
+from app.gui.parts.words import tr
+from app.library.catalog import starter
+from app.markup import code_colours, latex
+from app.markup.markdown import parser
 from app.paths import bundled_folder
-from app.starter import is_carried
 
 if TYPE_CHECKING:
     from app.gui.main_window import MainWindow

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.errors import SettingsError, UnknownModel, UnsafeEndpoint
-from app.hub_endpoint import check_endpoint
-from app.library import write_json_atomically
-from app.token_store import TokenStore
+from app.hub.endpoint import check_endpoint
+from app.hub.tokens import TokenStore
+from app.library.folder import write_json_atomically
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -1,4 +1,4 @@
-"""What can go wrong between here and a remote model. Facts only; worded by `app.explain`.
+"""What can go wrong between here and a remote model. Facts only; worded by `app.wording.explain`.
 
 `name` is the endpoint's name and `url` its address, without the key.
 """
@@ -11,7 +11,7 @@ class RemoteError(AppError):
 
 
 class RemoteUnreachable(RemoteError):
-    """facts: kind (of app.hub_endpoint.failure_kind, or "setting"), reason (the system's words)."""
+    """facts: kind (of app.hub.endpoint.failure_kind, or "setting"), reason (the system's words)."""
 
 
 class RemoteKeyRefused(RemoteError):

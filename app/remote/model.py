@@ -18,8 +18,8 @@ from app.remote.transport import Transport, hang_up, message_of
 from runtime.errors import InvalidRequest
 from runtime.generation import FinishReason, GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import Cancelled, CancelToken
-from runtime.protocol import Streamed
-from runtime.reasoning import Piece, ReasoningParser
+from runtime.process.protocol import Streamed
+from runtime.prompt.reasoning import Piece, ReasoningParser
 
 if TYPE_CHECKING:
     import httpx2

@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.hub_endpoint import failure_kind, is_loopback, origin_of
-from app.hub_faults import public_url, retry_after
+from app.hub.endpoint import failure_kind, is_loopback, origin_of
+from app.hub.faults import public_url, retry_after
 from app.remote.endpoints import Endpoint
 from app.remote.errors import (
     RemoteBusy,

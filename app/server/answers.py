@@ -14,7 +14,7 @@ from app.server.mailbox import Delivered
 from app.server.pool import ModelPool, ServedModel
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import CancelToken
-from runtime.protocol import Streamed
+from runtime.process.protocol import Streamed
 
 
 @dataclass(frozen=True)

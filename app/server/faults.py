@@ -1,6 +1,6 @@
 """What goes wrong in a request, as HTTP: status, OpenAI's error type and code, our words.
 
-Knows statuses; the wording is `app.explain`'s.
+Knows statuses; the wording is `app.wording.explain`'s.
 """
 
 import logging
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import AppError
-from app.explain import explain
+from app.wording.explain import explain
 from runtime.jobs import Cancelled
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ Knows random numbers and the token store; knows no request.
 import hmac
 import secrets
 
-from app.token_store import TokenStore
+from app.hub.tokens import TokenStore
 
 SERVER = "local-server"  # its name in the token store
 _BYTES = 32

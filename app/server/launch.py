@@ -7,7 +7,7 @@ from typing import Protocol
 
 from app.server.keys import server_key
 from app.server.limits import ServeOptions
-from app.session import Session
+from app.session.session import Session
 
 
 @dataclass(frozen=True)

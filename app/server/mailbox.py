@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from runtime.generation import GenerationStats
-from runtime.protocol import Streamed
+from runtime.process.protocol import Streamed
 
 Delivered = Streamed | GenerationStats | Exception
 """Text of an answer, or at its end the stats or the error."""

@@ -13,18 +13,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from app.errors import UnknownModel
-from app.library import InstalledModel
-from app.runs import LoadedModel
+from app.history.runs import LoadedModel
+from app.library.folder import InstalledModel
 from app.server.faults import Busy
 from app.server.limits import ServeOptions
 from app.server.mailbox import Mailbox
 from app.server.turns import Turns
-from app.session import Session
-from runtime.client import Worker
+from app.session.session import Session
 from runtime.errors import DoesNotFit, OutOfMemory
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken
 from runtime.plan import Plan, PlanRequest
+from runtime.process.client import Worker
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 from app.server.answers import Part
-from app.server.tools import Offer, call_in
+from app.tools.functions import Offer, call_in
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
-from runtime.reasoning import CLOSE_TAG, moved
+from runtime.prompt.reasoning import CLOSE_TAG, moved
 
 _FINISH = {"stop": "stop", "loop": "stop", "length": "length", "context": "length"}
 

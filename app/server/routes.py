@@ -19,13 +19,13 @@ from app.server.faults import RequestRefused, fault_of, log_fault
 from app.server.pool import ModelPool
 from app.server.replies import Reply, embedding_reply
 from app.server.schemas import ChatRequest, CompletionRequest, EmbeddingRequest
-from app.server.tools import offer_of
 from app.server.translate import (
     chat_logprobs,
     chat_requests,
     completion_requests,
     wants_usage,
 )
+from app.tools.functions import offer_of
 from runtime.errors import InvalidRequest
 
 _T = TypeVar("_T")

@@ -18,7 +18,7 @@ from app.server.guards import Door
 from app.server.launch import Address
 from app.server.limits import LOOPBACK, ServeOptions
 from app.server.pool import ModelPool
-from app.session import Session
+from app.session.session import Session
 
 _OWN_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _STOP_SECONDS = 1  # for answers under way

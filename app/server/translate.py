@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from app.server.schema_grammar import any_object, grammar_of
 from app.server.schemas import (
     ChatRequest,
     CompletionRequest,
@@ -13,7 +12,8 @@ from app.server.schemas import (
     SchemaFormat,
     StreamOptions,
 )
-from app.server.tools import Offer, messages_of
+from app.tools.functions import Offer, messages_of
+from app.tools.schema_grammar import any_object, grammar_of
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, SamplingParams
 

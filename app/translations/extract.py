@@ -4,7 +4,7 @@
     python -m app.translations.extract --release  # and compile them with Qt's lrelease
 
 Texts are the literal arguments of `tr` in the window, the settings' declarations, and the sentences
-of `app.words` and `app.explain`, save those that only the command line says.
+of `app.wording.sentences` and `app.wording.explain`, save those that only the command line says.
 Knows no Qt at run time; lrelease is part of PySide6.
 """
 
@@ -18,9 +18,9 @@ from xml.etree import ElementTree
 
 import PySide6
 
-from app import explain
 from app.settings import DECLARATIONS
-from app.words import (
+from app.wording import explain
+from app.wording.sentences import (
     CAUSES,
     CONTEXT_LIMITS,
     DOUBTS,
@@ -85,7 +85,7 @@ def strings(value: object) -> Iterator[str]:
 def all_texts() -> list[str]:
     """Every text of the window once, sorted."""
     found: set[str] = set()
-    for path in sorted(GUI.glob("*.py")):
+    for path in sorted(GUI.rglob("*.py")):
         found.update(texts_of(path.read_text(encoding="utf-8")))
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 for folder in (ROOT, ROOT / "tests" / "helpers"):
     sys.path.insert(0, str(folder))
 
+from quant.checkpoint.sources import open_source  # noqa: E402
 from quant.onnx.tokenizer_files import rebuild_from_gguf  # noqa: E402
-from quant.sources import open_source  # noqa: E402
-from runtime.client import Worker  # noqa: E402
 from runtime.generation import GenerationRequest, Message, SamplingParams  # noqa: E402
 from runtime.plan import LayerRange, Placement  # noqa: E402
+from runtime.process.client import Worker  # noqa: E402
 
 BLOCKS = 28
 TOKENS = 256

@@ -28,9 +28,8 @@ if "--in-process" in sys.argv:
 
 import shapes  # noqa: E402
 
-from runtime.answering import Answerer  # noqa: E402
+from runtime.answer.answering import Answerer  # noqa: E402
 from runtime.backend import open_backend  # noqa: E402
-from runtime.client import Worker, run_job  # noqa: E402
 from runtime.devices import Device  # noqa: E402
 from runtime.generation import (  # noqa: E402
     GenerationRequest,
@@ -39,8 +38,9 @@ from runtime.generation import (  # noqa: E402
     SamplingParams,
 )
 from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
-from runtime.memory import estimate  # noqa: E402
 from runtime.plan import LayerRange, Placement  # noqa: E402
+from runtime.planning.memory import estimate  # noqa: E402
+from runtime.process.client import Worker, run_job  # noqa: E402
 from runtime.shape import ModelShape, weight_bytes  # noqa: E402
 
 R1 = SamplingParams(temperature=0.6, top_p=0.95)

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import llama_cpp.llama_cpp as native
 
-from runtime.backends.llamacpp import LlamaBackend
-from runtime.decoding import LoopLimits, TokenLoop
+from runtime.answer.decoding import LoopLimits, TokenLoop
+from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement

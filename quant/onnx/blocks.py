@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from quant.blocks.scale_search import reciprocal, symmetric_scales, zero_point_scales
+from quant.checkpoint.storable import refuse_unstorable
 from quant.errors import IncompatibleShape
-from quant.scalesearch import reciprocal, symmetric_scales, zero_point_scales
-from quant.storable import refuse_unstorable
 
 Method = Literal["round", "search"]
 FloatArray = npt.NDArray[np.float32]
@@ -51,8 +51,9 @@ def quantize_rows(
     """Quantize `rows` [n, K] in blocks of `block` weights.
 
     "round" takes the scale from the extreme value; "search" the one of least squared error (see
-    quant.scalesearch), weighted by the weights' own size and by `importance` [K] where given.
-    Raises NonFiniteWeights (see quant.storable) and, for a bad importance, IncompatibleShape.
+    quant.blocks.scale_search), weighted by the weights' own size and by `importance` [K] where
+    given. Raises NonFiniteWeights (see quant.checkpoint.storable) and, for a bad importance,
+    IncompatibleShape.
     """
     n, k = rows.shape
     refuse_unstorable(tensor, rows, f"onnx-q4-b{block}")
@@ -112,8 +113,8 @@ def dequantize_rows(rows: PackedRows, k: int) -> FloatArray:
 
 
 def _error_weights(cut: FloatArray, n: int, importance: FloatArray | None) -> FloatArray:
-    """What an error counts, [n * blocks, block], as `quant.blockwise.error_weights` has it: without
-    the factor for size the search made the starter worse than plain rounding does."""
+    """What an error counts, [n * blocks, block], as `quant.blocks.blockwise.error_weights` has it:
+    without the factor for size the search made the starter worse than plain rounding does."""
     weights: FloatArray = (cut * cut).reshape(n, -1)
     weights += weights.mean(axis=1, keepdims=True)
     np.sqrt(weights, out=weights)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from quant.checkpoint.sources import Source, SourceTensor
 from quant.errors import CorruptCheckpoint, IncompatibleShape
 from quant.onnx.spec import DecoderSpec, spec_from_config, spec_from_gguf
-from quant.sources import Source, SourceTensor
 
 F32 = npt.NDArray[np.float32]
 

@@ -1,6 +1,6 @@
 """What an exported folder says of its model to whoever lists models: dimensions, sizes, template.
 
-Knows the names of runtime.modelfile.ModelInfo's fields; plain JSON values out.
+Knows the names of runtime.model.info.ModelInfo's fields; plain JSON values out.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from quant.roles import TensorRole, block_index
 def model_section(
     checkpoint: Checkpoint, tensors: Sequence[TensorReport], file_size: int, template: str | None
 ) -> dict[str, Any]:
-    """The manifest's description of the model; fields as in runtime.modelfile.ModelInfo."""
+    """The manifest's description of the model; fields as in runtime.model.info.ModelInfo."""
     spec, metadata = checkpoint.spec, checkpoint.source.metadata
     stored = {role: 0 for role in TensorRole}
     blocks = [0] * spec.block_count

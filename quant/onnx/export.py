@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from quant.checkpoint.sources import Source
+from quant.checkpoint.storable import refuse_unstorable
 from quant.errors import (
     NO_SPACE,
     IncompatibleShape,
@@ -48,8 +50,6 @@ from quant.onnx.tokenizer_files import (
 from quant.onnx.weights import BlockWeights, DecoderWeights, StoredMatrix
 from quant.recipe import QuantRecipe, QuantReport, TensorReport
 from quant.roles import role_of
-from quant.sources import Source
-from quant.storable import refuse_unstorable
 
 OnTensor = Callable[[int, int, str], None]  # done, total, name; may raise to cancel
 

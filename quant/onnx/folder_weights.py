@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from quant.checkpoint.sources import Source
 from quant.errors import IncompatibleShape, MissingTensor, UnsupportedFormat
 from quant.onnx.blocks import PackedRows, dequantize_rows
 from quant.onnx.checkpoint import Checkpoint, open_checkpoint
 from quant.onnx.manifest import FolderManifest, read_manifest
+from quant.quality.weight_error import WeightPair, errors_by_role
 from quant.roles import role_of
-from quant.sources import Source
-from quant.weights import WeightPair, errors_by_role
 
 F32 = npt.NDArray[np.float32]
 

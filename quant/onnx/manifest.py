@@ -43,7 +43,7 @@ class StaticBody:
 class FolderManifest:
     """Everything a runner must know of an exported folder. `rope_context` is how many positions
     the rotary tables cover: no longer context can run. `model` describes the model the way
-    `runtime.modelfile.ModelInfo` does, for whoever lists models without running them."""
+    `runtime.model.info.ModelInfo` does, for whoever lists models without running them."""
 
     spec: DecoderSpec
     recipe: str

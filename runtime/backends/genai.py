@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from quant.onnx.manifest import MANIFEST
+from runtime.answer.sampling import Sampler
 from runtime.backend import LoadReport
-from runtime.backends.onnx_native import StageFailed, genai
-from runtime.backends.onnx_tokenizer import OnnxTokenizer
+from runtime.backends.onnx.native import StageFailed, genai
+from runtime.backends.onnx.tokenizer import OnnxTokenizer
 from runtime.errors import (
     ContextOverflow,
     CorruptFile,
@@ -28,13 +29,12 @@ from runtime.errors import (
     OutOfMemory,
     UnsupportedModel,
 )
-from runtime.genai_files import record_files, verify_recorded
-from runtime.genai_folder import CONFIG, end_tokens, read_config, read_genai_folder
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
-from runtime.onnx_folder import open_folder
+from runtime.model.genai_files import record_files, verify_recorded
+from runtime.model.genai_folder import CONFIG, end_tokens, read_config, read_genai_folder
+from runtime.model.onnx_folder import open_folder
 from runtime.plan import Placement
-from runtime.sampling import Sampler
 
 _SLICE_SECONDS = 0.15
 # Fewer rows cost about as much, because an evaluation reads all weights: a large model would fall

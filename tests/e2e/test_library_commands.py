@@ -11,13 +11,13 @@ import pytest
 from checkpoints import write_checkpoint
 from hub_server import Fault, HubFile, HubRepo, HubServer
 
-from app.acquisition import Acquisition
-from app.cli import main
-from app.fetch import download_folder, request_for
-from app.hub_values import variants
-from app.library import InstalledModel
+from app.cli.main import main
+from app.downloads.acquisition import Acquisition
+from app.downloads.install import download_folder, request_for
+from app.hub.values import variants
+from app.library.folder import InstalledModel
 from app.paths import Paths
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
 
 Run = Callable[..., Any]

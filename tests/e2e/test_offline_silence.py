@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from command_line import SCRIPT, without_display
 
-from app.session import Session
+from app.session.session import Session
 
 SITE = """
 import os, sys
@@ -81,7 +81,7 @@ def test_no_process_opens_a_network_socket(
     lines = noted.read_text().splitlines()
     assert lines[0].startswith("process ")
     if name != "list":
-        assert any("runtime.worker" in line for line in lines), "the worker was not watched"
+        assert any("runtime.process.worker" in line for line in lines), "the worker was not watched"
     assert [line for line in lines if not line.startswith("process ")] == []
     assert [path for path in user_home.rglob("*") if path.is_file()] == []
     assert [path for path in (tmp_path / "tmp").rglob("*") if path.is_file()] == []

@@ -14,7 +14,7 @@ import pytest
 from command_line import SCRIPT, files_below, json_of, stillroom, without_display
 from fake_engine import children_of, wait_until_gone
 
-from app.session import Session
+from app.session.session import Session
 
 QUESTION = "What is the capital of France? Answer in one sentence."
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import SCRIPT, files_below, json_of, stillroom, without_display
 
-from app.session import Session
-from quant.gguf_header import read_header
+from app.session.session import Session
+from quant.checkpoint.gguf_header import read_header
 
 Make = Callable[[Path, Path], Path]
 

@@ -20,15 +20,15 @@ from command_line import json_of, stillroom
 from faulty_endpoint import KEY, faulty_endpoint
 
 from app.errors import SettingsError, UnsafeEndpoint
-from app.explain import explain
+from app.hub.tokens import TokenStore
 from app.remote import errors
 from app.remote.endpoints import Endpoint, Endpoints
 from app.remote.model import RemoteModel
 from app.remote.transport import RemoteTimeouts, Transport
-from app.token_store import TokenStore
+from app.wording.explain import explain
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
-from runtime.protocol import Streamed
+from runtime.process.protocol import Streamed
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.session import Session
+from app.session.session import Session
 
 pytestmark = pytest.mark.timeout(400)
 CHECKS = ("system", "model", "llama.cpp", "onnx", "genai", "hub", "tls", "window", "silence")

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from busy import burning
 
-from runtime.bandwidth import ONNX_PRODUCT, BandwidthProfile
-from runtime.bandwidth_job import (
+from runtime.jobs import ignore_progress
+from runtime.planning.bandwidth import ONNX_PRODUCT, BandwidthProfile
+from runtime.tasks.profile import (
     BUSY_CORES,
     FULL,
     MIB,
@@ -22,15 +23,14 @@ from runtime.bandwidth_job import (
     beyond_caches,
     profile_job,
 )
-from runtime.bandwidth_kernels import Ggml, PlainRead, Products, attention_seconds
-from runtime.bandwidth_onnx import (
+from runtime.tasks.profile_kernels import Ggml, PlainRead, Products, attention_seconds
+from runtime.tasks.profile_kernels_onnx import (
     MATRIX_BYTES,
     WIDTH,
     BlockProducts,
     block_products,
     seconds_of,
 )
-from runtime.jobs import ignore_progress
 
 SUM = """
 #include <stddef.h>

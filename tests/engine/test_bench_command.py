@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.arguments import parser
-from app.commands.bench import bench, read_run
-from app.console import Console
-from app.session import Session
-from runtime.bandwidth import machine_fingerprint
+from app.cli.arguments import parser
+from app.cli.commands.bench import bench, read_run
+from app.cli.console import Console
+from app.session.session import Session
 from runtime.errors import InvalidRequest
+from runtime.planning.bandwidth import machine_fingerprint
 
 
 def arguments(*words: str) -> argparse.Namespace:

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
-from quant.blockwise import ROUNDINGS, SEARCHES
-from quant.encoders import Encoder, decode
+from quant.blocks.blockwise import ROUNDINGS, SEARCHES
+from quant.blocks.encoders import Encoder, decode
+from quant.blocks.native import open_native
+from quant.checkpoint.storable import refuse_unstorable
 from quant.errors import NonFiniteWeights
-from quant.native import open_native
 from quant.onnx.blocks import PackedRows, dequantize_rows, quantize_rows
 from quant.onnx.graph import MICROSOFT
 from quant.recipe import Method
-from quant.storable import refuse_unstorable
 
 F32 = npt.NDArray[np.float32]
 

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.backends.llamacpp import LlamaBackend
-from runtime.chat import detect_profile, prepare
-from runtime.decoding import LoopLimits, TokenLoop
+from runtime.answer.decoding import LoopLimits, TokenLoop
+from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.prompt.chat import detect_profile, prepare
 
 N_CTX = 4096
 GREEDY = SamplingParams(temperature=0.0)

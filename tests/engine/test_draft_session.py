@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from app.explain import explain, reason_text
-from app.session import Session
+from app.session.session import Session
+from app.wording.explain import explain, reason_text
 from runtime.errors import DraftRefused
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.plan import Plan
-from runtime.protocol import Streamed
+from runtime.process.protocol import Streamed
 
 SWAPPED = (b"\x05\0\0\0\0\0\0\0\xc4\xa0the", b"\x05\0\0\0\0\0\0\0\xc4\xa0thX")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
-from quant.sources import open_source
-from runtime.engine_choice import EngineMeasurement, choose_engine, measure_engines_job
 from runtime.jobs import Progress
+from runtime.planning.engine_choice import EngineMeasurement, choose_engine, measure_engines_job
 
 
 def test_both_engines_are_timed_and_a_broken_one_is_told(

@@ -19,19 +19,19 @@ from command_line import json_of, stillroom
 from onnx_models import break_plugin, export_tiny, fatal_plugin
 from shapes import write_small_gguf
 
-from app.library import InstalledModel
+from app.library.folder import InstalledModel
+from app.library.targets import Target
 from app.paths import Paths
-from app.session import Session
+from app.session.engine_timing import time_engines
+from app.session.session import Session
 from app.settings import Settings
-from app.targets import Target
-from app.timing import time_engines
 from quant.onnx.manifest import MANIFEST, hash_file
-from runtime.engine_choice import EngineChoice
 from runtime.errors import ContextTooLong, DeviceUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.machine.providers import FACT_NAMES, TARGETS
 from runtime.plan import Reason
-from runtime.providers import FACT_NAMES, TARGETS
+from runtime.planning.engine_choice import EngineChoice
 
 QUESTION = GenerationRequest(
     "q", (Message("user", "hi"),), SamplingParams(temperature=0), max_tokens=4
@@ -256,7 +256,7 @@ def test_a_provider_that_hangs_is_given_up(
 ) -> None:
     fatal_plugin(tmp_path, TARGETS["openvino-cpu"], "time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("app.machine._SELF_TEST_SECONDS", 5.0)
+    monkeypatch.setattr("app.planning.machine._SELF_TEST_SECONDS", 5.0)
     tried = {each.target: each.missing for each in tiny.machine.preflight()}
     hung = tried["openvino-cpu"]
     assert hung is not None

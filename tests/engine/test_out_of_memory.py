@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.explain import explain
 from app.paths import Paths
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
-from runtime.client import Worker
+from app.wording.explain import explain
 from runtime.errors import OutOfMemory, WorkerDied
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
+from runtime.process.client import Worker
 
 resource = pytest.importorskip("resource", reason="this system has no limits on address spaces")
 if sys.platform != "linux":

@@ -12,20 +12,20 @@ import pytest
 from checkpoints import KINDS, write_checkpoint
 from llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
 
-from app.conversion import Conversion
-from app.library import Library
-from app.targets import Target
-from quant.gguf import open_view, quantize_gguf
-from quant.importance import read_importance
+from app.library.folder import Library
+from app.library.targets import Target
+from app.quantizing.conversion import Conversion
+from quant.checkpoint.sources import open_gguf, open_source
+from quant.gguf.export import open_view, quantize_gguf
+from quant.gguf.importance import read_importance
+from quant.quality.texts import quality_texts
 from quant.recipe import QuantRecipe, recipe_named, uniform
-from quant.sources import open_gguf, open_source
-from quant.texts import quality_texts
-from runtime.backends.llama_evaluation import LlamaEvaluator, open_input_squares
+from runtime.backends.llama.evaluation import LlamaEvaluator, open_input_squares
 from runtime.errors import InvalidRequest
-from runtime.evaluation import open_evaluator
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
-from runtime.jobtable import find_job
-from runtime.measure_quality import QUICK_TOKENS
+from runtime.process.job_table import find_job
+from runtime.tasks.evaluation import open_evaluator
+from runtime.tasks.quality import QUICK_TOKENS
 
 TEXT = "hello there, in the other land " * 40
 FTYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 7}

@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from app.session import Session
+from app.session.session import Session
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 
 LONG = "Remember this: " + "the keeper counted the ships and wrote their names; " * 30

@@ -6,9 +6,9 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.gui import theme
 from app.gui.main_window import MainWindow
-from app.session import Session
+from app.gui.parts import theme
+from app.session.session import Session
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.gui import code_colours, theme
+from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window import MainWindow
-from app.gui.settings_dialog import SettingsDialog
+from app.gui.parts import theme
+from app.markup import code_colours
 
 
 @pytest.mark.parametrize("page", ["chat", "models", "speed"])

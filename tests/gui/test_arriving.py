@@ -10,11 +10,11 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.gui.about_dialog import AboutDialog
-from app.gui.arriving import Arriving
-from app.gui.instance import Instance
+from app.gui.dialogs.about import AboutDialog
 from app.gui.main_window import MainWindow
-from app.licences import notices
+from app.gui.open_requests import Arriving
+from app.gui.single_instance import Instance
+from app.system.licences import notices
 
 BUTTONS = QMessageBox.StandardButton
 
@@ -68,7 +68,7 @@ SECOND = """
 import sys
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication
-from app.gui.instance import Instance
+from app.gui.single_instance import Instance
 application = QCoreApplication([])
 print(Instance(Path(sys.argv[1])).hand_over("stillroom:model/x"))
 """

@@ -9,12 +9,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.gui.attachments import UnreadableFile, read_attachment
-from app.gui.chat_control import prompt_message
+from app.documents.attachments import UnreadableFile, read_attachment
+from app.gui.chat.control import prompt_message
+from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window import MainWindow
-from app.gui.models_quantize import QuantizeDialog
-from app.gui.settings_dialog import SettingsDialog
-from app.session import Session
+from app.gui.models.quantize import QuantizeDialog
+from app.session.session import Session
 from app.settings import DECLARATIONS, load
 
 

@@ -11,8 +11,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
+from app.gui.dialogs.remote import RemoteDialog
 from app.gui.main_window import MainWindow
-from app.gui.remote_dialog import RemoteDialog
 from app.remote.endpoints import Endpoint
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import httpx2
 from pytestqt.qtbot import QtBot
 
-from app.gui.bridge import Bridge
+from app.gui.dialogs.settings import SettingsDialog
+from app.gui.parts.bridge import Bridge
 from app.gui.server_control import ServerControl
-from app.gui.settings_dialog import SettingsDialog
 from app.paths import Paths
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
 
 

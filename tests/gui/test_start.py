@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.session import Session
+from app.session.session import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 # Engines belong to child processes; the others cost 50 to 300 ms each and are wanted later, or not.
@@ -21,7 +21,7 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from app.gui.application import run_window
 from app.gui.main_window import MainWindow
-from app.opening import open_session
+from app.session.open_session import open_session
 start = MainWindow.start
 def usable(window):
     print("FOCUS", window.focusWidget().accessibleName(), flush=True)

@@ -6,10 +6,10 @@ import pytest
 from PySide6.QtCore import QLocale
 from PySide6.QtWidgets import QApplication
 
-from app.explain import explain, reason_text
 from app.gui.application import install_language
-from app.gui.words import tr
+from app.gui.parts.words import tr
 from app.translations.extract import HERE, LANGUAGES, all_texts, read, texts_of
+from app.wording.explain import explain, reason_text
 from runtime.errors import DoesNotFit
 from runtime.plan import Reason
 

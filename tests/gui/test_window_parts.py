@@ -8,10 +8,10 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.gui import theme
-from app.gui.answer_view import AnswerView
+from app.gui.chat.answer_view import AnswerView
 from app.gui.main_window import MainWindow
-from app.gui.mathematics import FormulaCache
+from app.gui.parts import theme
+from app.gui.text.formulas import FormulaCache
 from runtime.plan import Interval, SpeedEstimate
 
 

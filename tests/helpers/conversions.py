@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from quant.gguf import OnTensor, quantize_gguf
+from quant.checkpoint.sources import open_gguf, open_source
+from quant.gguf.export import OnTensor, quantize_gguf
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.manifest import read_manifest, verify
 from quant.recipe import recipe_named
-from quant.sources import open_gguf, open_source
 
 Convert = Callable[[Path, Path, OnTensor], object]
 ROOT = Path(__file__).parents[2]

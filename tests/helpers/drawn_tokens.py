@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from runtime.answer.decoding import LoopLimits, TokenLoop
 from runtime.backend import open_backend
-from runtime.decoding import LoopLimits, TokenLoop
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import Placement

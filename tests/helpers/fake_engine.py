@@ -10,7 +10,7 @@ import msgspec
 from runtime.backends.fake import Fault, Script
 from runtime.generation import GenerationRequest, Message
 from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan
-from runtime.protocol import Streamed
+from runtime.process.protocol import Streamed
 
 WORDS = tuple(f"word{number} " for number in range(400))
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from quant.gguf_writer import GgufValue, TensorSlot, write_gguf
-from quant.sources import open_source
-from quant.views import ViewTensor, view_of_gguf
+from quant.checkpoint.sources import open_source
+from quant.gguf.views import ViewTensor, view_of_gguf
+from quant.gguf.writer import GgufValue, TensorSlot, write_gguf
 
 
 def split(path: Path, count: int) -> list[Path]:

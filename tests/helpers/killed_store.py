@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.store import Store
+from app.history.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = 40
@@ -19,7 +19,7 @@ PARTS = 40
 WRITER = """
 import sys
 from pathlib import Path
-from app.store import Store
+from app.history.store import Store
 store = Store(Path(sys.argv[1]))
 chat = store.add_conversation("killed")
 number = 0
@@ -38,9 +38,9 @@ while True:
 RECORDER = """
 import sys, time
 from pathlib import Path
-from app.gui.chunks import ChunkBuffer
-from app.gui.recorder import AnswerRecorder
-from app.store import Store
+from app.history.stream_chunks import ChunkBuffer
+from app.history.recorder import AnswerRecorder
+from app.history.store import Store
 from runtime.generation import TokenChunk
 store = Store(Path(sys.argv[1]))
 chat = store.add_conversation("killed")

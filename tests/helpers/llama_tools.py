@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTEXT = 512
-# How quant.quality must cut the text to score what llama-perplexity scores: the second half of
-# whole windows.
+# How quant.quality.report must cut the text to score what llama-perplexity scores: the second half
+# of whole windows.
 WINDOWS = {"context": CONTEXT, "skip": CONTEXT // 2, "whole_only": True}
 
 _NUMBER = r"\s*:\s*(-?[\d.]+)(?:\s*±\s*([\d.]+))?"

@@ -10,15 +10,15 @@ import onnx
 import onnx.compose
 import tiny_checkpoints
 
+from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.static_body import StaticShape
 from quant.recipe import recipe_named
-from quant.sources import open_source
 from runtime.backend import Backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
+from runtime.machine.providers import ProviderTarget
 from runtime.plan import LayerRange, Placement
-from runtime.providers import ProviderTarget
 
 TINY_CONTEXT = 64
 GREEDY = SamplingParams(temperature=0)

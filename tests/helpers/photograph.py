@@ -11,14 +11,14 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 from streamed_window import spin
 
-from app.gui import theme
 from app.gui.application import install_language
-from app.gui.help_dialog import HelpDialog
+from app.gui.dialogs.help import HelpDialog
+from app.gui.dialogs.settings import SettingsDialog
+from app.gui.dialogs.tour import Tour
 from app.gui.main_window import MainWindow
-from app.gui.settings_dialog import SettingsDialog
-from app.gui.tour import Tour
+from app.gui.parts import theme
 from app.paths import Paths
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
 
 SAMPLE = r"""Note that **the antiderivative** of \(e^{-x}\) is \(-e^{-x}\):

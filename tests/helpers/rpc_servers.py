@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from command_line import SCRIPT, without_display
 
-from runtime import rpc
+from runtime.machine import rpc
 
 
 def free_port() -> int:

@@ -15,7 +15,7 @@ import psutil
 from app.paths import Paths
 from app.server.limits import Limits, ServeOptions
 from app.server.running import RunningServer
-from app.session import Session
+from app.session.session import Session
 from app.settings import Settings
 from runtime.devices import Device
 

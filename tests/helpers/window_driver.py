@@ -18,8 +18,8 @@ from streamed_window import spin
 
 from app.gui.application import run_window
 from app.gui.main_window import MainWindow
-from app.gui.models_quantize import QuantizeDialog
-from app.opening import open_session
+from app.gui.models.quantize import QuantizeDialog
+from app.session.open_session import open_session
 
 REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 KEY = f"hub:{REPO}"

@@ -34,7 +34,7 @@ def test_the_wheel_is_whole(wheel: zipfile.ZipFile) -> None:
         for path in (ROOT / package).rglob("*.py")
     }
     assert expected <= names
-    assert {"app/models.json", "app/catalog.schema.json"} <= names
+    assert {"app/models.json", "app/library/catalog.schema.json"} <= names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"app", "runtime", "quant"}
     assert not [name for name in names if "__pycache__" in name or "test" in name.split("/")[0]]

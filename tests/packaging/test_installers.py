@@ -14,9 +14,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from app.licences import notices
-from app.packs import install, stated_hash
-from runtime.packs import device_libraries
+from app.system.licences import notices
+from app.system.packs import install, stated_hash
+from runtime.machine.packs import device_libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 

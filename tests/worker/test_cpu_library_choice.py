@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from runtime.client import run_job
-from runtime.cpuchoice import (
+from runtime.errors import WorkerDied
+from runtime.plan import Reason
+from runtime.process.client import run_job
+from runtime.process.cpu_library import (
     CpuChoiceFile,
     choose_cpu_library,
     cpu_libraries,
     environment_of,
     refuse_cpu_library,
 )
-from runtime.errors import WorkerDied
-from runtime.plan import Reason
 
 SOURCE = """
 #include <stddef.h>
@@ -48,7 +48,7 @@ CRASH = "raise(SIGILL);"
 def api_version() -> int:
     """GGML_BACKEND_API_VERSION of the installed engine, read from a registry entry of its own."""
     code = (
-        "import ctypes, runtime.backends.llama_native as n\n"
+        "import ctypes, runtime.backends.llama.native as n\n"
         "n.start_engine()\n"
         "entry = n.function('ggml_backend_reg_get', ctypes.c_void_p, ctypes.c_size_t)(0)\n"
         "print(ctypes.c_int.from_address(entry).value)"

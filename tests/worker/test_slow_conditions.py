@@ -11,12 +11,18 @@ import pytest
 import shapes
 from busy import burning
 
-from runtime.bandwidth import BandwidthProfile, Curve, CurvePoint, DeviceProfile, ThreadCosts
-from runtime.conditions import Conditions, ConditionsSampler
-from runtime.diagnosis import Run, diagnose
+from runtime.machine.conditions import Conditions, ConditionsSampler
 from runtime.plan import LayerRange, Placement, PlanModel
+from runtime.planning.bandwidth import (
+    BandwidthProfile,
+    Curve,
+    CurvePoint,
+    DeviceProfile,
+    ThreadCosts,
+)
+from runtime.planning.diagnosis import Run, diagnose
+from runtime.planning.speed import SpeedModel
 from runtime.shape import weight_bytes
-from runtime.speed import SpeedModel
 
 SIZE = 64 << 20
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
-import runtime.client
+import runtime.process.client
 from runtime.backends.fake import Fault
-from runtime.client import Worker
 from runtime.generation import GenerationStats
 from runtime.jobs import Cancelled, CancelToken
-from runtime.worker import CommandReader
+from runtime.process.client import Worker
+from runtime.process.worker import CommandReader
 
 PROMISED_SECONDS = 0.2
 GRACE = 0.6  # in place of 2 s, to save the tests' time
@@ -107,7 +107,7 @@ def test_cancel_while_loading(tmp_path: Path) -> None:
 def test_a_hung_engine_is_ended_by_the_ladder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deaf: bool, graces: int
 ) -> None:
-    monkeypatch.setattr(runtime.client, "GRACE_SECONDS", GRACE)
+    monkeypatch.setattr(runtime.process.client, "GRACE_SECONDS", GRACE)
     worker = Worker.start()
     fault = Fault(do="hang", at=3, deaf=deaf)
     worker.load(str(write_script(tmp_path / "a.fake", fault, pieces=WORDS)), fake_placement())

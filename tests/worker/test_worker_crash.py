@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from fake_engine import WORDS, Collector, ask, fake_placement, fake_plan, write_script
 
-import runtime.client
-from app.explain import explain
-from app.session import Session
+import runtime.process.client
+from app.session.session import Session
+from app.wording.explain import explain
 from runtime.backends.fake import Fault
-from runtime.client import Worker
 from runtime.errors import WorkerDied, WorkerError, WorkerStalled
 from runtime.jobs import Progress
+from runtime.process.client import Worker
 
 
 def crash(tmp_path: Path, fault: Fault) -> WorkerDied:
@@ -83,7 +83,7 @@ def test_garbage_in_the_event_stream_ends_the_worker(tmp_path: Path, text: str) 
 
 
 def test_a_silent_worker_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.client, "GENERATE_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(runtime.process.client, "GENERATE_STALL_SECONDS", 0.5)
     worker = Worker.start()
     script = write_script(tmp_path / "hang.fake", Fault("hang", 2, deaf=True), pieces=WORDS)
     worker.load(str(script), fake_placement())

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from fake_engine import WORDS, Collector, ask, fake_placement, wait_until_gone, write_script
 
-import runtime.client
-from app.explain import explain
+import runtime.process.client
+from app.wording.explain import explain
 from runtime.backends.fake import Fault
-from runtime.client import Worker, worker_command
 from runtime.errors import EngineError, ProtocolMismatch, WorkerError, WorkerStartFailed
-from runtime.protocol import PROTOCOL_VERSION, Hello, Load, decode_event, encode
+from runtime.process.client import Worker, worker_command
+from runtime.process.protocol import PROTOCOL_VERSION, Hello, Load, decode_event, encode
 
 
 def spawn() -> "subprocess.Popen[bytes]":
@@ -70,7 +70,7 @@ def test_a_command_that_is_none_ends_the_worker_with_a_reason() -> None:
 PARENT = """
     import sys, time
     from fake_engine import Collector, ask, fake_placement
-    from runtime.client import Worker
+    from runtime.process.client import Worker
     worker = Worker.start()
     worker.load(sys.argv[1], fake_placement())
     print(worker.pid, flush=True)
@@ -143,7 +143,7 @@ def test_what_is_no_worker_is_refused(
     word: str,
 ) -> None:
     command = program(tmp_path, code)
-    monkeypatch.setattr(runtime.client, "worker_command", lambda: command)
+    monkeypatch.setattr(runtime.process.client, "worker_command", lambda: command)
     with pytest.raises(error) as caught:
         Worker.start()
     assert word in explain(caught.value).sentence
@@ -153,15 +153,15 @@ def test_a_program_that_says_nothing_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = program(tmp_path, "import time; time.sleep(60)")
-    monkeypatch.setattr(runtime.client, "worker_command", lambda: command)
-    monkeypatch.setattr(runtime.client, "START_SECONDS", 0.5)
+    monkeypatch.setattr(runtime.process.client, "worker_command", lambda: command)
+    monkeypatch.setattr(runtime.process.client, "START_SECONDS", 0.5)
     with pytest.raises(WorkerStartFailed) as caught:
         Worker.start()
     assert "no answer" in explain(caught.value).sentence
 
 
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.client, "worker_command", lambda: ["/nowhere/python"])
+    monkeypatch.setattr(runtime.process.client, "worker_command", lambda: ["/nowhere/python"])
     with pytest.raises(WorkerStartFailed) as caught:
         Worker.start()
     assert "No such file" in explain(caught.value).sentence
@@ -175,6 +175,6 @@ def test_only_the_end_of_a_long_log_is_kept(tmp_path: Path) -> None:
     worker.load(str(script), fake_placement())
     with pytest.raises(EngineError) as caught:
         worker.generate(ask(), Collector())
-    assert 0 < len(caught.value.facts["stderr_tail"]) <= runtime.client.STDERR_TAIL_BYTES
+    assert 0 < len(caught.value.facts["stderr_tail"]) <= runtime.process.client.STDERR_TAIL_BYTES
     assert (tmp_path / "worker.log").stat().st_size >= 300 * len(noise)
     worker.close()

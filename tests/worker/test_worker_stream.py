@@ -7,9 +7,9 @@ import pytest
 from fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 from runtime.backends.fake import Fault
-from runtime.client import Worker
 from runtime.errors import ContextOverflow, CorruptFile, InternalError, InvalidRequest
 from runtime.jobs import Progress
+from runtime.process.client import Worker
 
 
 @pytest.fixture

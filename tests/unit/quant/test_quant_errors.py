@@ -6,11 +6,11 @@ import pytest
 from checkpoints import write_checkpoint
 
 from quant.errors import CorruptCheckpoint, NonFiniteWeights, QuantError
-from runtime.convert import anonymous_memory, quantize_gguf_job
 from runtime.errors import InvalidRequest, UnsupportedModel
-from runtime.evaluation import kind_of
 from runtime.jobs import Progress, ignore_progress
-from runtime.measure_quality import quality_job
+from runtime.tasks.convert import anonymous_memory, quantize_gguf_job
+from runtime.tasks.evaluation import kind_of
+from runtime.tasks.quality import quality_job
 
 
 def test_errors_are_rebuilt_with_their_facts() -> None:

@@ -9,8 +9,8 @@ ENGINES = ("llama_cpp", "onnxruntime", "onnxruntime_genai", "torch", "transforme
 
 def test_importing_the_jobs_loads_no_engine() -> None:
     code = (
-        "import sys, quant.gguf, quant.quality, quant.native, runtime.convert, "
-        "runtime.measure_quality, runtime.evaluation\n"
+        "import sys, quant.gguf.export, quant.quality.report, quant.blocks.native, "
+        "runtime.tasks.convert, runtime.tasks.quality, runtime.tasks.evaluation\n"
         f"print([name for name in {ENGINES!r} if name in sys.modules])"
     )
     done = subprocess.run(
@@ -25,7 +25,7 @@ def test_importing_the_jobs_loads_no_engine() -> None:
 
 def test_the_native_quantizer_is_found_without_importing_its_package() -> None:
     code = (
-        "import sys\nfrom quant.native import open_native\nopen_native()\n"
+        "import sys\nfrom quant.blocks.native import open_native\nopen_native()\n"
         "print('llama_cpp' in sys.modules)"
     )
     done = subprocess.run(

@@ -8,7 +8,7 @@ from header_bytes import ARRAY, BOOL, LLAMA, STRING, TENSORS, U32, gguf, text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant.gguf_header import HeaderError, HeaderTruncated, read_header
+from quant.checkpoint.gguf_header import HeaderError, HeaderTruncated, read_header
 
 WHOLE = gguf()
 HEADER_BYTES = read_header(WHOLE).data_offset

@@ -1,0 +1,328 @@
+"""Commands that generate: chat, and try (the whole path on the starter model)."""
+
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+from uuid import uuid4
+
+from app.cli.commands.models import error_text, plan_text
+from app.cli.console import Console, side_by_side, table
+from app.errors import AppError
+from app.history.runs import missed, promised
+from app.library.catalog import starter
+from app.session.best_of import Attempt, Attempts, make_attempts
+from app.session.session import Session
+from app.wording.explain import diagnosis_text, notice_text, pick_text, reason_text
+from app.wording.units import format_bytes, format_interval, format_seconds, format_tps
+from runtime.errors import EngineError, InvalidRequest
+from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
+from runtime.jobs import Cancelled, CancelToken
+from runtime.process.protocol import Streamed
+from runtime.prompt.chat_profile import with_math_hint
+from runtime.prompt.reasoning import moved
+
+TRY_PROMPT = "What is the capital of France? Answer in one sentence."
+TRY_SEED = 1
+TRY_TOKENS = 128
+PROFILE_PATIENCE_SECONDS = 20.0
+
+
+@contextmanager
+def interrupt_cancels(token: CancelToken) -> Iterator[None]:
+    """Make Ctrl+C stop the answer instead of the program."""
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        token.cancel()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Writer:
+    """Streams chunks to the console, reasoning set apart."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._reasoning = False
+        self.answer: list[str] = []
+        self.thoughts: list[str] = []
+
+    def take(self, streamed: Streamed) -> None:
+        for chunk in streamed.chunks:
+            if chunk.text and chunk.is_reasoning != self._reasoning:
+                self._console.stream("[thinking] " if chunk.is_reasoning else "\n\n")
+                self._reasoning = chunk.is_reasoning
+            (self.thoughts if chunk.is_reasoning else self.answer).append(chunk.text)
+            self._console.stream(chunk.text)
+
+    def message(self, unopened: int) -> Message:
+        """The answer, its first `unopened` characters taken for the reasoning they were."""
+        thoughts, answer = moved("".join(self.thoughts), "".join(self.answer), unopened)
+        return Message("assistant", answer, thoughts)
+
+
+def stats_text(stats: GenerationStats) -> str:
+    """The measured numbers of one answer, on one line. Memory is the worker's since its start."""
+    cached = f" ({stats.cached_tokens} cached)" if stats.cached_tokens else ""
+    memory = f", peak memory {format_bytes(stats.peak_memory)} so far" if stats.peak_memory else ""
+    guessed = (
+        f", {stats.accepted_tokens} of {stats.draft_tokens} guesses right"
+        if stats.draft_tokens
+        else ""
+    )
+    return (
+        f"prefill {format_tps(stats.prefill_tps)} over {stats.prompt_tokens} tokens{cached}, "
+        f"decode {format_tps(stats.decode_tps)} over {stats.generated_tokens} tokens, "
+        f"first token after {format_seconds(stats.time_to_first_token)}{guessed}{memory}"
+        f"{_time_text(stats)}"
+    )
+
+
+def _time_text(stats: GenerationStats) -> str:
+    """Where the time went, and the seconds of each stage where stages are apart; "" of a remote
+    model, whose time is another machine's."""
+    if not stats.peak_memory:
+        return ""
+    text = (
+        f"; time: engine {stats.engine_share:.0%}, sampling {stats.sampling_share:.0%},"
+        f" our own code {stats.other_share:.0%}"
+    )
+    stages = (f"{name} {format_seconds(took)}" for name, took in stats.stage_seconds.items())
+    return f"{text}; stages: {', '.join(stages)}" if stats.stage_seconds else text
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """A model that is ready to answer. `here` is False for one of another machine."""
+
+    name: str
+    sampling: SamplingParams
+    generate: Callable[
+        [GenerationRequest, Callable[[Streamed], None], CancelToken], GenerationStats
+    ]
+    here: bool = True
+
+
+def chat(session: Session, args: Namespace, console: Console) -> None:
+    """One answer to --prompt, or a conversation when there is none."""
+    if args.prompt is None and (console.as_json or args.against):
+        option = "--against" if args.against else "--json"
+        raise InvalidRequest(field=option, reason="needs --prompt")
+    if args.against:
+        _compare(session, args, console)
+        return
+    voice = _voice(session, args, args.model, console)
+    if args.prompt is None:
+        _converse(session, args, voice, console)
+        return
+    attempts = _answers(session, args, voice, (_turn(args, args.prompt),), console)
+    reply, stats = attempts.best.message, attempts.best.stats
+    result = {"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}
+    several = {"pick": attempts.pick, "answers": [one.message for one in attempts.all]}
+    console.result({**result, **(several if args.best_of > 1 else {})}, "")
+
+
+def _voice(session: Session, args: Namespace, model: str, console: Console) -> _Voice:
+    """Make a model ready: load it, or find the remote one of that name."""
+    remote = session.remote(model)
+    if remote is not None:
+        url = remote.transport.endpoint.url
+        console.say(f"{model} is not offline: what you write is sent to {url}.")
+        return _Voice(model, SamplingParams(), remote.generate, here=False)
+    name = session.find(model).name
+    plan = session.plan(
+        name, device=args.device, engine=args.engine, n_ctx=args.context, draft=args.draft
+    )
+    session.load(name, plan, console.progress, CancelToken())
+    console.end_progress()
+    _tell_engine(session, console)
+    _warn_demonstration(session, name, console)
+    return _loaded_voice(session, name, console)
+
+
+def _loaded_voice(session: Session, name: str, console: Console) -> _Voice:
+    def generate(
+        request: GenerationRequest, take: Callable[[Streamed], None], cancel: CancelToken
+    ) -> GenerationStats:
+        return session.generate(request, take, cancel, console.progress)
+
+    return _Voice(name, session.sampling(name), generate)
+
+
+def _compare(session: Session, args: Namespace, console: Console) -> None:
+    """The same prompt to two models, one after the other, so that neither slows the other down."""
+    messages = (_turn(args, args.prompt),)
+    made: list[tuple[str, Attempt]] = []
+    sampling = None
+    for model in (args.model, args.against):
+        voice = _voice(session, args, model, console)
+        sampling = sampling or voice.sampling  # both alike: what differs is the model
+        voice = replace(voice, sampling=sampling)
+        console.stream(f"\n== {voice.name} ==\n")
+        attempt = _answers(session, args, voice, messages, console).best
+        made.append((voice.name, attempt))
+    rows = [
+        (
+            name,
+            format_tps(a.stats.decode_tps),
+            format_seconds(a.stats.time_to_first_token),
+            str(a.stats.reasoning_tokens),
+            str(a.stats.generated_tokens - a.stats.reasoning_tokens),
+        )
+        for name, a in made
+    ]
+    values = [
+        {"model": n, "answer": a.message.content, "reasoning": a.message.reasoning,
+         "stats": a.stats}
+        for n, a in made
+    ]  # fmt: skip
+    answers = side_by_side([name for name, _ in made], [a.message.content for _, a in made])
+    headings = ("MODEL", "DECODE", "FIRST TOKEN", "THINKING TOKENS", "ANSWER TOKENS")
+    console.result(values, f"\n{answers}\n\n{table(headings, rows)}")
+
+
+def _tell_engine(session: Session, console: Console) -> None:
+    """Say which engine was chosen, and what failed, where that was not a matter of course."""
+    loaded = session.loaded
+    for reason in loaded.plan.reasons if loaded else ():
+        if reason.code.startswith(("engine", "draft")) or reason.code == "device_failed":
+            console.say(reason_text(reason))
+
+
+def _warn_demonstration(session: Session, name: str, console: Console) -> None:
+    entry = session.find(name).entry
+    if entry is not None and entry.demonstration:
+        console.say(notice_text("demonstration"))
+
+
+def _converse(session: Session, args: Namespace, voice: _Voice, console: Console) -> None:
+    messages: list[Message] = []
+    console.say("Type a message; an empty line or Ctrl+D ends. Ctrl+C stops an answer.")
+    while True:
+        try:
+            text = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not text:
+            return
+        messages.append(_turn(args, text))
+        try:
+            reply = _answers(session, args, voice, tuple(messages), console).best.message
+        except (AppError, EngineError, Cancelled) as error:
+            console.say(error_text(error))
+            messages.pop()
+            continue
+        messages.append(reply)
+
+
+def _turn(args: Namespace, text: str) -> Message:
+    message = Message("user", text)
+    return with_math_hint(message) if args.math else message
+
+
+def _answers(
+    session: Session,
+    args: Namespace,
+    voice: _Voice,
+    messages: tuple[Message, ...],
+    console: Console,
+) -> Attempts:
+    """One answer, or as many as --best-of asks for and which of them to keep."""
+    sampling = voice.sampling
+    if args.seed is not None:
+        sampling = sampling.with_seed(args.seed)
+    request = GenerationRequest(
+        uuid4().hex,
+        messages,
+        sampling,
+        max_tokens=args.max_tokens,
+        draft=not args.no_guessing,
+    )
+    cancel = CancelToken()
+
+    def ask(numbered: GenerationRequest) -> Attempt:
+        writer = _Writer(console)
+        stats = voice.generate(numbered, writer.take, cancel)
+        console.stream("\n")
+        for notice in stats.notices:
+            console.say(notice_text(notice))
+        if voice.here:
+            _explain_slowness(session, stats, console)
+        console.say(stats_text(stats))
+        return Attempt(writer.message(stats.unopened_reasoning), stats)
+
+    with interrupt_cancels(cancel):
+        attempts = make_attempts(ask, request, args.best_of, cancel)
+    if args.best_of > 1:
+        console.say(pick_text(attempts.pick))
+    return attempts
+
+
+def _explain_slowness(session: Session, stats: GenerationStats, console: Console) -> None:
+    """Say why, when a run long enough to judge missed its predicted range from below."""
+    loaded = session.loaded
+    expected = promised(loaded.plan, stats) if loaded else None
+    if not missed(expected, stats.decode_tps, stats.generated_tokens):
+        return
+    diagnosis = session.why_slow()
+    if diagnosis is not None:
+        console.say(f"Slower than the {format_interval(expected)} predicted:")
+        console.say(diagnosis_text(diagnosis))
+
+
+def _measure_machine(session: Session, console: Console) -> None:
+    """Profile the machine once, so that plans have a speed; give up where it is too busy for it."""
+    console.say("   Measuring this machine's memory bandwidth (about 5 s) ...")
+    patience = CancelToken()
+    timer = threading.Timer(PROFILE_PATIENCE_SECONDS, patience.cancel)
+    timer.start()
+    try:
+        session.profile(on_progress=console.progress, cancel=patience)
+    except Cancelled:
+        console.say(
+            "   The machine is too busy to be measured now; `stillroom profile` does later."
+        )
+    finally:
+        timer.cancel()
+        console.end_progress()
+
+
+def try_it(session: Session, args: Namespace, console: Console) -> None:
+    """The whole path on the built-in starter: install, quantize, plan, load, answer, measure."""
+    entry = starter(session.catalog)
+    assert entry is not None
+    console.say(f"1. Installing {entry.name} ...")
+    model = session.install(entry.id, console.progress, CancelToken())
+    console.say(f"   {model.name}, {format_bytes(model.size)}, checked by SHA-256")
+    quantized = session.library.find(f"{model.name}-q4_0")
+    if quantized is None:
+        console.say("2. Quantizing to 4 bits, embeddings and LM head included ...")
+        quantized, report = session.quantize(model.name, "q4_0", console.progress, CancelToken())
+        by_role = report["bits_per_weight_by_role"].items()
+        roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
+        console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")
+        if session.learning.load().profile is None:
+            _measure_machine(session, console)
+    else:
+        console.say(f"2. Quantized before: {quantized.name}, {format_bytes(quantized.size)}")
+    plan = session.plan(quantized.name)
+    console.say("3. " + plan_text(quantized.name, plan))
+    report_ = session.load(quantized.name, plan, console.progress, CancelToken())
+    console.say(f"4. Loaded in {format_seconds(report_.load_seconds)}. Asking: {TRY_PROMPT}\n")
+    args.seed, args.max_tokens, args.best_of = TRY_SEED, TRY_TOKENS, 1
+    args.no_guessing = False
+    messages = (Message("user", TRY_PROMPT),)
+    voice = _loaded_voice(session, quantized.name, console)
+    answer = _answers(session, args, voice, messages, console).best
+    reply, stats = answer.message, answer.stats
+    console.say(notice_text("demonstration"))
+    console.result({"answer": reply.content, "stats": stats, "plan": plan}, "")
+    sys.stdout.flush()

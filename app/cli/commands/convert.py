@@ -1,0 +1,121 @@
+"""Commands that change weights and measure what it cost: quantize, quality."""
+
+from argparse import Namespace
+from typing import Any
+
+from app.cli.console import Console, table
+from app.session.session import Session
+from app.wording.explain import reason_text
+from app.wording.sentences import VERDICTS
+from app.wording.units import format_bytes, format_seconds
+from runtime.errors import InvalidRequest
+from runtime.jobs import CancelToken
+
+ERRORS = ("error_by_role", "plain_error_by_role")
+DEFAULT_RECIPES = {"gguf": "q4_0", "onnx": "onnx-q4-b32-search"}
+
+
+def quantize(session: Session, args: Namespace, console: Console) -> None:
+    """Quantize a model to 4 bits by role and install the result."""
+    recipe = args.recipe or _default_recipe(session, args.to, console)
+    model, report = session.quantize(
+        args.model,
+        recipe,
+        console.progress,
+        CancelToken(),
+        name=args.output,
+        context=args.context,
+        calibrate=args.calibrate,
+    )
+    console.end_progress()
+    text = report_text(model.name, model.size, report)
+    choice = session.planning.engine_choice(model.name)
+    if choice is not None:
+        text += f"\n{reason_text(choice.reason)}"
+    console.result({"model": model, "report": report, "engine": choice}, text)
+
+
+def _default_recipe(session: Session, to: str | None, console: Console) -> str:
+    """The usual recipe for a format, and for the one of the engine that was faster here last."""
+    faster = session.engines.latest() if to is None else None
+    if faster is None or any(d.usable and d.kind == "GPU" for d in session.devices()):
+        return DEFAULT_RECIPES[to or "gguf"]
+    if faster.engine == "onnx":
+        console.say(f"For ONNX Runtime: {reason_text(faster.reason)}")
+    return DEFAULT_RECIPES["onnx" if faster.engine == "onnx" else "gguf"]
+
+
+def report_text(name: str, size: int, report: dict[str, Any]) -> str:
+    """A QuantReport (as JSON) as a person reads it."""
+    rows = [
+        (role, f"{bits:.2f}", *(_share(report[of].get(role)) for of in ERRORS))
+        for role, bits in report["bits_per_weight_by_role"].items()
+    ]
+    text = (
+        f"{name} is installed: {format_bytes(size)}, {report['bits_per_weight']:.2f} bits a weight,"
+        f" in {format_seconds(report['seconds'])}.\n"
+        + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR", "PLAIN ROUNDING"), rows)
+    )
+    fallbacks = report["fallbacks"]
+    if fallbacks:
+        text += f"\n{len(fallbacks)} tensors whose rows fit no block of the recipe took a wider"
+        text += f" format: {', '.join(fallbacks[:3])}{' ...' if len(fallbacks) > 3 else ''}"
+    return text
+
+
+def _share(error: float | None) -> str:
+    return "–" if error is None else f"{100 * error:.1f} %"
+
+
+def quality(session: Session, args: Namespace, console: Console) -> None:
+    """What quantization cost: perplexity, KL divergence, same top token."""
+    conversion, scored = session.conversion, {"texts": args.text, "quick": args.quick}
+    if args.schemes:
+        result = conversion.schemes(args.model, console.progress, CancelToken(), **scored)
+        console.end_progress()
+        rows = [
+            (entry["scheme"], f"{entry['bits_per_weight']:.2f}", *_figures(entry["report"]))
+            for entry in result["schemes"]
+        ]
+        headings = ("SCHEME", "BITS", "PERPLEXITY", "MEAN KL", "99 % KL", "SAME TOP")
+        console.result(result, table(headings, rows))
+        return
+    if args.against is None:
+        raise InvalidRequest(field="--against", reason="name the model it was made from")
+    report = conversion.quality(args.model, args.against, console.progress, CancelToken(), **scored)
+    console.end_progress()
+    console.result(report, quality_text(report))
+
+
+def quality_text(report: dict[str, Any]) -> str:
+    """A QualityReport (as JSON) as a person reads it."""
+    names = ("perplexity", "mean KL", "99 % KL", "same top token")
+    lines = [f"{VERDICTS.get(report['verdict'], report['verdict'])}"]
+    lines.extend(
+        f"  {name:<15} {figure}" for name, figure in zip(names, _figures(report), strict=True)
+    )
+    source = report["source_perplexity"]["value"]
+    lines.append(f"  {'source':<15} perplexity {source:.2f}, over {report['tokens']} tokens")
+    lines.extend(
+        f"  {role:<15} relative error {100 * error:.1f} %"
+        for role, error in report["error_by_role"].items()
+    )
+    return "\n".join(lines)
+
+
+def _figures(report: dict[str, Any]) -> tuple[str, ...]:
+    """Perplexity, mean and 99th-percentile KL, same-top share, with their intervals."""
+    return (
+        _estimate(report["perplexity"], ".2f"),
+        _estimate(report["kl_mean"], ".4f"),
+        _estimate(report["kl_p99"], ".3f"),
+        _estimate(report["same_top"], ".1%"),
+    )
+
+
+def _estimate(estimate: dict[str, float], form: str) -> str:
+    low, high = estimate.get("low"), estimate.get("high")
+    value = format(estimate["value"], form)
+    if low is None or high is None:
+        return value
+    return f"{value} ({format(low, form)} to {format(high, form)})"

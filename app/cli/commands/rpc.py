@@ -1,0 +1,34 @@
+"""The command `rpc`: llama.cpp's stock RPC server in the foreground, in a process of its own."""
+
+from argparse import Namespace
+
+from app.cli.console import Console
+from app.server.faults import NotConfirmed
+from app.server.limits import LOOPBACK
+from app.session.session import Session
+from runtime.errors import InternalError
+from runtime.jobs import CancelToken
+from runtime.process.client import run_job
+
+_WARNING = (
+    "RPC has no key and no encryption: whoever reaches this address can run anything the engine\n"
+    "can, and read what is sent. Trusted networks only."
+)
+
+
+def serve_rpc(session: Session, args: Namespace, console: Console) -> None:
+    """Lend this machine's memory and cores until interrupted."""
+    console.say(_WARNING)
+    if args.host not in LOOPBACK and not args.open_to_network:
+        raise NotConfirmed(host=args.host)
+    address = f"{args.host}:{args.port}"
+    session.paths.logs.mkdir(parents=True, exist_ok=True)
+    console.say(
+        f"RPC server at {address} until Ctrl+C. Elsewhere: STILLROOM_RPC_SERVERS={address}"
+        " stillroom chat MODEL --device rpc"
+    )
+    session.processor.adopt()
+    cancel = CancelToken()
+    job = {"address": address, "threads": args.threads}
+    run_job("rpc_server", job, console.progress, cancel, session.paths.worker_log)
+    raise InternalError(detail=f"the RPC server at {address} ended; the port may be taken")

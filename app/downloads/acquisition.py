@@ -1,0 +1,154 @@
+"""Getting models: the hub, its download queue and the library, joined by the user's settings.
+
+Knows which file of a catalog entry's repository to take. Words nothing; downloads with
+`app.downloads.install`, talks to the hub with `app.hub.client`.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from app.downloads.download import Limits
+from app.downloads.install import ModelRequest, fetch_model, request_for
+from app.downloads.rate_limit import RateLimit
+from app.errors import RemoteFileNotFound
+from app.hub.client import Hub
+from app.hub.remote_header import inspect_remote
+from app.hub.tokens import TokenStore, system_keyring
+from app.hub.values import RepoDetails, SearchPage, SearchQuery, Variant, variants
+from app.library.catalog import CatalogEntry
+from app.library.folder import InstalledModel, Library
+from app.paths import Paths
+from app.settings import Settings
+from runtime.jobs import CancelToken, OnProgress, ignore_progress
+from runtime.model.info import ModelInfo
+from runtime.process.client import run_job
+
+HUB_PREFIX = "hub:"
+# Of a repository's ready-made GGUF files, the ones closest to our own 4-bit recipe, best first.
+PREFERRED = ("Q4_0", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q4_1")
+
+
+class Acquisition:
+    """Searching and downloading for one user."""
+
+    def __init__(self, paths: Paths, settings: Settings, library: Library) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._library = library
+
+    @cached_property
+    def hub(self) -> Hub:
+        """The hub at the user's address, with the user's token."""
+        offline = self._settings.offline
+        anonymous = Hub(self._paths.hub, self._settings.hub_endpoint or None, offline=offline)
+        token = self.tokens.get(anonymous.endpoint)
+        return (
+            Hub(self._paths.hub, anonymous.endpoint, token, offline=offline) if token else anonymous
+        )
+
+    @property
+    def tokens(self) -> TokenStore:
+        """Access tokens by address: in the system keyring, else in a file only the user reads."""
+        return TokenStore(self._paths.config / "tokens.json", system_keyring())
+
+    @property
+    def limits(self) -> Limits:
+        """What downloads may take."""
+        return Limits(rate=RateLimit(self._settings.download_limit * 1_000_000 or None))
+
+    def search(
+        self, query: SearchQuery, next_page: str | None = None, cancel: CancelToken | None = None
+    ) -> SearchPage:
+        """One page of repositories. Raises HubError, Cancelled."""
+        return self.hub.search(query, next_page, cancel)
+
+    def request(self, entry: CatalogEntry, cancel: CancelToken | None = None) -> ModelRequest:
+        """What to download for a catalog entry: the preferred variant of its GGUF repository.
+
+        Raises HubError, RemoteFileNotFound.
+        """
+        repo = entry.repositories.gguf or entry.repositories.official
+        if repo is None:
+            raise RemoteFileNotFound(repo=entry.id, path="*.gguf")
+        details = self.hub.details(repo, cancel=cancel)
+        return request_for(
+            preferred_variant(details), name=entry.id, source=entry.id, licence=entry.licence
+        )
+
+    def variant(self, name: str, cancel: CancelToken | None = None) -> Variant:
+        """The variant that hub:OWNER/REPO/FILE means, or the preferred one of hub:OWNER/REPO.
+
+        Raises HubError, RemoteFileNotFound.
+        """
+        owner, _, rest = name.removeprefix(HUB_PREFIX).partition("/")
+        repo, _, path = rest.partition("/")
+        details = self.hub.details(f"{owner}/{repo}", cancel=cancel)
+        if not path:
+            return usual_variant(details)
+        for variant in variants(details.files):
+            if any(file.path == path for file in variant.files):
+                return variant
+        raise RemoteFileNotFound(repo=details.repo, path=path)
+
+    def look(self, name: str, cancel: CancelToken | None = None) -> ModelInfo:
+        """Header facts of a model on the hub, for a few megabytes. Raises HubError, CorruptFile."""
+        return self.look_at(self.variant(name, cancel), cancel)
+
+    def look_at(self, variant: Variant, cancel: CancelToken | None = None) -> ModelInfo:
+        """`look` at a variant that was listed before."""
+        return inspect_remote(self.hub, variant, _run_job, cancel).info
+
+    def fetch(
+        self,
+        request: ModelRequest,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+        limits: Limits | None = None,
+    ) -> InstalledModel:
+        """Download, verify, look at the header in a child process, install."""
+        return fetch_model(
+            request,
+            self.hub,
+            self._library,
+            on_progress,
+            cancel,
+            limits=limits or self.limits,
+            check=check_header,
+        )
+
+
+def preferred_variant(details: RepoDetails) -> Variant:
+    """The GGUF variant nearest to our 4-bit recipe; the smallest where none is named so.
+
+    Raises RemoteFileNotFound when the repository has no GGUF file.
+    """
+    found = [variant for variant in variants(details.files) if variant.format == "gguf"]
+    if not found:
+        raise RemoteFileNotFound(repo=details.repo, path="*.gguf")
+    for label in PREFERRED:
+        for variant in found:
+            if variant.label.upper() == label:
+                return variant
+    return min(found, key=lambda variant: variant.size or 1 << 62)
+
+
+def usual_variant(details: RepoDetails) -> Variant:
+    """The preferred GGUF variant; of a repository without one the full-precision weights, to be
+    quantized here. Raises RemoteFileNotFound when there is neither."""
+    try:
+        return preferred_variant(details)
+    except RemoteFileNotFound:
+        for variant in variants(details.files):
+            if variant.format == "safetensors":
+                return variant
+        raise
+
+
+def _run_job(name: str, arguments: dict[str, Any], cancel: CancelToken) -> dict[str, Any]:
+    return run_job(name, arguments, cancel=cancel, stall_seconds=60)
+
+
+def check_header(path: Path, cancel: CancelToken) -> None:
+    """Raise what is wrong with a downloaded file before it is offered."""
+    _run_job("inspect", {"path": str(path), "brief": True}, cancel)

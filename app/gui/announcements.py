@@ -1,0 +1,103 @@
+"""What has happened, told where it belongs: status bar, toast, notification."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from app.gui.chat.control import Delta
+from app.gui.models.control import Quantized, Work
+from app.gui.models.wording import progress_words, queue_words
+from app.gui.parts.notifications import Notices
+from app.gui.parts.words import tr
+from app.history.records import StoredMessage
+from app.library.folder import InstalledModel, TrashedModel
+from app.wording.explain import explain
+from runtime.jobs import Progress
+
+if TYPE_CHECKING:
+    from app.gui.main_window import MainWindow
+
+
+class News(QObject):
+    """Listens to the window's controls."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._status = window.status
+        self._began = 0.0  # of the last answer, on the monotonic clock
+        self.notices = Notices(window)
+        chat, library = window.chat, window.library
+        chat.answer_progress.connect(self._answer_progress)
+        chat.answer_grew.connect(self._answer_grew)
+        chat.answer_started.connect(self._answer_started)
+        chat.answer_ended.connect(self._answer_ended)
+        chat.not_stored.connect(self.tell)
+        library.work_changed.connect(self._work_changed)
+        library.work_ended.connect(self._work_ended)
+        library.removed.connect(self._model_removed)
+        library.failed.connect(self.tell)
+        library.downloads.changed.connect(self._downloads_changed)
+        library.downloads.finished.connect(lambda item: self._model_ready(item.request.name))
+
+    def tell(self, error: Exception) -> None:
+        """A failure of something that has no place of its own to say so."""
+        wording = explain(error)
+        self._window.toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
+
+    # -- models ----------------------------------------------------------------------------------
+
+    def _work_changed(self, key: str) -> None:
+        work = self._window.library.work.get(key)
+        start = self._window.chat_page.start
+        start.show_work(work.progress if work else None, work is not None)
+        text = f"{key}: {progress_words(work.progress)}" if work and work.progress else ""
+        self._status.show_work(text)
+
+    def _downloads_changed(self) -> None:
+        self._status.show_work(queue_words(self._window.library.downloads.items))
+
+    def _work_ended(self, work: Work, result: object, error: Exception | None) -> None:
+        if error is not None:
+            self.tell(error)
+        elif isinstance(result, Quantized):
+            self._model_ready(result.model.name)
+        elif isinstance(result, InstalledModel):
+            self._model_ready(result.name)
+
+    def _model_ready(self, name: str) -> None:
+        text = tr("{0} is ready", name)
+        self.notices.tell(text, "")
+        self._window.toast.show_text(text, tr("Chat"), lambda: self._window.chat_with(name))
+
+    def _model_removed(self, trashed: TrashedModel) -> None:
+        library = self._window.library
+        self._window.toast.show_text(
+            tr("{0} removed", trashed.name), tr("Undo"), lambda: library.restore(trashed)
+        )
+
+    # -- the answer in the making ----------------------------------------------------------------
+
+    def _answer_started(self, _message: StoredMessage) -> None:
+        self._began = time.monotonic()
+
+    def _answer_progress(self, progress: Progress) -> None:
+        self._status.show_work(progress_words(progress))
+
+    def _answer_grew(self, delta: Delta) -> None:
+        if delta.content or delta.reasoning:
+            self._status.show_work("")
+            self._status.show_live(delta.decode_tps)
+
+    def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
+        self._status.show_work("")
+        self._status.show_stats(message.stats)
+        self._window.diagnosis.judge(message.stats)
+        stopped = error is None and message.stats.get("finish_reason", "cancelled") == "cancelled"
+        if not stopped and time.monotonic() - self._began > self.notices.long_seconds:
+            whole = message.state == "finished"
+            title = tr("Answer finished") if whole else tr("Answer ended early")
+            self.notices.tell(title, message.content[:120])

@@ -1,0 +1,1 @@
+"""The chat: transcript, composer, conversations, several answers."""

@@ -1,0 +1,1 @@
+"""The models page, and the chosen model with its plan."""

@@ -1,0 +1,177 @@
+"""The parts of one model's page that only show: plan, facts, notes. Starts nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QTextDocument
+from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout
+
+from app.gui.models.control import ModelItem
+from app.gui.models.wording import fit_words
+from app.gui.parts import words
+from app.gui.parts.controls import label, row
+from app.gui.parts.speed_words import time_lines
+from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
+from app.gui.parts.words import tr
+from app.library.catalog import CatalogEntry
+from app.library.folder import InstalledModel
+from app.wording.explain import reason_text
+from app.wording.sentences import VERDICTS
+from runtime.plan import Plan
+
+_MOST_HASHES = 12  # lines
+
+
+def plan_card(item: ModelItem, plan: Plan) -> QFrame:
+    """Fit, memory and expected speed in one card, with the plan's reasons."""
+    card = QFrame()
+    card.setObjectName("card")
+    layout = QVBoxLayout(card)
+    layout.setContentsMargins(14, 12, 14, 12)
+    layout.setSpacing(SPACE_S)
+    word, _icon, kind = fit_words(item)
+    figures = row(spacing=SPACE_L)
+    available = sum(device.available for device in plan.memory.devices)
+    memory = tr("{0} of {1} free", words.size(plan.memory.total), words.size(available))
+    columns = [(tr("Memory"), memory)]
+    if plan.speed is not None:
+        decode = plan.speed.decode_tps
+        columns.append((tr("Decode"), tr("{0} tok/s expected", words.span(decode))))
+        columns.append((tr("Pace"), words.pace(decode)))
+        columns.append(
+            (tr("Prefill"), tr("{0} tok/s expected", words.span(plan.speed.prefill_tps)))
+        )
+    columns.append((tr("Context"), tr("{0} tokens", words.count(plan.placement.n_ctx))))
+    for name, value in columns:
+        figures.addLayout(_figure(name, value))
+    figures.addStretch(1)
+    layout.addWidget(label(word, kind))
+    layout.addLayout(figures)
+    for line in time_lines(plan.speed):
+        layout.addWidget(label(line, "small", wrap=True))
+    for reason in plan.reasons:
+        layout.addWidget(label(tr(reason_text(reason)), "muted", wrap=True))
+    return card
+
+
+def _figure(name: str, value: str) -> QVBoxLayout:
+    layout = QVBoxLayout()
+    layout.setSpacing(2)
+    layout.addWidget(label(name, "small"))
+    layout.addWidget(label(value, "value"))
+    return layout
+
+
+def facts_of(item: ModelItem) -> list[tuple[str, str]]:
+    """What a person wants to know of a model, in order."""
+    facts: list[tuple[str, str]] = []
+    entry = item.entry
+    if entry is not None:
+        facts.append((tr("Parameters"), words.parameters(entry.parameters)))
+        if entry.active_parameters != entry.parameters:
+            facts.append((tr("Active parameters"), words.parameters(entry.active_parameters)))
+        if entry.teacher:
+            facts.append((tr("Distilled from"), entry.teacher))
+        if entry.base_model:
+            facts.append((tr("Base model"), entry.base_model))
+        shape = entry.shape
+        facts.append(
+            (tr("Architecture"), f"{shape.architecture}, {shape.block_count} {tr('blocks')}, "
+             f"{shape.attention}, {tr('width')} {words.count(shape.embedding_length)}")
+        )  # fmt: skip
+        facts.append((tr("Context"), tr("{0} tokens", words.count(shape.context_length))))
+        facts.append((tr("Licence"), entry.licence))
+        if entry.sampling is not None:
+            facts.append((tr("Recommended use"), use_words(entry)))
+    if item.hit is not None:
+        hit = item.hit
+        facts.append((tr("Repository"), hit.repo))
+        if hit.parameters and entry is None:
+            facts.append((tr("Parameters"), words.parameters(hit.parameters)))
+        facts.append((tr("Variants"), ", ".join(hit.quantizations) or "–"))
+        if entry is None:
+            facts.append((tr("Licence"), hit.licence or "–"))
+        facts.append((tr("Downloads"), words.count(hit.downloads or 0)))
+        if hit.gated:
+            facts.append((tr("Access"), tr("asks for agreement on the hub")))
+    if item.installed is not None:
+        facts.append((tr("Installed"), item.installed.installed_at[:10]))
+        facts += _installed_facts(item.installed, entry is not None)
+    return facts
+
+
+def _installed_facts(installed: InstalledModel, in_catalog: bool) -> list[tuple[str, str]]:
+    """Where an installed model came from and what is here of it."""
+    facts = [(tr("Source"), installed.source)]
+    if installed.revision:
+        facts.append((tr("Commit"), installed.revision))
+    if not in_catalog:
+        facts.append((tr("Licence"), installed.licence or tr("not stated")))
+    if installed.recipe:
+        facts.append((tr("Recipe"), installed.recipe))
+    facts.append((tr("Size on disk"), words.size(installed.size)))
+    facts.append((tr("File"), str(installed.path)))
+    many = len(installed.files) > 1
+    for file in installed.files[:_MOST_HASHES]:
+        name = f"SHA-256, {file.path.name}" if many else "SHA-256"
+        facts.append((name, file.sha256))
+    if len(installed.files) > _MOST_HASHES:
+        facts.append((tr("SHA-256 of all"), installed.sha256))
+    if not installed.verified:
+        facts.append((tr("Checksum"), tr("not confirmed: the hub named none to compare with")))
+    return facts
+
+
+def use_words(entry: CatalogEntry) -> str:
+    """How the makers want the model to be used; the chat does so by itself."""
+    sampling = entry.sampling
+    assert sampling is not None
+    parts = [tr("temperature {0}", sampling.temperature), tr("top-p {0}", sampling.top_p)]
+    if entry.chat.fold_system:
+        parts.append(tr("instructions in the first message, no system prompt"))
+    return ", ".join(parts)
+
+
+def quality_words(report: Mapping[str, Any]) -> str:
+    """What quantization cost, from a QualityReport as JSON."""
+    verdict = tr(VERDICTS.get(report["verdict"], report["verdict"]))
+    figures = tr(
+        "Mean KL divergence {0}; the same next token in {1} % of {2} places.",
+        f"{report['kl_mean']['value']:.4f}",
+        f"{100 * report['same_top']['value']:.1f}",
+        report["tokens"],
+    )
+    return f"{verdict} {figures}"
+
+
+class NotesView(QTextBrowser):
+    """A model card. HTML in it is not interpreted, nothing it names is fetched."""
+
+    def loadResource(self, kind: int, name: QUrl | str) -> Any:
+        return None
+
+
+def notes_view(notes: str, page: str, theme: Theme) -> NotesView:
+    """The makers' own page, from its Markdown; its links open in the web browser."""
+    view = NotesView()
+    view.setObjectName("notes")
+    view.setAccessibleName(tr("The makers' notes"))
+    view.setOpenLinks(False)
+    view.anchorClicked.connect(
+        lambda link: QDesktopServices.openUrl(QUrl(page + "/").resolved(link))
+    )
+    features = QTextDocument.MarkdownFeature
+    view.document().setMarkdown(
+        without_front_matter(notes), features.MarkdownDialectGitHub | features.MarkdownNoHTML
+    )
+    view.setFixedHeight(theme.px(320))
+    return view
+
+
+def without_front_matter(notes: str) -> str:
+    """A model card without the YAML block that the hub reads."""
+    if notes.startswith("---\n"):
+        _, found, rest = notes[4:].partition("\n---\n")
+        return rest if found else notes
+    return notes

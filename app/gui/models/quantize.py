@@ -1,0 +1,229 @@
+"""The question before quantizing: for which engine, by which recipe, and what that takes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QDialog, QFileDialog, QFormLayout, QWidget
+
+from app.gui.parts import words
+from app.gui.parts.controls import Check, Choice, button, label, row
+from app.gui.parts.theme import SPACE_L, SPACE_M
+from app.gui.parts.words import tr
+from app.quantizing.forecast import FAST, FAST_BLOCK, STARTER_LOSS, expected, rows_fit
+from quant.recipe import recipe_named
+from runtime.plan import PlanModel
+
+_BYTES_PER_TOKEN = 3  # of a text, roughly
+_BUNDLED_BYTES = 4600
+QUALITY_TOKENS = 8000  # prompt tokens that measuring evaluates: the bundled texts, in both models
+# recipe, what it is, and what to expect of it
+_GGUF = ("q4_0", "q4_0-search", "q4_0-best", "q4_k_m", "q6_k", "q8_0")
+_ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", FAST)
+_UNWEIGHED = ("q8_0", "onnx-q4-b32")  # their rounding has nothing to weigh
+_BUNDLED, _OWN = "bundled", "own"
+
+
+@dataclass(frozen=True)
+class QuantizeChoice:
+    """What was chosen: a recipe's name, whether to measure what it cost, and the text to weigh
+    errors by (True: the bundled one)."""
+
+    recipe: str
+    measure: bool
+    calibrate: Path | bool = False
+
+
+class QuantizeDialog(QDialog):
+    """Recipe and target of one model, with the size and time to expect."""
+
+    chosen = Signal(object)  # QuantizeChoice
+
+    def __init__(
+        self,
+        name: str,
+        model: PlanModel | None,
+        threads: int,
+        prefill_tps: float | None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._threads = threads
+        self._prefill_tps = prefill_tps
+        self.setWindowTitle(tr("Quantize {0}", name))
+        self.target = Choice(
+            [
+                ("gguf", tr("llama.cpp (GGUF): any CPU or GPU")),
+                ("onnx", tr("ONNX Runtime: also NPUs")),
+            ]
+        )
+        self.target.setAccessibleName(tr("Target"))
+        self.recipe = Choice([])
+        self.recipe.setAccessibleName(tr("Recipe"))
+        self.recipe.setMinimumContentsLength(26)
+        self.calibration = Choice(
+            [
+                (None, tr("no: all inputs count alike")),
+                (_BUNDLED, tr("the bundled text")),
+                (_OWN, tr("a text of yours…")),
+            ]
+        )
+        self.calibration.setAccessibleName(tr("Weighed by"))
+        self._text: Path | None = None
+        self.about = label("", "muted", wrap=True)
+        self.loss = label("", "small", wrap=True)
+        self.expectation = label("", "value", wrap=True)
+        self.measure = Check(tr("Measure what it cost afterwards"))
+        self.measure.setChecked(True)
+        self._measure_time = label("", "small", wrap=True)
+        self._lay_out()
+        self.target.currentIndexChanged.connect(self._fill)
+        self.recipe.currentIndexChanged.connect(self._choose_recipe)
+        self.calibration.currentIndexChanged.connect(self._show)
+        self.calibration.activated.connect(self._ask_text)
+        self._fill()
+
+    def _lay_out(self) -> None:
+        start = button(tr("Quantize"), "primary")
+        start.setObjectName("startQuantize")
+        start.setDefault(True)
+        start.clicked.connect(self._start)
+        cancel = button(tr("Cancel"))
+        cancel.clicked.connect(self.reject)
+        form = QFormLayout(self)
+        form.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
+        form.setSpacing(SPACE_M)
+        form.addRow(tr("Target"), self.target)
+        form.addRow(tr("Recipe"), self.recipe)
+        form.addRow(tr("Weighed by"), self.calibration)
+        form.addRow("", self.about)
+        form.addRow("", self.loss)
+        form.addRow(tr("Expected"), self.expectation)
+        form.addRow("", self.measure)
+        form.addRow("", self._measure_time)
+        form.addRow(row(1, cancel, start))
+        self.setMinimumWidth(460)
+
+    def _fill(self) -> None:
+        names = _GGUF if self.target.currentData() == "gguf" else _ONNX
+        self.recipe.clear()
+        for name in names:
+            if name == FAST and self._model and not rows_fit(self._model.shape, FAST_BLOCK):
+                continue
+            self.recipe.addItem(recipe_words(name)[0], name)
+
+    def _choose_recipe(self) -> None:
+        """A recipe begins with the text it demands, or with none."""
+        name = self.recipe.currentData()
+        if name is not None:
+            demanded = _BUNDLED if recipe_named(name).importance == "required" else None
+            self.calibration.setCurrentIndex(self.calibration.findData(demanded))
+        self._show()
+
+    def _show(self) -> None:
+        name = self.recipe.currentData()
+        if name is None:
+            return
+        self.about.setText(recipe_words(name)[1])
+        self._show_calibration(name)
+        tokens = self._prefill_tps and 2 * QUALITY_TOKENS / self._prefill_tps
+        self._measure_time.setText(tr("about {0} more", words.seconds(tokens)) if tokens else "")
+        if self._model is None:
+            self.expectation.setText("–")
+            return
+        will = expected(self._model.shape, recipe_named(name), self._threads)
+        self.expectation.setText(
+            tr(
+                "{0}, {1} bits per weight, about {2}",
+                words.size(will.size),
+                f"{will.bits_per_weight:.2f}",
+                words.seconds(will.seconds + self._weighing_seconds()),
+            )
+        )
+
+    def _show_calibration(self, name: str) -> None:
+        """Whether the recipe can be weighed, must be, and what was measured of it."""
+        required = recipe_named(name).importance == "required"
+        if required and self.calibration.currentData() is None:
+            self.calibration.setCurrentIndex(self.calibration.findData(_BUNDLED))
+        self.calibration.setEnabled(name not in _UNWEIGHED)
+        loss = STARTER_LOSS.get((name, self._calibrate() is not False))
+        self.loss.setText(
+            tr(
+                "On the built-in starter, a very small model, {0} of next tokens stayed the same"
+                " (mean KL divergence {1}). Other models differ.",
+                f"{loss.same_top:.0%}",
+                f"{loss.kl_mean:.2g}",
+            )
+            if loss
+            else ""
+        )
+
+    def _ask_text(self) -> None:
+        if self.calibration.currentData() == _OWN:
+            filters = f"{tr('Texts')} (*.txt *.md);;{tr('All files')} (*)"
+            name, _ = QFileDialog.getOpenFileName(self, tr("Text to weigh by"), "", filters)
+            self.use_text(Path(name) if name else None)
+
+    def use_text(self, path: Path | None) -> None:
+        """Weigh errors by this text; without one, as before one was asked for."""
+        self._text = path or self._text
+        if self._text is None:
+            self.calibration.setCurrentIndex(0)
+        else:
+            index = self.calibration.findData(_OWN)
+            self.calibration.setItemText(index, self._text.name)
+            self.calibration.setCurrentIndex(index)
+        self._show()
+
+    def _calibrate(self) -> Path | bool:
+        kind = self.calibration.currentData()
+        if self.recipe.currentData() in _UNWEIGHED or kind is None:
+            return False
+        return self._text if kind == _OWN and self._text is not None else kind == _BUNDLED
+
+    def _weighing_seconds(self) -> float:
+        """How long the text takes to run through the model; 0 where its speed is not known."""
+        text = self._calibrate()
+        if text is False or not self._prefill_tps:
+            return 0.0
+        size = _BUNDLED_BYTES
+        if isinstance(text, Path) and text.is_file():
+            size = text.stat().st_size
+        return size / _BYTES_PER_TOKEN / self._prefill_tps
+
+    def _start(self) -> None:
+        choice = QuantizeChoice(
+            self.recipe.currentData(), self.measure.isChecked(), self._calibrate()
+        )
+        self.chosen.emit(choice)
+        self.accept()
+
+
+def recipe_words(name: str) -> tuple[str, str]:
+    """A recipe's name for people and what to expect of its quality."""
+    four = tr("4-bit blocks everywhere, embeddings and LM head too.")
+    return {
+        "q4_0": (tr("Q4_0 (usual)"), f"{four} {tr('The fastest.')}"),
+        "q4_0-search": (
+            tr("Q4_0, scales searched"),
+            f"{four} {tr('Slightly closer to the original, takes longer to make.')}",
+        ),
+        "q4_0-best": (
+            tr("Q4_0, searched and weighed by a text"),
+            f"{four} {tr('The closest of this size: the text runs through the model first.')}",
+        ),
+        "q4_k_m": ("Q4_K_M", tr("4 bits, 6 where it matters most: closer, a little slower.")),
+        "q6_k": ("Q6_K", tr("6 bits: hardly told from the original.")),
+        "q8_0": ("Q8_0", tr("8 bits: next to nothing is lost, twice the size.")),
+        "onnx-q4-b32-search": (
+            tr("4 bits, blocks of 32, scales searched (usual)"),
+            f"{four} {tr('The closest of these, takes longer to make.')}",
+        ),
+        "onnx-q4-b32": (tr("4 bits, blocks of 32"), f"{four} {tr('Quick to make.')}"),
+        FAST: (
+            tr("Fast: 4 bits, blocks of 128, scales searched"),
+            tr("About a quarter faster on the CPU than blocks of 32, with larger losses."),
+        ),
+    }[name]

@@ -1,0 +1,1 @@
+"""The Speed page: the machine's profile, predictions beside what happened, diagnosis."""

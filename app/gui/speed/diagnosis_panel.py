@@ -1,0 +1,86 @@
+"""Why the last answer was slow: the measured causes, the share of each, and what to do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.gui.parts.bridge import Bridge
+from app.gui.parts.controls import label, restyle
+from app.gui.parts.theme import SPACE_S
+from app.gui.parts.words import tr
+from app.history.runs import missed
+from app.session.session import Session
+from app.wording.explain import cause_words, explain
+from runtime.plan import Interval
+from runtime.planning.diagnosis import SLOWER, UNEXPLAINED_SHOWN, Diagnosis
+
+
+class DiagnosisPanel(QWidget):
+    """Hidden until it is asked, or until an answer was slower than its predicted range."""
+
+    def __init__(self, session: Session, bridge: Bridge, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._bridge = bridge
+        self.setAccessibleName(tr("Why this speed"))
+        self.summary = label("", "strong", wrap=True)
+        self._causes = QVBoxLayout()
+        self._causes.setSpacing(SPACE_S)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE_S)
+        layout.addWidget(label(tr("Why this speed"), "section"))
+        layout.addWidget(self.summary)
+        layout.addLayout(self._causes)
+        self.hide()
+
+    def judge(self, stats: Mapping[str, Any]) -> None:
+        """Explain a finished answer if it missed its range from below; hide otherwise."""
+        kept = stats.get("predicted_decode_tps")
+        expected = Interval(**kept) if kept else None
+        if missed(expected, stats.get("decode_tps"), stats.get("generated_tokens", 0)):
+            self.ask()
+        else:
+            self.hide()
+
+    def ask(self) -> None:
+        """Find the causes of the last answer's speed; memory may be read again for it."""
+        self._clear()
+        self._say(tr("Looking at the last answer …"), "muted")
+        self.show()
+        job = self._bridge.call(self._session.why_slow)
+        job.finished.connect(self.show_diagnosis)
+        job.failed.connect(lambda error: self._say(tr(explain(error).sentence), "muted"))
+
+    def show_diagnosis(self, found: Diagnosis | None) -> None:
+        """The causes, heaviest first."""
+        self._clear()
+        if found is None:
+            self._say(tr("No answer with a predicted speed yet."), "muted")
+            return
+        if found.slowdown > SLOWER:
+            self._say(tr("{0} times slower than planned", f"{found.slowdown:.1f}"), "warning")
+        else:
+            self._say(tr("As fast as planned"), "good")
+        for cause in found.causes:
+            what, remedy = cause_words(cause.code)
+            self._add(f"{100 * cause.share:.0f} %  {tr(what)}", tr(remedy))
+        if found.slowdown > SLOWER and found.unexplained > UNEXPLAINED_SHOWN:
+            self._add(tr("{0} % no measurement explains", f"{100 * found.unexplained:.0f}"), "")
+
+    def _say(self, text: str, kind: str) -> None:
+        self.summary.setText(text)
+        restyle(self.summary, kind)
+
+    def _add(self, what: str, remedy: str) -> None:
+        self._causes.addWidget(label(what, wrap=True))
+        if remedy:
+            self._causes.addWidget(label(remedy, "small", wrap=True))
+
+    def _clear(self) -> None:
+        while self._causes.count():
+            item = self._causes.takeAt(0)
+            if item is not None and (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()

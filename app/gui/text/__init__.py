@@ -1,0 +1,1 @@
+"""Text as Qt draws it: documents, formulas as pictures, paper."""

@@ -1,0 +1,1 @@
+"""What was said and measured, kept: the database, exports, saved contexts. Knows no Qt."""

@@ -1,0 +1,148 @@
+"""Conversations read from files that `transfer` wrote. Knows the formats; a file may be anything.
+
+Everything is read and checked before the store is touched, and stored in one transaction.
+"""
+
+import json
+import re
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from app.errors import StoreError
+from app.history.export import ENTITIES, FORMAT, VERSION
+from app.history.records import Attachment, Conversation, StoredMessage
+from app.history.store import Store
+from runtime.generation import SamplingParams
+
+MAX_FILE_BYTES = 200 * 2**20
+_MARK = re.compile(r"^<!-- stillroom (\w+) (\{.*\}) -->$", re.MULTILINE)
+_FENCE = re.compile(r"(?s)Attached: [^\n]*\n\n(`{3,})\n(.*)\n\1")
+_DATA = re.compile(rf'<template data-{FORMAT}="([^"]*)"')
+_OPTIONS: dict[str, type] = {
+    "model": str, "context": int, "system": str, "max_tokens": int, "sampling": dict,
+}  # fmt: skip
+
+Read = tuple[Conversation, list[StoredMessage]]
+
+
+def import_file(store: Store, path: Path) -> Conversation:
+    """Read an exported conversation into the store as a new one. Raises StoreError."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError("the file is too large")
+        text = path.read_text(encoding="utf-8-sig")
+        reader = {".md": _markdown, ".markdown": _markdown, ".html": _html, ".htm": _html}
+        conversation, messages = reader.get(path.suffix.lower(), _json)(text)
+        if not messages:
+            raise ValueError("it holds no messages")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(path=str(path), reason=f"cannot be imported: {error}") from error
+    return store.add_copy(conversation, messages)
+
+
+def _json(text: str) -> Read:
+    data = json.loads(text)
+    if data.get("format") != FORMAT or int(data["version"]) > VERSION:
+        raise ValueError("not an exported conversation")
+    found, messages = data["conversation"], [_message(each) for each in data["messages"]]
+    conversation = Conversation(
+        0,
+        str(found.get("title") or ""),
+        float(found.get("created") or time.time()),
+        0.0,
+        head_id=found.get("head_id"),
+        pinned=bool(found.get("pinned")),
+        folder=str(found.get("folder") or ""),
+        title_set=bool(found.get("title_set")),
+        options=_options(found.get("options") or {}),
+    )
+    return conversation, _checked(messages)
+
+
+def _options(found: dict[str, Any]) -> dict[str, Any]:
+    """The options this program knows, of the type it expects."""
+    kept = {n: found[n] for n, kind in _OPTIONS.items() if type(found.get(n)) is kind}
+    if "sampling" in kept:
+        known = {each.name for each in fields(SamplingParams)}
+        numbers = (int, float)
+        kept["sampling"] = {
+            n: v for n, v in kept["sampling"].items() if n in known and type(v) in numbers
+        }
+    return kept
+
+
+def _message(each: dict[str, Any]) -> StoredMessage:
+    if each["role"] not in ("user", "assistant"):
+        raise ValueError(f"unknown role {each['role']!r}")
+    parent = each.get("parent_id")
+    return StoredMessage(
+        int(each["id"]),
+        0,
+        None if parent is None else int(parent),
+        each["role"],
+        str(each["content"]),
+        str(each.get("reasoning", "")),
+        "finished" if each.get("state", "finished") == "finished" else "cut",
+        float(each.get("created") or time.time()),
+        str(each.get("model", "")),
+        dict(each.get("stats", {})),
+        tuple(_attachment(found) for found in each.get("attachments", [])),
+    )
+
+
+def _attachment(found: dict[str, Any]) -> Attachment:
+    return Attachment(str(found["name"]), str(found["text"]), int(found.get("tokens", 0)))
+
+
+def _checked(messages: list[StoredMessage]) -> list[StoredMessage]:
+    """The same, when each has its own id and its parent stands before it."""
+    seen: set[int] = set()
+    for each in messages:
+        if each.id in seen or each.id <= 0:
+            raise ValueError(f"message {each.id} is there twice")
+        if each.parent_id is not None and each.parent_id not in seen:
+            raise ValueError(f"message {each.id} answers one that is not there")
+        seen.add(each.id)
+    return messages
+
+
+def _html(text: str) -> Read:
+    """The data that `transfer.as_html` puts into the page."""
+    found = _DATA.search(text)
+    if found is None:
+        raise ValueError("not an exported conversation")
+    text = found[1]
+    for character, name in reversed(ENTITIES):
+        text = text.replace(name, character)
+    return _json(text)
+
+
+def _markdown(text: str) -> Read:
+    """The parts between the comments; the first comment says with which key the others begin."""
+    marks = list(_MARK.finditer(text))
+    marks = [mark for mark in marks if mark[1] == marks[0][1]]
+    if not marks:
+        raise ValueError("not an exported conversation")
+    title = text[: marks[0].start()].strip().removeprefix("# ").strip()
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    turns: list[dict[str, Any]] = []
+    for mark, end in zip(marks, ends, strict=True):
+        facts, body = json.loads(mark[2]), text[mark.end() : end].strip("\n")
+        if "role" in facts:
+            identity = len(turns) + 1
+            turns.append({**facts, "id": identity, "parent_id": identity - 1 or None,
+                          "content": "", "attachments": []})  # fmt: skip
+        elif "file" in facts:
+            fenced = _FENCE.fullmatch(body)
+            if fenced is None:
+                raise ValueError(f"the text of {facts['file']} is not whole")
+            turns[-1]["attachments"].append({"name": facts["file"], "text": fenced[2]})
+        elif facts["part"] == "reasoning":
+            lines = body.split("\n")[2:]
+            turns[-1]["reasoning"] = "\n".join(line.removeprefix("> ") for line in lines)
+        else:
+            turns[-1]["content"] = body
+    conversation = Conversation(0, title, time.time(), 0.0, title_set=bool(title))
+    return conversation, [_message(each) for each in turns]

@@ -1,0 +1,79 @@
+"""Keeps a streaming answer on disk while it arrives: half a second behind while the disk takes it.
+
+Knows the store and the chunk buffer; knows no Qt.
+"""
+
+import logging
+import threading
+from types import TracebackType
+
+from app.errors import StoreError
+from app.history.store import Store
+from app.history.stream_chunks import ChunkBuffer, joined, unopened
+from runtime.generation import TokenChunk
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.4
+
+
+class AnswerRecorder:
+    """Writes what a buffer holds to one message, from its own thread, until the block is left.
+
+    `before` is how many characters of the answer the message had already.
+    """
+
+    def __init__(self, store: Store, message_id: int, buffer: ChunkBuffer, before: int = 0) -> None:
+        self._store = store
+        self._message_id = message_id
+        self._buffer = buffer
+        self._before = before
+        self._reasoning = self._moved = 0
+        self._unwritten: list[TokenChunk] = []
+        self._failing = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="answer-recorder", daemon=True)
+
+    def __enter__(self) -> "AnswerRecorder":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._try_flush()
+
+    def flush(self) -> None:
+        """Write all that is not yet written. What raises StoreError stays for the next flush.
+
+        Called by one thread at a time: the recorder's own inside the block, any after it.
+        """
+        self._unwritten.extend(self._buffer.drain_to_keep())
+        content, reasoning, _ = joined(self._unwritten)
+        if content or reasoning:
+            self._store.append(self._message_id, content, reasoning)
+        self._reasoning = unopened(self._unwritten) or self._reasoning
+        self._unwritten.clear()
+        due = self._reasoning and self._before + self._reasoning - self._moved
+        if due:
+            self._store.move_to_reasoning(self._message_id, due)
+            self._moved += due
+
+    def _run(self) -> None:
+        while not self._stop.wait(FLUSH_SECONDS):
+            self._try_flush()
+
+    def _try_flush(self) -> None:
+        try:
+            self.flush()
+        except StoreError:  # a full disk must not end the answer; the next flush tries again
+            if not self._failing:
+                log.exception("part of an answer could not be stored yet")
+            self._failing = True
+        else:
+            self._failing = False

@@ -1,0 +1,1 @@
+"""The model hub: search, details, headers read by ranges, addresses, tokens. Installs nothing."""

@@ -1,0 +1,163 @@
+"""Look at a model before it is downloaded: fetch headers by ranges, have a child parse them.
+
+Knows which bytes of which files are needed. Parses nothing itself: what comes from outside goes to
+a child process as files. A 40 GB model costs a few megabytes and a second.
+"""
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import msgspec
+
+from app.errors import BadRemoteHeader
+from app.hub.values import RemoteFile, Variant
+from runtime.jobs import CancelToken
+from runtime.model.info import ModelInfo
+
+# Bytes asked for, one step after another, until the header is whole. The vocabulary is the bulk of
+# it: 6 MB for Qwen, 8 MB for Llama 3. A first step that holds nearly all spares a second parse.
+_GGUF_STEPS = tuple(step << 20 for step in (8, 15, 32, 64, 96))
+_SHARD_STEP = 256 << 10  # shards after the first hold only tensor tables
+_SAFETENSORS_STEP = 128 << 10
+_MAX_SAFETENSORS_HEADER = 64 << 20
+_MAX_JSON = 32 << 20
+_AT_ONCE = 4
+
+
+class Reader(Protocol):
+    """What is needed of the hub."""
+
+    def read_range(
+        self, file: RemoteFile, start: int, stop: int, cancel: CancelToken | None = None
+    ) -> bytes: ...
+
+
+RunJob = Callable[[str, dict[str, Any], CancelToken], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """What a look at a remote model found, and what it cost in bytes."""
+
+    info: ModelInfo
+    bytes_read: int
+
+
+def inspect_remote(
+    reader: Reader, variant: Variant, run_job: RunJob, cancel: CancelToken | None = None
+) -> RemoteModel:
+    """ModelInfo of a variant on the hub, the same as its files would give on disk.
+
+    run_job: runs a named job in a child process (`runtime.process.client.run_job`). Raises
+    BadRemoteHeader, other HubErrors, CorruptFile and UnsupportedModel (as for local files),
+    Cancelled.
+    """
+    cancel = cancel or CancelToken()
+    with tempfile.TemporaryDirectory(prefix="stillroom-header-") as folder:
+        counting = _Counting(reader, cancel)
+        if variant.format == "gguf":
+            info = _inspect_gguf(counting, variant, run_job, Path(folder))
+        elif variant.format == "safetensors":
+            info = _inspect_safetensors(counting, variant, run_job, Path(folder))
+        else:
+            raise _bad(variant.files[0], "ONNX folders do not describe themselves")
+        return RemoteModel(info, counting.total)
+
+
+class _Counting:
+    """Reads ranges and counts bytes."""
+
+    def __init__(self, reader: Reader, cancel: CancelToken) -> None:
+        self._reader = reader
+        self.cancel = cancel
+        self.total = 0
+
+    def read(self, file: RemoteFile, start: int, stop: int) -> bytes:
+        data = self._reader.read_range(file, start, min(stop, _size(file)), self.cancel)
+        self.total += len(data)
+        return data
+
+
+def _inspect_gguf(reader: _Counting, variant: Variant, run_job: RunJob, folder: Path) -> ModelInfo:
+    paths = [folder / f"part-{index}" for index in range(len(variant.files))]
+
+    def extend(index: int, stop: int) -> None:
+        file = variant.files[index]
+        with paths[index].open("ab") as stream:
+            have = stream.tell()
+            stream.write(reader.read(file, have, min(stop, _size(file))))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        steps = [_GGUF_STEPS[0]] + [_SHARD_STEP] * (len(paths) - 1)
+        list(pool.map(extend, range(len(paths)), steps))
+    parts = [
+        {"path": str(path), "size": _size(file)}
+        for path, file in zip(paths, variant.files, strict=True)
+    ]
+    name = _name(variant)
+    for _ in range(len(_GGUF_STEPS) * len(paths)):
+        answer = run_job("inspect_prefix", {"parts": parts, "name": name}, reader.cancel)
+        if "info" in answer:
+            return msgspec.convert(answer["info"], type=ModelInfo)
+        index, needed = int(answer["part"]), int(answer["needed"])
+        have = paths[index].stat().st_size
+        step = next((s for s in _GGUF_STEPS if s > have and s >= needed), None)
+        if step is None or have >= _size(variant.files[index]):
+            break
+        extend(index, step)
+    raise _bad(variant.files[0], f"the header is longer than {_GGUF_STEPS[-1]} bytes")
+
+
+def _inspect_safetensors(
+    reader: _Counting, variant: Variant, run_job: RunJob, folder: Path
+) -> ModelInfo:
+    """The headers as files with a hole for the weights, beside config.json and the index."""
+    wanted = [
+        file
+        for file in variant.files
+        if file.path.endswith((".safetensors", "config.json", ".safetensors.index.json"))
+        and PurePosixPath(file.path).name not in ("tokenizer_config.json", "generation_config.json")
+    ]
+
+    def fetch(file: RemoteFile) -> None:
+        target = folder / PurePosixPath(file.path).name
+        if not file.path.endswith(".safetensors"):
+            if _size(file) > _MAX_JSON:
+                raise _bad(file, f"{_size(file)} bytes")
+            target.write_bytes(reader.read(file, 0, _size(file)))
+            return
+        data = reader.read(file, 0, _SAFETENSORS_STEP)
+        header = 8 + int.from_bytes(data[:8], "little")
+        if header > min(_size(file), _MAX_SAFETENSORS_HEADER):
+            raise _bad(file, f"a header of {header} bytes")
+        if header > len(data):
+            data += reader.read(file, len(data), header)
+        with target.open("wb") as stream:
+            stream.write(data)
+            stream.truncate(_size(file))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(fetch, wanted))
+    arguments = {"folder": str(folder), "name": _name(variant)}
+    answer = run_job("inspect_checkpoint", arguments, reader.cancel)
+    return msgspec.convert(answer["info"], type=ModelInfo)
+
+
+def _name(variant: Variant) -> str:
+    """What errors and values call the model: hub:OWNER/REPO/FILE, as on the command line."""
+    first = variant.files[0]
+    return f"hub:{first.repo}/{first.path}" if variant.format == "gguf" else f"hub:{first.repo}"
+
+
+def _size(file: RemoteFile) -> int:
+    if file.size is None:
+        raise _bad(file, "the hub does not say how large it is")
+    return file.size
+
+
+def _bad(file: RemoteFile, reason: str) -> BadRemoteHeader:
+    return BadRemoteHeader(endpoint="", repo=file.repo, path=file.path, reason=reason)

@@ -1,0 +1,1 @@
+"""The models on this machine, and the catalog of those known by name."""

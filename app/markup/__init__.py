@@ -1,0 +1,1 @@
+"""Markdown, formulas and code as answers write them, before anything draws them. Knows no Qt."""

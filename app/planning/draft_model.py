@@ -1,0 +1,52 @@
+"""Adds a smaller model that guesses ahead to a plan, or says why it cannot.
+
+Guesses are checked by the model itself, so they change its speed and never its answer; when they
+pay is decided while it answers (`runtime.answer.speculation`). Knows plans and headers; loads
+nothing.
+"""
+
+from dataclasses import replace
+
+from app.planning.planner import Planning
+from runtime.errors import DraftRefused
+from runtime.plan import MemoryEstimate, Plan, PlanRequest, Reason
+from runtime.planning.candidates import fits, tight
+from runtime.planning.memory import HOST_OVERHEAD
+
+
+def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
+    """The plan with `draft` guessing on the CPU. Raises DraftRefused, UnknownModel, EngineError."""
+    placement = plan.placement
+    if placement.engine != "llamacpp" or not placement.flash_attention:
+        raise DraftRefused(draft=draft, code="draft_engine", engine=placement.engine)
+    elsewhere = [layer.device for layer in placement.layers if layer.device != "cpu"]
+    if elsewhere:  # there several tokens at once may give other logits than one at a time
+        raise DraftRefused(draft=draft, code="draft_device", device=elsewhere[0])
+    target, smaller = planning.build(model, plan), planning.find(draft)
+    if smaller.local.is_dir() or target.local.stat().st_size <= smaller.local.stat().st_size:
+        raise DraftRefused(draft=draft, code="draft_not_smaller")
+    mismatch = planning.inspection.vocabulary_mismatch(target.local, smaller.local)
+    if mismatch is not None:
+        raise DraftRefused(draft=draft, code=mismatch.code, **mismatch.facts)
+    request = PlanRequest("full", "cpu", placement.n_ctx, placement.kv_type_k, "llamacpp")
+    alone = planning.plan_for(planning.model_of(smaller), request).memory
+    extra = alone.total - HOST_OVERHEAD  # the process is there already
+    memory = _with_overhead(plan.memory, extra)
+    if not fits(memory):
+        raise DraftRefused(draft=draft, code="draft_does_not_fit", needed=extra)
+    return replace(
+        plan,
+        placement=replace(placement, draft=str(smaller.local)),
+        memory=memory,
+        fits="tight" if tight(memory) else "fits",
+        reasons=(*plan.reasons, Reason("draft_model", {"draft": smaller.name, "needed": extra})),
+    )
+
+
+def _with_overhead(memory: MemoryEstimate, extra: int) -> MemoryEstimate:
+    """`extra` bytes more on the CPU."""
+    devices = tuple(
+        replace(part, overhead=part.overhead + extra) if part.device == "cpu" else part
+        for part in memory.devices
+    )
+    return replace(memory, devices=devices)

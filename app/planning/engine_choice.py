@@ -1,0 +1,100 @@
+"""Which engine runs a model that is installed for several: timed here, kept, told.
+
+Knows which installed models are the same one, the file of choices and the measuring job's
+arguments; `runtime.planning.engine_choice` times and chooses.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.library.folder import InstalledModel, Library
+from app.library.targets import made_from
+from runtime.backend import DESCRIPTORS
+from runtime.devices import Device
+from runtime.jobs import CancelToken, OnProgress
+from runtime.plan import EngineName
+from runtime.planning.candidates import ENGINES
+from runtime.planning.engine_choice import (
+    ChoiceFile,
+    EngineCandidate,
+    EngineChoice,
+    EngineMeasurement,
+    choice_key,
+    choose_engine,
+)
+from runtime.process.client import run_job
+
+# Two builds of one model whose sizes differ by more hold weights of different precision: taking one
+# for the other would change the answers.
+SAME_SIZE = 1.5
+
+
+def engine_for(model: InstalledModel) -> EngineName | None:
+    """The engine that is tried first for a model's format; None for a checkpoint."""
+    return next((e for e in ENGINES if model.format in DESCRIPTORS[e].formats), None)
+
+
+def same_models(model: InstalledModel, library: Library) -> tuple[InstalledModel, ...]:
+    """`model`, then for each other engine what is installed of about its size and was made from the
+    same model, the nearest first: of ONNX folders all, which have 4 bits throughout and differ in
+    their blocks; of GGUF files, which differ in precision, one."""
+    origin, same, done = made_from(model, library), [model], {engine_for(model)}
+    for other in sorted(library.installed(), key=lambda each: abs(each.size - model.size)):
+        engine = engine_for(other)
+        smaller, larger = sorted((other.size, model.size))
+        if engine is None or engine in done or larger > SAME_SIZE * smaller:
+            continue
+        if made_from(other, library) == origin:
+            same.append(other)
+            if engine != "onnx":
+                done.add(engine)
+    return tuple(same)
+
+
+class Engines:
+    """The choices made on this machine. `log` gives the file for what the measuring child says."""
+
+    def __init__(self, file: Path, log: Callable[[], Path]) -> None:
+        self._file = ChoiceFile(file)
+        self._log = log
+
+    def kept(self, models: Sequence[InstalledModel], cpu: Device, n: int) -> EngineChoice | None:
+        """What was found for these models with `n` threads; None where nothing was, or something
+        it depends on has changed."""
+        return self._file.get(_key(models, cpu, n), [str(model.path) for model in models])
+
+    def latest(self) -> EngineChoice | None:
+        """What was found last, for whichever model."""
+        return self._file.latest()
+
+    def measure(
+        self,
+        models: Sequence[InstalledModel],
+        cpu: Device,
+        n: int,
+        *,
+        together: bool,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+    ) -> EngineChoice:
+        """Time all and keep the choice. Raises InvalidRequest where none runs, Cancelled."""
+        candidates = [vars(candidate) for candidate in _candidates(models)]
+        arguments = {"candidates": candidates, "threads": n, "together": together}
+        result = run_job("measure_engines", arguments, on_progress, cancel, self._log())
+        choice = choose_engine([EngineMeasurement(**one) for one in result["measurements"]])
+        self._file.put(_key(models, cpu, n), choice)
+        return choice
+
+
+def _candidates(models: Sequence[InstalledModel]) -> list[EngineCandidate]:
+    named = [(engine_for(model), str(model.path)) for model in models]
+    # In a fixed order: whichever of them is asked for, the question is the same.
+    return sorted(
+        (EngineCandidate(engine, path) for engine, path in named if engine),
+        key=lambda candidate: ENGINES.index(candidate.engine),
+    )
+
+
+def _key(models: Sequence[InstalledModel], cpu: Device, threads: int) -> str:
+    digests = {str(model.path): model.sha256 for model in models}
+    return choice_key(_candidates(models), digests, cpu.name, threads)

@@ -1,0 +1,85 @@
+"""What a model's header tells, read once per file by a child process, and what a planner needs.
+
+Keeps what it read while the file stays as it is. Plans nothing.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from app.library.catalog import CatalogEntry
+from runtime.model.info import ModelInfo
+from runtime.plan import PlanModel, Reason
+from runtime.process.client import run_job
+from runtime.prompt.chat_profile import thinks
+from runtime.shape import weight_bytes
+
+DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
+
+
+_Stamp = tuple[str, float, int]
+
+
+class Inspection:
+    """Headers of local files. `log` gives the file for what the child says."""
+
+    def __init__(self, log: Callable[[], Path]) -> None:
+        self.log = log
+        self._known: dict[_Stamp, ModelInfo] = {}
+        self._compared: dict[tuple[_Stamp, _Stamp], Reason | None] = {}
+
+    def inspect(self, path: Path) -> ModelInfo:
+        """Header facts of a file or folder. Raises ModelFileError and its kin."""
+        key = _stamp(path)
+        if key not in self._known:
+            result = run_job("inspect", {"path": str(path)}, log=self.log(), stall_seconds=30)
+            self._known[key] = msgspec.convert(result, type=ModelInfo)
+        return self._known[key]
+
+    def vocabulary_mismatch(self, target: Path, draft: Path) -> Reason | None:
+        """Why the GGUF file `draft` cannot guess for `target`; None when it can."""
+        key = (_stamp(target), _stamp(draft))
+        if key not in self._compared:
+            files = {"target": str(target), "draft": str(draft)}
+            result = run_job("compare_vocabularies", files, log=self.log(), stall_seconds=60)
+            self._compared[key] = msgspec.convert(result["mismatch"], type=Reason | None)
+        return self._compared[key]
+
+
+def _stamp(path: Path) -> _Stamp:
+    """A file as it is now: another content has another stamp."""
+    stat = path.stat() if path.exists() else None
+    return (str(path), stat.st_mtime if stat else 0.0, stat.st_size if stat else 0)
+
+
+def plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
+    """What the planner must know of a model whose header was read."""
+    return PlanModel(
+        shape=info.shape,
+        weights=info.weights,
+        formats=(info.format,),
+        block_format=_main_format(info),
+        reasoning=entry.chat.kind == "reasoning" if entry else thinks(info.chat_template),
+        context_limit=info.context_limit,
+        compiled_contexts=info.compiled_contexts,
+    )
+
+
+def catalog_model(entry: CatalogEntry) -> PlanModel:
+    """The same of a catalog entry that is not here: sizes worked out from its shape."""
+    return PlanModel(
+        shape=entry.shape,
+        weights=weight_bytes(entry.shape, DEFAULT_FORMAT),
+        block_format=DEFAULT_FORMAT,
+        reasoning=entry.chat.kind == "reasoning",
+        exact_weights=False,
+    )
+
+
+def _main_format(info: ModelInfo) -> str:
+    """The format most of the weights are in."""
+    sizes: dict[str, int] = {}
+    for tensor in info.tensors:
+        sizes[tensor.format] = sizes.get(tensor.format, 0) + tensor.nbytes
+    return max(sizes, key=lambda name: sizes[name], default="")

@@ -1,0 +1,1 @@
+"""Changing weights: the jobs, what they will take, what they cost in quality."""

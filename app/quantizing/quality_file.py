@@ -1,0 +1,48 @@
+"""What quantized models lost, as it was measured: kept in one JSON file by the model's SHA-256.
+
+Knows the file and which figures are kept; `runtime.tasks.quality` measures.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.library.folder import write_json_atomically
+
+
+@dataclass(frozen=True)
+class KeptQuality:
+    """Mean KL divergence (nats per token) and share of equal top tokens against the model named."""
+
+    against: str
+    kl_mean: float
+    same_top: float
+
+
+class QualityFile:
+    """A damaged file counts as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, sha256: str) -> KeptQuality | None:
+        """What was measured of a model last; None where nothing was."""
+        return self._read().get(sha256)
+
+    def put(self, sha256: str, against: str, report: Mapping[str, Any]) -> None:
+        """Keep the figures of a QualityReport (as JSON)."""
+        figures = KeptQuality(against, report["kl_mean"]["value"], report["same_top"]["value"])
+        kept = {**self._read(), sha256: figures}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        write_json_atomically(self._path, {key: asdict(value) for key, value in kept.items()})
+
+    def _read(self) -> dict[str, KeptQuality]:
+        try:
+            data = json.loads(self._path.read_text(encoding="utf-8"))
+            return msgspec.convert(data, type=dict[str, KeptQuality])
+        except (OSError, ValueError):  # msgspec's errors are ValueErrors
+            return {}

@@ -1,0 +1,29 @@
+"""Timing the engines on everything that is here: what `stillroom profile` and the window ask for.
+
+Knows what deserves to be timed; `app.planning.planner` times one model,
+`app.planning.engine_choice` keeps the result.
+"""
+
+from contextlib import suppress
+
+from app.library.catalog import starter
+from app.session.session import Session
+from runtime.errors import EngineError
+from runtime.jobs import CancelToken, OnProgress
+
+
+def time_engines(session: Session, on_progress: OnProgress, cancel: CancelToken) -> None:
+    """Time every model that is installed for several engines and was not timed yet.
+
+    Where nothing was timed before, the starter is, converted for the occasion: the result decides
+    what the next model is converted to. Raises Cancelled.
+    """
+    for name in session.planning.untimed():
+        with suppress(EngineError):  # a broken model has its own moment to say so
+            session.planning.time_engines(name, on_progress, cancel)
+    entry = starter(session.catalog)
+    model = session.library.find(entry.id) if entry else None
+    if model is not None and session.engines.latest() is None:
+        with session.library.staging() as folder:
+            builds = session.conversion.for_each_engine(model, folder, on_progress, cancel)
+            session.planning.measure(builds, on_progress, cancel)

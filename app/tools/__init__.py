@@ -1,0 +1,1 @@
+"""Functions a model may call, and the grammars that hold its answers to a schema."""

@@ -1,0 +1,351 @@
+"""Errors, reasons and notices in words: what happened, why, what to do.
+
+The only module that words anything for people. Knows every error class by its name and the facts it
+carries; raises nothing and measures nothing.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.errors import AppError
+from app.wording.sentences import (
+    CAUSES,
+    CONTEXT_LIMITS,
+    ENGINES,
+    ERRORS,
+    EXITS,
+    FACTS,
+    FIELDS,
+    FINDINGS,
+    NOTICES,
+    OFFLINE,
+    PICKS,
+    REASONS,
+    UNAVAILABLE,
+    UNREACHABLE,
+)
+from app.wording.units import format_bytes, format_seconds, format_tps
+from app.wording.worded import Facts, Worded, worded
+from runtime.answer.voting import Pick
+from runtime.jobs import Cancelled
+from runtime.machine.providers import Fact, Preflight
+from runtime.plan import Reason
+from runtime.planning.diagnosis import SLOWER, Diagnosis
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One failure in words: a title of a few words, one sentence, and what to do (may be empty)."""
+
+    title: str
+    sentence: str
+    hint: str = ""
+
+
+def explain(error: BaseException) -> Explanation:
+    """Word an error. Unknown ones are named as what they are: a fault of the program."""
+    facts = Facts(_readable(getattr(error, "facts", {})))
+    name = type(error).__name__
+    if name in ("WorkerDied", "WorkerStartFailed") or name == "WorkerStalled":
+        return _worker(name, facts)
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(facts)
+    for cls in type(error).__mro__:
+        if cls.__name__ in ERRORS:
+            title, sentence, hint = (worded(text, facts) for text in ERRORS[cls.__name__])
+            return Explanation(title, sentence, hint)
+    if isinstance(error, Cancelled):
+        return Explanation("Cancelled", "The work was stopped, and nothing was left behind.")
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        reason = error.strerror or str(error)
+        return Explanation("The system refused", f"{reason}{where}.")
+    return Explanation(
+        "Something went wrong",
+        f"{name}: {error}.",
+        "This is a fault in Stillroom; the log has the details.",
+    )
+
+
+def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as words: byte counts with units, lists joined, empty details dropped."""
+    words: dict[str, Any] = {}
+    for key, value in facts.items():
+        if isinstance(value, list):
+            words[key] = ", ".join(str(item) for item in value)
+        elif key in ("needed", "available", "reserve", "received", "total") and value is not None:
+            words[key] = format_bytes(value)
+        else:
+            words[key] = value
+    field = str(facts.get("field"))
+    words["field"] = worded(FIELDS[field]) if field in FIELDS else facts.get("field")
+    words["file"] = Path(str(facts["path"])).name if facts.get("path") else worded("the file")
+    words["at_tensor"] = worded(" (tensor {tensor})", facts) if facts.get("tensor") else ""
+    return words
+
+
+def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
+    kind = {"WorkerStalled": "stalled", "WorkerStartFailed": "start_failed"}.get(name)
+    kind = kind or str(facts.get("kind"))
+    cause = facts.get("cause") or f"exit code {facts.get('exit_code')}"
+    if kind == "crashed" and cause in ("SIGILL", "illegal instruction"):
+        kind = "illegal_instruction"
+    title, sentence, hint = EXITS.get(kind, EXITS["crashed"])
+    words = {**facts, "cause": cause}
+    if kind == "out_of_memory":
+        return Explanation(title, worded(sentence, words), _instead(facts, hint))
+    return Explanation(title, worded(sentence, words), worded(hint, words))
+
+
+def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
+    return Explanation(
+        "Not enough memory",
+        worded("This needs {needed} on {device}, and {available} are free.", facts),
+        _instead(facts, "Choose a smaller model, or close other programs."),
+    )
+
+
+def _out_of_memory(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["OutOfMemory"]
+    return Explanation(title, worded(sentence, facts), _instead(facts, hint))
+
+
+def _instead(facts: Mapping[str, Any], hint: str) -> str:
+    """What would fit where memory does not, or `hint` where nothing is known to."""
+    suggestion, smaller = facts.get("suggestion"), facts.get("smaller_model")
+    words: dict[str, Any] = {"model": smaller}
+    if isinstance(suggestion, Mapping):
+        words["suggestion"] = _suggestion(suggestion)
+        if smaller:
+            return worded("What would fit: {suggestion}; or the smaller model {model}.", words)
+        return worded("What would fit: {suggestion}.", words)
+    return worded("What would fit: the smaller model {model}.", words) if smaller else worded(hint)
+
+
+def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
+    """What a suggestion gives up of what was asked for; all it tells where it does not say."""
+    texts = {
+        "policy": _placement_suggested(suggestion),
+        "n_ctx": "a context of {n_ctx} tokens",
+        "kv_type": "a {kv_type} KV cache",
+        "device": "device {device}",
+        "machines": "{machines} such machines",
+    }
+    names = suggestion.get("gives_up") or texts
+    parts = [
+        worded(text, suggestion)
+        for name, text in texts.items()
+        if name in names and suggestion.get(name)
+    ]
+    whole = parts[0] if parts else worded("a smaller model")
+    for part in parts[1:]:
+        whole = worded("{first}, {second}", {"first": whole, "second": part})
+    return whole
+
+
+def _placement_suggested(suggestion: Mapping[str, Any]) -> str:
+    off_cpu = suggestion.get("blocks_off_cpu", 0)
+    if not off_cpu:
+        return "policy {policy} with every block on the CPU"
+    if off_cpu == suggestion.get("blocks"):
+        return "policy {policy} with the LM head on the CPU"
+    return "policy {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}"
+
+
+def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
+    near = facts.get("suggestions")
+    hint = "Did you mean {suggestions}?" if near else "`stillroom search` lists what there is."
+    sentence = worded("There is no model named “{name}”.", facts)
+    return Explanation("Unknown model", sentence, worded(hint, facts))
+
+
+def _missing_or_bad_file(facts: Mapping[str, Any]) -> Explanation:
+    if facts.get("detail") == "missing":
+        return Explanation(
+            "No such file", worded("There is no file or folder {path}.", facts), "Check the path."
+        )
+    return Explanation(
+        "The file cannot be used",
+        worded("{file} cannot be used: {detail}.", facts),
+        "Check that the file is complete and readable.",
+    )
+
+
+def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
+    if facts.get("detail") == "not_installed":
+        return Explanation(
+            "Not installed",
+            worded("{path} is in the catalog but not on this machine.", facts),
+            worded("Get it with `stillroom pull {path}`.", facts),
+        )
+    return Explanation(
+        "Unsupported model",
+        worded("{file} is a kind of model that no engine here runs: {detail}.", facts),
+        "Choose a GGUF language model.",
+    )
+
+
+def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
+    words = {**facts, "reason": unavailable_text(str(facts["reason"]))}
+    return Explanation(
+        "Device not usable",
+        worded("The device {device} cannot be used: {reason}.", words),
+        "`stillroom devices` lists what can be.",
+    )
+
+
+def _draft_refused(facts: Mapping[str, Any]) -> Explanation:
+    sentence = reason_text(Reason(str(facts["code"]), dict(facts)))
+    return Explanation("Draft model refused", sentence, "It works without a draft model.")
+
+
+def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
+    limit, or_else = CONTEXT_LIMITS.get(str(facts["why"]), ("possible here", ""))
+    words = {**facts, "limit": worded(limit, facts), "or_else": worded(or_else, facts)}
+    return Explanation(
+        "Context too long",
+        worded("A context of {n_ctx} tokens is more than {limit}: {longest}.", words),
+        worded("Choose {longest} tokens or fewer{or_else}.", words),
+    )
+
+
+def _offline(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["Offline"]
+    sentence, hint = OFFLINE.get(str(facts.get("kind")), (sentence, hint))
+    return Explanation(worded(title, facts), worded(sentence, facts), worded(hint, facts))
+
+
+def _interrupted(facts: Mapping[str, Any]) -> Explanation:
+    """The error that every try ended with says why."""
+    title, sentence, hint = ERRORS["Interrupted"]
+    last = facts.get("reason")
+    reason = explain(AppError.from_json(last if isinstance(last, dict) else {})).sentence
+    return Explanation(
+        worded(title), worded(sentence, {**facts, "reason": reason}), worded(hint, facts)
+    )
+
+
+def _rate_limited(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["RateLimited"]
+    if facts.get("retry_after") is None:
+        sentence, hint = "The hub asks to wait, and does not say how long.", "Try again later."
+    return Explanation(worded(title), worded(sentence, facts), worded(hint))
+
+
+def _remote_busy(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["RemoteBusy"]
+    if facts.get("retry_after") is None:
+        sentence = "{name} has had too many requests and does not say how long to wait."
+        hint = "Try again later."
+    return Explanation(worded(title), worded(sentence, facts), worded(hint))
+
+
+def _remote_unreachable(facts: Mapping[str, Any]) -> Explanation:
+    title, sentence, hint = ERRORS["RemoteUnreachable"]
+    reason = worded(UNREACHABLE.get(str(facts.get("kind")), "{reason}"), facts)
+    words = {**facts, "reason": reason}
+    return Explanation(worded(title), worded(sentence, words), worded(hint))
+
+
+_SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
+    "DeviceUnavailable": _device_unavailable,
+    "DraftRefused": _draft_refused,
+    "ContextTooLong": _context_too_long,
+    "DoesNotFit": _does_not_fit,
+    "OutOfMemory": _out_of_memory,
+    "Interrupted": _interrupted,
+    "Offline": _offline,
+    "RateLimited": _rate_limited,
+    "RemoteBusy": _remote_busy,
+    "RemoteUnreachable": _remote_unreachable,
+    "UnknownModel": _unknown_model,
+    "ModelFileError": _missing_or_bad_file,
+    "UnsupportedModel": _unsupported_model,
+}
+
+
+def reason_text(reason: Reason) -> str:
+    """Why a plan is as it is, as one sentence."""
+    facts: dict[str, Any] = dict(reason.facts)
+    for key in ("decode_tps", "other_decode_tps"):
+        if key in facts:
+            facts[key] = format_tps(facts[key])
+    if "kl_mean" in facts:
+        facts["kl_mean"] = f"{facts['kl_mean']:.3f}"
+    for key in ("engine", "other"):
+        if key in facts:
+            facts[key] = ENGINES.get(str(facts[key]), facts[key])
+    for key in ("needed", "available"):
+        if isinstance(facts.get(key), int):
+            facts[key] = format_bytes(facts[key])
+    if isinstance(facts.get("failed"), dict):
+        facts["failed"] = ", ".join(f"{name} ({why})" for name, why in facts["failed"].items())
+    if "why" in facts:
+        facts["why"] = unavailable_text(str(facts["why"]))
+    return worded(REASONS.get(reason.code, reason.code.replace("_", " ")), facts)
+
+
+def unavailable_text(code: str) -> str:
+    """Why a device is not used. Texts that are no code are given back."""
+    return worded(UNAVAILABLE[code]) if code in UNAVAILABLE else code
+
+
+def preflight_text(preflight: Preflight) -> str:
+    """What was found out about an execution provider, its five facts on a line each."""
+    marks = {True: "ok ", False: "NO ", None: "–  "}
+    lines = [f"{preflight.target}: {'usable' if preflight.usable else 'not usable'}"]
+    for fact in preflight.facts:
+        lines.append(f"  {marks[fact.ok]} {FACTS[fact.name]:<10} {finding_text(fact)}")
+    return "\n".join(lines)
+
+
+def finding_text(fact: Fact) -> str:
+    """One fact in words: what was found, or what is missing and what to install."""
+    facts: dict[str, Any] = dict(fact.facts)
+    for key, form in (
+        ("bytes", format_bytes),
+        ("needed", format_bytes),
+        ("seconds", format_seconds),
+    ):
+        if key in facts:
+            facts[key] = form(facts[key])
+    if "cosine" in facts:
+        facts["cosine"] = f"{facts['cosine']:.5f}"
+    code = fact.code
+    if getattr(sys, "frozen", False) and code in ("not_installed", "provider_not_installed"):
+        code = "not_installed_frozen"  # the program is one folder: there is no pip in it
+    return worded(FINDINGS.get(code, code.replace("_", " ")), facts)
+
+
+def notice_text(code: str) -> str:
+    """A notice of a generation or a load, as one sentence."""
+    return NOTICES.get(code, code.replace("_", " "))
+
+
+def cause_words(code: str) -> tuple[str, str]:
+    """What slowed a run down, and what to do (may be empty)."""
+    return CAUSES.get(code, (code.replace("_", " "), ""))
+
+
+def pick_text(pick: Pick) -> str:
+    """Which of several answers was kept, and why."""
+    facts = {
+        "number": pick.index + 1, "votes": pick.votes, "count": pick.count, "result": pick.result
+    }  # fmt: skip
+    return worded(PICKS[pick.method], facts)
+
+
+def diagnosis_text(diagnosis: Diagnosis) -> str:
+    """Why a run was slow, heaviest cause first, with its share and what to do."""
+    if not diagnosis.causes:
+        fast = diagnosis.slowdown < SLOWER
+        return "It was as fast as planned." if fast else "Nothing measured explains it."
+    lines = []
+    for cause in diagnosis.causes:
+        what, remedy = cause_words(cause.code)
+        lines.append(f"{100 * cause.share:.0f} %: {what}. {remedy}")
+    return "\n".join(lines)

@@ -1,0 +1,544 @@
+"""The sentences `app.wording.explain` fills in, by error class, exit kind, reason and notice code.
+
+Plain words, short, no blame. Data only.
+"""
+
+# class: (title, sentence, hint); facts in braces
+ERRORS: dict[str, tuple[str, str, str]] = {
+    # files and models
+    "CorruptFile": (
+        "Damaged model file",
+        "{file} is damaged or not a model: {detail}{at_tensor}.",
+        "Download or copy it again.",
+    ),
+    "CorruptCheckpoint": (
+        "Damaged checkpoint",
+        "{file} is damaged or not a checkpoint: {detail}{at_tensor}.",
+        "Download or copy it again.",
+    ),
+    "UnsupportedFormat": (
+        "Unsupported format",
+        "{file} is in a format that cannot be converted: {detail}.",
+        "Use a GGUF file or a safetensors folder.",
+    ),
+    "IncompatibleShape": (
+        "Unexpected tensor",
+        "Tensor {tensor} has the shape {shape}: {detail}.",
+        "The checkpoint may belong to another model.",
+    ),
+    "AlreadyQuantized": (
+        "Already quantized",
+        "{file} is quantized already ({format}).",
+        "Start from the full-precision weights.",
+    ),
+    "NonFiniteWeights": (
+        "Broken weights",
+        "Tensor {tensor} holds {count} values that are not finite, or too large to store.",
+        "Download the checkpoint again.",
+    ),
+    "InvalidRecipe": ("Unusable recipe", "The recipe's {field} is not usable: {reason}.", ""),
+    "MissingTensor": ("Incomplete checkpoint", "{file} has no tensor {tensor}.", ""),
+    "NativeQuantizerFailed": ("Quantization failed", "The quantizer failed: {reason}.", ""),
+    "QuantError": ("Conversion failed", "The conversion failed.", ""),
+    # engines and devices
+    "BackendUnavailable": (
+        "Engine missing",
+        "The engine {backend} cannot be used: {reason}.",
+        "`stillroom doctor` says what is missing.",
+    ),
+    "DeviceUnavailable": (
+        "Device not usable",
+        "The device {device} cannot be used: {reason}.",
+        "`stillroom devices` lists what can be.",
+    ),
+    "ContextOverflow": (
+        "Conversation too long",
+        "The conversation has {n_tokens} tokens, and the context holds {n_ctx}.",
+        "Choose a larger context, or start a new chat.",
+    ),
+    "OutOfMemory": (
+        "Out of memory",
+        "The engine ran out of memory on {device}.",
+        "Choose a smaller context or a smaller model.",
+    ),
+    "InvalidRequest": ("Not possible", "The {field} cannot be used: {reason}.", ""),
+    "TemplateFailed": (
+        "Chat template failed",
+        "The model's chat template failed: {detail}.",
+        "The file may be damaged; try another build of the model.",
+    ),
+    "EvaluationFailed": (
+        "The engine failed",
+        "The engine could not evaluate {tokens} tokens (code {code}).",
+        "Try again with a smaller context; the log has the engine's own words.",
+    ),
+    "StageFailed": (
+        "The engine failed",
+        "The stage {stage} failed: {detail}.",
+        "Try another engine or device.",
+    ),
+    "ProtocolMismatch": (
+        "Versions do not match",
+        "The engine process speaks protocol {got}, this program {expected}.",
+        "Install Stillroom again.",
+    ),
+    "InternalError": (
+        "Something went wrong",
+        "The engine process met a fault in the program: {detail}.",
+        "The log has the details (`stillroom doctor` says where).",
+    ),
+    "EngineError": ("The engine failed", "The engine reported an error.", ""),
+    # application
+    "CatalogError": (
+        "Bad catalog",
+        "The model catalog is not usable: entry “{entry}”, field “{field}”: {reason}.",
+        "Restore models.json.",
+    ),
+    "SettingsError": ("Bad setting", "The setting “{key}” is not usable ({reason}).", ""),
+    "StoreError": ("History not usable", "The history file failed: {reason}.", ""),
+    "AlreadyInstalled": ("Already installed", "A model named {name} is installed already.", ""),
+    "DamagedModel": (
+        "Damaged model",
+        "{name} is damaged: its files are not what was installed.",
+        "Remove it and get it again.",
+    ),
+    "LibraryBusy": (
+        "Still at work",
+        "The models folder is being worked on.",
+        "Try again when that has ended.",
+    ),
+    "ImportRefused": ("Cannot import", "{file} cannot be imported: {reason}.", ""),
+    "PackRefused": (
+        "Add-on pack",
+        "{file}: {reason}.",
+        "`stillroom packs` lists what is installed.",
+    ),
+    "LibraryError": ("Models folder", "The models folder has a problem: {reason}.", ""),
+    # hub and downloads
+    "Offline": (
+        "Offline",
+        "The hub cannot be reached ({reason}).",
+        "Installed models work without a network.",
+    ),
+    "NotAHubAnswer": (
+        "Not the hub",
+        "Something else answered in the hub's place, perhaps a sign-in page.",
+        "Open a browser and sign in to the network.",
+    ),
+    "GatedModel": (
+        "Access needed",
+        "{repo} is gated: its owner grants access on request.",
+        "Ask for access at {url}, then enter your token.",
+    ),
+    "RepoNotFound": ("Not found", "The hub has no repository {repo}, or it is private.", ""),
+    "RevisionNotFound": ("Not found", "{repo} has no revision {revision}.", ""),
+    "RemoteFileNotFound": ("Not found", "{repo} has no file {path}.", ""),
+    "TokenRefused": ("Token refused", "The hub refused the token.", "Enter it again."),
+    "RateLimited": (
+        "Too many requests",
+        "The hub asks to wait {retry_after:.0f} seconds.",
+        "Try again then.",
+    ),
+    "HubUnavailable": ("Hub trouble", "The hub answered with status {status}.", "Try later."),
+    "UnsafeEndpoint": ("Unsafe address", "{endpoint} is not used: {reason}.", ""),
+    "BadRemoteHeader": ("Unreadable header", "{path} of {repo} is not usable: {reason}.", ""),
+    "HubError": ("Hub trouble", "The hub request failed.", "Try later."),
+    "ChecksumMismatch": (
+        "Wrong bytes",
+        "{file} does not match its checksum; it was not installed.",
+        "Try again; if it happens again, the source is damaged.",
+    ),
+    "NotEnoughDisk": (
+        "Disk full",
+        "{file} needs {needed}, and {available} are free.",
+        "Free some space and try again.",
+    ),
+    "Interrupted": (
+        "Interrupted",
+        "The download of {file} stopped. {reason}",
+        "Start it again: it goes on where it stopped.",
+    ),
+    "ServerMisbehaved": (
+        "Server trouble",
+        "The server's answer was wrong: {reason}.",
+        "Try later.",
+    ),
+    "DownloadBusy": ("Already running", "{file} is being downloaded by another window.", ""),
+    "PackageUnavailable": (
+        "Package not available",
+        "The package {package} {version} could not be fetched.",
+        "Check the network, or the package index this machine is set up with.",
+    ),
+    "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
+    "HarnessMissing": (
+        "lm-eval is missing",
+        "The interpreter {python} has no lm-eval.",
+        "Install the extra: pip install 'stillroom[eval]'; or name another with --python.",
+    ),
+    "HarnessFailed": (
+        "The evaluation failed",
+        "The harness ended with {exit_code}: {output_tail}.",
+        "",
+    ),
+    # models of other machines
+    "RemoteUnreachable": (
+        "Not reachable",
+        "{name} at {url} cannot be reached: {reason}.",
+        "Check its address (Remote models, `stillroom remote list`) and that its server runs.",
+    ),
+    "RemoteKeyRefused": (
+        "Key not accepted",
+        "{name} at {url} refused the request (status {status}): {message}.",
+        "Give it the right key: Remote models, or `stillroom remote add` with the same name.",
+    ),
+    "RemoteBusy": (
+        "Too many requests",
+        "{name} has had too many requests and asks to wait {retry_after:.0f} seconds.",
+        "Try again then.",
+    ),
+    "RemoteRefused": (
+        "The remote model failed",
+        "{name} answered with an error (status {status}): {message}.",
+        "",
+    ),
+    "RemoteRedirects": (
+        "Sent elsewhere",
+        "{name} at {url} sends requests on to {target}, and that was not followed.",
+        "If you trust that address, add it in place of this one.",
+    ),
+    "RemoteNotUnderstood": (
+        "Not an OpenAI-compatible server",
+        "What answers for {name} at {url} was not understood: {reason}.",
+        "The address usually ends in /v1.",
+    ),
+    "RemoteCut": (
+        "Answer cut off",
+        "{name} broke off its answer after {pieces} pieces.",
+        "What came is shown; ask again for the whole.",
+    ),
+    # the local server
+    "PortTaken": (
+        "Port in use",
+        "The server cannot listen at {host}, port {port}: {reason}.",
+        "Choose another port with --port or in the settings.",
+    ),
+    "NotConfirmed": (
+        "Not opened to the network",
+        "The address {host} can be reached from the network, and that was not confirmed.",
+        "Confirm when asked, or add --open-to-network.",
+    ),
+    "Busy": ("Busy", "Too many requests are waiting; try again in {retry_after:.0f} s.", ""),
+    "RequestRefused": ("Refused", "{reason}", ""),
+    "AppError": ("Something went wrong", "The request failed.", ""),
+}
+
+FIELDS: dict[str, str] = {
+    "n_ctx": "context",
+    "kv_type": "KV cache type",
+    "n_threads": "number of threads",
+    "sequences": "number of sequences",
+}
+
+_CHAT_SAFE = "Your conversation is safe; send again to go on."
+
+# kind of Offline: (sentence, hint); other kinds are worded by ERRORS["Offline"]
+OFFLINE: dict[str, tuple[str, str]] = {
+    "setting": (
+        "The setting “Stay offline” is on: nothing was asked.",
+        "Switch it off in the settings to search or download.",
+    ),
+    "no network": (
+        "This machine has no network connection.",
+        "Installed models work without one.",
+    ),
+    "dns": (
+        "The hub's address was not found.",
+        "Check the network connection, or the hub address in the settings.",
+    ),
+    "refused": (
+        "The hub refused the connection.",
+        "Check the hub address in the settings, or try later.",
+    ),
+    "timeout": (
+        "The hub did not answer in time.",
+        "Try again; installed models work without a network.",
+    ),
+    "tls": (
+        "The hub could not prove its identity: its certificate was not accepted.",
+        "A proxy or a wrong clock can be the cause.",
+    ),
+    "broken": (
+        "The connection to the hub broke off.",
+        "Try again: downloads go on where they stopped.",
+    ),
+}
+
+# kind of RemoteUnreachable
+UNREACHABLE: dict[str, str] = {
+    "setting": "the setting “Stay offline” is on",
+    "dns": "its address was not found",
+    "refused": "it refused the connection",
+    "timeout": "it did not answer in time",
+    "tls": "its certificate was not accepted",
+    "broken": "the connection broke off",
+}
+
+EXITS: dict[str, tuple[str, str, str]] = {
+    "crashed": (
+        "The engine crashed",
+        "The engine process crashed ({cause}).",
+        f"{_CHAT_SAFE} If it happens again, try another engine or a smaller context.",
+    ),
+    "illegal_instruction": (
+        "The engine does not match this processor",
+        "The engine used an instruction this processor does not have ({cause}).",
+        "Set Stillroom up again on this machine so that the engine is built for it.",
+    ),
+    "killed": (
+        "The engine was ended from outside",
+        "The system or another program ended the engine process ({cause}).",
+        f"If memory was short, choose a smaller model or context. {_CHAT_SAFE}",
+    ),
+    "out_of_memory": (
+        "Out of memory",
+        "The engine process ran out of memory ({cause}).",
+        "Choose a smaller context or a smaller model, or close other programs.",
+    ),
+    "stalled": (
+        "The engine stopped responding",
+        "The engine gave no sign of life for {seconds} seconds and was ended.",
+        f"{_CHAT_SAFE}",
+    ),
+    "lost_protocol": (
+        "The engine process was confused",
+        "The engine process wrote something that is no answer and was ended.",
+        f"{_CHAT_SAFE}",
+    ),
+    "clean": ("The engine was closed", "The engine process was closed.", f"{_CHAT_SAFE}"),
+    "cancelled": ("Stopped", "The engine process was stopped on request.", ""),
+    "start_failed": (
+        "The engine did not start",
+        "The engine process did not start: {reason}.",
+        "`stillroom doctor` says what is missing.",
+    ),
+}
+
+# why a context is too long: (what limits it, what else would help)
+CONTEXT_LIMITS: dict[str, tuple[str, str]] = {
+    "trained": ("the model was trained for", ""),
+    "exported": (
+        "this file was made for",
+        ", or quantize it again with a longer --context",
+    ),
+    "compiled": (
+        "its body for {device} was made for",
+        ", take another device, or quantize it again with a longer --context",
+    ),
+}
+
+ENGINES: dict[str, str] = {
+    "llamacpp": "llama.cpp",
+    "onnx": "ONNX Runtime",
+    "genai": "ONNX Runtime GenAI",
+}
+
+# by method of `runtime.answer.voting`
+PICKS: dict[str, str] = {
+    "majority": "Answer {number} is kept: {votes} of {count} came to the result {result}.",
+    "agreement": "Answer {number} is kept: {votes} of {count} agree most in their wording.",
+    "only": "There is only one answer.",
+}
+
+REASONS: dict[str, str] = {
+    "engine_faster": "{engine} decodes {decode_tps} here and {other} {other_decode_tps}:"
+    " measured with this model.",
+    "engines_equal": "{engine} and {other} decode equally fast here ({decode_tps} and"
+    " {other_decode_tps}).",
+    "engine_only": "{engine}: the only engine that ran this model here.",
+    "other_build": "It runs {build}.",
+    "other_build_unmeasured": "It runs {build}. What that lost was not measured:"
+    " `stillroom quality {build} --against {source}` does.",
+    "other_build_measured": "It runs {build}, which lost a mean KL divergence of {kl_mean} against"
+    " {against}.",
+    "engine_reaches_device": "{engine}: it reaches {device}.",
+    "engines_not_measured": "{engine}, although the model is here for another engine too:"
+    " `stillroom profile` finds out which is faster.",
+    "device_failed": "{device} was planned and failed: {why}. This is the next best.",
+    "cpu_library_own": "the engine was compiled for this processor",
+    "cpu_library_best": "{library}: the best of {count} for this processor, and its self-test"
+    " passed",
+    "cpu_library_next": "{library}: the best of {count} whose self-test passed; {failed} failed",
+    "cpu_library_none": "no library passed its self-test: {failed}",
+    "draft_model": "{draft} guesses ahead ({needed} more memory); it is used while that pays.",
+    "draft_engine": "{draft} cannot guess ahead: only llama.cpp with flash attention checks"
+    " guesses.",
+    "draft_device": "{draft} cannot guess ahead: answers stay the same only with all blocks on the"
+    " CPU, and some are on {device}.",
+    "draft_not_smaller": "{draft} cannot guess ahead: it is not a smaller GGUF file than the"
+    " model.",
+    "draft_does_not_fit": "{draft} cannot guess ahead: its {needed} do not fit beside the model.",
+    "draft_tokenizer_differs": "{draft} cannot guess ahead: its tokenizer is {theirs}, the model's"
+    " is {target}.",
+    "draft_vocabulary_size_differs": "{draft} cannot guess ahead: it has {theirs} tokens, the model"
+    " {target}.",
+    "draft_bos_differs": "{draft} cannot guess ahead: its texts begin with token {theirs}, the"
+    " model's with {target}.",
+    "draft_eos_differs": "{draft} cannot guess ahead: its texts end with token {theirs}, the"
+    " model's with {target}.",
+    "draft_token_differs": "{draft} cannot guess ahead: token {token} is {theirs}, and {target} in"
+    " the model.",
+    "fastest_predicted": "The fastest of the placements that fit ({decode_tps} predicted).",
+    "only_one_fits": "The only placement that fits.",
+    "speed_unknown": "Nothing measured here yet: the usual order of placements decides.",
+    "context_is_the_models": "Context: {n_ctx} tokens, all the model was trained for.",
+    "context_is_the_files": "Context: {n_ctx} tokens, all this file was made for.",
+    "context_compiled": "Context: {n_ctx} tokens, all its body for {device} was made for.",
+    "context_limited_by_memory": "Context: {n_ctx} tokens, because {wanted} would not fit.",
+    "context_for_reasoning": "Context: {n_ctx} tokens, to leave room for reasoning.",
+    "context_default": "Context: {n_ctx} tokens, enough for most chats.",
+    "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
+    "device_unmeasured": "No speed is predicted: {device} was not measured yet.",
+    "speed_doubtful": "The machine was busy or unsteady when it was measured: ranges are wider.",
+    "rpc_speed_assumed": "How fast an RPC server computes is not known: it is taken to be like this"
+    " machine, so ranges are wide.",
+    "threads_fastest_here": "{n_threads} of {cores} threads for answers: more were slower when this"
+    " machine was measured.",
+    "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",
+    "lm_head_with_body": "The LM head is on {device} with the blocks.",
+    "partial_offload": "{blocks} blocks are on {device}: more would not fit.",
+    "small_ubatch": "Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch"
+    " memory for more would not fit.",
+    "weights_estimated": "Sizes are worked out for {block_format}: the file is not here yet.",
+    "rpc_link": "{device}: a round trip takes {trip_us} µs and {gb_per_second} GB/s cross the link,"
+    " so that each token waits at least {token_ms} ms for it.",
+    "device_left_out": "{device} is not used: {why}.",
+    "slower": "slower",
+    "not_preferred": "not preferred",
+    "context_not_compiled": "its body was made for {longest} tokens",
+    "does_not_fit": "does not fit: {needed} needed on {device}, {available} free",
+}
+
+DOUBTS: dict[str, str] = {
+    "busy": "Other programs were busy while it was measured; close them and measure again.",
+    "unsteady": "The readings differ a lot from one another; measure again when it is quiet.",
+}
+
+UNAVAILABLE: dict[str, str] = {
+    "engine_lacks_gpu": "the installed engine was built without support for it",
+    "hardware:not_present": "no such hardware was found",
+    "driver:not_loaded": "its driver is not loaded",
+    "driver:no_permission": "this user may not open it: add them to the group render",
+    "provider:not_installed": "its execution provider is not installed",
+    "provider:not_for_this_system": "there is no execution provider for it on this system",
+    "memory:too_little_memory": "too little memory is left to test it",
+    "provider:no_such_device": "its execution provider does not find it",
+    "provider:provider_failed_to_load": "its execution provider did not load",
+    "self_test:compile_failed": "it could not compile the self-test",
+    "self_test:wrong_numbers": "it returned wrong numbers in the self-test",
+    "self_test:not_finite": "it returned no numbers in the self-test",
+    "self_test:crashed": "the self-test ended its process",
+    "self_test:hung": "it did not answer in the self-test",
+    "device_lost": "it stopped working while the model ran",
+    "engine_does_not_reach_it": "no engine for this model reaches it",
+    "no_fixed_shape_body": "this model was made without a body of fixed shape, which NPUs need",
+    "rpc_unreachable": "no RPC server answers at its address",
+    "rpc_not_understood": "what answers at its address is no RPC server of this engine's version",
+    "rpc_none_answers": "no RPC server of the settings answers",
+    "rpc_lost": "its RPC server stopped answering",
+    "no_such_device": "there is no such device",
+    "provider_not_installed": "its execution provider is not installed",
+    "provider_failed_to_load": "its execution provider did not load",
+    "compile_failed": "the model could not be compiled for it",
+    "self_test_failed": "it returned wrong numbers in the self-test",
+    "lm_head_runs_on_the_cpu": "this engine keeps the LM head on the CPU",
+}
+
+NOTICES: dict[str, str] = {
+    "system_folded": "The instructions were put into the first message: this model takes no"
+    " system prompt.",
+    "thinking_cut": "The thinking was cut: the token budget ended before the answer.",
+    "missing_opening_tag": "The model began to think without saying so.",
+    "loop_detected": "Stopped: the answer was repeating itself.",
+    "no_chat_template": "The file has no chat template; a plain one was used.",
+    "fixed_shape_body": "The body was compiled for a fixed context.",
+    "device_changed": "The planned device failed; the model now runs elsewhere, and its plan says"
+    " where and why.",
+    "tokens_not_counted": "The server sent no count of tokens: the pieces it sent were counted.",
+    "rows_padded": "Some rows were padded to the block size.",
+    "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
+    " `stillroom search` shows distilled models for real work.",
+}
+
+# The five facts about an execution provider.
+FACTS: dict[str, str] = {
+    "hardware": "hardware",
+    "driver": "driver",
+    "provider": "provider",
+    "memory": "memory",
+    "self_test": "self-test",
+}
+
+# what was found out about one of them, by its code
+FINDINGS: dict[str, str] = {
+    "present": "found ({vendor}, {node})",
+    "not_present": "no NPU of this maker ({vendor}) was found",
+    "simulated": "simulated",
+    "found_by_provider": "left to the provider to find",
+    "loaded": "{driver} loaded",
+    "not_loaded": "{driver} is not loaded: install the maker's driver",
+    "no_permission": "{node} may not be opened: add this user to the group render",
+    "not_needed": "none needed",
+    "no_hardware": "not looked for",
+    "installed": "version {version}",
+    "not_installed": "not installed: `pip install {package}`",
+    "not_installed_frozen": "not installed: `stillroom packs` lists what can be added",
+    "not_for_this_system": "there is none for this system: {package} is for Windows",
+    "shared_with_host": "{bytes} left, shared with the processor",
+    "device_memory": "{bytes} on the device",
+    "too_little_memory": "{bytes} left, {needed} needed",
+    "passed": "passed (cosine {cosine}, {seconds})",
+    "wrong_numbers": "wrong numbers (cosine {cosine})",
+    "not_finite": "no finite numbers",
+    "crashed": "ended its process ({cause})",
+    "hung": "no answer within {seconds}",
+    "not_run": "not run",
+    "compile_failed": "could not compile: {detail}",
+    "provider_not_installed": "not installed: `pip install {package}`",
+    "provider_failed_to_load": "did not load: {detail}",
+    "no_such_device": "lists no such device: {detail}",
+}
+
+VERDICTS: dict[str, str] = {
+    "faithful": "Faithful: next to nothing was lost.",
+    "close": "Close: small losses, hard to notice.",
+    "noticeable": "Noticeable: answers differ, mostly in detail.",
+    "damaged": "Damaged: the model lost too much; choose another recipe.",
+}
+
+# cause of a slow run: (what it is, what to do)
+CAUSES: dict[str, tuple[str, str]] = {
+    "other_load": ("other programs kept the cores busy", "Close them, or wait."),
+    "cpu_quota": ("a processor quota stopped the engine", "Raise the quota of the container."),
+    "few_threads": ("fewer threads than would be best", "Set CPU threads to 0 in the settings."),
+    "long_context": ("the conversation is long", "Start a new chat, or use an 8-bit KV cache."),
+    "swapping": ("memory ran short and was swapped", "Choose a smaller model or context."),
+    "memory_limit": ("a memory limit is nearly full", "Raise it, or choose a smaller model."),
+    "memory_spill": (
+        "memory was full, so that parts of the model were read from disk again and again",
+        "Close other programs, or choose a smaller model or context.",
+    ),
+    "device_spill": (
+        "part of the model was not on the device it was planned for",
+        "Load it again, or choose a smaller model or context.",
+    ),
+    "cold_file": ("the weights came from disk", "The next answer will be faster."),
+    "battery_clock": ("the processor saves power on battery", "Plug the machine in."),
+    "low_clock": ("the processor runs below its clock", "Check cooling and power settings."),
+    "wrong_device": ("the model ran on another device than planned", "Load it again."),
+    "slower_memory": (
+        "memory is slower now than when this machine was measured",
+        "Measure again on the page Speed; if it stays, check power settings and other load.",
+    ),
+    "low_acceptance": ("guesses were rarely right", "Speculation switches itself off."),
+    "single_channel_suspected": ("memory seems to have one channel", "Add a second module."),
+}

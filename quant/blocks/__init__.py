@@ -1,0 +1,1 @@
+"""Blocks of 4 bits: encoders, scale searches, importance matrices."""

@@ -1,0 +1,1 @@
+"""Checkpoints as named tensors, whatever file they come in."""

@@ -1,0 +1,1 @@
+"""The llama.cpp engine. Imported in worker and job processes only."""

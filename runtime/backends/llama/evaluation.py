@@ -1,0 +1,233 @@
+"""Scores texts with llama.cpp: logits of every position, and the inputs of every weight matrix.
+
+Imports the native library, so job processes only. Loads on the CPU; knows no chat, no sampling and
+no report.
+"""
+
+import ctypes
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+import numpy as np
+import numpy.typing as npt
+
+from runtime.backends.llama import native as llama_native
+from runtime.errors import CorruptFile, ModelFileError
+
+logger = logging.getLogger("llama.cpp")
+
+F32 = npt.NDArray[np.float32]
+
+# Tokens decoded at once: bounds the logits held at this times the vocabulary.
+_SLICE = 64
+
+
+def _receive_log(level: int, text: bytes, _user_data: object) -> None:
+    if level in (3, 4) and text.strip():
+        logger.warning("%s", text.decode("utf-8", "replace").rstrip())
+
+
+_LOG = native.llama_log_callback(_receive_log)  # the C library holds only a bare pointer to it
+
+
+class LlamaEvaluator:
+    """One GGUF model on the CPU with a context of fixed size."""
+
+    def __init__(self, path: Path, threads: int, context: int, on_node: Any = None) -> None:
+        native.llama_log_set(_LOG, ctypes.c_void_p(0))
+        llama_native.start_engine()
+        self._model = _load(path)
+        self._vocab = native.llama_model_get_vocab(self._model)
+        self.n_vocab = int(native.llama_vocab_n_tokens(self._vocab))
+        self._on_node = on_node  # the C library holds only a bare pointer to it
+        params = native.llama_context_default_params()
+        params.n_ctx = context
+        params.n_batch = params.n_ubatch = min(_SLICE, context)
+        params.n_threads = params.n_threads_batch = threads
+        params.n_seq_max = 1
+        params.no_perf = True
+        if on_node is not None:
+            params.cb_eval = on_node
+        self._context = native.llama_init_from_model(self._model, params)
+        if not self._context:
+            native.llama_model_free(self._model)
+            raise ModelFileError(path=str(path), detail=f"no context of {context} tokens")
+        self._batch = native.llama_batch_init(_SLICE, 0, 1)
+
+    def tokenize(self, text: str) -> list[int]:
+        data = text.encode("utf-8")
+        capacity = len(data) + 8
+        buffer = (native.llama_token * capacity)()
+        count = native.llama_tokenize(self._vocab, data, len(data), buffer, capacity, True, False)
+        if count < 0:
+            raise ModelFileError(path="", detail=f"tokenizing needs room for {-count} tokens")
+        return list(buffer[:count])
+
+    def logits(self, tokens: Sequence[int], first: int) -> Iterator[F32]:
+        native.llama_memory_clear(native.llama_get_memory(self._context), True)
+        for start in range(0, len(tokens), _SLICE):
+            piece = tokens[start : start + _SLICE]
+            scored = sum(1 for position in range(start, start + len(piece)) if position >= first)
+            self._decode(piece, start, first)
+            if scored:
+                pointer = native.llama_get_logits(self._context)
+                block = np.ctypeslib.as_array(pointer, shape=(scored, self.n_vocab))
+                yield np.array(block, dtype=np.float32)
+
+    def _decode(self, piece: Sequence[int], start: int, first: int) -> None:
+        batch = self._batch
+        batch.n_tokens = len(piece)
+        for index, token in enumerate(piece):
+            batch.token[index] = token
+            batch.pos[index] = start + index
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = 0
+            batch.logits[index] = start + index >= first
+        status = native.llama_decode(self._context, batch)
+        if status != 0:
+            raise ModelFileError(path="", detail=f"llama_decode returned {status}")
+
+    def close(self) -> None:
+        native.llama_batch_free(self._batch)
+        native.llama_free(self._context)
+        native.llama_model_free(self._model)
+
+
+def _load(path: Path) -> Any:
+    params = native.llama_model_default_params()
+    params.n_gpu_layers = 0
+    model = native.llama_model_load_from_file(str(path).encode(), params)
+    if not model:
+        raise CorruptFile(path=str(path), detail="llama.cpp cannot load it")
+    return model
+
+
+def open_evaluator(path: Path, threads: int, context: int) -> LlamaEvaluator:
+    """See runtime.tasks.evaluation.Evaluator. Raises CorruptFile, ModelFileError."""
+    return LlamaEvaluator(path, threads, context)
+
+
+# --- inputs of weight matrices -----------------------------------------------------------------
+
+
+class _Tensor(ctypes.Structure):
+    """struct ggml_tensor of the pinned library (ggml.h)."""
+
+
+_Tensor._fields_ = [
+    ("type", ctypes.c_int),
+    ("buffer", ctypes.c_void_p),
+    ("ne", ctypes.c_int64 * 4),
+    ("nb", ctypes.c_size_t * 4),
+    ("op", ctypes.c_int),
+    ("op_params", ctypes.c_int32 * 16),
+    ("flags", ctypes.c_int32),
+    ("src", ctypes.POINTER(_Tensor) * 10),
+    ("view_src", ctypes.c_void_p),
+    ("view_offs", ctypes.c_size_t),
+    ("data", ctypes.c_void_p),
+    ("name", ctypes.c_char * 64),
+]
+
+_F32_TYPE, _I32_TYPE = 0, 26
+
+
+class InputSquares:
+    """Sums of squared inputs of every weight matrix while texts are evaluated.
+
+    llama.cpp calls back before and after each graph node; a matrix multiplication's second source
+    is its input. `sums` maps tensor names to [experts, k], `counts` to the tokens that reached
+    each expert.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, npt.NDArray[np.float64]] = {}
+        self.counts: dict[str, npt.NDArray[np.float64]] = {}
+        self.errors: list[BaseException] = []
+        self._operations: dict[int, str] = {}
+        self._name_of = llama_native.function("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
+        self.callback = native.ggml_backend_sched_eval_callback(self._on_node)
+
+    def _on_node(self, pointer: int, ask: bool, _user_data: object) -> bool:
+        try:
+            node = ctypes.cast(pointer, ctypes.POINTER(_Tensor)).contents
+            operation = self._operation(node.op)
+            if operation not in ("MUL_MAT", "MUL_MAT_ID"):
+                return not ask
+            name = _weight_name(node)
+            if name is None or node.src[1].contents.type != _F32_TYPE:
+                return not ask
+            if ask:
+                return True
+            if operation == "MUL_MAT":
+                self._add_matrix(name, node)
+            else:
+                self._add_experts(name, node)
+        except BaseException as error:  # an exception must not cross the C frame
+            self.errors.append(error)
+            return False
+        return True
+
+    def _operation(self, number: int) -> str:
+        found = self._operations.get(number)
+        if found is None:
+            found = self._operations[number] = (self._name_of(number) or b"").decode()
+        return found
+
+    def _slot(self, name: str, experts: int, columns: int) -> tuple[Any, Any]:
+        if name not in self.sums:
+            self.sums[name] = np.zeros((experts, columns))
+            self.counts[name] = np.zeros(experts)
+        return self.sums[name], self.counts[name]
+
+    def _add_matrix(self, name: str, node: _Tensor) -> None:
+        weight, source = node.src[0].contents, node.src[1].contents
+        values = _array(source)  # [ne3, ne2, tokens, k]
+        matrices = int(weight.ne[2])
+        sums, counts = self._slot(name, matrices, values.shape[-1])
+        squares = np.square(values.astype(np.float64))
+        if matrices == 1:
+            sums[0] += squares.sum(axis=(0, 1, 2))
+            counts[0] += values.size // values.shape[-1]
+        else:  # one matrix per head (MLA): the third dimension counts heads
+            sums += squares.sum(axis=(0, 2))
+            counts += values.shape[0] * values.shape[2]
+
+    def _add_experts(self, name: str, node: _Tensor) -> None:
+        weight, source, chosen = (node.src[i].contents for i in range(3))
+        values = _array(source)[0]  # [tokens, 1 or used, k]
+        ids = _array(chosen)[0, 0]  # [tokens, used]
+        sums, counts = self._slot(name, int(weight.ne[2]), values.shape[-1])
+        for slot in range(ids.shape[1]):
+            inputs = values[:, slot if values.shape[1] > 1 else 0].astype(np.float64)
+            np.add.at(sums, ids[:, slot], np.square(inputs))
+            np.add.at(counts, ids[:, slot], 1.0)
+
+
+def _weight_name(node: _Tensor) -> str | None:
+    if not node.src[0] or not node.src[1]:
+        return None
+    name = bytes(node.src[0].contents.name).decode("utf-8", "replace")
+    return name if name.endswith(".weight") else None
+
+
+def _array(tensor: _Tensor) -> npt.NDArray[Any]:
+    """A view of a host tensor in numpy order [ne3, ne2, ne1, ne0]."""
+    kind = np.dtype(np.int32) if tensor.type == _I32_TYPE else np.dtype(np.float32)
+    shape = tuple(int(n) for n in tensor.ne)[::-1]
+    strides = tuple(int(n) for n in tensor.nb)[::-1]
+    extent = sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + kind.itemsize
+    memory = (ctypes.c_char * extent).from_address(tensor.data)
+    flat = np.frombuffer(memoryview(memory), dtype=np.uint8)
+    return np.lib.stride_tricks.as_strided(flat[: kind.itemsize].view(kind), shape, strides)
+
+
+def open_input_squares(
+    path: Path, threads: int, context: int
+) -> tuple[LlamaEvaluator, InputSquares]:
+    """An evaluator that also collects the inputs of every weight matrix it runs."""
+    squares = InputSquares()
+    return LlamaEvaluator(path, threads, context, on_node=squares.callback), squares

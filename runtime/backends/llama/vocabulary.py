@@ -1,0 +1,54 @@
+"""A GGUF file's vocabulary as llama.cpp reads it, to tell whether one model can guess for another.
+
+Imports the native library, so job processes only. Loads no weights.
+"""
+
+import ctypes
+from typing import Any
+
+import llama_cpp.llama_cpp as native
+import msgspec
+
+from runtime.answer.speculation import Vocabulary, vocabulary_mismatch
+from runtime.backends.llama import native as llama_native
+from runtime.errors import CorruptFile
+from runtime.jobs import OnProgress
+
+_VALUE_BYTES = 256
+_KIND_KEYS = (b"tokenizer.ggml.model", b"tokenizer.ggml.pre")
+
+
+def read_vocabulary(path: str) -> Vocabulary:
+    """The vocabulary of a file. Raises CorruptFile."""
+    log = llama_native.NativeLog()
+    llama_native.start_engine()
+    params = native.llama_model_default_params()
+    params.vocab_only = True
+    model = native.llama_model_load_from_file(path.encode(), params)
+    if not model:
+        raise CorruptFile(path=path, detail=log.errors[-1:] or "refused", tensor="")
+    vocab = native.llama_model_get_vocab(model)
+    size = int(native.llama_vocab_n_tokens(vocab))
+    texts = (native.llama_vocab_get_text(vocab, token) or b"" for token in range(size))
+    found = Vocabulary(
+        kind="/".join(_metadata(model, key) for key in _KIND_KEYS),
+        size=size,
+        bos=int(native.llama_vocab_bos(vocab)),
+        eos=int(native.llama_vocab_eos(vocab)),
+        tokens=tuple(text.decode("utf-8", "replace") for text in texts),
+    )
+    native.llama_model_free(model)
+    return found
+
+
+def _metadata(model: Any, key: bytes) -> str:
+    buffer = ctypes.create_string_buffer(_VALUE_BYTES)
+    native.llama_model_meta_val_str(model, key, buffer, _VALUE_BYTES)
+    return buffer.value.decode("utf-8", "replace")
+
+
+def compare_vocabularies_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
+    """Job "compare_vocabularies": {"target": path, "draft": path} -> {"mismatch": Reason as JSON,
+    None where the second can guess for the first}."""
+    mismatch = vocabulary_mismatch(read_vocabulary(args["target"]), read_vocabulary(args["draft"]))
+    return {"mismatch": msgspec.to_builtins(mismatch)}

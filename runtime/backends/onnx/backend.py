@@ -1,0 +1,248 @@
+"""Our own runner of exported ONNX folders as a Backend: embeddings, body and LM head in turn.
+
+Embeddings and sampling are always on the CPU; body and LM head go where the placement says, wholly
+or not at all. Knows no chat template and no process.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.answer.sampling import Sampler
+from runtime.backend import LoadReport
+from runtime.backends.onnx.bodies import (
+    Body,
+    DynamicBody,
+    StaticBody,
+    dynamic_inputs,
+    static_inputs,
+)
+from runtime.backends.onnx.hardware import npus_here
+from runtime.backends.onnx.native import StageFailed, ort, run_options
+from runtime.backends.onnx.preflight import self_test
+from runtime.backends.onnx.session import (
+    CompiledCache,
+    cpu_session,
+    expect_inputs,
+    provider_session,
+)
+from runtime.backends.onnx.tokenizer import OnnxTokenizer
+from runtime.errors import (
+    ContextOverflow,
+    DeviceUnavailable,
+    EngineError,
+    InvalidRequest,
+)
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, OnProgress, Progress
+from runtime.machine.providers import resolve_target
+from runtime.model.onnx_folder import OnnxFolder, open_folder
+from runtime.plan import Placement
+
+FloatArray = npt.NDArray[np.float32]
+
+COMPILED = "compiled"  # sub-folder of a model's folder: what providers compiled of it
+_STEPS = ("embeddings", "lm_head", "body", "tokenizer")
+
+
+class OnnxBackend:
+    """One exported folder with one sequence of cached positions."""
+
+    def __init__(self) -> None:
+        self._embeddings: Any = None
+        self._lm_head: Any = None
+        self._body: Body | None = None
+        self._sampler = Sampler(SamplingParams())
+        self._logits: FloatArray | None = None
+        self._position = 0
+        self._n_ctx = 0
+        self._chunk = 1
+        self._devices = {"embeddings": "cpu", "body": "cpu", "lm_head": "cpu"}
+        self._seconds: dict[str, float] = {}
+        self.tokenizer: OnnxTokenizer
+
+    def load(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> LoadReport:
+        """Verify every file, then open the stages.
+
+        Raises CorruptFile, UnsupportedModel, DeviceUnavailable, ContextOverflow (the placement's
+        context is longer than the folder's), Cancelled.
+        """
+        started = time.perf_counter()
+        folder = open_folder(Path(path))
+        manifest = folder.manifest
+        if placement.n_ctx > manifest.rope_context:
+            raise ContextOverflow(n_tokens=placement.n_ctx, n_ctx=manifest.rope_context)
+        self._n_ctx, self._chunk = placement.n_ctx, max(1, placement.n_ubatch)
+        self._devices |= {"body": _body_device(placement), "lm_head": placement.lm_head_device}
+        folder.verify(on_progress, cancel)
+        for done, step in enumerate(_STEPS):
+            cancel.raise_if_cancelled()
+            on_progress(Progress("load", done, len(_STEPS), "steps", step))
+            self._open(step, folder, placement)
+        on_progress(Progress("load", len(_STEPS), len(_STEPS), "steps"))
+        self._seconds = dict.fromkeys(("embeddings", "body", "lm_head"), 0.0)
+        return LoadReport(
+            engine="onnx",
+            engine_version=ort.__version__,
+            n_ctx=self._n_ctx,
+            load_seconds=time.perf_counter() - started,
+            buffers=self._buffers(folder),
+            notices=() if self._devices["body"] == "cpu" else ("fixed_shape_body",),
+        )
+
+    def _open(self, step: str, folder: OnnxFolder, placement: Placement) -> None:
+        manifest, threads = folder.manifest, placement.n_threads
+        if step == "embeddings":
+            self._embeddings = cpu_session(folder.path / manifest.embeddings, 1)
+        elif step == "lm_head":
+            self._lm_head = self._open_lm_head(folder, threads)
+        elif step == "body":
+            self._body = self._open_body(folder, threads)
+        else:
+            ends, bos = manifest.end_token_ids, manifest.bos_token_id
+            self.tokenizer = OnnxTokenizer(folder.path, ends, bos, manifest.spec.vocab_size)
+
+    def _open_lm_head(self, folder: OnnxFolder, threads: int) -> Any:
+        device = self._devices["lm_head"]
+        if device != "cpu":
+            # Its graph has a free sequence length, which the providers' compilers refuse.
+            raise DeviceUnavailable(device=device, reason="lm_head_runs_on_the_cpu")
+        return cpu_session(folder.path / folder.manifest.lm_head, threads)
+
+    def _open_body(self, folder: OnnxFolder, threads: int) -> Body:
+        manifest, device = folder.manifest, self._devices["body"]
+        if device == "cpu":
+            path = folder.path / manifest.body
+            session = cpu_session(path, threads)
+            expect_inputs(session, dynamic_inputs(manifest.spec), path)
+            return DynamicBody(session, manifest.spec, self._n_ctx)
+        target = resolve_target(device, npus_here())
+        tested = self_test(target)
+        if not tested.ok:
+            raise DeviceUnavailable(
+                device=device, reason="self_test_failed", detail=tested.code, **tested.facts
+            )
+        wide, single = folder.static_pair(self._n_ctx)
+        cache = CompiledCache(folder.path / COMPILED, manifest.digest)
+        sessions = []
+        for body in (wide, single):
+            path = folder.path / body.file
+            sessions.append(provider_session(path, target, threads, cache))
+            inputs = static_inputs(manifest.spec, body.rows, body.context)
+            expect_inputs(sessions[-1], inputs, path)
+        prefill, decode = sessions
+        return StaticBody(prefill, decode, manifest.spec, rows=wide.rows, context=wide.context)
+
+    def _buffers(self, folder: OnnxFolder) -> dict[str, dict[str, int]]:
+        assert self._body is not None
+        weights = folder.manifest.files[folder.manifest.weights].size
+        body_device = self._devices["body"]
+        buffers: dict[str, dict[str, int]] = {"cpu": {"kv_cache": self._body.kv_bytes}}
+        if body_device == "cpu":
+            buffers["cpu"]["weights"] = weights
+        else:
+            blocks = sum(folder.manifest.model["weights"]["blocks"])
+            buffers["cpu"]["weights"] = weights - blocks
+            buffers[body_device] = {"weights": blocks}
+        return buffers
+
+    def unload(self) -> None:
+        self._embeddings = self._lm_head = self._body = self._logits = None
+        self._position = 0
+
+    def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
+        self._sampler = Sampler(params, history)
+        self._seconds = dict.fromkeys(self._seconds, 0.0)
+
+    def truncate(self, n_tokens: int) -> int:
+        self._position = min(self._position, max(0, n_tokens))
+        return self._position
+
+    def prefill(self, tokens: Sequence[int], on_progress: OnProgress, cancel: CancelToken) -> None:
+        run = run_options()
+
+        def stop() -> None:
+            run.terminate = True
+
+        cancel.on_cancel(stop)
+        total = len(tokens)
+        self._check(tokens)
+        for start in range(0, total, self._chunk):
+            cancel.raise_if_cancelled()
+            end = min(start + self._chunk, total)
+            try:
+                self._evaluate(tokens[start:end], run, want_logits=end == total)
+            except StageFailed:
+                cancel.raise_if_cancelled()
+                raise
+            on_progress(Progress("prefill", end, total, "tokens"))
+
+    def sample(self) -> int:
+        if self._logits is None:
+            raise InvalidRequest(field="sample", reason="nothing has been evaluated")
+        try:
+            return self._sampler.draw(self._logits)
+        except ValueError as error:
+            raise StageFailed(
+                stage="lm_head", device=self._devices["body"], detail=str(error)
+            ) from error
+
+    def decode(self, token: int) -> None:
+        self._check((token,))
+        self._evaluate((token,), run_options(), want_logits=True)
+
+    def stage_seconds(self) -> dict[str, float]:
+        return dict(self._seconds)
+
+    def _check(self, tokens: Sequence[int]) -> None:
+        """Ids within the vocabulary and room for them: the engine itself would take any."""
+        if self._position + len(tokens) > self._n_ctx:
+            raise ContextOverflow(n_tokens=self._position + len(tokens), n_ctx=self._n_ctx)
+        for token in tokens:
+            if not 0 <= token < self.tokenizer.n_vocab:
+                raise InvalidRequest(field="token", reason=f"{token} is not in the vocabulary")
+
+    def _evaluate(self, tokens: Sequence[int], run: Any, *, want_logits: bool) -> None:
+        assert self._body is not None
+        clock = time.perf_counter
+        stage, started = "embeddings", clock()
+        try:
+            ids = np.asarray(tokens, np.int64)[None]
+            embeds = self._embeddings.run(None, {"input_ids": ids}, run)[0]
+            stage, started = "body", self._spent("embeddings", started)
+            hidden = self._body.evaluate(embeds, self._position, run)
+            stage, started = "lm_head", self._spent("body", started)
+            if want_logits:
+                logits = self._lm_head.run(None, {"hidden_states": hidden[:, -1:]}, run)[0]
+                self._logits = logits[0, -1]
+                self._spent("lm_head", started)
+        except EngineError:
+            raise
+        except Exception as error:  # onnxruntime raises a class of its own per status code
+            raise StageFailed(
+                stage=stage, device=self._devices[stage], detail=str(error)
+            ) from error
+        self._position += len(tokens)
+
+    def _spent(self, stage: str, started: float) -> float:
+        now = time.perf_counter()
+        self._seconds[stage] += now - started
+        return now
+
+
+def _body_device(placement: Placement) -> str:
+    devices = {layers.device for layers in placement.layers}
+    if len(devices) != 1:
+        raise InvalidRequest(field="layers", reason="the body runs on one device")
+    return devices.pop()
+
+
+def open_engine() -> OnnxBackend:
+    """A backend without a model."""
+    return OnnxBackend()

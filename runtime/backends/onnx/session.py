@@ -1,0 +1,244 @@
+"""Opens inference sessions: on the CPU, or strictly on one execution provider.
+
+A session asked of a provider either runs wholly there or fails with the reason: onnxruntime by
+itself would retry on the CPU and say nothing. Knows graphs as files; nothing of what they compute.
+"""
+
+import hashlib
+import importlib
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from quant.onnx.manifest import hash_file
+from runtime.backends.onnx.native import ort
+from runtime.errors import CorruptFile, DeviceUnavailable
+from runtime.machine.providers import ProviderTarget
+
+# The whole graph on the provider, or no session at all.
+_STRICT = "session.disable_cpu_ep_fallback"
+_CONTEXT_GRAPH = "body.onnx"
+_DIGEST = "body.sha256"
+# What a provider may tell of its device that a compiled body depends on, by OpenVINO's names; the
+# others change from one minute to the next, or with the folder it is installed in.
+_IDENTITY = (
+    "FULL_DEVICE_NAME", "DEVICE_ARCHITECTURE", "NPU_DRIVER_VERSION", "NPU_COMPILER_VERSION",
+    "version",
+)  # fmt: skip
+_MEMORY = "NPU_DEVICE_TOTAL_MEM_SIZE"
+
+
+@dataclass(frozen=True)
+class CompiledCache:
+    """Where compiled bodies are kept: one folder per provider version, device and graph content."""
+
+    root: Path
+    content: str  # digest of the exported folder
+
+    def folder(self, target: ProviderTarget, graph: Path, device: str) -> Path:
+        """The folder for one graph; another provider version, changed weights or another `device`
+        (its `device_identity`) give another."""
+        identity = "\n".join(
+            (
+                target.id,
+                version(target.distribution),
+                ort.__version__,
+                repr(sorted(target.options.items())),
+                device,
+                self.content,
+                graph.name,
+            )
+        )
+        return self.root / f"{target.id}-{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
+
+
+def cpu_session(path: Path, threads: int) -> Any:
+    """A session on the CPU. Raises CorruptFile with the file's name."""
+    options = _options(threads)
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a class of its own per status code
+        raise CorruptFile(path=str(path), detail=str(error), tensor="") from error
+
+
+def expect_inputs(session: Any, expected: Mapping[str, Sequence[int | None]], path: Path) -> None:
+    """Check a graph's inputs against the manifest: names, and dimensions where both are fixed.
+
+    Raises CorruptFile naming the graph's file.
+    """
+    found = {item.name: tuple(item.shape) for item in session.get_inputs()}
+    for name in sorted(set(found) | set(expected)):
+        wanted, got = tuple(expected.get(name, ())), found.get(name, ())
+        same = len(wanted) == len(got) and all(
+            not (isinstance(a, int) and isinstance(b, int)) or a == b
+            for a, b in zip(wanted, got, strict=True)
+        )
+        if not same:
+            detail = f"input {name} is {list(got)}, the manifest says {list(wanted)}"
+            raise CorruptFile(path=str(path), detail=detail, tensor=name)
+
+
+def provider_session(
+    path: Path, target: ProviderTarget, threads: int, cache: CompiledCache | None = None
+) -> Any:
+    """A session with every node on the target's provider; compiled once where a cache is given.
+
+    Raises DeviceUnavailable: reason "provider_not_installed", "provider_failed_to_load",
+    "no_such_device" or "compile_failed", with the provider's words as `detail`.
+    """
+    device = _ep_device(target)
+    if cache is None:
+        return _strict_session(path, target, device, threads, {})
+    folder = cache.folder(target, path, device_identity(target, device))
+    if _is_whole(folder):
+        with suppress(DeviceUnavailable):  # compiled by a driver since replaced
+            return _strict_session(folder / _CONTEXT_GRAPH, target, device, threads, {})
+    shutil.rmtree(folder, ignore_errors=True)
+    return _compile(path, target, device, threads, folder)
+
+
+def device_identity(target: ProviderTarget, device: Any) -> str:
+    """What a body compiled for a device depends on beside the provider: which device it is, and its
+    driver's version. NPU drivers of Linux are parts of the kernel."""
+    told = {key: str(value) for key, value in dict(device.ep_metadata).items() if key in _IDENTITY}
+    hardware = device.device
+    parts = [f"{hardware.vendor_id:#x}", f"{hardware.device_id:#x}", repr(sorted(told.items()))]
+    parts.append(str(dict(hardware.metadata).get("Description", "")))
+    if target.hardware_vendor:
+        parts.append(platform.release())
+    return "; ".join(parts)
+
+
+def device_memory(target: ProviderTarget) -> int | None:
+    """Bytes of memory the target's device tells it can use, None where it tells none.
+
+    Raises DeviceUnavailable as `provider_session`.
+    """
+    told = dict(_ep_device(target).ep_metadata).get(_MEMORY, "")
+    return int(told) if told.isdecimal() else None
+
+
+def _compile(path: Path, target: ProviderTarget, device: Any, threads: int, folder: Path) -> Any:
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    except OSError:  # a read-only model folder: compile at every load
+        return _strict_session(path, target, device, threads, {})
+    try:
+        settings = {
+            "ep.context_enable": "1",
+            "ep.context_file_path": str(partial / _CONTEXT_GRAPH),
+            "ep.context_embed_mode": "1",
+        }
+        session = _strict_session(path, target, device, threads, settings)
+        if (partial / _CONTEXT_GRAPH).is_file():
+            digest = hash_file(partial / _CONTEXT_GRAPH).sha256
+            (partial / _DIGEST).write_text(digest, encoding="ascii")
+            os.replace(partial, folder)
+        return session
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a compiled body is there with the bytes it was written with: its weights are in it,
+    and a damaged one may load and compute nonsense."""
+    try:
+        wanted = (folder / _DIGEST).read_text(encoding="ascii")
+        return hash_file(folder / _CONTEXT_GRAPH).sha256 == wanted
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _options(threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Three sessions take turns: pools that spin while they wait would take each other's cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _strict_session(
+    path: Path, target: ProviderTarget, device: Any, threads: int, settings: dict[str, str]
+) -> Any:
+    options = _options(threads)
+    options.add_session_config_entry(_STRICT, "1")
+    for key, value in settings.items():
+        options.add_session_config_entry(key, value)
+    options.add_provider_for_devices([device], dict(target.options))
+    try:
+        session = ort.InferenceSession(str(path), options)
+    except Exception as error:  # see cpu_session
+        raise DeviceUnavailable(
+            device=target.id, reason="compile_failed", detail=str(error), path=str(path)
+        ) from error
+    session.disable_fallback()
+    if session.get_providers()[0] != target.provider:
+        raise DeviceUnavailable(
+            device=target.id,
+            reason="compile_failed",
+            detail=f"the session runs on {session.get_providers()}",
+            path=str(path),
+        )
+    return session
+
+
+def _ep_device(target: ProviderTarget) -> Any:
+    """The provider's device for the target, its library registered."""
+    _register(target)
+    for device in ort.get_ep_devices():
+        metadata = dict(device.ep_metadata)
+        if device.ep_name == target.provider and all(
+            metadata.get(key) == value for key, value in target.match.items()
+        ):
+            if target.hardware_vendor and device.device.type != ort.OrtHardwareDeviceType.NPU:
+                continue
+            return device
+    raise DeviceUnavailable(
+        device=target.id, reason="no_such_device", detail=f"{target.provider} lists no such device"
+    )
+
+
+def _register(target: ProviderTarget) -> None:
+    if any(device.ep_name == target.provider for device in ort.get_ep_devices()):
+        return
+    try:
+        plugin: Any = importlib.import_module(target.module)
+    except ImportError as error:
+        raise DeviceUnavailable(
+            device=target.id,
+            reason="provider_not_installed",
+            detail=str(error),
+            package=target.distribution,
+        ) from error
+    try:
+        ort.register_execution_provider_library(target.provider, library_path(target, plugin))
+    except Exception as error:  # see cpu_session
+        raise DeviceUnavailable(
+            device=target.id, reason="provider_failed_to_load", detail=str(error)
+        ) from error
+
+
+def library_path(target: ProviderTarget, plugin: Any) -> str:
+    """The provider's shared library: from its own package, or from Windows ML's catalog.
+
+    The catalog's calls follow its documentation; they could not be tried where this was written.
+    """
+    if target.module != "windowsml":
+        return str(plugin.get_library_path())
+    for provider in plugin.EpCatalog().find_all_providers():
+        if provider.name == target.provider:
+            provider.ensure_ready()
+            return str(provider.library_path)
+    raise DeviceUnavailable(
+        device=target.id, reason="no_such_device", detail="Windows ML lists no such provider"
+    )

@@ -1,0 +1,1 @@
+"""Header facts of models on disk or elsewhere, without their weights."""

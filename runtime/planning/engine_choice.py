@@ -1,0 +1,335 @@
+"""Which engine runs a model here: both are timed on this machine, the faster one is kept.
+
+The measuring job alternates the candidates round by round, so that both meet the same machine. The
+choice is a pure function of what was measured; a small JSON file keeps it until the model, an
+engine or the processor changes. `app.wording.explain` words the reasons.
+"""
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from runtime.backend import DESCRIPTORS, Backend, open_backend
+from runtime.errors import EngineError, InvalidRequest
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from runtime.plan import Alternative, EngineName, LayerRange, Placement, Plan, Reason
+
+EQUAL_SHARE = 0.05  # engines nearer than this count as equally fast: the first candidate stays
+DEFAULT_ROUNDS = 3
+DEFAULT_PROMPT_TOKENS = 64
+DEFAULT_TOKENS = 24
+_PART = "; "  # between what a choice holds for
+_FIRST_TOKEN = 100  # ids below are often control tokens
+_TOKEN_RANGE = 20_000
+
+
+@dataclass(frozen=True)
+class EngineCandidate:
+    """One way to run the model: an engine and the file or folder it reads."""
+
+    engine: EngineName
+    path: str
+
+
+@dataclass(frozen=True)
+class EngineMeasurement:
+    """What one candidate did: tokens per second, medians over the rounds; decode after `depth`
+    cached tokens on average. `failed` is the type of the error it ended with, its speeds 0 then.
+    """
+
+    engine: EngineName
+    path: str
+    prefill_tps: float = 0.0
+    decode_tps: float = 0.0
+    load_seconds: float = 0.0
+    failed: str = ""
+    depth: float = 0.0
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engine to use and why. reason.code: "engine_faster", "engines_equal", "engine_only"."""
+
+    engine: EngineName
+    path: str
+    reason: Reason
+    measurements: tuple[EngineMeasurement, ...]
+
+
+def choose_engine(measurements: Sequence[EngineMeasurement]) -> EngineChoice:
+    """The fastest in decode; among equals the one listed first. The reason compares it with the
+    best of the other engines.
+
+    Raises InvalidRequest where no candidate could be measured.
+    """
+    working = [one for one in measurements if not one.failed and one.decode_tps > 0]
+    if not working:
+        failed = _failures(measurements)
+        raise InvalidRequest(field="engine", reason="no engine ran the model", failed=failed)
+    best = max(one.decode_tps for one in working)
+    chosen = next(one for one in working if best <= one.decode_tps * (1 + EQUAL_SHARE))
+    others = [one for one in working if one.engine != chosen.engine]
+    if not others:
+        facts = {"engine": chosen.engine, "failed": _failures(measurements)}
+        reason = Reason("engine_only", facts)
+        return EngineChoice(chosen.engine, chosen.path, reason, tuple(measurements))
+    second = max(others, key=lambda one: one.decode_tps)
+    figures = {
+        "engine": chosen.engine,
+        "decode_tps": chosen.decode_tps,
+        "other": second.engine,
+        "other_decode_tps": second.decode_tps,
+        "ratio": chosen.decode_tps / second.decode_tps,
+    }
+    code = "engines_equal" if second.decode_tps > chosen.decode_tps else "engine_faster"
+    return EngineChoice(chosen.engine, chosen.path, Reason(code, figures), tuple(measurements))
+
+
+def _failures(measurements: Sequence[EngineMeasurement]) -> dict[str, str]:
+    return {one.engine: one.failed for one in measurements if one.failed}
+
+
+def choose_plan(plans: Sequence[Plan], choice: EngineChoice | None) -> Plan:
+    """One plan of those of a model that is installed for several engines, the preferred one first.
+
+    A plan that uses an accelerator comes before those that do not; among plans on the processor
+    the measured choice decides, and without one the first. The others become alternatives.
+    """
+    first, *others = plans
+    if not others:
+        return first
+    fast = [plan for plan in plans if _accelerated(plan)]
+    if fast and len(fast) < len(plans):
+        best = fast[0]
+        facts = {"engine": best.placement.engine, "device": best.placement.layers[-1].device}
+        reason = Reason("engine_reaches_device", facts)
+    elif choice is not None and not fast:
+        best = next((p for p in plans if p.placement.engine == choice.engine), first)
+        reason = choice.reason
+    else:
+        best = first
+        reason = Reason("engines_not_measured", {"engine": best.placement.engine})
+    why = "slower" if choice is not None and reason is choice.reason else "not_preferred"
+    passed = tuple(_alternative(plan, Reason(why)) for plan in plans if plan is not best)
+    return replace(
+        best, reasons=(reason, *best.reasons), alternatives=(*passed, *best.alternatives)
+    )
+
+
+def _accelerated(plan: Plan) -> bool:
+    return any(part.device != "cpu" for part in plan.placement.layers)
+
+
+def _alternative(plan: Plan, reason: Reason) -> Alternative:
+    tps = plan.speed.decode_tps if plan.speed else None
+    return Alternative(plan.placement, plan.memory.total, tps, reason)
+
+
+# -- keeping --------------------------------------------------------------------------------------
+
+
+def choice_key(
+    candidates: Sequence[EngineCandidate], digests: Mapping[str, str], processor: str, threads: int
+) -> str:
+    """What a choice holds for: these files (path -> digest), these engine versions, this processor
+    and thread count. Anything else is measured again."""
+    parts = [f"{processor} x{threads}"]
+    for candidate in candidates:
+        installed = _version(DESCRIPTORS[candidate.engine].distribution)
+        parts.append(f"{candidate.engine} {installed} {digests.get(candidate.path, '')}")
+    return _PART.join(parts)
+
+
+def _version(distribution: str) -> str:
+    from importlib import metadata  # brings email and csv: not for the start of the window
+
+    try:
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
+
+
+class ChoiceFile:
+    """Choices kept in one JSON file: key -> choice. A damaged file counts as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, key: str, paths: Collection[str] = ()) -> EngineChoice | None:
+        """The choice kept under `key`, or between the candidates at `paths` by what was measured of
+        them among others; None where they were not measured together."""
+        wanted = set(key.split(_PART))
+        for kept, data in reversed(self._read().items()):
+            if not wanted <= set(kept.split(_PART)):
+                continue
+            with suppress(KeyError, TypeError, ValueError, InvalidRequest):
+                choice = _choice_from_json(data)
+                if kept == key:
+                    return choice
+                return choose_engine([one for one in choice.measurements if one.path in paths])
+        return None
+
+    def latest(self) -> EngineChoice | None:
+        """The choice made last, whatever it was for."""
+        with suppress(IndexError, KeyError, TypeError, ValueError):
+            return _choice_from_json(list(self._read().values())[-1])
+        return None
+
+    def put(self, key: str, choice: EngineChoice) -> None:
+        """Keep a choice, whole or not at all."""
+        data = self._read()
+        data.pop(key, None)  # the latest is the last
+        data[key] = asdict(choice)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        os.replace(partial, self._path)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            data = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+
+def _choice_from_json(data: Mapping[str, Any]) -> EngineChoice:
+    reason = Reason(str(data["reason"]["code"]), dict(data["reason"]["facts"]))
+    measurements = tuple(EngineMeasurement(**item) for item in data["measurements"])
+    if data["engine"] not in get_args(EngineName):
+        raise ValueError(data["engine"])
+    return EngineChoice(data["engine"], str(data["path"]), reason, measurements)
+
+
+# -- measuring ------------------------------------------------------------------------------------
+
+
+def measure_engines_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
+    """Job "measure_engines": times candidates on the CPU in this process.
+
+    args: candidates: [{"engine", "path"}, ...]; threads; together: whether memory holds them all
+    at once, so that they can alternate (default true); rounds, prompt_tokens, tokens (optional).
+    Returns {"measurements": [EngineMeasurement as JSON, ...]} in the candidates' order.
+    """
+    candidates = [EngineCandidate(item["engine"], item["path"]) for item in args["candidates"]]
+    rounds = int(args.get("rounds", DEFAULT_ROUNDS))
+    timing = _Timing(
+        threads=int(args.get("threads", 1)),
+        prompt_tokens=int(args.get("prompt_tokens", DEFAULT_PROMPT_TOKENS)),
+        tokens=int(args.get("tokens", DEFAULT_TOKENS)),
+    )
+    total, done = len(candidates) * (rounds + 1), 0
+    groups = [candidates] if args.get("together", True) else [[each] for each in candidates]
+    results: list[dict[str, Any]] = []
+
+    def step(candidate: EngineCandidate) -> None:
+        nonlocal done
+        on_progress(Progress("measure", done, total, "steps", candidate.engine))
+        done += 1
+
+    for group in groups:
+        runs = []
+        for candidate in group:
+            step(candidate)
+            runs.append(_CandidateRun(candidate, timing))
+        for _ in range(rounds):
+            for run in runs:
+                step(run.candidate)
+                run.measure()
+        for run in runs:
+            results.append(asdict(run.result()))
+            run.close()
+    on_progress(Progress("measure", total, total, "steps"))
+    return {"measurements": results}
+
+
+@dataclass(frozen=True)
+class _Timing:
+    threads: int
+    prompt_tokens: int
+    tokens: int
+
+
+class _CandidateRun:
+    """One loaded candidate and its rounds so far; an error ends it and is remembered."""
+
+    def __init__(self, candidate: EngineCandidate, timing: _Timing) -> None:
+        self.candidate = candidate
+        self._timing = timing
+        self._prefill: list[float] = []
+        self._decode: list[float] = []
+        self._failed = ""
+        self._load_seconds = 0.0
+        self._backend: Backend | None = None
+        placement = Placement(
+            engine=candidate.engine,
+            layers=(LayerRange("cpu", 0, 0),),
+            lm_head_device="cpu",
+            n_ctx=timing.prompt_tokens + timing.tokens + 8,
+            n_ubatch=timing.prompt_tokens,
+            n_threads=timing.threads,
+            n_threads_batch=timing.threads,
+        )
+        try:
+            self._backend = open_backend(candidate.engine)
+            report = self._backend.load(candidate.path, placement, ignore_progress, CancelToken())
+            self._load_seconds = report.load_seconds
+            self._round(min(4, timing.tokens))  # the first touch of the weights is not counted
+        except EngineError as error:
+            self._failed = type(error).__name__
+
+    def measure(self) -> None:
+        """One round, unless the candidate has failed."""
+        if self._failed:
+            return
+        try:
+            prefill, decode = self._round(self._timing.tokens)
+        except EngineError as error:
+            self._failed = type(error).__name__
+            return
+        self._prefill.append(self._timing.prompt_tokens / prefill)
+        self._decode.append(self._timing.tokens / decode)
+
+    def _round(self, tokens: int) -> tuple[float, float]:
+        """Seconds of prefill and of decoding `tokens`."""
+        backend = self._backend
+        assert backend is not None
+        highest = min(backend.tokenizer.n_vocab, _TOKEN_RANGE)
+        step = max(1, (highest - _FIRST_TOKEN) // max(1, self._timing.prompt_tokens))
+        prompt = [
+            (_FIRST_TOKEN + place * step) % highest for place in range(self._timing.prompt_tokens)
+        ]
+        backend.truncate(0)
+        backend.set_sampling(SamplingParams(temperature=0), prompt)
+        started = time.perf_counter()
+        backend.prefill(prompt, ignore_progress, CancelToken())
+        between = time.perf_counter()
+        for _ in range(tokens):
+            backend.decode(backend.sample())
+        return between - started, time.perf_counter() - between
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._backend is not None:
+            self._backend.unload()
+            self._backend = None
+
+    def result(self) -> EngineMeasurement:
+        engine, path = self.candidate.engine, self.candidate.path
+        if self._failed or not self._decode:
+            return EngineMeasurement(engine, path, failed=self._failed or "NotMeasured")
+        return EngineMeasurement(
+            engine,
+            path,
+            statistics.median(self._prefill),
+            statistics.median(self._decode),
+            self._load_seconds,
+            depth=self._timing.prompt_tokens + self._timing.tokens / 2,
+        )

@@ -1,0 +1,1 @@
+"""Worker and job processes: the language, the parent's handle, how one ended."""

@@ -1,0 +1,209 @@
+"""The worker's language: commands and events, one JSON object a line.
+
+Knows how each is written and read; knows no process and no engine. `docs/protocol.md` shows an
+example of every line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from runtime.backend import LoadReport
+from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
+from runtime.jobs import Progress
+from runtime.plan import Placement
+from runtime.prompt.chat_profile import ChatProfile
+
+PROTOCOL_VERSION = 1
+
+
+class ProtocolError(ValueError):
+    """A line that is not of this protocol."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Load a model; answered by Progressed events, then Loaded or Failed.
+
+    A `shared` model answers as many Generate commands at a time as its placement has sequences,
+    where its engine can; the events of several commands then come in turns.
+    """
+
+    id: str
+    path: str
+    placement: Placement
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Generate an answer; answered by Streamed events, then Finished, Stopped or Failed."""
+
+    id: str
+    request: GenerationRequest
+    profile: ChatProfile | None = None
+
+
+@dataclass(frozen=True)
+class CountTokens:
+    """Count the prompt tokens of messages with the loaded model; answered by Result."""
+
+    id: str
+    request: GenerationRequest
+    profile: ChatProfile | None = None
+
+
+@dataclass(frozen=True)
+class Embed:
+    """A text as a vector of length 1, by the loaded model; answered by Result {"vector",
+    "tokens"}."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SaveState:
+    """Keep the loaded model's cache in `folder`; answered by Result {"tokens", "bytes"}, zeros when
+    nothing was kept. `limit`: bytes of all states in the folder. See `runtime.answer.kv_state`."""
+
+    id: str
+    folder: str
+    name: str
+    key: str
+    limit: int
+
+
+@dataclass(frozen=True)
+class RestoreState:
+    """Replace the cache by one kept before; answered by Result {"tokens"}, 0 when none fits."""
+
+    id: str
+    folder: str
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Run one named job of `runtime.process.job_table`; answered by Progressed, then Result or
+    Failed."""
+
+    id: str
+    name: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop the command `id`; it answers Stopped, or Finished with what it has."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """End the process after the current command."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The first line a worker writes."""
+
+    protocol: int
+    pid: int
+
+
+@dataclass(frozen=True)
+class Progressed:
+    id: str
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Loaded:
+    id: str
+    report: LoadReport
+
+
+@dataclass(frozen=True)
+class Streamed:
+    id: str
+    chunks: tuple[TokenChunk, ...]
+    decode_tps: float | None = None  # so far, for the live display
+
+
+@dataclass(frozen=True)
+class Finished:
+    id: str
+    stats: GenerationStats
+
+
+@dataclass(frozen=True)
+class Result:
+    id: str
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The command ended because it was cancelled."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The command failed; `error` is {"type": .., "facts": ..} (see runtime.errors)."""
+
+    id: str
+    error: dict[str, Any] = field(default_factory=dict)
+
+
+Command = Load | Generate | CountTokens | Embed | SaveState | RestoreState | RunJob | Cancel | Exit
+Event = Hello | Progressed | Loaded | Streamed | Finished | Result | Stopped | Failed
+
+_COMMANDS: dict[str, type[Command]] = {
+    cls.__name__: cls
+    for cls in (Load, Generate, CountTokens, Embed, SaveState, RestoreState, RunJob, Cancel, Exit)
+}
+_EVENTS: dict[str, type[Event]] = {
+    cls.__name__: cls
+    for cls in (Hello, Progressed, Loaded, Streamed, Finished, Result, Stopped, Failed)
+}
+
+
+def encode(value: Command | Event) -> bytes:
+    """One line, newline included."""
+    return msgspec.json.encode({"type": type(value).__name__, "data": value}) + b"\n"
+
+
+class _Line(msgspec.Struct):
+    type: str
+    data: msgspec.Raw
+
+
+_T = TypeVar("_T")
+_LINES = msgspec.json.Decoder(_Line)
+_COMMAND_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in _COMMANDS.items()}
+_EVENT_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in _EVENTS.items()}
+
+
+def decode_command(line: bytes) -> Command:
+    """Raises ProtocolError."""
+    return _decode(line, _COMMAND_DECODERS)
+
+
+def decode_event(line: bytes) -> Event:
+    """Raises ProtocolError."""
+    return _decode(line, _EVENT_DECODERS)
+
+
+def _decode(line: bytes, decoders: Mapping[str, msgspec.json.Decoder[_T]]) -> _T:
+    try:
+        read = _LINES.decode(line)
+        return decoders[read.type].decode(read.data)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"{error}: {line[:200]!r}") from error

@@ -1,0 +1,1 @@
+"""The jobs of short-lived children: probe, convert, measure."""

@@ -1,0 +1,235 @@
+"""Guessing ahead on the real engine and the starter: the same tokens, fewer evaluations."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import llama_cpp.llama_cpp as native
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from runtime.answer.answering import Answerer
+from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
+from runtime.answer.speculation import DraftModel
+from runtime.backends.llama.backend import LlamaBackend
+from runtime.generation import GenerationRequest, Message, SamplingParams
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.plan import LayerRange, Placement
+from runtime.process.client import run_job
+
+TEXT = (
+    "The old mill at the bend was built in 1782 and ground corn until the railway came. "
+    "Today it is a small museum where visitors can see the wheel turn every Sunday. "
+)
+COPY = (
+    "<|im_start|>user\nRepeat the following text word for word.\n\n"
+    f"{TEXT}<|im_end|>\n<|im_start|>assistant\n"
+)
+STORY = "<|im_start|>user\nWrite a story about a dog.<|im_end|>\n<|im_start|>assistant\n"
+GREEDY = SamplingParams(temperature=0.0)
+
+
+def placement(*, flash_attention: bool = True) -> Placement:
+    return Placement(
+        engine="llamacpp",
+        layers=(LayerRange("cpu", 0, 29),),
+        lm_head_device="cpu",
+        n_ctx=1024,
+        n_threads=2,
+        n_threads_batch=2,
+        flash_attention=flash_attention,
+    )
+
+
+@pytest.fixture(scope="module")
+def backend(starter_gguf: Path) -> Iterator[LlamaBackend]:
+    engine = LlamaBackend()
+    engine.load(str(starter_gguf), placement(), ignore_progress, CancelToken())
+    yield engine
+    engine.unload()
+
+
+def answer(
+    backend: LlamaBackend,
+    text: str,
+    sampling: SamplingParams,
+    *,
+    draft: bool,
+    tokens: int = 96,
+    full_length: bool = False,
+) -> LoopOutcome:
+    loop = TokenLoop(backend)
+    loop.forget()
+    prompt = backend.tokenizer.encode(text, parse_special=True)
+    limits = LoopLimits(1024, tokens, detect_loops=False, draft=draft, full_length=full_length)
+    return loop.generate(
+        prompt, sampling, limits, lambda _text, _tokens: True, ignore_progress, CancelToken()
+    )
+
+
+@pytest.mark.parametrize("text", [COPY, STORY])
+@pytest.mark.parametrize(
+    "sampling",
+    [GREEDY, SamplingParams(temperature=0.7, top_p=0.9, seed=7, repeat_penalty=1.1)],
+    ids=["greedy", "sampled"],
+)
+def test_output_is_the_same_with_and_without(
+    backend: LlamaBackend, text: str, sampling: SamplingParams
+) -> None:
+    plain = answer(backend, text, sampling, draft=False)
+    guessing = answer(backend, text, sampling, draft=True)
+    assert guessing.generated == plain.generated
+    assert guessing.finish_reason == plain.finish_reason
+    assert plain.drafted == plain.accepted == 0
+
+
+def test_copying_is_guessed(backend: LlamaBackend) -> None:
+    outcome = answer(backend, COPY, GREEDY, draft=True)
+    assert outcome.accepted > 0
+    assert outcome.accepted <= outcome.drafted
+
+
+def test_verify_keeps_what_agrees_and_the_cache_stays_whole(backend: LlamaBackend) -> None:
+    prompt = backend.tokenizer.encode(STORY, parse_special=True)
+    backend.set_sampling(GREEDY, ())
+    backend.truncate(0)
+    backend.prefill(prompt, ignore_progress, CancelToken())
+    plain = [backend.sample()]
+    for _ in range(8):
+        backend.decode(plain[-1])
+        plain.append(backend.sample())
+
+    backend.truncate(0)
+    backend.prefill(prompt, ignore_progress, CancelToken())
+    first = backend.sample()
+    assert first == plain[0]
+    wrong = [*plain[1:4], plain[4] + 1, 5, 6]
+    verified = backend.verify(first, wrong)
+    assert verified.tokens == tuple(plain[1:5])
+    follow = backend.verify(verified.tokens[-1], plain[5:8])
+    assert follow.tokens == tuple(plain[5:9])
+    assert verified.sampling_seconds >= 0
+
+
+def test_the_budget_holds_with_guesses(backend: LlamaBackend) -> None:
+    for tokens in (1, 2, 3, 17):
+        outcome = answer(backend, COPY, GREEDY, draft=True, tokens=tokens)
+        assert len(outcome.generated) <= tokens
+
+
+def test_no_guesses_where_batches_change_the_logits(starter_gguf: Path) -> None:
+    engine = LlamaBackend()
+    engine.load(str(starter_gguf), placement(flash_attention=False), ignore_progress, CancelToken())
+    engine.set_sampling(GREEDY, ())
+    assert engine.draft_limit == 0
+    engine.unload()
+
+
+def test_a_draft_model_guesses_its_own_output(starter_gguf: Path, backend: LlamaBackend) -> None:
+    plain = answer(backend, STORY, GREEDY, draft=False, tokens=24).generated
+    small = LlamaBackend()
+    small.load(str(starter_gguf), placement(), ignore_progress, CancelToken())
+    drafter = DraftModel(small)
+    prompt = backend.tokenizer.encode(STORY, parse_special=True)
+    drafter.begin(prompt, CancelToken())
+    drafter.extend([plain[0]])
+    assert drafter.propose(6).tokens == plain[1:7]
+    drafter.extend([*plain[1:3], 1000])  # the target went another way
+    drafter.propose(2)
+    drafter.begin(prompt, CancelToken())
+    drafter.extend(plain[:4])
+    assert drafter.propose(2).tokens == plain[4:6]
+    small.unload()
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SamplingParams(temperature=0.7, seed=7)])
+def test_a_loaded_draft_model_changes_no_token(
+    starter_gguf: Path, backend: LlamaBackend, sampling: SamplingParams
+) -> None:
+    helped = LlamaBackend()
+    with_draft = replace(placement(), draft=str(starter_gguf))
+    helped.load(str(starter_gguf), with_draft, ignore_progress, CancelToken())
+    plain = answer(backend, STORY, sampling, draft=False, tokens=48)
+    guessing = answer(helped, STORY, sampling, draft=True, tokens=48)
+    assert guessing.generated == plain.generated
+    assert guessing.drafted > 0  # the same model guesses: a trial is made, whether it pays or not
+    helped.unload()
+
+
+def test_vocabularies_are_compared_token_by_token(starter_gguf: Path, tmp_path: Path) -> None:
+    same = run_job(
+        "compare_vocabularies", {"target": str(starter_gguf), "draft": str(starter_gguf)}
+    )
+    assert same == {"mismatch": None}
+    other = tmp_path / "other.gguf"
+    text = starter_gguf.read_bytes()
+    assert text.count(b"\xc4\xa0the\x00") or b"\xc4\xa0the" in text
+    other.write_bytes(
+        text.replace(b"\x05\0\0\0\0\0\0\0\xc4\xa0the", b"\x05\0\0\0\0\0\0\0\xc4\xa0thX", 1)
+    )
+    files = {"target": str(starter_gguf), "draft": str(other)}
+    mismatch = run_job("compare_vocabularies", files)["mismatch"]
+    assert mismatch["code"] == "draft_token_differs"
+    assert mismatch["facts"]["target"] != mismatch["facts"]["theirs"]
+
+
+def fixed_threads(starter_gguf: Path, threads: int) -> LlamaBackend:
+    engine = LlamaBackend()
+    fixed = replace(placement(), n_threads=threads, n_threads_batch=threads)
+    engine.load(str(starter_gguf), fixed, ignore_progress, CancelToken())
+    assert engine._threads is not None
+    engine._threads.stop()
+    engine._threads.n_threads = threads
+    engine._threads.look = lambda: threads  # type: ignore[method-assign]
+    engine.set_sampling(GREEDY, ())
+    return engine
+
+
+def last_logits(engine: LlamaBackend, row: int) -> npt.NDArray[np.float32]:
+    pointer = native.llama_get_logits_ith(engine._context, row)
+    return np.ctypeslib.as_array(pointer, (engine.tokenizer.n_vocab,)).copy()
+
+
+@pytest.mark.parametrize("depth", [120, 600])
+def test_a_lone_token_has_the_logits_of_a_checked_guess_and_of_any_thread_count(
+    starter_gguf: Path, depth: int
+) -> None:
+    prompt = [1000 + 37 * place for place in range(depth)]
+    one, two = fixed_threads(starter_gguf, 1), fixed_threads(starter_gguf, 2)
+    for engine in (one, two):
+        engine.prefill(prompt, ignore_progress, CancelToken())
+        engine.decode(777)
+    alone = last_logits(two, -1)
+    np.testing.assert_array_equal(alone, last_logits(one, -1))
+    two.truncate(depth)
+    two.verify(777, [778, 779])
+    np.testing.assert_array_equal(alone, last_logits(two, 0))
+    one.unload()
+    two.unload()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("question", [COPY, STORY])
+def test_long_output_is_the_same_with_and_without(starter_gguf: Path, question: str) -> None:
+    engine = fixed_threads(starter_gguf, 2)
+    plain = answer(engine, question, GREEDY, draft=False, tokens=640, full_length=True)
+    guessing = answer(engine, question, GREEDY, draft=True, tokens=640, full_length=True)
+    assert guessing.generated == plain.generated
+    assert len(plain.generated) == 640
+    assert guessing.accepted > 0
+    engine.unload()
+
+
+def test_a_request_can_refuse_guesses(backend: LlamaBackend) -> None:
+    answerer = Answerer(backend, 1024)
+    question = Message("user", f"Repeat the following text word for word.\n\n{TEXT}")
+    asked = GenerationRequest("r", (question,), GREEDY, max_tokens=48)
+    drafted = [
+        answerer.answer(
+            replace(asked, draft=draft), None, lambda *_: None, ignore_progress, CancelToken()
+        ).draft_tokens
+        for draft in (True, False)
+    ]
+    assert drafted[0] > 0 == drafted[1]

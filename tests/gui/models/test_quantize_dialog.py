@@ -1,0 +1,77 @@
+"""The question before quantizing: what it offers, what it says, and what comes of it."""
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.gui.models.quantize import QuantizeChoice, QuantizeDialog
+from app.quantizing.forecast import STARTER_LOSS
+
+
+@pytest.fixture
+def dialog(qtbot: QtBot) -> QuantizeDialog:
+    made = QuantizeDialog("a model", None, 2, None)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def choose(dialog: QuantizeDialog, target: str, recipe: str) -> None:
+    dialog.target.setCurrentIndex(dialog.target.findData(target))
+    assert dialog.recipe.findData(recipe) >= 0
+    dialog.recipe.setCurrentIndex(dialog.recipe.findData(recipe))
+
+
+def chosen(qtbot: QtBot, dialog: QuantizeDialog) -> QuantizeChoice:
+    with qtbot.waitSignal(dialog.chosen) as caught:
+        dialog._start()
+    (choice,) = caught.args
+    assert isinstance(choice, QuantizeChoice)
+    return choice
+
+
+def test_a_recipe_that_demands_a_text_begins_with_the_bundled_one(
+    qtbot: QtBot, dialog: QuantizeDialog
+) -> None:
+    choose(dialog, "gguf", "q4_0-best")
+    dialog.calibration.setCurrentIndex(0)
+    assert dialog.calibration.currentData() == "bundled"
+    choose(dialog, "gguf", "q4_0")
+    assert dialog.calibration.currentData() is None
+    choose(dialog, "gguf", "q4_0-best")
+    assert chosen(qtbot, dialog) == QuantizeChoice("q4_0-best", True, True)
+
+
+def test_an_own_text_is_named_and_handed_on(
+    qtbot: QtBot, dialog: QuantizeDialog, tmp_path: Path
+) -> None:
+    choose(dialog, "onnx", "onnx-q4-b32-search")
+    dialog.use_text(tmp_path / "letters.txt")
+    assert dialog.calibration.currentText() == "letters.txt"
+    wanted = QuantizeChoice("onnx-q4-b32-search", True, tmp_path / "letters.txt")
+    assert chosen(qtbot, dialog) == wanted
+
+
+def test_no_text_named_leaves_none(dialog: QuantizeDialog) -> None:
+    dialog.calibration.setCurrentIndex(dialog.calibration.findData("own"))
+    dialog.use_text(None)
+    assert dialog.calibration.currentData() is None
+
+
+def test_a_recipe_that_cannot_be_weighed_is_not(qtbot: QtBot, dialog: QuantizeDialog) -> None:
+    choose(dialog, "gguf", "q8_0")
+    assert not dialog.calibration.isEnabled()
+    assert chosen(qtbot, dialog).calibrate is False
+
+
+def test_every_recipe_says_what_it_lost_on_the_starter(dialog: QuantizeDialog) -> None:
+    for target in range(dialog.target.count()):
+        dialog.target.setCurrentIndex(target)
+        for index in range(dialog.recipe.count()):
+            dialog.recipe.setCurrentIndex(index)
+            name = dialog.recipe.currentData()
+            weighed = dialog.calibration.currentData() is not None
+            share = f"{STARTER_LOSS[name, weighed].same_top:.0%} of next tokens"
+            assert share in dialog.loss.text()
+            assert "small losses" not in dialog.about.text()

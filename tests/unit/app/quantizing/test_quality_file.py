@@ -1,0 +1,30 @@
+"""What a conversion cost is remembered by the model's content."""
+
+from pathlib import Path
+
+import pytest
+
+from app.quantizing.quality_file import KeptQuality, QualityFile
+
+REPORT = {"kl_mean": {"value": 0.05, "low": 0.04}, "same_top": {"value": 0.9}, "verdict": "close"}
+
+
+def test_figures_are_kept_by_the_models_content(tmp_path: Path) -> None:
+    file = QualityFile(tmp_path / "machine" / "quality.json")
+    assert file.get("aa") is None
+    file.put("aa", "source", REPORT)
+    file.put("bb", "source", {**REPORT, "kl_mean": {"value": 0.5}})
+    again = QualityFile(tmp_path / "machine" / "quality.json")
+    assert again.get("aa") == KeptQuality("source", 0.05, 0.9)
+    assert again.get("bb") == KeptQuality("source", 0.5, 0.9)
+    assert again.get("cc") is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"aa": {}}', '{"aa": 1}'])
+def test_a_damaged_file_counts_as_empty(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "quality.json"
+    path.write_text(text)
+    file = QualityFile(path)
+    assert file.get("aa") is None
+    file.put("aa", "source", REPORT)
+    assert file.get("aa") is not None

@@ -1,0 +1,203 @@
+"""Guesses come from precedents, cost the same at any length, and stop when they do not pay."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.answer.speculation import (
+    MAX_DRAFT,
+    MIN_MATCH,
+    Draft,
+    DraftPolicy,
+    PromptLookup,
+    Vocabulary,
+    vocabulary_mismatch,
+)
+
+
+def test_copies_what_followed_before() -> None:
+    lookup = PromptLookup([1, 2, 3, 4, 5, 6, 7, 9, 9, 1, 2, 3])
+    draft = lookup.propose(4)
+    assert draft == Draft((4, 5, 6, 7), 3)
+
+
+def test_no_precedent_no_guess() -> None:
+    assert PromptLookup([1, 2, 3, 4, 5]).propose(4) is None
+    assert PromptLookup([1, 2]).propose(4) is None
+    assert PromptLookup([1, 2, 3, 1, 2, 3]).propose(0) is None
+
+
+def test_a_precedent_is_followed_while_it_is_right() -> None:
+    prompt = list(range(100, 130))
+    lookup = PromptLookup([*prompt, 7, *prompt[:4]])
+    first = lookup.propose(2)
+    assert first is not None
+    lookup.extend(prompt[4:20])
+    second = lookup.propose(3)
+    assert second is not None
+    assert second.tokens == tuple(prompt[20:23])
+    assert second.evidence == first.evidence + 16
+    lookup.extend([8])
+    assert lookup.propose(3) is None
+
+
+def test_the_latest_precedent_counts() -> None:
+    lookup = PromptLookup([1, 2, 3, 50, 0, 1, 2, 3, 60, 0, 1, 2, 3])
+    draft = lookup.propose(1)
+    assert draft is not None
+    assert draft.tokens == (60,)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 20))
+def test_a_guess_is_always_a_continuation_seen_before(tokens: list[int], limit: int) -> None:
+    at_once, one_by_one = PromptLookup(tokens), PromptLookup()
+    for token in tokens:
+        one_by_one.extend([token])
+    draft = at_once.propose(limit)
+    assert draft == one_by_one.propose(limit)
+    if draft is None:
+        return
+    assert 1 <= len(draft.tokens) <= limit
+    joined = ",".join(map(str, tokens))
+    precedent = ",".join(map(str, [*tokens[-MIN_MATCH:], *draft.tokens]))
+    assert precedent in joined
+
+
+def test_cost_does_not_grow_with_length() -> None:
+    rng = random.Random(1)
+    lookup = PromptLookup()
+
+    def seconds(count: int) -> float:
+        tokens = [rng.randrange(50) for _ in range(count)]
+        started = time.thread_time()
+        for token in tokens:
+            lookup.extend([token])
+            lookup.propose(8)
+        return time.thread_time() - started
+
+    early = min(seconds(2000) for _ in range(3))
+    seconds(60_000)
+    assert min(seconds(2000) for _ in range(3)) < 12 * early
+
+
+def _policy(step: float = 0.01, extra: float = 0.002) -> DraftPolicy:
+    policy = DraftPolicy()
+    for _ in range(50):
+        policy.observe_plain(step)
+    draft = Draft(tuple(range(4)), 0)
+    for _ in range(50):
+        policy.observe_draft(draft, 4, step + 4 * extra)
+    return policy
+
+
+LONG = Draft(tuple(range(30)), 20)
+
+
+def test_nothing_before_a_plain_step_was_measured() -> None:
+    assert DraftPolicy().length(LONG.evidence, len(LONG.tokens)) == 0
+
+
+def test_right_and_cheap_guesses_grow_long() -> None:
+    policy = _policy(extra=0.001)
+    for _ in range(20):
+        policy.observe_draft(LONG, len(LONG.tokens), 0.04)
+    assert policy.length(LONG.evidence, len(LONG.tokens)) == MAX_DRAFT
+
+
+def test_wrong_guesses_stop() -> None:
+    policy = _policy()
+    for _ in range(30):
+        policy.observe_draft(LONG, 0, 0.03)
+    lengths = [policy.length(LONG.evidence, len(LONG.tokens)) for _ in range(1000)]
+    assert sum(length > 0 for length in lengths) <= 11  # the rare trial
+    assert max(lengths) <= 2
+
+
+def test_dear_guesses_stop_however_right() -> None:
+    policy = _policy(extra=0.0099)
+    lengths = [policy.length(LONG.evidence, len(LONG.tokens)) for _ in range(500)]
+    # Trials of a nearly sure guess cost what they yield, so they may be a little more frequent.
+    assert sum(length > 0 for length in lengths) <= 500 // 24
+    assert max(lengths) <= 2
+
+
+def test_trials_find_out_when_guesses_become_right() -> None:
+    policy = _policy(extra=0.001)
+    for _ in range(30):
+        policy.observe_draft(LONG, 0, 0.03)
+    for _ in range(3000):
+        length = policy.length(LONG.evidence, len(LONG.tokens))
+        if length:
+            draft = Draft(LONG.tokens[:length], LONG.evidence)
+            policy.observe_draft(draft, length, 0.01 + 0.001 * length)
+    assert policy.length(LONG.evidence, len(LONG.tokens)) > 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.4])
+def test_loss_where_guesses_are_poor_is_small(share: float) -> None:
+    """Simulated: precedents everywhere, right with chance `share`; extra tokens cost 0.6 steps."""
+    rng = random.Random(7)
+    policy = DraftPolicy()
+    spent = made = 0.0
+    while made < 20_000:
+        draft = Draft(tuple(range(12)), rng.choice([3, 5, 8]))
+        length = policy.length(draft.evidence, len(draft.tokens))
+        if not length:
+            policy.observe_plain(1.0)
+            spent, made = spent + 1.0, made + 1
+            continue
+        right = 0
+        while right < length and rng.random() < share:
+            right += 1
+        seconds = 1.0 + 0.6 * length
+        policy.observe_draft(Draft(draft.tokens[:length], draft.evidence), right, seconds)
+        spent, made = spent + seconds, made + 1 + right
+    assert made / spent > 0.98
+
+
+@pytest.mark.parametrize("tokens", [128, 256, 1024])
+@pytest.mark.parametrize("dear", [0.3, 0.6, 0.9])
+def test_no_single_answer_loses_more_than_three_percent(tokens: int, dear: float) -> None:
+    """Every precedent misleads, from the first: the worst an answer can hold."""
+    policy = DraftPolicy()
+    spent, made = 0.0, 0
+    draft = Draft(tuple(range(12)), 20)
+    while made < tokens:
+        length = policy.length(draft.evidence, len(draft.tokens))
+        made += 1
+        if length:
+            policy.observe_draft(Draft(draft.tokens[:length], 20), 0, 1.0 + dear * length)
+        else:
+            policy.observe_plain(1.0)
+        spent += 1.0 + dear * length
+    assert made / spent >= 0.97
+
+
+def test_vocabularies_must_agree() -> None:
+    big = Vocabulary("gpt2/deepseek-r1-qwen", 152_064, 151_646, 151_643)
+    small = Vocabulary("gpt2/deepseek-r1-qwen", 151_936, 151_646, 151_643)
+    reason = vocabulary_mismatch(big, small)
+    assert reason is not None
+    assert reason.code == "draft_vocabulary_size_differs"
+    assert reason.facts == {"target": 152_064, "theirs": 151_936}
+    assert vocabulary_mismatch(big, big) is None
+
+
+@pytest.mark.parametrize(
+    ("draft", "code"),
+    [
+        (Vocabulary("gpt2/qwen2", 3, 0, 1, ("a", "b", "c")), "draft_tokenizer_differs"),
+        (Vocabulary("gpt2/r1", 3, 2, 1, ("a", "b", "c")), "draft_bos_differs"),
+        (Vocabulary("gpt2/r1", 3, 0, 2, ("a", "b", "c")), "draft_eos_differs"),
+        (Vocabulary("gpt2/r1", 3, 0, 1, ("a", "x", "c")), "draft_token_differs"),
+    ],
+)
+def test_other_mismatches_are_named(draft: Vocabulary, code: str) -> None:
+    target = Vocabulary("gpt2/r1", 3, 0, 1, ("a", "b", "c"))
+    reason = vocabulary_mismatch(target, draft)
+    assert reason is not None
+    assert reason.code == code
