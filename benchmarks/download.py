@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT, ROOT / "tests" / "helpers"):
+for folder in (ROOT,):
     sys.path.insert(0, str(folder))
 
-from hub_server import HubFile, HubRepo, HubServer  # noqa: E402
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer  # noqa: E402
 
 REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 NAME = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"

@@ -24,10 +24,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import shapes
 
 from app.planning.inspection import plan_model
 from quant.checkpoint.sources import open_source
@@ -41,6 +38,7 @@ from runtime.planning.calibration import UNCALIBRATED, Calibration, fit, track_r
 from runtime.planning.memory import estimate
 from runtime.planning.speed import SpeedModel
 from runtime.shape import ModelShape, weight_bytes
+from tests.helpers import shapes
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,16 +16,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import shapes
 
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.calibration import track_record
 from runtime.planning.speed import SpeedModel
 from runtime.shape import weight_bytes
+from tests.helpers import shapes
 
 
 def placement_of(kind: str, blocks: int, threads: int, n_ctx: int) -> Placement:

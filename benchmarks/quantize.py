@@ -34,9 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
-
-from checkpoints import write_tokenizer  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from quant.gguf.export import open_view, quantize_view  # noqa: E402
 from quant.quality.report import WINDOWS, compare  # noqa: E402
@@ -45,6 +43,7 @@ from quant.quality.texts import quality_texts  # noqa: E402
 from quant.quality.weight_error import weight_errors  # noqa: E402
 from quant.recipe import RECIPES  # noqa: E402
 from runtime.tasks.evaluation import open_evaluator  # noqa: E402
+from tests.helpers.checkpoints import write_tokenizer  # noqa: E402
 
 # NAME+imatrix weighs errors by an importance matrix over the bundled calibration text.
 STARTER_RECIPES = (

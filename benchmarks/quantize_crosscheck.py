@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
+sys.path.insert(0, str(ROOT))
 
-from llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base  # noqa: E402
 from quantize import interval, run_job  # noqa: E402
 
 from quant.quality.texts import quality_texts  # noqa: E402
+from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base  # noqa: E402
 
 # Recipe of ours, beside llama-quantize at the same format and size; with an importance matrix?
 PAIRS = (("q4_0-search", False), ("q4_0-best", True))

@@ -27,11 +27,10 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT, ROOT / "tests" / "helpers"):
+for folder in (ROOT,):
     sys.path.insert(0, str(folder))
 
 import engine_tools  # noqa: E402
-import shapes  # noqa: E402
 
 from quant.checkpoint.sources import open_source  # noqa: E402
 from quant.onnx.export import ExportOptions, export_onnx  # noqa: E402
@@ -43,6 +42,7 @@ from runtime.generation import SamplingParams  # noqa: E402
 from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
 from runtime.model.genai_folder import read_config  # noqa: E402
 from runtime.plan import LayerRange, Placement  # noqa: E402
+from tests.helpers import shapes  # noqa: E402
 
 STOCK = "stock-genai"
 MODELS = ROOT / "build" / "split"

@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
+sys.path.insert(0, str(ROOT))
 
-from killed_store import Lost, kill_recorder, kill_writer  # noqa: E402
+from tests.helpers.killed_store import Lost, kill_recorder, kill_writer  # noqa: E402
 
 PROMISED_SECONDS = 1.0
 

@@ -26,9 +26,7 @@ import psutil
 from PySide6.QtWidgets import QApplication
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
-
-from streamed_window import Measured, answered, spin, stream, write_script  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from app.gui.application import destroy, settle_memory  # noqa: E402
 from app.gui.main_window import MainWindow  # noqa: E402
@@ -39,6 +37,7 @@ from app.settings import Settings  # noqa: E402
 from runtime.generation import GenerationRequest, Message  # noqa: E402
 from runtime.plan import Placement  # noqa: E402
 from runtime.process.client import Worker  # noqa: E402
+from tests.helpers.streamed_window import Measured, answered, spin, stream, write_script  # noqa: E402
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea. Tell every detail."
 QUIET_CORES = 0.1  # what other processes may use in a round that counts as quiet

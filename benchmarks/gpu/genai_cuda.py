@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT, ROOT / "tests" / "helpers"):
+for folder in (ROOT,):
     sys.path.insert(0, str(folder))
 
 from quant.checkpoint.sources import open_source  # noqa: E402

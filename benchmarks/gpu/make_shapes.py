@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT, ROOT / "tests" / "helpers"):
+for folder in (ROOT,):
     sys.path.insert(0, str(folder))
 
-import shapes  # noqa: E402
+from tests.helpers import shapes  # noqa: E402
 
 if __name__ == "__main__":
     for name in sys.argv[2:]:

@@ -20,13 +20,11 @@ from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT, ROOT / "tests" / "helpers"):
+for folder in (ROOT,):
     sys.path.insert(0, str(folder))
 
 if "--in-process" in sys.argv:
     import llama_cpp  # noqa: F401  # first: another library's C++ runtime can break its loading
-
-import shapes  # noqa: E402
 
 from runtime.answer.answering import Answerer  # noqa: E402
 from runtime.backend import open_backend  # noqa: E402
@@ -42,6 +40,7 @@ from runtime.plan import LayerRange, Placement  # noqa: E402
 from runtime.planning.memory import estimate  # noqa: E402
 from runtime.process.client import Worker, run_job  # noqa: E402
 from runtime.shape import ModelShape, weight_bytes  # noqa: E402
+from tests.helpers import shapes  # noqa: E402
 
 R1 = SamplingParams(temperature=0.6, top_p=0.95)
 R1_TOP_P_ONLY = replace(R1, top_k=0)

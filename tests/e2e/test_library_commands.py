@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoints import write_checkpoint
-from hub_server import Fault, HubFile, HubRepo, HubServer
 
 from app.cli.main import main
 from app.downloads.acquisition import Acquisition
@@ -19,6 +17,8 @@ from app.library.folder import InstalledModel
 from app.paths import Paths
 from app.session.session import Session
 from app.settings import Settings
+from tests.helpers.checkpoints import write_checkpoint
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 Run = Callable[..., Any]
 

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import SCRIPT, without_display
 
 from app.session.session import Session
+from tests.helpers.command_line import SCRIPT, without_display
 
 SITE = """
 import os, sys

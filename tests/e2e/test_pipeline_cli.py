@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import SCRIPT, files_below, json_of, stillroom, without_display
-from fake_engine import children_of, wait_until_gone
 
 from app.session.session import Session
+from tests.helpers.command_line import SCRIPT, files_below, json_of, stillroom, without_display
+from tests.helpers.fake_engine import children_of, wait_until_gone
 
 QUESTION = "What is the capital of France? Answer in one sentence."
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import SCRIPT, files_below, json_of, stillroom, without_display
 
 from app.session.session import Session
 from quant.checkpoint.gguf_header import read_header
+from tests.helpers.command_line import SCRIPT, files_below, json_of, stillroom, without_display
 
 Make = Callable[[Path, Path], Path]
 

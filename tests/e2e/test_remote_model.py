@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import serving
-from command_line import json_of, stillroom
-from faulty_endpoint import KEY, faulty_endpoint
 
 from app.errors import SettingsError, UnsafeEndpoint
 from app.hub.tokens import TokenStore
@@ -29,6 +26,9 @@ from app.wording.explain import explain
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
 from runtime.process.protocol import Streamed
+from tests.helpers import serving
+from tests.helpers.command_line import json_of, stillroom
+from tests.helpers.faulty_endpoint import KEY, faulty_endpoint
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from busy import burning
 
 from runtime.jobs import ignore_progress
 from runtime.planning.bandwidth import ONNX_PRODUCT, BandwidthProfile
@@ -31,6 +30,7 @@ from runtime.tasks.profile_kernels_onnx import (
     block_products,
     seconds_of,
 )
+from tests.helpers.busy import burning
 
 SUM = """
 #include <stddef.h>

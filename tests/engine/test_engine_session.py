@@ -15,9 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import json_of, stillroom
-from onnx_models import break_plugin, export_tiny, fatal_plugin
-from shapes import write_small_gguf
 
 from app.library.folder import InstalledModel
 from app.library.targets import Target
@@ -32,6 +29,9 @@ from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.machine.providers import FACT_NAMES, TARGETS
 from runtime.plan import Reason
 from runtime.planning.engine_choice import EngineChoice
+from tests.helpers.command_line import json_of, stillroom
+from tests.helpers.onnx_models import break_plugin, export_tiny, fatal_plugin
+from tests.helpers.shapes import write_small_gguf
 
 QUESTION = GenerationRequest(
     "q", (Message("user", "hi"),), SamplingParams(temperature=0), max_tokens=4

@@ -9,8 +9,6 @@ from pathlib import Path
 import llama_cpp.llama_cpp as llama
 import numpy as np
 import pytest
-from checkpoints import KINDS, write_checkpoint
-from llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
 
 from app.library.folder import Library
 from app.library.targets import Target
@@ -26,6 +24,8 @@ from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.process.job_table import find_job
 from runtime.tasks.evaluation import open_evaluator
 from runtime.tasks.quality import QUICK_TOKENS
+from tests.helpers.checkpoints import KINDS, write_checkpoint
+from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
 
 TEXT = "hello there, in the other land " * 40
 FTYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 7}

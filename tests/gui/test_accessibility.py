@@ -3,7 +3,6 @@
 from itertools import product
 
 import pytest
-from accessible import nameless
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -13,6 +12,7 @@ from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window import MainWindow
 from app.gui.parts import theme
 from app.markup import code_colours
+from tests.helpers.accessible import nameless
 
 
 @pytest.mark.parametrize("page", ["chat", "models", "speed"])

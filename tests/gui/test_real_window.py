@@ -35,10 +35,7 @@ def under_x(home: Path, *command: str, scale: int = 1) -> "subprocess.CompletedP
     return subprocess.run(
         ["xvfb-run", "-a", "-s", screen, *command],
         cwd=ROOT,
-        env={
-            **environment,
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests/helpers"))),
-        },
+        env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=180,
@@ -78,9 +75,8 @@ def test_every_page_is_drawn_and_photographed(
     """The pictures are kept in build/screenshots; with STILLROOM_DOCS_SCREENSHOTS set, in docs/."""
     session.close()
     folder = pictures_folder()
-    helpers = ROOT / "tests" / "helpers"
     ended = under_x(
-        stillroom_home, sys.executable, "-P", str(helpers / "photograph.py"),
+        stillroom_home, sys.executable, "-P", "-m", "tests.helpers.photograph",
         str(stillroom_home), str(folder), language,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
@@ -97,7 +93,7 @@ def test_pages_are_drawn_sharp_at_twice_the_size(session: Session, stillroom_hom
     session.close()
     folder = pictures_folder()
     ended = under_x(
-        stillroom_home, sys.executable, "-P", str(ROOT / "tests" / "helpers" / "photograph.py"),
+        stillroom_home, sys.executable, "-P", "-m", "tests.helpers.photograph",
         str(stillroom_home), str(folder), scale=2,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]

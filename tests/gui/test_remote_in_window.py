@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import serving
-from accessible import nameless
-from faulty_endpoint import KEY, faulty_endpoint
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
@@ -14,6 +11,9 @@ from pytestqt.qtbot import QtBot
 from app.gui.dialogs.remote import RemoteDialog
 from app.gui.main_window import MainWindow
 from app.remote.endpoints import Endpoint
+from tests.helpers import serving
+from tests.helpers.accessible import nameless
+from tests.helpers.faulty_endpoint import KEY, faulty_endpoint
 
 
 def test_the_same_question_to_the_local_and_the_remote_model(

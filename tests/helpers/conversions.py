@@ -43,7 +43,7 @@ def check_whole(kind: str, target: Path) -> None:
 _CHILD = """
 import sys, time
 from pathlib import Path
-from conversions import CONVERSIONS
+from tests.helpers.conversions import CONVERSIONS
 {before}
 def slowly(done, total, name):
     print(done, flush=True)
@@ -56,11 +56,10 @@ def start_slowly(
     kind: str, source: Path, target: Path, before: str = ""
 ) -> "subprocess.Popen[str]":
     """A child that runs `before`, then converts, and prints how far it is before each piece."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD.format(before=before), kind, str(source), str(target)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

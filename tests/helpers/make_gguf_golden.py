@@ -3,7 +3,7 @@
 Run by hand, in an environment of its own with torch and transformers, on the llama.cpp sources of
 llama-cpp-python's source archive; the tests only read the result:
 
-    python tests/helpers/make_gguf_golden.py path/to/vendor/llama.cpp
+    python -m tests.helpers.make_gguf_golden path/to/vendor/llama.cpp
 
 The tiny tokenizers are not among those the converter knows by hash, so their names are handed in.
 """
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from checkpoints import KINDS, PRE_TOKENIZERS, write_checkpoint
+from tests.helpers.checkpoints import KINDS, PRE_TOKENIZERS, write_checkpoint
 
 GOLDEN = Path(__file__).resolve().parents[1] / "data" / "gguf_golden.json"
 

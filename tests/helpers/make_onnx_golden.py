@@ -1,7 +1,7 @@
 """Writes tests/data/onnx/golden.json: logits of the tiny checkpoints computed by transformers.
 
 Run by hand, in an environment of its own that has torch and transformers (the project needs
-neither): `python tests/helpers/make_onnx_golden.py`.
+neither): `python -m tests.helpers.make_onnx_golden`.
 """
 
 import json
@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import tiny_checkpoints
 import torch
 import transformers
+
+from tests.helpers import tiny_checkpoints
 
 TARGET = Path(__file__).parents[1] / "data" / "onnx" / "golden.json"
 

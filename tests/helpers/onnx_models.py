@@ -8,7 +8,6 @@ from typing import Any
 
 import onnx
 import onnx.compose
-import tiny_checkpoints
 
 from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
@@ -19,6 +18,7 @@ from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.machine.providers import ProviderTarget
 from runtime.plan import LayerRange, Placement
+from tests.helpers import tiny_checkpoints
 
 TINY_CONTEXT = 64
 GREEDY = SamplingParams(temperature=0)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
-from streamed_window import spin
 
 from app.gui.application import install_language
 from app.gui.dialogs.help import HelpDialog
@@ -20,6 +19,7 @@ from app.gui.parts import theme
 from app.paths import Paths
 from app.session.session import Session
 from app.settings import Settings
+from tests.helpers.streamed_window import spin
 
 SAMPLE = r"""Note that **the antiderivative** of \(e^{-x}\) is \(-e^{-x}\):
 

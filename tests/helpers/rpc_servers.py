@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from command_line import SCRIPT, without_display
 
 from runtime.machine import rpc
+from tests.helpers.command_line import SCRIPT, without_display
 
 
 def free_port() -> int:

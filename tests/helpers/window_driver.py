@@ -14,12 +14,12 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
-from streamed_window import spin
 
 from app.gui.application import run_window
 from app.gui.main_window import MainWindow
 from app.gui.models.quantize import QuantizeDialog
 from app.session.open_session import open_session
+from tests.helpers.streamed_window import spin
 
 REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 KEY = f"hub:{REPO}"

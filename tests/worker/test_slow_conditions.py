@@ -8,8 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import shapes
-from busy import burning
 
 from runtime.machine.conditions import Conditions, ConditionsSampler
 from runtime.plan import LayerRange, Placement, PlanModel
@@ -23,6 +21,8 @@ from runtime.planning.bandwidth import (
 from runtime.planning.diagnosis import Run, diagnose
 from runtime.planning.speed import SpeedModel
 from runtime.shape import weight_bytes
+from tests.helpers import shapes
+from tests.helpers.busy import burning
 
 SIZE = 64 << 20
 

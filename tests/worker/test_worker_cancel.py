@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 import runtime.process.client
 from runtime.backends.fake import Fault
@@ -16,6 +15,7 @@ from runtime.generation import GenerationStats
 from runtime.jobs import Cancelled, CancelToken
 from runtime.process.client import Worker
 from runtime.process.worker import CommandReader
+from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 PROMISED_SECONDS = 0.2
 GRACE = 0.6  # in place of 2 s, to save the tests' time

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_engine import WORDS, Collector, ask, fake_placement, fake_plan, write_script
 
 import runtime.process.client
 from app.session.session import Session
@@ -16,6 +15,7 @@ from runtime.backends.fake import Fault
 from runtime.errors import WorkerDied, WorkerError, WorkerStalled
 from runtime.jobs import Progress
 from runtime.process.client import Worker
+from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, fake_plan, write_script
 
 
 def crash(tmp_path: Path, fault: Fault) -> WorkerDied:

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_engine import WORDS, Collector, ask, fake_placement, wait_until_gone, write_script
 
 import runtime.process.client
 from app.wording.explain import explain
@@ -17,6 +16,14 @@ from runtime.backends.fake import Fault
 from runtime.errors import EngineError, ProtocolMismatch, WorkerError, WorkerStartFailed
 from runtime.process.client import Worker, worker_command
 from runtime.process.protocol import PROTOCOL_VERSION, Hello, Load, decode_event, encode
+from tests.helpers.fake_engine import (
+    WORDS,
+    Collector,
+    ask,
+    fake_placement,
+    wait_until_gone,
+    write_script,
+)
 
 
 def spawn() -> "subprocess.Popen[bytes]":
@@ -69,7 +76,7 @@ def test_a_command_that_is_none_ends_the_worker_with_a_reason() -> None:
 
 PARENT = """
     import sys, time
-    from fake_engine import Collector, ask, fake_placement
+    from tests.helpers.fake_engine import Collector, ask, fake_placement
     from runtime.process.client import Worker
     worker = Worker.start()
     worker.load(sys.argv[1], fake_placement())

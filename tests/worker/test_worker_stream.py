@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 from runtime.backends.fake import Fault
 from runtime.errors import ContextOverflow, CorruptFile, InternalError, InvalidRequest
 from runtime.jobs import Progress
 from runtime.process.client import Worker
+from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 
 @pytest.fixture

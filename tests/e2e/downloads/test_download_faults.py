@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer
 from huggingface_hub import close_session
 
 import app.downloads.part_file
@@ -34,6 +33,7 @@ from app.hub.ranges import DIRECT_FROM
 from app.hub.values import RemoteFile
 from app.wording.explain import explain
 from runtime.jobs import Cancelled, CancelToken, Progress
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 REPO = "deepseek-ai/R1-GGUF"
 NAME = "model-Q4_0.gguf"

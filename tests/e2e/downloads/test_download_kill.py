@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer
 
 from app.downloads.part_file import part_received
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 ROOT = Path(__file__).resolve().parents[3]
 REPO = "deepseek-ai/R1-GGUF"

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import HubFile, HubRepo, HubServer
 
 from app.downloads.download import Limits, download
 from app.downloads.rate_limit import RateLimit
 from app.hub.client import Hub
 from runtime.jobs import Cancelled, CancelToken, Progress
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 
 # Names a folder with the mirror's virtual environment, to spare its installation.
 MIRROR_VARIABLE = "STILLROOM_TEST_MIRROR"

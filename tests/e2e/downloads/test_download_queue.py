@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer
 
 from app.downloads.acquisition import check_header
 from app.downloads.download import Limits, Retry
@@ -26,6 +25,7 @@ from app.hub.values import variants
 from app.library.folder import InstalledModel, Library
 from runtime.errors import CorruptFile
 from runtime.jobs import Cancelled, CancelToken, OnProgress
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 DATA = {name: b"GGUF" + os.urandom(3_000_000) for name in ("a", "b", "c")}
 FAST = Retry(tries=2, first=0.01, longest=0.02)

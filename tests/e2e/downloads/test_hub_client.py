@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer, Kind
 
 from app.errors import (
     GatedModel,
@@ -29,6 +28,7 @@ from app.hub.client import Hub, Timeouts
 from app.hub.values import RemoteFile, SearchQuery
 from app.wording.explain import explain
 from runtime.jobs import Cancelled, CancelToken
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer, Kind
 
 ROOT = Path(__file__).resolve().parents[3]
 QWEN = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"

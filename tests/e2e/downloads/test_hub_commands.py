@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import files_below, json_of, stillroom
-from hub_server import HubFile, HubRepo, HubServer
 
 from app.library.catalog import load_catalog
 from app.library.folder import hash_file
 from runtime.jobs import CancelToken, ignore_progress
+from tests.helpers.command_line import files_below, json_of, stillroom
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 
 ENTRY = next(entry for entry in load_catalog() if entry.id == "deepseek-r1-distill-qwen-7b")
 REPO = str(ENTRY.repositories.gguf)

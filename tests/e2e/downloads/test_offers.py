@@ -6,9 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from checkpoints import write_checkpoint
-from hub_server import HubFile, HubRepo, HubServer
-from shapes import SMOLLM2_135M, write_shape_gguf
 
 from app.hub.values import SearchQuery
 from app.planning.inspection import plan_model
@@ -19,6 +16,9 @@ from runtime.model.info import ModelInfo, inspect
 from runtime.plan import Plan
 from runtime.process.client import run_job
 from runtime.shape import weight_bytes
+from tests.helpers.checkpoints import write_checkpoint
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
+from tests.helpers.shapes import SMOLLM2_135M, write_shape_gguf
 
 REPO, OFFICIAL = "o/small-gguf", "o/small"
 ENTRY = "deepseek-r1-distill-qwen-1.5b"

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gguf_shards import split
-from hub_server import HubFile, HubRepo, HubServer
-from shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf, write_small_gguf
 
 from app.hub.client import Hub
 from app.hub.remote_header import RemoteModel, inspect_remote
@@ -20,6 +17,9 @@ from runtime.errors import CorruptFile, UnsupportedModel
 from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo, inspect
 from runtime.process.client import run_job
+from tests.helpers.gguf_shards import split
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
+from tests.helpers.shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf, write_small_gguf
 
 
 def _run(name: str, args: dict[str, Any], cancel: CancelToken) -> dict[str, Any]:

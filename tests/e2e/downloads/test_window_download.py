@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer
 
 from app.library.folder import InstalledModel, Library
 from app.paths import Paths
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 ROOT = Path(__file__).resolve().parents[3]
 REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"
@@ -42,13 +42,13 @@ def hub(starter_model: InstalledModel) -> Iterator[HubServer]:
 def window(part: str, endpoint: str) -> "subprocess.Popen[str]":
     """The program with its window, taking the steps of `part`."""
     return subprocess.Popen(
-        [sys.executable, "-P", str(ROOT / "tests/helpers/window_driver.py"), part],
+        [sys.executable, "-P", "-m", "tests.helpers.window_driver", part],
         cwd=ROOT,
         env={
             **os.environ,
             "HF_ENDPOINT": endpoint,
             "STILLROOM_TOUR_SEEN": "1",
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests/helpers"))),
+            "PYTHONPATH": str(ROOT),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import stillroom
 
 from app.paths import Paths
 from app.session.session import Session
 from app.settings import Settings
+from tests.helpers.command_line import stillroom
 
 TASKS = Path(__file__).parents[2] / "data" / "eval"
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 import pytest
-from serving import KEY, MODEL, Served, serving
 
 from app.server.limits import Limits
+from tests.helpers.serving import KEY, MODEL, Served, serving
 
 LIMITS = Limits(head_seconds=1.0, body_seconds=1.5, unread_seconds=1.0, waiting=4)
 MIB = 1024 * 1024

@@ -16,7 +16,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.generation import GenerationMode
-from serving import KEY, MODEL, Served, serving
+
+from tests.helpers.serving import KEY, MODEL, Served, serving
 
 PERSON = {
     "type": "object",

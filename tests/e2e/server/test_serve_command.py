@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from command_line import SCRIPT, stillroom, without_display
+
+from tests.helpers.command_line import SCRIPT, stillroom, without_display
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
 CONFIRM = "open to the network"

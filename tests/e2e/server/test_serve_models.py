@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from serving import MODEL, Served, SmallMachine, children, serving
 
 from app.server.limits import Limits
+from tests.helpers.serving import MODEL, Served, SmallMachine, children, serving
 
 ONE, OTHER = "one", "other"
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import gguf.scripts.gguf_new_metadata
 import pytest
-from serving import Served, serving
+
+from tests.helpers.serving import Served, serving
 
 SHOWN = "".join(
     f"<|im_start|>user\\nThe capital of {country}?<|im_end|>\\n<|im_start|>assistant\\n<think>\\n"

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from busy import burning
 
 from quant.checkpoint.gguf_header import read_header
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
@@ -19,6 +18,7 @@ from runtime.errors import ContextOverflow, CorruptFile, ModelFileError
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.plan import LayerRange, Placement
+from tests.helpers.busy import burning
 
 GREEDY = SamplingParams(temperature=0)
 PLACEMENT = Placement(

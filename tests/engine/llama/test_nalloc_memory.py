@@ -5,15 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from shapes import (
-    DEEPSEEK_V2_LITE,
-    QWEN2_0_5B,
-    R1_LLAMA_8B,
-    R1_QWEN_1_5B,
-    R1_QWEN_7B,
-    write_shape_gguf,
-    write_small_gguf,
-)
 
 from app.session.session import Session
 from runtime.devices import Device
@@ -25,6 +16,15 @@ from runtime.planning.exact_memory import exact_memory
 from runtime.planning.memory import estimate, kv_head_rest
 from runtime.process.client import Worker, run_job
 from runtime.shape import ModelShape, weight_bytes
+from tests.helpers.shapes import (
+    DEEPSEEK_V2_LITE,
+    QWEN2_0_5B,
+    R1_LLAMA_8B,
+    R1_QWEN_1_5B,
+    R1_QWEN_7B,
+    write_shape_gguf,
+    write_small_gguf,
+)
 
 CPU = Device("cpu", "CPU", "CPU", "a processor", 1 << 37, 1 << 37)
 TOLERANCE = 0.02

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rpc_servers import rpc_server
-from shapes import write_small_gguf
 
 from runtime.devices import Device
 from runtime.machine import rpc
@@ -17,6 +15,8 @@ from runtime.model.info import ModelInfo, inspect
 from runtime.plan import LayerRange, Placement
 from runtime.planning.memory import estimate
 from runtime.process.client import Worker
+from tests.helpers.rpc_servers import rpc_server
+from tests.helpers.shapes import write_small_gguf
 
 ROUNDING = 12_000  # bytes: the engine reports hundredths of a MiB, and the last norm has no role
 N_CTX = 512

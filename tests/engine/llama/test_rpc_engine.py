@@ -12,10 +12,6 @@ from typing import Any
 
 import psutil
 import pytest
-from command_line import stillroom
-from drawn_tokens import drawn_tokens
-from rpc_servers import end, free_port, may_make_networks, network, rpc_server
-from shapes import R1_QWEN_1_5B, write_shape_gguf
 
 from app.paths import Paths
 from app.session.session import Session
@@ -25,6 +21,10 @@ from runtime.errors import DeviceUnavailable, InvalidRequest
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.machine import rpc
 from runtime.process.protocol import Streamed
+from tests.helpers.command_line import stillroom
+from tests.helpers.drawn_tokens import drawn_tokens
+from tests.helpers.rpc_servers import end, free_port, may_make_networks, network, rpc_server
+from tests.helpers.shapes import R1_QWEN_1_5B, write_shape_gguf
 
 ExpectLog = Callable[[str], None]
 LOOPBACK = "127.0.0.1"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_checkpoints
-from checkpoints import write_tokenizer
 
 from quant.checkpoint.sources import open_source
 from quant.gguf.export import quantize_gguf
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
 from runtime.tasks.evaluation import open_evaluator
+from tests.helpers import tiny_checkpoints
+from tests.helpers.checkpoints import write_tokenizer
 
 CONTEXT = 64
 

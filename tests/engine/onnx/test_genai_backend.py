@@ -9,9 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny_checkpoints
-from onnx_models import GREEDY, edited, export_tiny, greedy, make_monolithic, placement
-from tiny_checkpoints import PROMPT
 
 from runtime.backends.genai import GenaiBackend, next_slice
 from runtime.backends.onnx.backend import OnnxBackend
@@ -29,6 +26,16 @@ from runtime.model.genai_files import RECORD
 from runtime.model.info import inspect
 from runtime.plan import PlanModel
 from runtime.planning.placement import plan
+from tests.helpers import tiny_checkpoints
+from tests.helpers.onnx_models import (
+    GREEDY,
+    edited,
+    export_tiny,
+    greedy,
+    make_monolithic,
+    placement,
+)
+from tests.helpers.tiny_checkpoints import PROMPT
 
 NO_CUDA = pytest.mark.skipif(
     bool(installed_version("onnxruntime_genai", "onnxruntime-genai-cuda")), reason="CUDA is here"

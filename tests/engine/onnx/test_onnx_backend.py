@@ -13,17 +13,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime_genai
 import pytest
-import tiny_checkpoints
-from onnx_models import (
-    GREEDY,
-    TINY_CONTEXT,
-    edited,
-    export_tiny,
-    greedy,
-    make_monolithic,
-    placement,
-)
-from tiny_checkpoints import PROMPT
 
 from quant.checkpoint.sources import open_source
 from quant.onnx.blocks import dequantize_rows, quantize_rows
@@ -42,6 +31,17 @@ from runtime.errors import (
 )
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
+from tests.helpers import tiny_checkpoints
+from tests.helpers.onnx_models import (
+    GREEDY,
+    TINY_CONTEXT,
+    edited,
+    export_tiny,
+    greedy,
+    make_monolithic,
+    placement,
+)
+from tests.helpers.tiny_checkpoints import PROMPT
 
 GOLDEN = json.loads(
     (Path(__file__).parents[2] / "data" / "onnx" / "golden.json").read_text(encoding="utf-8")
@@ -365,7 +365,7 @@ def test_nothing_is_written_to_the_user_s_folders(
 ) -> None:
     """onnxruntime's wheels ship an uploader that keeps an identity and databases in the cache."""
     program = (
-        "from onnx_models import *\n"
+        "from tests.helpers.onnx_models import *\n"
         "from runtime.backends.onnx.backend import OnnxBackend\n"
         "import sys\n"
         "backend = OnnxBackend()\n"

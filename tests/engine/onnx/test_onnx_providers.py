@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx_models import TINY_CONTEXT, export_tiny, greedy, placement
-from tiny_checkpoints import PROMPT
 
 from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
@@ -37,6 +35,8 @@ from runtime.errors import ContextOverflow, DeviceUnavailable, UnsupportedModel
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.machine.providers import FACT_NAMES, TARGETS, Fact, ProviderTarget
 from runtime.model.onnx_folder import open_folder
+from tests.helpers.onnx_models import TINY_CONTEXT, export_tiny, greedy, placement
+from tests.helpers.tiny_checkpoints import PROMPT
 
 
 def provider(name: str) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 import llama_cpp
 import pytest
-import tiny_checkpoints
 
 from quant.checkpoint.gguf_header import read_header
 from quant.checkpoint.sources import open_source
@@ -16,6 +15,7 @@ from quant.errors import UnsupportedFormat
 from quant.onnx.tokenizer_files import rebuild_from_gguf
 from runtime.backends.onnx.tokenizer import OnnxTokenizer
 from runtime.errors import CorruptFile
+from tests.helpers import tiny_checkpoints
 
 HARD = (
     "Hello, world!",

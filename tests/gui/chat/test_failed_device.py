@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from onnx_models import break_plugin, export_tiny
 
 from app.gui.models.plan_panel import PlanPanel
 from app.gui.models.selection import ModelControl
@@ -16,6 +15,7 @@ from app.paths import Paths
 from app.session.session import Session
 from app.settings import Settings
 from runtime.machine.providers import TARGETS
+from tests.helpers.onnx_models import break_plugin, export_tiny
 
 TARGET = TARGETS["openvino-cpu"]
 pytestmark = pytest.mark.skipif(

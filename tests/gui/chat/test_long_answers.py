@@ -11,7 +11,6 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QRect
 from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
-from streamed_window import long_text, scripted_plan, spin, stream, write_script
 
 from app.gui.chat import answer_view
 from app.gui.chat.answer_view import AnswerView
@@ -19,6 +18,7 @@ from app.gui.chat.thinking_view import MAX_PARAGRAPH, ThinkingView
 from app.gui.main_window import MainWindow
 from app.gui.parts import theme
 from app.gui.text.formulas import FormulaCache
+from tests.helpers.streamed_window import long_text, scripted_plan, spin, stream, write_script
 
 MARKDOWN = (
     "## Title {0}\n\nText with **bold**, `code` and \\(x^2\\).\n\n- one\n- two\n  - nested\n\n"

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import streamed_window
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -12,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from app.gui.main_window import MainWindow
 from app.gui.parts.words import time_shares, tr
 from runtime.prompt.chat_profile import MATH_HINT
+from tests.helpers import streamed_window
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
 

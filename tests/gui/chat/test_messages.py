@@ -8,7 +8,6 @@ from PySide6.QtGui import QTextTable
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPlainTextEdit, QPushButton
 from pytestqt.qtbot import QtBot
-from streamed_window import scripted_plan, write_script
 
 from app.gui.chat.answer_view import AnswerView
 from app.gui.chat.thinking_view import ThinkingView
@@ -16,6 +15,7 @@ from app.gui.main_window import MainWindow
 from app.gui.parts import theme
 from app.gui.text.formulas import FormulaCache
 from app.history.records import Attachment
+from tests.helpers.streamed_window import scripted_plan, write_script
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import streamed_window
 from pytestqt.qtbot import QtBot
 
 from app.gui.main_window import MainWindow
+from tests.helpers import streamed_window
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}\n{% endfor %}{# </think> #}"  # forces no tag
 

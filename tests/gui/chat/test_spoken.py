@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from accessible import nameless, tree
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
@@ -17,7 +16,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from pytestqt.qtbot import QtBot
-from streamed_window import scripted_plan, write_script
 
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.help import HelpDialog
@@ -26,6 +24,8 @@ from app.gui.main_window import MainWindow
 from app.gui.models.quantize import QuantizeDialog
 from app.gui.parts.speech import PAUSE_SECONDS, Sentences
 from app.system.licences import notices
+from tests.helpers.accessible import nameless, tree
+from tests.helpers.streamed_window import scripted_plan, write_script
 
 ROLES = QAccessible.Role
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import Fault, HubFile, HubRepo, HubServer
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QWidget
@@ -20,6 +19,7 @@ from app.library.catalog import load_catalog
 from app.library.folder import InstalledModel
 from app.library.importers import found_file
 from app.session.session import Session
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 ENTRY = next(entry for entry in load_catalog() if entry.id == "deepseek-r1-distill-qwen-7b")
 REPO, OFFICIAL = str(ENTRY.repositories.gguf), str(ENTRY.repositories.official)

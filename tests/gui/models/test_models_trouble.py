@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkpoints import write_checkpoint
-from hub_server import Fault, HubFile, HubRepo, HubServer
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QPushButton, QWidget
@@ -23,6 +21,8 @@ from app.hub.values import variants
 from app.library.catalog import load_catalog
 from app.library.folder import InstalledModel
 from app.session.session import Session
+from tests.helpers.checkpoints import write_checkpoint
+from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 ENTRY = next(entry for entry in load_catalog() if entry.id == "deepseek-r1-distill-qwen-7b")
 REPO = str(ENTRY.repositories.gguf)

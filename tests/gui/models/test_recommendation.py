@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hub_server import HubFile, HubRepo, HubServer
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
@@ -21,6 +20,7 @@ from app.paths import Paths
 from app.session.session import Session
 from app.settings import Settings
 from runtime.plan import Interval, Plan, SpeedEstimate
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 
 DISTILLS = {e.id: e for e in load_catalog() if is_r1_distill(e)}
 SMALL, MIDDLE, LARGE = (f"deepseek-r1-distill-qwen-{size}" for size in ("1.5b", "7b", "14b"))

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkpoints import write_checkpoint
-from hub_server import HubFile, HubRepo, HubServer
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
-from shapes import SMOLLM2_135M, write_shape_gguf
 
 from app.gui.main_window import MainWindow
 from app.session.session import Session
+from tests.helpers.checkpoints import write_checkpoint
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
+from tests.helpers.shapes import SMOLLM2_135M, write_shape_gguf
 
 ENTRY = "deepseek-r1-distill-qwen-1.5b"
 OFFICIAL = "o/small"

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny_checkpoints
-from conversions import CONVERSIONS, check_whole, ignore, start_slowly
 
 from quant.errors import NotEnoughDisk
 from quant.onnx.manifest import read_manifest
+from tests.helpers import tiny_checkpoints
+from tests.helpers.conversions import CONVERSIONS, check_whole, ignore, start_slowly
 
 DISK_MB = 80  # the ONNX export wants 64 MB to spare
 KINDS = list(CONVERSIONS)

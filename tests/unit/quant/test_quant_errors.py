@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from checkpoints import write_checkpoint
 
 from quant.errors import CorruptCheckpoint, NonFiniteWeights, QuantError
 from runtime.errors import InvalidRequest, UnsupportedModel
@@ -11,6 +10,7 @@ from runtime.jobs import Progress, ignore_progress
 from runtime.tasks.convert import anonymous_memory, quantize_gguf_job
 from runtime.tasks.evaluation import kind_of
 from runtime.tasks.quality import quality_job
+from tests.helpers.checkpoints import write_checkpoint
 
 
 def test_errors_are_rebuilt_with_their_facts() -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_checkpoints
 
 from quant.errors import UnsupportedFormat
 from quant.fields import Fields
@@ -18,6 +17,7 @@ from quant.rope import (
     scaling_from_config,
     scaling_from_gguf,
 )
+from tests.helpers import tiny_checkpoints
 
 # DeepSeek-R1-0528-Qwen3-8B
 THETA, LENGTH, CONTEXT = 1_000_000.0, 128, 32768

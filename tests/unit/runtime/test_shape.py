@@ -1,7 +1,6 @@
 """Parameter counts and bytes against published figures and a real file's header."""
 
 import pytest
-import shapes
 
 from runtime.shape import (
     active_parameter_count,
@@ -14,6 +13,7 @@ from runtime.shape import (
     spread_weight_bytes,
     weight_bytes,
 )
+from tests.helpers import shapes
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from killed_store import kill_recorder, kill_writer
 
 from app.errors import StoreError
 from app.history import migrations
 from app.history.store import Attachment, RunRecord, Store
 from runtime.plan import Interval
+from tests.helpers.killed_store import kill_recorder, kill_writer
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from checkpoints import write_checkpoint
-
 from app.cli.commands.convert import report_text
 from quant.gguf.export import quantize_gguf
 from quant.recipe import QuantRecipe, recipe_named, uniform
+from tests.helpers.checkpoints import write_checkpoint
 
 
 def test_a_search_is_shown_beside_plain_rounding(tmp_path: Path) -> None:

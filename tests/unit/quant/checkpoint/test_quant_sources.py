@@ -10,8 +10,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from checkpoints import tensors_of, write_checkpoint, write_safetensors
-from gguf_shards import split
 
 from quant.checkpoint.sources import open_source
 from quant.errors import (
@@ -23,6 +21,8 @@ from quant.errors import (
 )
 from quant.gguf.export import quantize_gguf
 from quant.recipe import recipe_named
+from tests.helpers.checkpoints import tensors_of, write_checkpoint, write_safetensors
+from tests.helpers.gguf_shards import split
 
 
 def test_every_stored_float_is_read_as_its_value(tmp_path: Path) -> None:

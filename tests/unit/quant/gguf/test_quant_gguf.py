@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import tensors_of, write_checkpoint, write_safetensors, write_tokenizer
 
 from quant.checkpoint.sources import open_gguf
 from quant.errors import (
@@ -33,6 +32,12 @@ from quant.recipe import (
     uniform,
 )
 from quant.roles import TensorRole, role_of
+from tests.helpers.checkpoints import (
+    tensors_of,
+    write_checkpoint,
+    write_safetensors,
+    write_tokenizer,
+)
 
 
 @pytest.fixture(scope="module")

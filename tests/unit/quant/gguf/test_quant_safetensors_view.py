@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoints import KINDS, PRE_TOKENIZERS, config_of, write_checkpoint
 
 from quant.checkpoint.sources import open_gguf, open_source
 from quant.errors import (
@@ -24,6 +23,7 @@ from quant.errors import (
 from quant.gguf.export import open_view, quantize_gguf
 from quant.onnx.checkpoint import open_checkpoint
 from quant.recipe import QuantRecipe, recipe_named, uniform
+from tests.helpers.checkpoints import KINDS, PRE_TOKENIZERS, config_of, write_checkpoint
 
 GOLDEN = json.loads(
     (Path(__file__).parents[3] / "data" / "gguf_golden.json").read_text(encoding="utf-8")

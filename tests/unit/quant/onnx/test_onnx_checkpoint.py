@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_checkpoints
 
 from quant.checkpoint.sources import Source, SourceTensor, open_gguf, open_source
 from quant.errors import CorruptCheckpoint, IncompatibleShape, QuantError
@@ -17,6 +16,7 @@ from quant.onnx.checkpoint import DecoderTensor, open_checkpoint
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.tokenizer_files import rebuild_from_gguf
 from quant.recipe import recipe_named
+from tests.helpers import tiny_checkpoints
 
 
 def ignore(_done: int, _total: int, _name: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import tiny_checkpoints
 
 from quant.checkpoint.sources import open_source
 from quant.errors import (
@@ -28,6 +27,7 @@ from quant.onnx.static_body import StaticShape
 from quant.recipe import recipe_named
 from quant.rope import RopeScaling, frequencies
 from runtime.model.info import inspect
+from tests.helpers import tiny_checkpoints
 
 B32 = recipe_named("onnx-q4-b32")
 OPTIONS = ExportOptions(static_shapes=(StaticShape(4, 64), StaticShape(1, 64)), threads=1)

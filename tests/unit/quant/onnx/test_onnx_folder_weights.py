@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_checkpoints
 
 from quant.checkpoint.sources import open_source
 from quant.gguf.export import quantize_gguf
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.folder_weights import folder_weight_errors
 from quant.recipe import QuantReport, recipe_named
+from tests.helpers import tiny_checkpoints
 
 ROLES = {"embedding", "attention", "feed_forward"}
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_engine import WORDS, ask, fake_placement
 
 from runtime.answer.answering import Answerer
 from runtime.backends.fake import FakeBackend
@@ -14,6 +13,7 @@ from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.prompt.chat_profile import ChatProfile
+from tests.helpers.fake_engine import WORDS, ask, fake_placement
 
 THINKING = ChatProfile(kind="reasoning", force_think=True)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_engine import fake_placement
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from runtime.backends.fake import END, FakeBackend
 from runtime.errors import ContextOverflow
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, ignore_progress
+from tests.helpers.fake_engine import fake_placement
 
 GREEDY = SamplingParams(temperature=0)
 

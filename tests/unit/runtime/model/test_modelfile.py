@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from header_bytes import ARRAY, F32, LLAMA, STRING, TENSORS, U32, gguf
 
 from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
 from runtime.model.info import ModelInfo, inspect, inspect_gguf_bytes, inspect_job
+from tests.helpers.header_bytes import ARRAY, F32, LLAMA, STRING, TENSORS, U32, gguf
 
 
 def info(metadata: dict[str, tuple[int, Any]] = LLAMA, **more: Any) -> ModelInfo:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import shapes
 
 from runtime.machine.conditions import (
     Conditions,
@@ -27,6 +26,7 @@ from runtime.planning.bandwidth import (
 from runtime.planning.diagnosis import Run, diagnose, read_probe
 from runtime.planning.speed import SpeedModel
 from runtime.shape import weight_bytes
+from tests.helpers import shapes
 
 
 def cpu_profile(rates):

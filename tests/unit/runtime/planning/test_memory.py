@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import shapes
 
 from runtime.devices import Device
 from runtime.plan import LayerRange, Placement, PlanModel, PlanRequest
@@ -16,6 +15,7 @@ from runtime.planning.memory import (
 )
 from runtime.planning.placement import plan
 from runtime.shape import weight_bytes
+from tests.helpers import shapes
 
 MIB = 2**20
 HOST = Device("cpu", "CPU", "CPU", "host", 24 << 30, 20 << 30, cores=2, threads=2)

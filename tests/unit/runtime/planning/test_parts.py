@@ -1,7 +1,6 @@
 """A plan taken apart: bytes add up to the plan's, times to its prediction."""
 
 import pytest
-import shapes
 
 from runtime.devices import Device
 from runtime.plan import LayerRange, Placement, Plan, PlanModel
@@ -16,6 +15,7 @@ from runtime.planning.memory import estimate
 from runtime.planning.plan_parts import Part, parts
 from runtime.planning.speed import SpeedModel
 from runtime.shape import ModelShape, weight_bytes
+from tests.helpers import shapes
 
 
 def device(name: str, rate: float, threads: tuple[int, ...] = (0,)) -> DeviceProfile:

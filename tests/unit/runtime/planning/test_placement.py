@@ -4,7 +4,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import shapes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from runtime.planning import candidates
 from runtime.planning.nearest_fit import less_on, next_fit
 from runtime.planning.placement import default_context, plan
 from runtime.shape import weight_bytes
+from tests.helpers import shapes
 
 GIB = 2**30
 HOST = Device("cpu", "CPU", "CPU", "host", 24 * GIB, 20 * GIB, cores=2, threads=2)

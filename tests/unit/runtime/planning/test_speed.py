@@ -5,7 +5,6 @@ import random
 from dataclasses import replace
 
 import pytest
-import shapes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +30,7 @@ from runtime.planning.calibration import (
 )
 from runtime.planning.speed import COPIED_SHARE, SpeedModel
 from runtime.shape import kv_bytes_per_token, weight_bytes
+from tests.helpers import shapes
 
 
 def device(name, rate, threads=(0,), operation=2e-6):

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_checkpoints
 
 from quant.errors import InvalidRecipe
 from quant.onnx.manifest import read_manifest
@@ -12,6 +11,7 @@ from quant.recipe import QuantReport
 from runtime.errors import InvalidRequest
 from runtime.jobs import Progress
 from runtime.tasks.convert import DEFAULT_ONNX, export_onnx_job
+from tests.helpers import tiny_checkpoints
 
 
 @pytest.fixture
