@@ -7,13 +7,13 @@ the environment (STILLROOM_<NAME>), then what the caller overrides.
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from app.errors import SettingsError
+from quant.files import write_json_atomically
 
 log = logging.getLogger(__name__)
 
@@ -200,18 +200,10 @@ def save(settings: Settings, path: Path) -> None:
         if value != declaration.default:
             data[name] = value
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(data, file, indent=2, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_json_atomically(path, dict(sorted(data.items())))
     except OSError as error:
         raise SettingsError(key="", reason="write", path=str(path), detail=str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:

@@ -37,6 +37,28 @@ def ignore_progress(_: Progress) -> None:
     """The OnProgress of a caller that does not care."""
 
 
+def counted_bytes(
+    on_progress: OnProgress,
+    cancel: "CancelToken",
+    phase: str,
+    total: int | None,
+    done: int = 0,
+    detail: str = "",
+) -> Callable[[int], None]:
+    """What takes the bytes of each step and tells their sum, from `done` on, as progress.
+
+    It raises Cancelled once `cancel` was called.
+    """
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        cancel.raise_if_cancelled()
+        done += count
+        on_progress(Progress(phase, done, total, "bytes", detail))
+
+    return on_bytes
+
+
 class CancelToken:
     """A flag set by one thread and watched by another."""
 

@@ -21,8 +21,9 @@ import msgspec
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest, discard, download_folder, received_bytes
 from app.errors import AppError, DownloadBusy, HubUnavailable, Interrupted, Offline, RateLimited
-from app.library.folder import InstalledModel, Library, write_json_atomically
+from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
+from quant.files import write_json_atomically
 from runtime.errors import EngineError
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 

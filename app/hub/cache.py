@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from app.library.folder import write_json_atomically
+from quant.files import write_json_atomically
 
 _LIMIT = 400  # files; the oldest go first
 _T = TypeVar("_T")

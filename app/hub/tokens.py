@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.errors import SettingsError
-from app.library.folder import write_json_atomically
+from quant.files import write_json_atomically
 
 _SERVICE = "stillroom"
 

@@ -23,7 +23,8 @@ from typing import Any, Literal, get_args
 
 from app.errors import AlreadyInstalled, DamagedModel, LibraryError
 from app.locks import FileLock
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from quant.files import hash_file, write_json_atomically
+from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 # "safetensors" is a checkpoint to quantize from: no engine here runs it.
 ModelFormat = Literal["gguf", "onnx", "genai", "safetensors"]
@@ -33,7 +34,6 @@ _RESERVED = frozenset(
     ["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)]
 )
 _MANIFEST_VERSION = 1
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -86,37 +86,6 @@ def safe_name(text: str) -> str:
     """`text` reduced to what may be a model's name (letters, digits, `.`, `_`, `-`)."""
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:120]
     return cleaned if _is_name(cleaned) else f"model-{cleaned}".rstrip("-._")
-
-
-def hash_file(
-    path: Path, on_bytes: OnProgress, cancel: CancelToken, done: int = 0, total: int | None = None
-) -> str:
-    """SHA-256 of a file as hex; progress counts from `done` in phase "verify"."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            cancel.raise_if_cancelled()
-            digest.update(chunk)
-            done += len(chunk)
-            on_bytes(Progress("verify", done, total, "bytes", path.name))
-    return digest.hexdigest()
-
-
-def write_json_atomically(path: Path, data: Any, mode: int = 0o666) -> None:
-    """Replace `path` by `data` as JSON in one step; readers see the old or the new file.
-
-    mode: permissions of the new file, before the umask.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(data, stream, indent=2, ensure_ascii=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Library:
@@ -296,6 +265,7 @@ class Library:
         cancel: CancelToken | None = None,
     ) -> None:
         """Read every file again and compare size and SHA-256. Raises DamagedModel."""
+        cancel = cancel or CancelToken()
         done = 0
         for file in model.files:
             size = file.path.stat().st_size if file.path.is_file() else None
@@ -303,7 +273,10 @@ class Library:
                 raise DamagedModel(
                     name=model.name, path=str(file.path), expected=file.size, got=size
                 )
-            digest = hash_file(file.path, on_progress, cancel or CancelToken(), done, model.size)
+            on_bytes = counted_bytes(
+                on_progress, cancel, "verify", model.size, done, file.path.name
+            )
+            digest = hash_file(file.path, on_bytes)
             if digest != file.sha256:
                 raise DamagedModel(
                     name=model.name, path=str(file.path), expected=file.sha256, got=digest
@@ -391,7 +364,8 @@ def _measure(
     for path in paths:
         relative = path.relative_to(base).as_posix()
         size = path.stat().st_size
-        digest = digests.get(relative) or hash_file(path, on_progress, cancel, done, total)
+        on_bytes = counted_bytes(on_progress, cancel, "verify", total, done, path.name)
+        digest = digests.get(relative) or hash_file(path, on_bytes)
         done += size
         entries.append(asdict(_Entry(relative, size, digest.lower())))
     return entries

@@ -3,7 +3,6 @@
 Knows the library's layout through `app.library.folder`. Removes nothing it is not told to.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,11 +14,10 @@ from typing import Literal
 import psutil
 
 from app.errors import DamagedModel, LibraryError, NotEnoughDisk
-from app.library.folder import InstalledModel, Library, write_json_atomically
+from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
-
-_CHUNK = 1 << 20
+from quant.files import copy_hashed, sync, write_json_atomically
+from runtime.jobs import CancelToken, OnProgress, Progress, counted_bytes, ignore_progress
 
 
 @dataclass(frozen=True)
@@ -220,22 +218,17 @@ def _copy_verified(
     for file in model.files:
         target = staged / file.path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
+        on_bytes = counted_bytes(on_progress, cancel, "move", total, done, model.name)
         with file.path.open("rb") as reading, target.open("wb") as writing:
-            while chunk := reading.read(_CHUNK):
-                cancel.raise_if_cancelled()
-                digest.update(chunk)
-                writing.write(chunk)
-                done += len(chunk)
-                on_progress(Progress("move", done, total, "bytes", model.name))
-            writing.flush()
-            os.fsync(writing.fileno())
-        if digest.hexdigest() != file.sha256:
+            digest = copy_hashed(reading, writing, on_bytes)
+            sync(writing)
+        done += file.size
+        if digest != file.sha256:
             raise DamagedModel(
                 name=model.name,
                 path=str(file.path),
                 expected=file.sha256,
-                got=digest.hexdigest(),
+                got=digest,
             )
 
 

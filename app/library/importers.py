@@ -6,9 +6,7 @@ folder of another program.
 """
 
 import errno
-import hashlib
 import json
-import os
 import re
 import shutil
 import sys
@@ -18,8 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.errors import ImportRefused, NotEnoughDisk
-from app.library.folder import InstalledModel, Library, ModelFormat, hash_file, safe_name
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from app.library.folder import InstalledModel, Library, ModelFormat, safe_name
+from quant.files import copy_hashed, hash_file, sync
+from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 Origin = Literal["LM Studio", "Ollama", "Jan", "GPT4All", "hub cache", "file"]
 Mode = Literal["link", "copy"]
@@ -30,7 +29,6 @@ _MAX_MANIFEST = 1 << 20
 _MAX_INDEX = 32 << 20
 _CHECKPOINT_FILES = (".safetensors", ".json", ".model", ".jinja", ".txt")
 _MAX_DEPTH = 6
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,8 @@ def import_model(
     done = 0
     for path in found.files:
         name_inside = path.relative_to(folder).as_posix()
-        digests[name_inside] = hash_file(path, on_progress, cancel, done, found.size)
+        on_bytes = counted_bytes(on_progress, cancel, "verify", found.size, done, path.name)
+        digests[name_inside] = hash_file(path, on_bytes)
         done += path.stat().st_size
     only = tuple(digests)
     main = only[0] if found.folder is None else None
@@ -290,27 +289,19 @@ def _copy(
     if available < found.size:
         raise NotEnoughDisk(path=str(staging), needed=found.size, available=available, reserve=0)
     digests: dict[str, str] = {}
-    done = 0
+    on_bytes = counted_bytes(on_progress, cancel, "copy", found.size, detail=found.name)
     for path, name in zip(found.files, _names(found), strict=True):
-        digest = hashlib.sha256()
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as reading, (staging / name).open("wb") as writing:
-            while chunk := reading.read(_CHUNK):
-                cancel.raise_if_cancelled()
-                digest.update(chunk)
-                try:
-                    writing.write(chunk)
-                except OSError as error:
-                    if error.errno != errno.ENOSPC:
-                        raise
-                    raise NotEnoughDisk(
-                        path=str(staging), needed=found.size, available=0, reserve=0
-                    ) from error
-                done += len(chunk)
-                on_progress(Progress("copy", done, found.size, "bytes", found.name))
-            writing.flush()
-            os.fsync(writing.fileno())
-        digests[name] = digest.hexdigest()
+            try:
+                digests[name] = copy_hashed(reading, writing, on_bytes)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise NotEnoughDisk(
+                    path=str(staging), needed=found.size, available=0, reserve=0
+                ) from error
+            sync(writing)
     return digests
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from app.library.folder import write_json_atomically
+from quant.files import write_json_atomically
 from runtime.generation import GenerationStats
 from runtime.plan import Placement, Plan, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile, machine_fingerprint

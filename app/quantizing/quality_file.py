@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from app.library.folder import write_json_atomically
+from quant.files import write_json_atomically
 
 
 @dataclass(frozen=True)

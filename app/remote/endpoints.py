@@ -15,7 +15,7 @@ import msgspec
 from app.errors import SettingsError, UnknownModel, UnsafeEndpoint
 from app.hub.endpoint import check_endpoint
 from app.hub.tokens import TokenStore
-from app.library.folder import write_json_atomically
+from quant.files import write_json_atomically
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

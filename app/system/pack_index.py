@@ -12,7 +12,6 @@ import msgspec
 
 from app.downloads.wheels import fetch_wheel
 from app.errors import Offline, PackRefused
-from app.library.folder import hash_file
 from app.system import packs
 from app.system.packs import Pack
 from runtime.jobs import CancelToken, OnProgress
@@ -52,7 +51,7 @@ def install_known(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
         place = Path(temporary) / "wheel"
         wheel = fetch_wheel(known.name, known.version, known.sha256, place, on_progress, cancel)
-        sha256 = hash_file(wheel, on_progress, cancel, 0, wheel.stat().st_size)
+        sha256 = packs.hash_wheel(wheel, on_progress, cancel)
         if sha256 not in known.sha256:
             raise PackRefused(path=wheel.name, reason="its SHA-256 is none of the list's")
         return packs.install(wheel, sha256, folder, on_progress, cancel)

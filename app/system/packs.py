@@ -5,7 +5,6 @@ of ONNX Runtime from its makers (OpenVINO, QNN). Knows wheels and one folder; fe
 """
 
 import base64
-import hashlib
 import os
 import platform
 import re
@@ -17,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from app.errors import ChecksumMismatch, NotEnoughDisk, PackRefused
-from app.library.folder import hash_file
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from quant.files import copy_hashed, hash_file
+from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
 from runtime.machine.packs import VARIABLE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -77,7 +76,7 @@ def install(
     if not wheel.is_file() or not zipfile.is_zipfile(wheel):
         raise PackRefused(path=str(wheel), reason="it is no wheel")
     _require_fitting(wheel)
-    got = hash_file(wheel, on_progress, cancel, 0, wheel.stat().st_size)
+    got = hash_wheel(wheel, on_progress, cancel)
     if got != sha256.lower():
         raise ChecksumMismatch(path=wheel.name, expected=sha256, got=got, size=wheel.stat().st_size)
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,6 +92,12 @@ def install(
             target.rename(Path(temporary) / "old")
         unpacked.rename(target)
     return _pack(target)
+
+
+def hash_wheel(wheel: Path, on_progress: OnProgress, cancel: CancelToken) -> str:
+    """SHA-256 of a pack's file, hex. Raises Cancelled."""
+    size = wheel.stat().st_size
+    return hash_file(wheel, counted_bytes(on_progress, cancel, "verify", size, detail=wheel.name))
 
 
 def remove(name: str, folder: Path) -> None:
@@ -133,17 +138,13 @@ def _unpack(
         path = PurePosixPath(entry.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
             raise PackRefused(path=entry.filename, reason="its files leave its folder")
-        digest = hashlib.sha256()
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        on_bytes = counted_bytes(on_progress, cancel, "unpack", total, done, path.name)
         with archive.open(entry) as source, target.open("wb") as out:
-            while chunk := source.read(1 << 20):
-                cancel.raise_if_cancelled()
-                digest.update(chunk)
-                out.write(chunk)
-                done += len(chunk)
-                on_progress(Progress("unpack", done, total, "bytes", path.name))
-        got = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+            digest = copy_hashed(source, out, on_bytes)
+        done += entry.file_size
+        got = base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b"=").decode()
         own = path.name == "RECORD" and path.parent.name.endswith(".dist-info")
         if not own and stated.get(entry.filename) != got:
             expected = stated.get(entry.filename, "")

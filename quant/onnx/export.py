@@ -34,7 +34,7 @@ from quant.onnx.manifest import (
     FileEntry,
     FolderManifest,
     StaticBody,
-    hash_file,
+    file_entry,
     write_manifest,
 )
 from quant.onnx.spec import rotary_caches
@@ -402,7 +402,7 @@ class _Export:
         files = {WEIGHTS: weights}
         for path in sorted(self._folder.iterdir()):
             if path.name != WEIGHTS:
-                files[path.name] = hash_file(path)
+                files[path.name] = file_entry(path)
         template = read_chat_template(self._folder)
         size = sum(entry.size for entry in files.values())
         model = model_section(self._checkpoint, self._reports, size, template)

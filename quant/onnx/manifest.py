@@ -5,21 +5,18 @@ Writes, reads and verifies; every fault found names the file. Knows no onnx and 
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
+from quant.files import OnBytes, hash_file, write_json_atomically
 from quant.onnx.spec import DecoderSpec
 from quant.rope import RopeScaling
 
 MANIFEST = "stillroom.json"
 VERSION = 1
-_CHUNK = 1 << 20
-
-OnBytes = Callable[[int, int], None]  # done, total; may raise to cancel
 
 
 @dataclass(frozen=True)
@@ -70,21 +67,14 @@ class FolderManifest:
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def hash_file(path: Path) -> FileEntry:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(path.stat().st_size, digest)
+def file_entry(path: Path) -> FileEntry:
+    """What the manifest says of a file."""
+    return FileEntry(path.stat().st_size, hash_file(path))
 
 
 def write_manifest(folder: Path, manifest: FolderManifest) -> None:
     """Write the manifest file into `folder`, durably and whole."""
-    partial = folder / f"{MANIFEST}.part"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(manifest.to_json(), file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, folder / MANIFEST)
+    write_json_atomically(folder / MANIFEST, manifest.to_json())
 
 
 def read_manifest(folder: Path) -> FolderManifest:
@@ -158,14 +148,7 @@ def check_sizes(folder: Path, manifest: FolderManifest) -> None:
 def verify(folder: Path, manifest: FolderManifest, on_bytes: OnBytes) -> None:
     """Sizes, then SHA-256 of every listed file. Raises CorruptCheckpoint naming the first fault."""
     check_sizes(folder, manifest)
-    total, done = sum(entry.size for entry in manifest.files.values()), 0
     for name, entry in manifest.files.items():
-        digest = hashlib.sha256()
-        with (folder / name).open("rb", buffering=0) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                done += len(chunk)
-                on_bytes(done, total)
-        if digest.hexdigest() != entry.sha256:
+        if hash_file(folder / name, on_bytes) != entry.sha256:
             detail = "its SHA-256 is not the one written at export"
             raise CorruptCheckpoint(path=str(folder / name), tensor=None, detail=detail)

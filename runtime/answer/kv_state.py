@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from quant.files import hash_file, write_json_atomically
+
 _VERSION = 1
 _STALE_SECONDS = 600.0
 
@@ -76,7 +78,7 @@ class StateFolder:
             size = part.stat().st_size
             if size > self._limit:
                 return None
-            state = SavedState(key, tokens, size, _digest(part))
+            state = SavedState(key, tokens, size, hash_file(part))
             self._manifest(name).unlink(missing_ok=True)
             os.replace(part, self._file(name))
             self._write_manifest(name, state)
@@ -106,7 +108,7 @@ class StateFolder:
         if state is None:
             return 0
         try:
-            sound = _digest(self._file(name)) == state.sha256
+            sound = hash_file(self._file(name)) == state.sha256
         except OSError:
             sound = False
         tokens = read(self._file(name)) if sound else 0
@@ -150,11 +152,4 @@ class StateFolder:
         return self._folder / f"{name}.json"
 
     def _write_manifest(self, name: str, state: SavedState) -> None:
-        part = self._folder / f".{name}.json.{os.getpid()}.part"
-        part.write_text(json.dumps(asdict(state)))
-        os.replace(part, self._manifest(name))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        write_json_atomically(self._manifest(name), asdict(state), durable=False)

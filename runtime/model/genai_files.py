@@ -5,17 +5,17 @@ held when it was made, so damage before its first load is not seen, and none whe
 be written. Imports no engine.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from quant.files import hash_file, write_json_atomically
 from runtime.errors import CorruptFile
-from runtime.jobs import CancelToken, OnProgress, Progress
+from runtime.jobs import CancelToken, OnProgress, counted_bytes
 
 RECORD = "stillroom-files.json"  # file name -> SHA-256, hex
-_CHUNK = 1 << 20
 
 
 def record_files(
@@ -27,12 +27,8 @@ def record_files(
     if path.exists() or not os.access(folder, os.W_OK):
         return
     hashes = dict(_hashes(folder, names, on_progress, cancel))
-    partial = folder / f".{RECORD}.{os.getpid()}.part"
-    try:
-        partial.write_text(json.dumps(hashes, indent=1), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:  # a full disk: the model runs, the next load tries again
-        partial.unlink(missing_ok=True)
+    with suppress(OSError):  # a full disk: the model runs, the next load tries again
+        write_json_atomically(path, hashes, durable=False)
 
 
 def verify_recorded(folder: Path, on_progress: OnProgress, cancel: CancelToken) -> None:
@@ -63,25 +59,9 @@ def _hashes(
 ) -> Iterator[tuple[str, str]]:
     """Each file's name and hash, one after the other."""
     total = sum((folder / name).stat().st_size for name in names if (folder / name).is_file())
-    done = 0
-
-    def on_bytes(count: int) -> None:
-        nonlocal done
-        cancel.raise_if_cancelled()
-        done += count
-        on_progress(Progress("verify", done, total, "bytes"))
-
+    on_bytes = counted_bytes(on_progress, cancel, "verify", total)
     for name in names:
         try:
-            yield name, _hash(folder / name, on_bytes)
+            yield name, hash_file(folder / name, on_bytes)
         except OSError as error:
             raise CorruptFile(path=str(folder / name), detail=str(error)) from error
-
-
-def _hash(path: Path, on_bytes: Callable[[int], None]) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            on_bytes(len(chunk))
-    return digest.hexdigest()

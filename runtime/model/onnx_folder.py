@@ -11,7 +11,7 @@ from typing import TypeVar
 from quant.errors import CorruptCheckpoint, QuantError
 from quant.onnx.manifest import FolderManifest, StaticBody, check_sizes, read_manifest, verify
 from runtime.errors import ContextOverflow, CorruptFile, UnsupportedModel
-from runtime.jobs import CancelToken, OnProgress, Progress
+from runtime.jobs import CancelToken, OnProgress, counted_bytes
 from runtime.shape import ModelShape
 
 _Result = TypeVar("_Result")
@@ -75,11 +75,8 @@ class OnnxFolder:
 
     def verify(self, on_progress: OnProgress, cancel: CancelToken) -> None:
         """Hash every file. Raises CorruptFile naming the first that is not what was exported."""
-
-        def on_bytes(done: int, total: int) -> None:
-            cancel.raise_if_cancelled()
-            on_progress(Progress("verify", done, total, "bytes"))
-
+        total = sum(entry.size for entry in self.manifest.files.values())
+        on_bytes = counted_bytes(on_progress, cancel, "verify", total)
         _translated(lambda: verify(self.path, self.manifest, on_bytes))
 
 

@@ -6,7 +6,6 @@ engine or the processor changes. `app.wording.explain` words the reasons.
 """
 
 import json
-import os
 import statistics
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from quant.files import write_json_atomically
 from runtime.backend import DESCRIPTORS, Backend, open_backend
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import SamplingParams
@@ -188,9 +188,7 @@ class ChoiceFile:
         data.pop(key, None)  # the latest is the last
         data[key] = asdict(choice)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        partial.write_text(json.dumps(data, indent=1), encoding="utf-8")
-        os.replace(partial, self._path)
+        write_json_atomically(self._path, data, durable=False)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from quant.files import write_json_atomically
 from runtime.errors import EngineError, WorkerDied
 from runtime.plan import Reason
 from runtime.process.client import run_job
@@ -97,12 +98,10 @@ class CpuChoiceFile:
     def put(self, key: str, choice: CpuChoice) -> None:
         """Keep a choice in place of the one before, whole or not at all: what cannot be written is
         chosen again the next time."""
-        partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        text = json.dumps({"key": key, "choice": asdict(choice)}, indent=1)
+        data = {"key": key, "choice": asdict(choice)}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, self._path)
+            write_json_atomically(self._path, data, durable=False)
         except OSError as error:
             logger.warning("the choice of a CPU library is not kept: %s", error)
 

@@ -22,7 +22,7 @@ from app.paths import Paths
 from app.session.engine_timing import time_engines
 from app.session.session import Session
 from app.settings import Settings
-from quant.onnx.manifest import MANIFEST, hash_file
+from quant.onnx.manifest import MANIFEST, file_entry
 from runtime.errors import ContextTooLong, DeviceUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress
@@ -284,7 +284,7 @@ def test_a_body_that_does_not_compile_is_planned_around(tiny: Session, expect_lo
     data = json.loads((folder / MANIFEST).read_text())
     for body in data["static_bodies"]:
         shutil.copy(folder / data["body"], folder / body["file"])
-        entry = hash_file(folder / body["file"])
+        entry = file_entry(folder / body["file"])
         data["files"][body["file"]] = {"size": entry.size, "sha256": entry.sha256}
     (folder / MANIFEST).write_text(json.dumps(data))
     tiny.load(TINY, tiny.plan(TINY, device="qnn-simulator"))

@@ -35,7 +35,7 @@ def ignore(_done: int, _total: int, _name: str) -> None:
 def check_whole(kind: str, target: Path) -> None:
     """The result is there from the first byte to the last."""
     if kind == "onnx":
-        verify(target, read_manifest(target), lambda _done, _total: None)
+        verify(target, read_manifest(target), lambda _count: None)
     else:
         assert open_gguf(target).tensors
 

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from quant.onnx.manifest import hash_file
+from quant.files import hash_file
 from runtime.backends.onnx.native import ort
 from runtime.errors import CorruptFile, DeviceUnavailable
 from runtime.machine.providers import ProviderTarget
@@ -139,7 +139,7 @@ def _compile(path: Path, target: ProviderTarget, device: Any, threads: int, fold
         }
         session = _strict_session(path, target, device, threads, settings)
         if (partial / _CONTEXT_GRAPH).is_file():
-            digest = hash_file(partial / _CONTEXT_GRAPH).sha256
+            digest = hash_file(partial / _CONTEXT_GRAPH)
             (partial / _DIGEST).write_text(digest, encoding="ascii")
             os.replace(partial, folder)
         return session
@@ -152,7 +152,7 @@ def _is_whole(folder: Path) -> bool:
     and a damaged one may load and compute nonsense."""
     try:
         wanted = (folder / _DIGEST).read_text(encoding="ascii")
-        return hash_file(folder / _CONTEXT_GRAPH).sha256 == wanted
+        return hash_file(folder / _CONTEXT_GRAPH) == wanted
     except (OSError, UnicodeDecodeError):
         return False
 

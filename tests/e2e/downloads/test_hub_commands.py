@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.library.catalog import load_catalog
-from app.library.folder import hash_file
-from runtime.jobs import CancelToken, ignore_progress
+from quant.files import hash_file
 from tests.helpers.command_line import files_below, json_of, stillroom
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 
@@ -18,7 +17,7 @@ REPO = str(ENTRY.repositories.gguf)
 @pytest.fixture
 def hub(starter_q4: Path) -> Iterator[HubServer]:
     """A hub that serves the starter's real weights under the name of an R1 distill."""
-    sha256 = hash_file(starter_q4, ignore_progress, CancelToken())
+    sha256 = hash_file(starter_q4)
     files = {"model-Q4_0.gguf": HubFile(starter_q4, sha256), "README.md": HubFile(b"# R1")}
     with HubServer({REPO: HubRepo(files)}) as server:
         yield server

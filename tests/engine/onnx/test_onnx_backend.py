@@ -17,7 +17,7 @@ import pytest
 from quant.checkpoint.sources import open_source
 from quant.onnx.blocks import dequantize_rows, quantize_rows
 from quant.onnx.export import ExportOptions, export_onnx
-from quant.onnx.manifest import MANIFEST, hash_file
+from quant.onnx.manifest import MANIFEST, file_entry
 from quant.recipe import recipe_named
 from runtime.backends.genai import GenaiBackend
 from runtime.backends.onnx.backend import OnnxBackend
@@ -260,7 +260,7 @@ def test_a_graph_onnxruntime_refuses_is_named(models: Callable[..., Path], tmp_p
     shutil.copytree(models("llama"), folder)
     (folder / "lm_head.onnx").write_bytes(b"not a graph")
     data = json.loads((folder / MANIFEST).read_text())
-    entry = hash_file(folder / "lm_head.onnx")
+    entry = file_entry(folder / "lm_head.onnx")
     data["files"]["lm_head.onnx"] = {"size": entry.size, "sha256": entry.sha256}
     (folder / MANIFEST).write_text(json.dumps(data))
     with pytest.raises(CorruptFile) as caught:

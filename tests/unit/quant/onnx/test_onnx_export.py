@@ -50,7 +50,7 @@ def folder(checkpoint: Path, tmp_path: Path) -> Path:
 
 def test_a_folder_is_whole_and_verifies(folder: Path) -> None:
     manifest = read_manifest(folder)
-    verify(folder, manifest, lambda _done, _total: None)
+    verify(folder, manifest, lambda _count: None)
     listed = set(manifest.files) | {MANIFEST}
     assert {path.name for path in folder.iterdir()} == listed
     for name in ("embeddings.onnx", "body.onnx", "lm_head.onnx", "body_static_r4_c64.onnx"):
@@ -250,7 +250,7 @@ def test_a_damaged_file_is_named(folder: Path, damage: str, name: str) -> None:
         path.write_bytes(data)
     manifest = read_manifest(folder)
     with pytest.raises(CorruptCheckpoint) as caught:
-        verify(folder, manifest, lambda _done, _total: None)
+        verify(folder, manifest, lambda _count: None)
     assert caught.value.facts["path"] == str(path)
 
 
