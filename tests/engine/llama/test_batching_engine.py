@@ -112,16 +112,20 @@ def test_a_long_prompt_is_left_in_its_middle(worker: Worker) -> None:
 
 def test_one_who_waits_can_leave(worker: Worker) -> None:
     running = [Asked(worker, about(what, 300)) for what in ANIMALS[:3]]
-    waits = Asked(worker, about("a bee"))
     threads = [asked.start() for asked in running]
-    time.sleep(0.1)
-    threads.append(waits.start())
-    for asked in (waits, *running):
+    while not all(asked.text for asked in running):
+        time.sleep(0.01)
+    waits = Asked(worker, about("a bee"))
+    thread = waits.start()
+    waits.cancel.cancel()
+    thread.join()  # while all seats are taken: each cancel goes its own way, so none is first
+    assert [asked.outcome for asked in running] == [None, None, None]
+    assert isinstance(waits.outcome, Cancelled)
+    assert not waits.text
+    for asked in running:
         asked.cancel.cancel()
     for thread in threads:
         thread.join()
-    assert isinstance(waits.outcome, Cancelled)
-    assert not waits.text
 
 
 def test_one_who_leaves_as_its_prompt_begins_ends_no_other(worker: Worker) -> None:
