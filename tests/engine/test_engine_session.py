@@ -4,8 +4,6 @@ Nothing pretends to fail here: a plug-in's library is no library, a graph is one
 refuses, a worker is killed while it answers.
 """
 
-import importlib.metadata
-import importlib.util
 import json
 import os
 import shutil
@@ -31,18 +29,13 @@ from runtime.plan import Reason
 from runtime.planning.engine_choice import EngineChoice
 from tests.helpers.command_line import json_of, stillroom
 from tests.helpers.onnx_models import break_plugin, export_tiny, fatal_plugin
+from tests.helpers.providers import needs, provider, refusal, runs_here
 from tests.helpers.shapes import write_small_gguf
 
 QUESTION = GenerationRequest(
     "q", (Message("user", "hi"),), SamplingParams(temperature=0), max_tokens=4
 )
 TINY = "tiny"
-
-
-def needs(device: str) -> pytest.MarkDecorator:
-    target = TARGETS[device]
-    absent = importlib.util.find_spec(target.module) is None
-    return pytest.mark.skipif(absent, reason=f"{target.distribution} is not installed")
 
 
 # -- two engines ----------------------------------------------------------------------------------
@@ -291,13 +284,13 @@ def test_a_body_that_does_not_compile_is_planned_around(tiny: Session, expect_lo
     _moved(tiny, "qnn-simulator", "compile_failed")
 
 
-@needs("openvino-cpu")
+@pytest.mark.parametrize("device", [provider("openvino-cpu"), provider("qnn-simulator")])
 def test_a_device_lost_in_a_run_is_planned_around_and_the_answer_comes(
-    tiny: Session, expect_log
+    device: str, tiny: Session, expect_log
 ) -> None:
     """The worker dies as under a driver that crashes, before it could say anything."""
-    expect_log("openvino-cpu failed")
-    tiny.load(TINY, tiny.plan(TINY, device="openvino-cpu"))
+    expect_log(f"{runs_here(device)} failed")
+    tiny.load(TINY, tiny.plan(TINY, device=device))
     assert tiny._worker is not None
     process = tiny._worker.pid
     os.kill(process, signal.SIGSTOP)
@@ -386,12 +379,18 @@ def test_without_any_the_starter_decides_what_the_next_model_is_converted_to(
 def test_devices_lists_five_facts_of_each_provider(stillroom_home: Path) -> None:
     found = json_of(stillroom("devices", "--json"))
     tried = {each["target"]: each["facts"] for each in found["preflights"]}
+    usable = {each["id"]: each["unavailable_reason"] for each in found["devices"]}
     for target in ("openvino-cpu", "qnn-simulator"):
+        if refusal(target):
+            (missing,) = [fact for fact in tried[target] if fact["ok"] is False]
+            assert (missing["name"], missing["code"]) == ("provider", "no_such_device")
+            assert usable[target] == "provider:no_such_device"
+            continue
         assert [(fact["name"], fact["ok"]) for fact in tried[target]] == [
             (name, True) for name in FACT_NAMES
         ]
+        assert usable[target] == ""
     assert tried["qnn-htp"][0] == {
         "name": "hardware", "ok": False, "code": "not_present", "facts": {"vendor": "qualcomm"},
     }  # fmt: skip
-    usable = {each["id"]: each["unavailable_reason"] for each in found["devices"]}
-    assert usable["openvino-cpu"] == usable["qnn-simulator"] == usable["cpu"] == ""
+    assert usable["cpu"] == ""

@@ -32,6 +32,8 @@ _IDENTITY = (
     "version",
 )  # fmt: skip
 _MEMORY = "NPU_DEVICE_TOTAL_MEM_SIZE"
+_LIBRARY = "library_path"  # which onnxruntime adds to what a plug-in's device tells
+_NAME_HELD = "already registered"  # in onnxruntime's words: its status says only that it failed
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def provider_session(
     Raises DeviceUnavailable: reason "provider_not_installed", "provider_failed_to_load",
     "no_such_device" or "compile_failed", with the provider's words as `detail`.
     """
-    device = _ep_device(target)
+    device = provider_device(target)
     if cache is None:
         return _strict_session(path, target, device, threads, {})
     folder = cache.folder(target, path, device_identity(target, device))
@@ -120,7 +122,7 @@ def device_memory(target: ProviderTarget) -> int | None:
 
     Raises DeviceUnavailable as `provider_session`.
     """
-    told = dict(_ep_device(target).ep_metadata).get(_MEMORY, "")
+    told = dict(provider_device(target).ep_metadata).get(_MEMORY, "")
     return int(told) if told.isdecimal() else None
 
 
@@ -182,7 +184,7 @@ def _strict_session(
             device=target.id, reason="compile_failed", detail=str(error), path=str(path)
         ) from error
     session.disable_fallback()
-    if session.get_providers()[0] != target.provider:
+    if session.get_providers()[0] != device.ep_name:
         raise DeviceUnavailable(
             device=target.id,
             reason="compile_failed",
@@ -192,12 +194,15 @@ def _strict_session(
     return session
 
 
-def _ep_device(target: ProviderTarget) -> Any:
-    """The provider's device for the target, its library registered."""
-    _register(target)
+def provider_device(target: ProviderTarget) -> Any:
+    """The provider's device for the target, its library registered.
+
+    Raises DeviceUnavailable as `provider_session`.
+    """
+    library = _register(target)
     for device in ort.get_ep_devices():
         metadata = dict(device.ep_metadata)
-        if device.ep_name == target.provider and all(
+        if _is_of(device, target.provider, library) and all(
             metadata.get(key) == value for key, value in target.match.items()
         ):
             if target.hardware_vendor and device.device.type != ort.OrtHardwareDeviceType.NPU:
@@ -208,9 +213,15 @@ def _ep_device(target: ProviderTarget) -> Any:
     )
 
 
-def _register(target: ProviderTarget) -> None:
-    if any(device.ep_name == target.provider for device in ort.get_ep_devices()):
-        return
+def _is_of(device: Any, provider: str, library: str) -> bool:
+    """Whether a listed device is the provider's. Some libraries call their provider by the name
+    they are registered under, so the library's path decides where the list has it."""
+    path = dict(device.ep_metadata).get(_LIBRARY)
+    return bool(device.ep_name == provider if path is None else path == library)
+
+
+def _register(target: ProviderTarget) -> str:
+    """Have the target's provider library registered, once in this process; its path."""
     try:
         plugin: Any = importlib.import_module(target.module)
     except ImportError as error:
@@ -221,11 +232,40 @@ def _register(target: ProviderTarget) -> None:
             package=target.distribution,
         ) from error
     try:
-        ort.register_execution_provider_library(target.provider, library_path(target, plugin))
+        path = library_path(target, plugin)
+        register_library(target.provider, path)
+    except DeviceUnavailable:
+        raise
     except Exception as error:  # see cpu_session
         raise DeviceUnavailable(
             device=target.id, reason="provider_failed_to_load", detail=str(error)
         ) from error
+    return path
+
+
+_registered: set[str] = set()  # libraries that this process gave onnxruntime, which keeps them
+
+
+def register_library(name: str, path: str) -> None:
+    """Register a provider library with onnxruntime under `name`, unless it is registered already.
+
+    A registered library may list no device (OpenVINO's lists no processor but Intel's), so the list
+    of devices does not tell which libraries are registered, and onnxruntime has no other list.
+    Where another library holds the name, this one gets a name made from its path.
+
+    Raises onnxruntime's own exception where the library does not load.
+    """
+    listed = {dict(device.ep_metadata).get(_LIBRARY) for device in ort.get_ep_devices()}
+    if path in _registered or path in listed:
+        return
+    try:
+        ort.register_execution_provider_library(name, path)
+    except Exception as error:  # see cpu_session
+        if _NAME_HELD not in str(error):
+            raise
+        own = f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+        ort.register_execution_provider_library(own, path)
+    _registered.add(path)
 
 
 def library_path(target: ProviderTarget, plugin: Any) -> str:

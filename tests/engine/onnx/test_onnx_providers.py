@@ -4,7 +4,8 @@ OpenVINO's CPU device and the Qualcomm HTP simulator stand in for NPUs this mach
 of a provider whose optional package is missing are skipped, and say so.
 """
 
-import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from runtime.backends.onnx.session import (
     CompiledCache,
     cpu_session,
     device_identity,
+    provider_device,
     provider_session,
 )
 from runtime.errors import ContextOverflow, DeviceUnavailable, UnsupportedModel
@@ -36,18 +38,17 @@ from runtime.jobs import CancelToken, ignore_progress
 from runtime.machine.providers import FACT_NAMES, TARGETS, Fact, ProviderTarget
 from runtime.model.onnx_folder import open_folder
 from tests.helpers.onnx_models import TINY_CONTEXT, export_tiny, greedy, placement
+from tests.helpers.providers import needs, provider, runs_here
 from tests.helpers.tiny_checkpoints import PROMPT
 
-
-def provider(name: str) -> Any:
-    """A target as a parameter, skipped with the reason where its package is missing."""
-    target = TARGETS[name]
-    absent = importlib.util.find_spec(target.module) is None
-    reason = f"{target.distribution} is not installed (extra {target.extra!r})"
-    return pytest.param(name, marks=pytest.mark.skipif(absent, reason=reason), id=name)
+BOTH = [provider("openvino-cpu"), provider("qnn-simulator")]
+on_each = pytest.mark.parametrize("device", BOTH, indirect=True)  # which has to run here
+of_each = pytest.mark.parametrize("device", BOTH)
 
 
-HERE = [provider("openvino-cpu"), provider("qnn-simulator")]
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> str:
+    return runs_here(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def load(folder: Path, device: str, **options: int) -> OnnxBackend:
     return backend
 
 
-@pytest.mark.parametrize("device", HERE)
+@on_each
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_tokens_equal_the_cpu_body_s(models: Callable[[str], Path], device: str, kind: str) -> None:
     """Every node on the provider (fallback is disabled), prefill in padded slices, then decode."""
@@ -78,7 +79,7 @@ def test_tokens_equal_the_cpu_body_s(models: Callable[[str], Path], device: str,
     assert greedy(load(folder, device), PROMPT, 6) == wanted
 
 
-@pytest.mark.parametrize("device", HERE)
+@on_each
 def test_larger_blocks_with_zero_points_compute_the_same_tokens(
     device: str, tmp_path: Path
 ) -> None:
@@ -98,7 +99,7 @@ def test_padded_rows_get_no_body_for_an_npu(models: Callable[[str], Path], tmp_p
         padded.static_pair(TINY_CONTEXT)
 
 
-@pytest.mark.parametrize("device", HERE)
+@on_each
 def test_a_rewound_fixed_shape_body_gives_the_same_tokens(
     models: Callable[[str], Path], device: str
 ) -> None:
@@ -109,7 +110,7 @@ def test_a_rewound_fixed_shape_body_gives_the_same_tokens(
     assert backend.sample() == wanted[0]
 
 
-@pytest.mark.parametrize("device", HERE)
+@on_each
 def test_a_body_is_compiled_once(
     models: Callable[[str], Path], device: str, tmp_path: Path
 ) -> None:
@@ -125,7 +126,7 @@ def test_a_body_is_compiled_once(
     assert {path.name: path.stat().st_mtime_ns for path in compiled.iterdir()} == written
 
 
-@pytest.mark.parametrize("device", HERE)
+@on_each
 def test_a_damaged_compiled_body_is_compiled_again(
     models: Callable[[str], Path], device: str, tmp_path: Path
 ) -> None:
@@ -141,10 +142,9 @@ def test_a_damaged_compiled_body_is_compiled_again(
     assert (compiled / "body.onnx").read_bytes() != data
 
 
+@needs("openvino-cpu")
 def test_other_weights_or_settings_have_another_cache(tmp_path: Path) -> None:
     target = TARGETS["openvino-cpu"]
-    if importlib.util.find_spec(target.module) is None:
-        pytest.skip(f"{target.distribution} is not installed")
     graph, cache = Path("body.onnx"), CompiledCache(tmp_path, "a")
     one = cache.folder(target, graph, "NPU 4000, driver 1")
     assert one == cache.folder(target, graph, "NPU 4000, driver 1")
@@ -178,7 +178,7 @@ def test_a_device_is_known_by_what_its_compiled_bodies_depend_on() -> None:
     assert one != device_identity(target, _EpDevice(told, _Hardware(device_id=0x7D1D)))
 
 
-@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+@on_each
 def test_another_version_of_the_provider_compiles_again(
     device: str, models: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +196,7 @@ def test_another_version_of_the_provider_compiles_again(
     assert len(list((tmp_path / "compiled").iterdir())) == 2
 
 
-@pytest.mark.parametrize("device", HERE)
+@on_each
 def test_five_facts_about_a_working_provider(device: str) -> None:
     facts = preflight(TARGETS[device])
     assert facts.usable
@@ -211,7 +211,7 @@ def test_hardware_that_is_not_there_is_reported_not_tried() -> None:
     assert facts["self_test"]["ok"] is None
 
 
-@pytest.mark.parametrize("device", HERE)
+@of_each
 def test_what_is_installed_is_to_be_tested(device: str) -> None:
     listed = preflight_targets_job({}, ignore_progress)["preflights"]
     facts = {each["target"]: {f["name"]: f["ok"] for f in each["facts"]} for each in listed}
@@ -272,7 +272,7 @@ def test_a_provider_without_its_package_says_so(models: Callable[[str], Path]) -
     assert facts.install == "npu-openvino"
 
 
-@pytest.mark.parametrize("device", HERE)
+@of_each
 def test_a_provider_whose_library_does_not_load_says_so(
     device: str, models: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +290,46 @@ def test_a_provider_whose_library_does_not_load_says_so(
     assert (missing.name, missing.code) == ("provider", "provider_failed_to_load")
 
 
+@of_each
+def test_a_library_that_lists_no_device_is_registered_once(device: str) -> None:
+    """OpenVINO's lists none on a processor that is not Intel's, for every question anew."""
+    target = replace(TARGETS[device], match={"no provider": "tells this"})
+    for _ in range(2):
+        with pytest.raises(DeviceUnavailable) as caught:
+            provider_device(target)
+        assert caught.value.facts["reason"] == "no_such_device"
+    missing = preflight(target).missing
+    assert missing is not None
+    assert (missing.name, missing.code) == ("provider", "no_such_device")
+
+
+_NAME_TAKEN = """
+from runtime.backends.onnx.native import ort
+import onnxruntime_ep_openvino, onnxruntime_qnn
+first, second = onnxruntime_ep_openvino.get_library_path(), onnxruntime_qnn.get_library_path()
+ort.register_execution_provider_library("QNNExecutionProvider", first)
+ort.register_execution_provider_library("OpenVINOExecutionProvider", second)
+from runtime.backends.onnx.session import provider_device, register_library
+from runtime.backends.onnx.preflight import preflight
+from runtime.machine.providers import TARGETS
+target = TARGETS["qnn-simulator"]
+assert preflight(target).usable, preflight(target)
+register_library("OpenVINOExecutionProvider", first)
+register_library("OpenVINOExecutionProvider", first)
+assert dict(provider_device(target).ep_metadata)["library_path"] == second
+"""
+
+
+@needs("openvino-cpu")
+@needs("qnn-simulator")
+def test_a_name_that_another_library_holds_is_no_failure() -> None:
+    """In a process of its own: a registration lasts as long as its process."""
+    done = subprocess.run(
+        [sys.executable, "-c", _NAME_TAKEN], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("device", [provider("qnn-simulator")])
 def test_a_graph_the_provider_does_not_take_whole_is_refused(
     device: str, models: Callable[[str], Path]
@@ -301,7 +341,7 @@ def test_a_graph_the_provider_does_not_take_whole_is_refused(
     assert caught.value.facts["reason"] == "compile_failed"
 
 
-@pytest.mark.parametrize("device", HERE)
+@of_each
 def test_loading_stops_where_the_self_test_fails(
     device: str, models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,7 +353,7 @@ def test_loading_stops_where_the_self_test_fails(
     assert caught.value.facts["detail"] == "wrong_numbers"
 
 
-@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+@on_each
 def test_a_context_longer_than_compiled_is_refused(
     device: str, models: Callable[[str], Path]
 ) -> None:
@@ -322,7 +362,7 @@ def test_a_context_longer_than_compiled_is_refused(
     assert caught.value.facts == {"n_tokens": TINY_CONTEXT + 1, "n_ctx": TINY_CONTEXT}
 
 
-@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+@on_each
 def test_a_folder_without_fixed_shapes_says_so(device: str, tmp_path: Path) -> None:
     export_tiny(tmp_path, "llama")
     source, target = open_source(tmp_path / "llama-hf"), tmp_path / "dynamic"
@@ -332,7 +372,7 @@ def test_a_folder_without_fixed_shapes_says_so(device: str, tmp_path: Path) -> N
         load(target, device)
 
 
-@pytest.mark.parametrize("device", [provider("openvino-cpu")])
+@on_each
 def test_the_second_load_takes_the_compiled_body(
     device: str, models: Callable[[str], Path]
 ) -> None:
