@@ -5,23 +5,10 @@ import importlib
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.server.address import Address
 from app.server.keys import server_key
 from app.server.limits import ServeOptions
 from app.session.session import Session
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """What clients are given as their base address."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/v1"
 
 
 class Server(Protocol):

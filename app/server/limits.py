@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.server.answers import Part
-from app.tools.functions import Offer, call_in
+from app.tools.functions import FunctionCall, Offer, call_in
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 from runtime.prompt.reasoning import CLOSE_TAG, moved
 
@@ -130,7 +130,8 @@ class _Choice:
         thoughts, text = moved("".join(self.thoughts), self.text, stats.unopened_reasoning)
         self.thoughts, self.texts = [thoughts] if thoughts else [], [text]
         self.finish = _FINISH.get(stats.finish_reason, "stop")
-        self.call = call_in(self.text, self.reply.offer)
+        call = call_in(self.text, self.reply.offer)
+        self.call = _tool_call(call) if call is not None else None
         delta: dict[str, Any] = {"content": self.text if self._may_be_call else ""}
         if self.call is not None:
             self.finish = "tool_calls"
@@ -203,6 +204,11 @@ def embedding_reply(
     tokens = sum(count for _vector, count in found)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "data": data, "model": model, "usage": usage}
+
+
+def _tool_call(call: FunctionCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}
 
 
 def _packed(vector: list[float]) -> str:

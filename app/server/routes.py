@@ -23,9 +23,9 @@ from app.server.translate import (
     chat_logprobs,
     chat_requests,
     completion_requests,
+    offer_of,
     wants_usage,
 )
-from app.tools.functions import offer_of
 from runtime.errors import InvalidRequest
 
 _T = TypeVar("_T")

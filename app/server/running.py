@@ -11,12 +11,12 @@ import threading
 
 import uvicorn
 
+from app.server.address import LOOPBACK, Address
 from app.server.application import application
 from app.server.connections import PatientConnection
 from app.server.faults import PortTaken
 from app.server.guards import Door
-from app.server.launch import Address
-from app.server.limits import LOOPBACK, ServeOptions
+from app.server.limits import ServeOptions
 from app.server.pool import ModelPool
 from app.session.session import Session
 

@@ -5,13 +5,13 @@ ignored.
 Data only: knows no model and no HTTP.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-Text = Annotated[str, Meta(max_length=8_000_000)]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+from app.tools.functions import Function, FunctionCall, Name, Text
+from app.tools.schema_grammar import check_nesting
+
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Choices = Annotated[int, Meta(ge=1, le=8)]
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -21,21 +21,12 @@ Positive = Annotated[float, Meta(gt=0, le=1)]
 Zero = Annotated[float, Meta(ge=0, le=0)]
 Stop = Annotated[str, Meta(min_length=1, max_length=200)]
 Stops = Annotated[list[Stop], Meta(max_length=16)]
-MAX_NESTING = 100
-"""Levels of a schema: far beyond what a grammar may have, far below where Python gives up."""
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
     """A part of a message. Images and sounds are not taken."""
 
     text: Text
-
-
-class FunctionCall(Struct):
-    """What an assistant asked for; `arguments` is JSON as text."""
-
-    name: Name
-    arguments: Text
 
 
 class ToolCall(Struct):
@@ -57,18 +48,6 @@ class ChatMessage(Struct):
         if isinstance(self.content, list):
             return "".join(part.text for part in self.content)
         return self.content or ""
-
-
-class Function(Struct):
-    """A function the model may ask for; `parameters` is a JSON schema."""
-
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-    description: Text | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-    def __post_init__(self) -> None:
-        _check_nesting(self.parameters)
 
 
 class Tool(Struct):
@@ -100,7 +79,7 @@ class NamedSchema(Struct):
     strict: bool | None = None
 
     def __post_init__(self) -> None:
-        _check_nesting(self.schema)
+        check_nesting(self.schema)
 
 
 class SchemaFormat(Struct, tag_field="type", tag="json_schema"):
@@ -165,20 +144,3 @@ class EmbeddingRequest(Struct, kw_only=True):
     input: Text | Annotated[list[Text], Meta(min_length=1, max_length=256)]
     encoding_format: Literal["float", "base64"] = "float"
     user: Annotated[str, Meta(max_length=200)] | None = None
-
-
-def _check_nesting(value: Any) -> None:
-    """Refuse what is nested too deeply to be written again. Raises ValueError, which msgspec makes
-    its own."""
-    level = [value]
-    for _ in range(MAX_NESTING):
-        level = [inner for outer in level for inner in _members(outer)]
-        if not level:
-            return
-    raise ValueError("the schema is nested too deeply")
-
-
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()

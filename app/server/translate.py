@@ -6,16 +6,18 @@ from typing import Any
 from uuid import uuid4
 
 from app.server.schemas import (
+    ChatMessage,
     ChatRequest,
     CompletionRequest,
+    NamedTool,
     ObjectFormat,
     SchemaFormat,
     StreamOptions,
 )
-from app.tools.functions import Offer, messages_of
+from app.tools.functions import Offer, call_text, offered, result_message
 from app.tools.schema_grammar import any_object, grammar_of
 from runtime.errors import InvalidRequest
-from runtime.generation import GenerationRequest, SamplingParams
+from runtime.generation import GenerationRequest, Message, SamplingParams
 
 
 def sampling_of(request: ChatRequest | CompletionRequest, usual: SamplingParams) -> SamplingParams:
@@ -31,13 +33,26 @@ def sampling_of(request: ChatRequest | CompletionRequest, usual: SamplingParams)
     return replace(usual, **{key: value for key, value in given.items() if value is not None})
 
 
+def offer_of(request: ChatRequest) -> Offer | None:
+    """The functions a request offers; None without any. Raises InvalidRequest."""
+    choice = request.tool_choice
+    functions = [tool.function for tool in request.tools or ()]
+    if isinstance(choice, NamedTool):
+        functions = [each for each in functions if each.name == choice.function.name]
+    if choice not in (None, "none", "auto") and not functions:
+        raise InvalidRequest(field="tool_choice", reason="it names no tool of the request")
+    if choice == "none" or not functions:
+        return None
+    return Offer(tuple(functions), choice not in (None, "auto"))
+
+
 def chat_requests(
     request: ChatRequest, offer: Offer | None, usual: SamplingParams
 ) -> list[GenerationRequest]:
     """Raises InvalidRequest for what cannot be held to."""
     one = GenerationRequest(
         "",
-        messages_of(request, offer),
+        offered([_message(each) for each in request.messages], offer),
         sampling_of(request, usual),
         max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=_stops(request),
@@ -76,6 +91,18 @@ def completion_requests(
 def wants_usage(options: StreamOptions | None) -> bool:
     """Whether a stream ends with a chunk of usage."""
     return options is not None and bool(options.include_usage)
+
+
+def _message(message: ChatMessage) -> Message:
+    """A turn in the roles every template knows."""
+    text = message.text
+    if message.role == "assistant":
+        calls = [call_text(call.function) for call in message.tool_calls or ()]
+        content = "\n".join([text, *calls] if text else calls)
+        return Message("assistant", content, message.reasoning_content or "")
+    if message.role == "tool":
+        return result_message(text)
+    return Message("user" if message.role == "user" else "system", text)
 
 
 def _grammar(request: ChatRequest, offer: Offer | None) -> str:

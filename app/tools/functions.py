@@ -1,22 +1,45 @@
 """Functions a model may ask for: told in words, asked for as JSON, held to by a grammar.
 
 One form for all models, whatever their templates know of tools: the answer is either text or
-`{"name": ..., "arguments": {...}}`. Knows no engine and no HTTP.
+`{"name": ..., "arguments": {...}}`. Knows no engine, no HTTP and no server, and calls no function:
+who asked for the answer does.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from typing import Annotated, Any
 
-from app.server.schemas import ChatMessage, ChatRequest, Function, NamedTool
-from app.tools.schema_grammar import grammar_of_calls
-from runtime.errors import InvalidRequest
+from msgspec import Meta, Struct
+
+from app.tools.schema_grammar import check_nesting, grammar_of_calls
 from runtime.generation import Message
+
+Text = Annotated[str, Meta(max_length=8_000_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 _MAY = "If one of them helps, answer with this JSON and nothing else; otherwise answer as usual:"
 _MUST = "Answer with a call of one of them as this JSON and nothing else:"
 _FORM = '{"name": "FUNCTION", "arguments": {"PARAMETER": "VALUE"}}'
+
+
+class Function(Struct):
+    """A function the model may ask for; `parameters` is a JSON schema."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    description: Text | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_nesting(self.parameters)
+
+
+class FunctionCall(Struct):
+    """What an assistant asked for; `arguments` is JSON as text."""
+
+    name: Name
+    arguments: Text
 
 
 @dataclass(frozen=True)
@@ -45,52 +68,33 @@ class Offer:
         return "\n".join([*lines, _MUST if self.must else _MAY, _FORM])
 
 
-def offer_of(request: ChatRequest) -> Offer | None:
-    """The functions a request offers; None without any. Raises InvalidRequest."""
-    choice = request.tool_choice
-    functions = [tool.function for tool in request.tools or ()]
-    if isinstance(choice, NamedTool):
-        functions = [each for each in functions if each.name == choice.function.name]
-    if choice not in (None, "none", "auto") and not functions:
-        raise InvalidRequest(field="tool_choice", reason="it names no tool of the request")
-    if choice == "none" or not functions:
-        return None
-    return Offer(tuple(functions), choice not in (None, "auto"))
-
-
-def messages_of(request: ChatRequest, offer: Offer | None) -> tuple[Message, ...]:
-    """The conversation in the roles every template knows."""
-    messages = [_message(each) for each in request.messages]
+def offered(messages: Sequence[Message], offer: Offer | None) -> tuple[Message, ...]:
+    """The conversation with what the model is told of its functions in the system message."""
     if offer is None:
         return tuple(messages)
-    if messages[0].role == "system":
+    if messages and messages[0].role == "system":
         told = f"{messages[0].content}\n\n{offer.words()}"
         return (Message("system", told), *messages[1:])
     return (Message("system", offer.words()), *messages)
 
 
-def _message(message: ChatMessage) -> Message:
-    text = message.text
-    if message.role == "assistant":
-        calls = [
-            f'{{"name": {json.dumps(call.function.name)}, "arguments": {call.function.arguments}}}'
-            for call in message.tool_calls or ()
-        ]
-        content = "\n".join([text, *calls] if text else calls)
-        return Message("assistant", content, message.reasoning_content or "")
-    if message.role == "tool":
-        return Message("user", f"Result of the function:\n{text}")
-    return Message("user" if message.role == "user" else "system", text)
+def call_text(call: FunctionCall) -> str:
+    """A call as the model wrote it, for an assistant's turn."""
+    return f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}'
 
 
-def call_in(text: str, offer: Offer | None) -> dict[str, Any] | None:
-    """The call that an answer is, as OpenAI's tool call; None for a text."""
+def result_message(text: str) -> Message:
+    """What a function gave back, in a role every template knows."""
+    return Message("user", f"Result of the function:\n{text}")
+
+
+def call_in(text: str, offer: Offer | None) -> FunctionCall | None:
+    """The call that an answer is; None for a text, and for a call that was cut off."""
     if offer is None or not text.lstrip().startswith("{"):
         return None
     try:
         call = json.loads(text)
-        name, arguments = call["name"], json.dumps(call["arguments"], ensure_ascii=False)
-    except (ValueError, KeyError, TypeError, RecursionError):  # cut off by the limit of tokens
+        arguments = json.dumps(call["arguments"], ensure_ascii=False)
+        return FunctionCall(str(call["name"]), arguments)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    function = {"name": name, "arguments": arguments}
-    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}

@@ -7,7 +7,7 @@ are refused altogether. Knows no engine.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runtime.errors import InvalidRequest
@@ -16,6 +16,7 @@ MAX_RULES = 2000
 MAX_DEPTH = 32
 MAX_REPEAT = 256
 MAX_TEXT = 200_000  # characters of grammar
+MAX_NESTING = 100  # far beyond MAX_DEPTH, far below where Python gives up
 
 _BASE = r"""
 ws ::= [ \n]?
@@ -44,6 +45,23 @@ _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 def any_object() -> str:
     """The grammar of any JSON object."""
     return "root ::= object\n" + _BASE
+
+
+def check_nesting(value: Any) -> None:
+    """Refuse what is nested too deeply to be written again. Raises ValueError, which msgspec makes
+    its own."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return
+    raise ValueError("the schema is nested too deeply")
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def grammar_of(schema: Mapping[str, Any], *, strict: bool = False) -> str:

@@ -3,8 +3,8 @@
 from argparse import Namespace
 
 from app.cli.console import Console
+from app.server.address import LOOPBACK
 from app.server.faults import NotConfirmed
-from app.server.limits import LOOPBACK
 from app.session.session import Session
 from runtime.errors import InternalError
 from runtime.jobs import CancelToken

@@ -6,10 +6,11 @@ import threading
 from argparse import Namespace
 
 from app.cli.console import Console
+from app.server.address import LOOPBACK
 from app.server.faults import NotConfirmed
 from app.server.keys import new_key
 from app.server.launch import Server, start_server
-from app.server.limits import LOOPBACK, ServeOptions
+from app.server.limits import ServeOptions
 from app.session.session import Session
 
 _CONFIRM = "open to the network"

@@ -1,4 +1,4 @@
-"""The server's parts by themselves: turns, hosts, schemas as grammars, keys, scores."""
+"""The server's parts by themselves: turns, hosts, keys, scores."""
 
 import asyncio
 import json
@@ -26,8 +26,7 @@ from app.server.keys import SERVER, new_key, same_key, server_key
 from app.server.mailbox import Mailbox
 from app.server.replies import Reply
 from app.server.turns import Turns
-from app.tools.schema_grammar import grammar_of, grammar_of_calls
-from runtime.errors import DoesNotFit, EngineError, InvalidRequest, OutOfMemory
+from runtime.errors import DoesNotFit, EngineError, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -183,40 +182,6 @@ def test_the_key_is_made_once_for_the_user_alone(tmp_path: Path) -> None:
     assert same_key(b"abc", b"abc")
     assert not same_key(b"abc", b"abd")
     assert not same_key(b"", b"abc")
-
-
-# -- schemas --------------------------------------------------------------------------------------
-
-
-def test_members_that_may_be_left_out() -> None:
-    properties = {name: {"type": "integer"} for name in "abc"}
-    grammar = grammar_of({"type": "object", "properties": properties, "required": ["b"]})
-    rules = dict(line.split(" ::= ", 1) for line in grammar.splitlines() if " ::= " in line)
-    start = rules[rules["root"]].split()[2]
-    assert '\\"a\\"' in rules[start]  # a, then b; or b at once
-    assert rules[start].count("|") == 1
-    assert rules[start].split("| ")[1].startswith("first-")
-
-
-def test_a_name_in_a_schema_stays_a_text() -> None:
-    grammar = grammar_of({"const": 'x" | root\n::= "'})
-    (root,) = [line for line in grammar.splitlines() if line.startswith("value-")]
-    assert root.endswith(r'"\"x\\\" | root\\n::= \\\"\""')
-
-
-def test_strict_refuses_what_cannot_be_held_to() -> None:
-    schema = {"type": "integer", "minimum": 3}
-    assert "integer" in grammar_of(schema)
-    with pytest.raises(InvalidRequest, match="minimum"):
-        grammar_of(schema, strict=True)
-
-
-def test_functions_with_definitions_of_their_own() -> None:
-    one = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}
-    two = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "boolean"}}}
-    grammar = grammar_of_calls({"f": one, "g": two}, or_text=True)
-    assert "boolean" in grammar
-    assert grammar.splitlines()[0].endswith(r"[^{ \n] [\x00-\U0010FFFF]*")
 
 
 # -- replies --------------------------------------------------------------------------------------
