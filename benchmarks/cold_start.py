@@ -1,6 +1,6 @@
 """Time from the start of the process to a window that takes typing, with a full history.
 
-    xvfb-run -s "-screen 0 1280x800x24" python benchmarks/cold_start.py --model GGUF [--rounds N]
+    xvfb-run -s "-screen 0 1280x800x24" python -m benchmarks.cold_start --model GGUF [--rounds N]
         [--cold-rounds N] [--output benchmarks/results/cold-start.json]
 
 A model is installed, and the history holds 500 conversations of 50 messages. "Usable" is the moment
@@ -12,7 +12,6 @@ that a start reads, before each.
 Beside the JSON of --output stands a text with the spread.
 """
 
-import argparse
 import json
 import os
 import sqlite3
@@ -23,14 +22,13 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from app.history.store import Store
+from app.library.folder import Library
+from app.paths import Paths
+from benchmarks.common.options import command_line
+from benchmarks.common.results import ROOT
+
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
-sys.path.insert(0, str(ROOT))
-
-from app.history.store import Store  # noqa: E402
-from app.library.folder import Library  # noqa: E402
-from app.paths import Paths  # noqa: E402
-
 FLOOR = """
 import time
 from PySide6.QtCore import QTimer
@@ -151,7 +149,7 @@ def install(home: Path, model: Path) -> None:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = command_line(__doc__, "benchmarks.cold_start")
     options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--conversations", type=int, default=500)
     options.add_argument("--messages", type=int, default=50)

@@ -1,7 +1,7 @@
 """What a token costs early and late in a long answer: our own code alone, and a real answer.
 
-    python benchmarks/depth.py --model STARTER.gguf
-    python benchmarks/depth.py --model STARTER.gguf --real [--tools FOLDER]
+    python -m benchmarks.depth --model STARTER.gguf
+    python -m benchmarks.depth --model STARTER.gguf --real [--tools FOLDER]
 
 The first runs the worker's whole path (drawing, detokenizing, stop strings, reasoning split, loop
 detector, coalescing, JSON) over an engine whose evaluation takes no time and whose tokens are
@@ -20,8 +20,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine_tools import add_options, llama_bench, spread, starter_q4, tool, write_results
-
+from benchmarks.common.llama_cpp import llama_bench, tool
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import spread, write_results
+from benchmarks.common.starter import starter_q4
 from runtime.answer.answering import Answerer
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.backends.llama.tokenizer import LlamaTokenizer
@@ -67,7 +69,7 @@ class Instant:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.depth")
     add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--real", action="store_true", help="a real answer beside llama-bench")

@@ -4,7 +4,7 @@ Prints MB/s of each and of curl with two programs that hash (sha256sum, and open
 processor's SHA instructions as we do), processor seconds, peak memory of the whole process, the
 longest gap between two ticks of a 60 Hz timer on the main thread of a bare process, and the longest
 gap between two painted frames of the real window, which shows the download on its models page and
-is asked for a frame 60 times a second. Run: python benchmarks/download.py
+is asked for a frame 60 times a second. Run: python -m benchmarks.download
 """
 
 import argparse
@@ -21,11 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT,):
-    sys.path.insert(0, str(folder))
-
-from tests.helpers.hub_server import HubFile, HubRepo, HubServer  # noqa: E402
+from benchmarks.common.options import command_line
+from benchmarks.common.results import ROOT
+from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 
 REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"
 NAME = "DeepSeek-R1-Distill-Qwen-7B-Q4_K_M.gguf"
@@ -181,7 +179,7 @@ def _digest_of_zeros(size: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.download")
     parser.add_argument("--size", type=int, default=5_000_000_000, help="bytes")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--connections", type=int, default=4)
@@ -202,7 +200,7 @@ def _measure(folder: Path, size: int, repeat: int, connections: int) -> None:
     with served.open("wb") as stream:
         stream.truncate(size)
     digest = _digest_of_zeros(size)
-    command = [sys.executable, __file__, "--serve", str(served), digest]
+    command = [sys.executable, "-m", "benchmarks.download", "--serve", str(served), digest]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     endpoint = server.stdout.readline().strip()

@@ -5,24 +5,24 @@ ONNX folder in blocks of 32 and by the recipe onnx-q4-fast, and llama-bench on t
 turn, round after round. Prints each candidate's decode and prefill speed, what is chosen, and its
 decode speed over llama-bench's in every round.
 
-    python benchmarks/engine_choice.py --threads 2 --rounds 5
-    python benchmarks/engine_choice.py --prepare
+    python -m benchmarks.engine_choice --threads 2 --rounds 5
+    python -m benchmarks.engine_choice --prepare
 
 The model is random weights of the exact shape of DeepSeek-R1-Distill-Qwen-1.5B, made once under
 build/split: they have a speed and no quality. What the recipes lose is in
 `benchmarks/results/quantize-starter-cpu.txt`.
 """
 
-import argparse
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import engine_tools
-import split
-
+from benchmarks import split
+from benchmarks.common.llama_cpp import llama_bench, tool
+from benchmarks.common.options import command_line
+from benchmarks.common.results import spread, write_results
 from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
@@ -67,7 +67,7 @@ def run(
 ) -> Iterator[dict[str, Rounds]]:
     """Yields what was measured so far after each round."""
     measured = {name: Rounds() for name in (*candidates, "llama-bench Q4_0")}
-    bench = engine_tools.tool(tools, "llama-bench")
+    bench = tool(tools, "llama-bench")
     gguf = Path(candidates["llama.cpp Q4_0"].path)
     arguments = {
         "candidates": [asdict(one) for one in candidates.values()],
@@ -81,10 +81,8 @@ def run(
                 raise RuntimeError(f"{name}: {one['failed']}")
             measured[name].prefill.append(one["prefill_tps"])
             measured[name].decode.append(one["decode_tps"])
-        prefill = engine_tools.llama_bench(
-            bench, gguf, prompt=DEFAULT_PROMPT_TOKENS, threads=threads
-        )
-        decode = engine_tools.llama_bench(
+        prefill = llama_bench(bench, gguf, prompt=DEFAULT_PROMPT_TOKENS, threads=threads)
+        decode = llama_bench(
             bench, gguf, generate=DEFAULT_TOKENS, depth=DEFAULT_PROMPT_TOKENS, threads=threads
         )
         measured["llama-bench Q4_0"].prefill.append(prefill)
@@ -109,11 +107,11 @@ def summary(
     )
     chosen = next(name for name, one in candidates.items() if one.path == choice.path)
     pairs = zip(measured[chosen].decode, measured["llama-bench Q4_0"].decode, strict=True)
-    ratio = engine_tools.spread([ours / bench for ours, bench in pairs])
+    ratio = spread([ours / bench for ours, bench in pairs])
     lines = [f"{'':20}{'prefill':>9}{'decode':>9}{'low':>8}{'high':>8}"]
     figures: dict[str, Any] = {}
     for name, rounds in measured.items():
-        prefill, decode = engine_tools.spread(rounds.prefill), engine_tools.spread(rounds.decode)
+        prefill, decode = spread(rounds.prefill), spread(rounds.decode)
         figures[name] = {"prefill_tps": prefill, "decode_tps": decode}
         lines.append(
             f"{name:20}{prefill['median']:9.1f}{decode['median']:9.1f}"
@@ -127,7 +125,7 @@ def summary(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "benchmarks.engine_choice")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tools", type=Path, help="folder with llama-bench (default: built here)")
@@ -145,7 +143,7 @@ def main() -> None:
             f"1.5b, {options.threads} threads, prompt {DEFAULT_PROMPT_TOKENS}, "
             f"{DEFAULT_TOKENS} tokens, {done} rounds, tokens/s\n"
         )
-        engine_tools.write_results(name, figures, title + text)
+        write_results(name, figures, title + text)
 
 
 if __name__ == "__main__":

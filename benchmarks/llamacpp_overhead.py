@@ -1,6 +1,6 @@
 """What the worker and the command line cost beside llama-bench: decode tokens/s, alternately.
 
-    python benchmarks/llamacpp_overhead.py --tools FOLDER
+    python -m benchmarks.llamacpp_overhead --tools FOLDER
 
 Every round runs, one after the other: llama-bench (tg, at the depth of our prompt), one answer of a
 loaded worker, and one `stillroom chat` from the shell, timed at its output. Sampling is the model's
@@ -18,17 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from engine_tools import (
-    ROOT,
-    add_options,
-    llama_bench,
-    open_session,
-    spread,
-    starter_q4,
-    tool,
-    write_results,
-)
-
+from benchmarks.common.llama_cpp import llama_bench, tool
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import ROOT, spread, write_results
+from benchmarks.common.starter import open_session, starter_q4
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
 from runtime.process.client import Worker
@@ -116,7 +109,7 @@ class Bench:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.llamacpp_overhead")
     add_options(parser)
     parser.add_argument("--tokens", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=8)

@@ -1,6 +1,6 @@
 """What it costs that a lone token has the logits it has in a batch: decode steps, alternately.
 
-    python benchmarks/lone_rows.py --model STARTER.gguf [--depths 300,1000,4000,7900]
+    python -m benchmarks.lone_rows --model STARTER.gguf [--depths 300,1000,4000,7900]
 
 Beyond 256 cached tokens the engine would share out a lone token's attention by positions; Stillroom
 has it shared out by heads, as a batch's is, so that guesses and thread counts change no token
@@ -13,8 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from engine_tools import add_options, open_session, spread, starter_q4, write_results
-
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import spread, write_results
+from benchmarks.common.starter import open_session, starter_q4
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
@@ -24,7 +25,7 @@ TOKEN = 777
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.lone_rows")
     add_options(parser)
     parser.add_argument("--depths", default="300,1000,4000,7900")
     parser.add_argument("--rounds", type=int, default=60)

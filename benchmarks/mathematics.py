@@ -1,13 +1,12 @@
 """Two renderers for LaTeX in answers compared: ziamath (in use) and matplotlib's mathtext.
 
-    python benchmarks/mathematics.py [--output FILE]
+    python -m benchmarks.mathematics [--output FILE]
 
 matplotlib is no dependency of the program: run this in an environment that has both. What R1 writes
 is drawn to SVG, each formula fresh; told are the time to import and draw a first one, the time for
 each after it, and what could not be drawn at all.
 """
 
-import argparse
 import io
 import statistics
 import sys
@@ -15,6 +14,8 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.common.options import command_line
 
 FORMULAS = (
     r"x^2 + y_1 = 3",
@@ -85,7 +86,7 @@ def compare(name: str, load: Callable[[], Callable[[str], object]]) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = command_line(__doc__, "benchmarks.mathematics")
     options.add_argument("--output", type=Path)
     args = options.parse_args()
     text = "\n".join(

@@ -1,8 +1,8 @@
 """Predicted against measured: decode, prefill and memory over many model shapes on this machine.
 
-    python benchmarks/prediction.py prepare --work DIR [--models DIR]
-    python benchmarks/prediction.py measure --work DIR [--threads 1,2] [--seconds N] [--gpu cuda0]
-    python benchmarks/prediction.py evaluate --work DIR [--output FILE]
+    python -m benchmarks.prediction prepare --work DIR [--models DIR]
+    python -m benchmarks.prediction measure --work DIR [--threads 1,2] [--seconds N] [--gpu cuda0]
+    python -m benchmarks.prediction evaluate --work DIR [--output FILE]
 
 `prepare` writes shape-exact models (random weights) and ONNX folders made from them, 20 GB in all;
 those that --models has already are linked. `measure` profiles the machine and times each run in a
@@ -24,9 +24,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from app.planning.inspection import plan_model
+from benchmarks.common.options import command_line
+from benchmarks.common.results import ROOT
 from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
@@ -39,8 +39,6 @@ from runtime.planning.memory import estimate
 from runtime.planning.speed import SpeedModel
 from runtime.shape import ModelShape, weight_bytes
 from tests.helpers import shapes
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -280,7 +278,7 @@ def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
 def run_one(spec: dict[str, Any]) -> dict[str, Any] | None:
     """One measured run in its own process; None when it failed."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "measured_run.py"), json.dumps(spec)],
+        [sys.executable, "-m", "benchmarks.common.measured_run", json.dumps(spec)],
         capture_output=True,
         text=True,
     )
@@ -400,7 +398,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     profile = load_profile(arguments)
     commits = sorted({run.get("commit", "unknown") for run in runs})
     lines = [
-        "Predicted against measured (benchmarks/prediction.py)",
+        "Predicted against measured (benchmarks.prediction)",
         f"machine: {profile.fingerprint}",
         f"profile: {profile.measured_at}, {profile.mode}, spread {profile.spread:.1%}, "
         + ("trusted" if profile.trusted else f"not trusted: {', '.join(profile.doubts)}"),
@@ -515,7 +513,7 @@ def memory_lines(runs: list[dict[str, Any]], work: Path) -> tuple[list[str], flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.prediction")
     parser.add_argument("step", choices=("prepare", "measure", "evaluate"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--threads", default="1,2")

@@ -1,23 +1,20 @@
 """Predicted against measured on a GPU: full, split and partial placements, decode and prefill.
 
-    python benchmarks/prediction_gpu.py PROFILE.json PLACEMENTS.json [--output FILE]
+    python -m benchmarks.prediction_gpu PROFILE.json PLACEMENTS.json [--output FILE]
 
 PROFILE is a bandwidth profile of that machine; PLACEMENTS was measured there with the product's own
 worker (benchmarks/gpu/placements.py). Predictions use the profile alone; no run of these models has
 taught them anything.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.common.options import command_line
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.calibration import track_record
@@ -79,7 +76,7 @@ def cache_bytes_per_token(shape: Any) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.prediction_gpu")
     parser.add_argument("profile", type=Path)
     parser.add_argument("placements", type=Path)
     parser.add_argument("--output", type=Path)

@@ -1,9 +1,9 @@
 """What quantizing takes and costs: time, peak memory, bits per weight and divergence by recipe.
 
-    python benchmarks/quantize.py --starter PATH.gguf --measure quality --out results.json
-    python benchmarks/quantize.py --starter PATH.gguf --measure time --out results.json
-    python benchmarks/quantize.py --shape 1.5b [--recipes q4_0,onnx-q4-b32]  --out results.json
-    python benchmarks/quantize.py --starter PATH.gguf --schemes --out results.json
+    python -m benchmarks.quantize --starter PATH.gguf --measure quality --out results.json
+    python -m benchmarks.quantize --starter PATH.gguf --measure time --out results.json
+    python -m benchmarks.quantize --shape 1.5b [--recipes q4_0,onnx-q4-b32]  --out results.json
+    python -m benchmarks.quantize --starter PATH.gguf --schemes --out results.json
 
 The starter is measured from its dequantized weights, with KL against them over the bundled texts.
 A shape is a Qwen2 checkpoint of DeepSeek-R1-Distill-Qwen's dimensions with random bf16 weights,
@@ -33,17 +33,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from quant.gguf.export import open_view, quantize_view  # noqa: E402
-from quant.quality.report import WINDOWS, compare  # noqa: E402
-from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view  # noqa: E402
-from quant.quality.texts import quality_texts  # noqa: E402
-from quant.quality.weight_error import weight_errors  # noqa: E402
-from quant.recipe import RECIPES  # noqa: E402
-from runtime.tasks.evaluation import open_evaluator  # noqa: E402
-from tests.helpers.checkpoints import write_tokenizer  # noqa: E402
+from benchmarks.common.options import command_line
+from benchmarks.common.results import ROOT
+from quant.gguf.export import open_view, quantize_view
+from quant.quality.report import WINDOWS, compare
+from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view
+from quant.quality.texts import quality_texts
+from quant.quality.weight_error import weight_errors
+from quant.recipe import RECIPES
+from runtime.tasks.evaluation import open_evaluator
+from tests.helpers.checkpoints import write_tokenizer
 
 # NAME+imatrix weighs errors by an importance matrix over the bundled calibration text.
 STARTER_RECIPES = (
@@ -292,7 +291,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "benchmarks.quantize")
     subject = parser.add_mutually_exclusive_group(required=True)
     subject.add_argument("--starter", type=Path)
     subject.add_argument("--shape", choices=list(SHAPES))

@@ -1,6 +1,6 @@
 """Our quality report beside llama-perplexity, and our 4-bit recipes beside llama-quantize.
 
-    python benchmarks/quantize_crosscheck.py --tools FOLDER --starter PATH.gguf --out results.json
+    python -m benchmarks.quantize_crosscheck --tools FOLDER --starter PATH.gguf --out results.json
 
 FOLDER holds llama.cpp's tools, built from the source archive of the llama-cpp-python in use. All
 candidates are Q4_0 throughout, made from the starter's dequantized weights, and of one size. A
@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import shlex
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -19,13 +18,10 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from quantize import interval, run_job  # noqa: E402
-
-from quant.quality.texts import quality_texts  # noqa: E402
-from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base  # noqa: E402
+from benchmarks.common.options import command_line
+from benchmarks.quantize import interval, run_job
+from quant.quality.texts import quality_texts
+from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
 
 # Recipe of ours, beside llama-quantize at the same format and size; with an importance matrix?
 PAIRS = (("q4_0-search", False), ("q4_0-best", True))
@@ -132,7 +128,7 @@ def as_table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "benchmarks.quantize_crosscheck")
     parser.add_argument("--tools", type=Path, required=True)
     parser.add_argument("--starter", type=Path, required=True)
     parser.add_argument("--folder", type=Path, help="where temporary files go")

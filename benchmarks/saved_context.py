@@ -1,6 +1,6 @@
 """Coming back to a long conversation: with its KV state from disk, and evaluated again.
 
-    python benchmarks/saved_context.py --model STARTER.gguf
+    python -m benchmarks.saved_context --model STARTER.gguf
 
 The first new token of a follow-up in a conversation of 4,000 tokens or a few more, timed from the
 moment the conversation is entered (restoring included), in fresh workers, alternately. Greedy
@@ -14,8 +14,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from engine_tools import add_options, open_session, spread, starter_q4, write_results
-
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import spread, write_results
+from benchmarks.common.starter import open_session, starter_q4
 from runtime.answer.kv_state import state_name
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
@@ -46,7 +47,7 @@ class Return:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.saved_context")
     add_options(parser)
     parser.add_argument("--tokens", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)

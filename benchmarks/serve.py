@@ -1,6 +1,6 @@
 """The local server beside llama-server: many clients for a while, at the same parallelism.
 
-    python benchmarks/serve.py        32 clients, 8 answers at a time, 60 s, 3 rounds, the starter
+    python -m benchmarks.serve        32 clients, 8 answers at a time, 60 s, 3 rounds, the starter
 
 Every client asks for one streamed answer after another, with prompts of different lengths. Both
 servers are built on the same engine and run alternately, each in fresh processes. Taken are tokens
@@ -24,7 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from engine_tools import add_options, llama_server, open_session, starter_q4, tool, write_results
+
+from benchmarks.common.llama_cpp import llama_server, tool
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import write_results
+from benchmarks.common.starter import open_session, starter_q4
 
 KEY_LINE = "Key: "
 PROMPTS = [
@@ -210,7 +214,7 @@ def _busy_seconds() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.serve")
     add_options(parser)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--parallel", type=int, default=8)

@@ -1,6 +1,6 @@
 """Runs made slow on purpose, by means the operating system gives, and the cause named for each.
 
-    python benchmarks/slow_runs.py --starter FILE --mapped FILE [--only CASE,...] [--output FILE]
+    python -m benchmarks.slow_runs --starter FILE --mapped FILE [--only CASE,...] [--output FILE]
 
 STARTER is the starter as installed (GGUF); MAPPED a GGUF model in a format the engine uses straight
 from the mapped file (Q8_0), larger than 300 MB. Each case is a process of its own: it profiles the
@@ -27,14 +27,12 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from app.paths import Paths  # noqa: E402
-from app.session.session import Session  # noqa: E402
-from app.settings import Settings  # noqa: E402
-from runtime.generation import GenerationRequest, Message, SamplingParams  # noqa: E402
-from runtime.planning.bandwidth import BandwidthProfile, Curve, CurvePoint  # noqa: E402
+from app.paths import Paths
+from app.session.session import Session
+from app.settings import Settings
+from benchmarks.common.options import command_line
+from runtime.generation import GenerationRequest, Message, SamplingParams
+from runtime.planning.bandwidth import BandwidthProfile, Curve, CurvePoint
 
 CGROUPS = Path("/sys/fs/cgroup")
 MADV_PAGEOUT, PROCESS_MADVISE = 21, 440  # Linux, x86-64 and arm64
@@ -377,7 +375,7 @@ def report(results: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "benchmarks.slow_runs")
     parser.add_argument("--starter", type=Path, required=True)
     parser.add_argument("--mapped", type=Path, required=True)
     parser.add_argument("--only", default="", help="cases, separated by commas")
@@ -393,8 +391,9 @@ def main() -> None:
     results = []
     for name in options.only.split(",") if options.only else CASES:
         command = [
-            sys.executable, __file__, "--case", name, "--home", str(options.home),
-            "--starter", str(options.starter), "--mapped", str(options.mapped),
+            sys.executable, "-m", "benchmarks.slow_runs", "--case", name,
+            "--home", str(options.home), "--starter", str(options.starter),
+            "--mapped", str(options.mapped),
         ]  # fmt: skip
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)

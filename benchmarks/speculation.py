@@ -1,6 +1,6 @@
 """Decode speed and greedy output with and without guessing ahead, alternating in one process.
 
-    python benchmarks/speculation.py [--model STARTER.gguf] [--rounds 5]
+    python -m benchmarks.speculation [--model STARTER.gguf] [--rounds 5]
 
 Prompts are of two kinds: "copy" (the answer repeats the prompt) and "other" (it does not). Each is
 answered greedily with guessing off and on in turn; the figure is the median of the pairwise ratios
@@ -8,7 +8,6 @@ of decode tokens/s, so that a load on the machine hits both sides alike. Exit co
 ids differ.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -16,8 +15,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine_tools import add_options, starter_q4, write_results
-
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import write_results
+from benchmarks.common.starter import starter_q4
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import Message, SamplingParams
@@ -181,7 +181,7 @@ def open_loop(model: Path, threads: int) -> tuple[LlamaBackend, TokenLoop]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "benchmarks.speculation")
     add_options(parser)
     parser.add_argument("--tokens", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=5)

@@ -6,14 +6,13 @@ the first (its own loop and sampler, and our engine around it), our llama.cpp ba
 llama-bench on that file. Prints prefill and decode tokens/s, processor time per token (which a busy
 machine changes least), time per stage and memory.
 
-    python benchmarks/split.py starter --threads 1 --tools FOLDER
-    python benchmarks/split.py 1.5b --threads 2 --tools FOLDER
+    python -m benchmarks.split starter --threads 1 --tools FOLDER
+    python -m benchmarks.split 1.5b --threads 2 --tools FOLDER
 
 "1.5b" is random weights of the exact shape of DeepSeek-R1-Distill-Qwen-1.5B; both are made once
 under build/split.
 """
 
-import argparse
 import json
 import random
 import subprocess
@@ -26,23 +25,21 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT,):
-    sys.path.insert(0, str(folder))
-
-import engine_tools  # noqa: E402
-
-from quant.checkpoint.sources import open_source  # noqa: E402
-from quant.onnx.export import ExportOptions, export_onnx  # noqa: E402
-from quant.recipe import recipe_named  # noqa: E402
-from runtime.backend import open_backend  # noqa: E402
-from runtime.backends.genai import thread_overlay  # noqa: E402
-from runtime.backends.onnx.native import genai  # noqa: E402
-from runtime.generation import SamplingParams  # noqa: E402
-from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
-from runtime.model.genai_folder import read_config  # noqa: E402
-from runtime.plan import LayerRange, Placement  # noqa: E402
-from tests.helpers import shapes  # noqa: E402
+from benchmarks.common.llama_cpp import llama_bench, tool
+from benchmarks.common.options import command_line
+from benchmarks.common.results import ROOT, spread, write_results
+from benchmarks.common.starter import starter_q4
+from quant.checkpoint.sources import open_source
+from quant.onnx.export import ExportOptions, export_onnx
+from quant.recipe import recipe_named
+from runtime.backend import open_backend
+from runtime.backends.genai import thread_overlay
+from runtime.backends.onnx.native import genai
+from runtime.generation import SamplingParams
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.model.genai_folder import read_config
+from runtime.plan import LayerRange, Placement
+from tests.helpers import shapes
 
 STOCK = "stock-genai"
 MODELS = ROOT / "build" / "split"
@@ -63,7 +60,15 @@ class Contender:
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
     def start(self, threads: int) -> None:
-        command = [sys.executable, __file__, "--child", self.engine, str(self.path), str(threads)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.split",
+            "--child",
+            self.engine,
+            str(self.path),
+            str(threads),
+        ]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -198,7 +203,7 @@ def prepare(model: str, starter: Path | None) -> tuple[Path, dict[int, Path]]:
     """The Q4_0 file and the ONNX folders by block size, made from the same weights."""
     MODELS.mkdir(parents=True, exist_ok=True)
     if model == "starter":
-        gguf = starter or engine_tools.starter_q4(MODELS / "home")
+        gguf = starter or starter_q4(MODELS / "home")
     else:
         gguf = MODELS / "1.5b-q4_0.gguf"
         if not gguf.exists():
@@ -239,15 +244,12 @@ def run(
             for contender in contenders:
                 contender.ask(tokens)
             common: dict[str, Any] = {"threads": threads}
-            tool = engine_tools.tool(tools, "llama-bench")
-            prefill = engine_tools.llama_bench(tool, gguf, prompt=PROMPT_TOKENS, **common)
-            decode = engine_tools.llama_bench(
-                tool, gguf, generate=tokens, depth=PROMPT_TOKENS, **common
-            )
+            program = tool(tools, "llama-bench")
+            prefill = llama_bench(program, gguf, prompt=PROMPT_TOKENS, **common)
+            decode = llama_bench(program, gguf, generate=tokens, depth=PROMPT_TOKENS, **common)
             bench["prefill_tps"].append(prefill)
             bench["decode_tps"].append(decode)
             figures = {contender.name: _figures(contender) for contender in contenders}
-            spread = engine_tools.spread
             figures["llama-bench Q4_0"] = {key: spread(values) for key, values in bench.items()}
             yield figures
     finally:
@@ -258,14 +260,14 @@ def run(
 def _figures(contender: Contender) -> dict[str, Any]:
     rounds = contender.rounds
     stages = {
-        name: engine_tools.spread([one["stage_ms"][name] for one in rounds])["median"]
+        name: spread([one["stage_ms"][name] for one in rounds])["median"]
         for name in rounds[0]["stage_ms"]
     }
     return {
         "load_seconds": contender.load["load_seconds"],
-        "prefill_tps": engine_tools.spread([one["prefill_tps"] for one in rounds]),
-        "decode_tps": engine_tools.spread([one["decode_tps"] for one in rounds]),
-        "cpu_ms": engine_tools.spread([one["cpu_ms"] for one in rounds]),
+        "prefill_tps": spread([one["prefill_tps"] for one in rounds]),
+        "decode_tps": spread([one["decode_tps"] for one in rounds]),
+        "cpu_ms": spread([one["cpu_ms"] for one in rounds]),
         "stage_ms": stages,
         "memory": rounds[-1]["memory"],
     }
@@ -294,7 +296,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2], sys.argv[3], int(sys.argv[4]))
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, "benchmarks.split")
     parser.add_argument("model", choices=sorted(_OUTPUT_TOKENS))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -312,7 +314,7 @@ def main() -> None:
             f"{options.model}, {options.threads} threads, prompt {PROMPT_TOKENS}, "
             f"{_OUTPUT_TOKENS[options.model]} tokens, {done} rounds, tokens/s\n"
         )
-        engine_tools.write_results(name, {"figures": figures}, title + table(figures))
+        write_results(name, {"figures": figures}, title + table(figures))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """kill -9 of a process that writes the history, at random moments; nothing reported may be lost.
 
-    python benchmarks/store_kill.py [--kills 50] [--seed 1] [--output benchmarks/results/...json]
+    python -m benchmarks.store_kill [--kills 50] [--seed 1] [--output benchmarks/results/...json]
 
 Twice: a child that writes through the store and says what has been written, and one that streams an
 answer through the recorder as the window does. The database must then open, be sound and hold all
 that was reported; of the streaming answer at most the last second may be missing.
 """
 
-import argparse
 import json
 import random
 import statistics
@@ -15,10 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tests.helpers.killed_store import Lost, kill_recorder, kill_writer  # noqa: E402
+from benchmarks.common.options import command_line
+from tests.helpers.killed_store import Lost, kill_recorder, kill_writer
 
 PROMISED_SECONDS = 1.0
 
@@ -37,7 +34,7 @@ def total(losses: list[Lost]) -> dict[str, float]:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = command_line(__doc__, "benchmarks.store_kill")
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--output", type=Path)

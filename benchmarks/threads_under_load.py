@@ -1,6 +1,6 @@
 """Decode and prefill while other programs want the cores: ours, fixed counts, llama-server.
 
-    python benchmarks/threads_under_load.py --tools FOLDER
+    python -m benchmarks.threads_under_load --tools FOLDER
 
 For 0, 1 and 2 busy processes of equal priority: a worker whose thread count follows the load,
 llama-bench with each fixed count, and llama-server with its defaults, in turn. Then the time from
@@ -18,18 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine_tools import (
-    add_options,
-    llama_bench,
-    llama_server,
-    open_session,
-    server_completion,
-    spread,
-    starter_q4,
-    tool,
-    write_results,
-)
-
+from benchmarks.common.llama_cpp import llama_bench, llama_server, server_completion, tool
+from benchmarks.common.options import add_options, command_line
+from benchmarks.common.results import spread, write_results
+from benchmarks.common.starter import open_session, starter_q4
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
 from runtime.process.client import Worker
@@ -149,7 +141,7 @@ def _rates(events: list[tuple[float, int]]) -> list[tuple[float, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.threads_under_load")
     add_options(parser)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--words", type=int, default=100)

@@ -1,6 +1,6 @@
 """What the window costs: frames per second on long answers, and what it takes from the engine.
 
-    xvfb-run -s "-screen 0 1280x800x24" python benchmarks/window.py --model GGUF [--rounds N]
+    xvfb-run -s "-screen 0 1280x800x24" python -m benchmarks.window --model GGUF [--rounds N]
         [--output benchmarks/results/window.json]
 
 Long answers: 200,000 characters of thinking and 20,000 of Markdown from the scripted engine, folded
@@ -11,7 +11,6 @@ processor time for each token says what it costs on any machine, busy or not. Be
 --output stands a text with the spread.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -25,19 +24,17 @@ from typing import Any
 import psutil
 from PySide6.QtWidgets import QApplication
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from app.gui.application import destroy, settle_memory  # noqa: E402
-from app.gui.main_window import MainWindow  # noqa: E402
-from app.gui.parts import theme  # noqa: E402
-from app.paths import Paths  # noqa: E402
-from app.session.session import Session  # noqa: E402
-from app.settings import Settings  # noqa: E402
-from runtime.generation import GenerationRequest, Message  # noqa: E402
-from runtime.plan import Placement  # noqa: E402
-from runtime.process.client import Worker  # noqa: E402
-from tests.helpers.streamed_window import Measured, answered, spin, stream, write_script  # noqa: E402
+from app.gui.application import destroy, settle_memory
+from app.gui.main_window import MainWindow
+from app.gui.parts import theme
+from app.paths import Paths
+from app.session.session import Session
+from app.settings import Settings
+from benchmarks.common.options import command_line
+from runtime.generation import GenerationRequest, Message
+from runtime.plan import Placement
+from runtime.process.client import Worker
+from tests.helpers.streamed_window import Measured, answered, spin, stream, write_script
 
 PROMPT = "Write a long story about a lighthouse keeper and the sea. Tell every detail."
 QUIET_CORES = 0.1  # what other processes may use in a round that counts as quiet
@@ -204,7 +201,7 @@ def report(long: dict[str, Measured], pairs: list[tuple[Share, Share]]) -> str:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = command_line(__doc__, "benchmarks.window")
     options.add_argument(
         "--model", type=Path, help="the starter's GGUF file, for the engine's share"
     )

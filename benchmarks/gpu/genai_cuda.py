@@ -1,6 +1,6 @@
 """A stock monolithic ONNX model on a GPU: the product's genai engine beside genai's own loop.
 
-    python benchmarks/gpu/genai_cuda.py SHAPE.gguf FOLDER OUT.json
+    python -m benchmarks.gpu.genai_cuda SHAPE.gguf FOLDER OUT.json
 
 Writes a 1.5B-shape checkpoint with random weights (vocabulary taken from SHAPE.gguf) into FOLDER,
 has onnxruntime-genai's own model builder turn it into an int4 model for CUDA, the kind that
@@ -16,15 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT,):
-    sys.path.insert(0, str(folder))
-
-from quant.checkpoint.sources import open_source  # noqa: E402
-from quant.onnx.tokenizer_files import rebuild_from_gguf  # noqa: E402
-from runtime.generation import GenerationRequest, Message, SamplingParams  # noqa: E402
-from runtime.plan import LayerRange, Placement  # noqa: E402
-from runtime.process.client import Worker  # noqa: E402
+from benchmarks.common.options import command_line
+from quant.checkpoint.sources import open_source
+from quant.onnx.tokenizer_files import rebuild_from_gguf
+from runtime.generation import GenerationRequest, Message, SamplingParams
+from runtime.plan import LayerRange, Placement
+from runtime.process.client import Worker
 
 BLOCKS = 28
 TOKENS = 256
@@ -113,4 +110,9 @@ def main(shape_gguf: Path, folder: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:]))
+    parser = command_line(__doc__, "benchmarks.gpu.genai_cuda")
+    parser.add_argument("shape", type=Path, help="a GGUF file with the vocabulary")
+    parser.add_argument("folder", type=Path, help="where the models are made")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    main(options.shape, options.folder, options.out)

@@ -1,16 +1,26 @@
-"""Write shape-exact models: python benchmarks/gpu/make_shapes.py FOLDER SHAPE [SHAPE ...]"""
+"""Write shape-exact models, random weights in Q4_0, for the benchmarks on a GPU.
 
-import sys
+    python -m benchmarks.gpu.make_shapes FOLDER SHAPE [SHAPE ...]
+
+SHAPE names a constant of tests/helpers/shapes.py, such as R1_QWEN_7B.
+"""
+
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT,):
-    sys.path.insert(0, str(folder))
+from benchmarks.common.options import command_line
+from tests.helpers import shapes
 
-from tests.helpers import shapes  # noqa: E402
 
-if __name__ == "__main__":
-    for name in sys.argv[2:]:
-        path = Path(sys.argv[1]) / f"{name}.gguf"
+def main() -> None:
+    parser = command_line(__doc__, "benchmarks.gpu.make_shapes")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("shapes", nargs="+", metavar="SHAPE")
+    options = parser.parse_args()
+    for name in options.shapes:
+        path = options.folder / f"{name}.gguf"
         shapes.write_shape_gguf(path, getattr(shapes, name), "Q4_0", vocab_tokens="qwen2")
         print(path, path.stat().st_size, flush=True)
+
+
+if __name__ == "__main__":
+    main()

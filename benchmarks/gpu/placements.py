@@ -1,6 +1,6 @@
 """One model on one GPU: speed and memory of full, split and partial placements beside llama-bench.
 
-    python benchmarks/gpu/placements.py MODEL.gguf SHAPE OUT.json [--in-process]
+    python -m benchmarks.gpu.placements MODEL.gguf SHAPE OUT.json [--in-process]
 
 Figures of the product are taken from its own worker (sampling with R1's settings included), those
 of llama-bench in the same run, in turn. Memory is compared three ways: predicted from the header's
@@ -19,28 +19,26 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT,):
-    sys.path.insert(0, str(folder))
+from benchmarks.common.options import command_line
 
 if "--in-process" in sys.argv:
     import llama_cpp  # noqa: F401  # first: another library's C++ runtime can break its loading
 
-from runtime.answer.answering import Answerer  # noqa: E402
-from runtime.backend import open_backend  # noqa: E402
-from runtime.devices import Device  # noqa: E402
-from runtime.generation import (  # noqa: E402
+from runtime.answer.answering import Answerer
+from runtime.backend import open_backend
+from runtime.devices import Device
+from runtime.generation import (
     GenerationRequest,
     GenerationStats,
     Message,
     SamplingParams,
 )
-from runtime.jobs import CancelToken, ignore_progress  # noqa: E402
-from runtime.plan import LayerRange, Placement  # noqa: E402
-from runtime.planning.memory import estimate  # noqa: E402
-from runtime.process.client import Worker, run_job  # noqa: E402
-from runtime.shape import ModelShape, weight_bytes  # noqa: E402
-from tests.helpers import shapes  # noqa: E402
+from runtime.jobs import CancelToken, ignore_progress
+from runtime.plan import LayerRange, Placement
+from runtime.planning.memory import estimate
+from runtime.process.client import Worker, run_job
+from runtime.shape import ModelShape, weight_bytes
+from tests.helpers import shapes
 
 R1 = SamplingParams(temperature=0.6, top_p=0.95)
 R1_TOP_P_ONLY = replace(R1, top_k=0)
@@ -255,7 +253,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__, "benchmarks.gpu.placements")
     parser.add_argument("model", type=Path)
     parser.add_argument("shape")
     parser.add_argument("out", type=Path)

@@ -1,20 +1,17 @@
 """Where tokens are drawn: on the device or on the host, by sampler chain, everything on the GPU.
 
-    python benchmarks/gpu/sampling.py MODEL.gguf BLOCKS GPU
+    python -m benchmarks.gpu.sampling MODEL.gguf BLOCKS GPU
 
 Times the product's token loop in this process over one model, chain by chain, and what attaching a
 chain costs. Prints one line each.
 """
 
 import statistics
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import llama_cpp.llama_cpp as native
 
+from benchmarks.common.options import command_line
 from runtime.answer.decoding import LoopLimits, TokenLoop
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import SamplingParams
@@ -85,4 +82,9 @@ def step_parts(backend: LlamaBackend, prompt: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    parser = command_line(__doc__, "benchmarks.gpu.sampling")
+    parser.add_argument("model")
+    parser.add_argument("blocks", type=int, help="how many the model has")
+    parser.add_argument("gpu", help="device id, such as cuda0")
+    options = parser.parse_args()
+    main(options.model, options.blocks, options.gpu)

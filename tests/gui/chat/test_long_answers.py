@@ -1,6 +1,6 @@
 """Long answers: smooth, at a cost that does not grow, and without moving what is being read.
 
-Short forms of what `benchmarks/window.py` measures in full.
+Short forms of what `benchmarks.window` measures in full.
 """
 
 import re

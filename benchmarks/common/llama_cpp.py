@@ -1,16 +1,13 @@
-"""llama.cpp's own tools beside the engine under test, and what every result file records.
+"""llama.cpp's own tools, the peer of most benchmarks: llama-bench and llama-server.
 
-Finds or builds the tools from the very source archive the engine was built from, runs llama-bench,
-starts llama-server, prepares the starter model, writes results with the machine's facts.
+Finds the tools or builds them from the very source archive the engine was built from, with the
+flags that `installers/bootstrap.py` builds it with.
 """
 
-import argparse
 import contextlib
 import json
 import os
-import platform
 import socket
-import statistics
 import subprocess
 import sys
 import tarfile
@@ -21,27 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
+from benchmarks.common.results import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "installers")]
-
-from app.library.catalog import starter  # noqa: E402
-from app.paths import Paths  # noqa: E402
-from app.session.session import Session  # noqa: E402
-from app.settings import load as load_settings  # noqa: E402
-from bootstrap import compiler_flags  # noqa: E402
-
-RESULTS = ROOT / "benchmarks" / "results"
 BUILD = ROOT / "build" / "llama-tools"
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """--tools and --model, which every benchmark of this engine takes."""
-    parser.add_argument("--tools", type=Path, help="folder with llama-bench and llama-server")
-    parser.add_argument("--model", type=Path, help="GGUF file (default: the starter as Q4_0)")
-    parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
-    parser.add_argument("--name", help="name of the result files", default=None)
+# The set-up is a script that runs before anything is installed, not a package to import from.
+_FLAGS = "import bootstrap, json; print(json.dumps(bootstrap.compiler_flags()))"
 
 
 def tool(folder: Path | None, name: str) -> Path:
@@ -68,30 +49,22 @@ def _build(name: str) -> None:
         ["cmake", "-S", source, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF"]
         + [f"-DLLAMA_BUILD_{option}=OFF" for option in options],
         check=True,
-        env={**os.environ, **compiler_flags()},
+        env={**os.environ, **_compiler_flags()},
     )
     subprocess.run(["cmake", "--build", BUILD, "-j2", "--target", name], check=True)
 
 
-def open_session(home: Path) -> Session:
-    """A session of its own folder, so that no benchmark touches the user's."""
-    return Session(Paths.under(home), load_settings(home / "config" / "settings.json", {})[0])
-
-
-def starter_q4(home: Path) -> Path:
-    """The starter model quantized by the product's own recipe q4_0, made once in `home`."""
-    session = open_session(home)
-    try:
-        entry = starter(session.catalog)
-        assert entry is not None
-        name = f"{entry.id}-q4_0"
-        found = session.library.find(name)
-        if found is None:
-            session.install(entry.id)
-            found, _ = session.quantize(entry.id, "q4_0", name=name)
-        return found.path
-    finally:
-        session.close()
+def _compiler_flags() -> dict[str, str]:
+    """Environment that the set-up of a checkout compiles the engine with."""
+    done = subprocess.run(
+        [sys.executable, "-c", _FLAGS],
+        cwd=ROOT / "installers",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    flags: dict[str, str] = json.loads(done.stdout)
+    return flags
 
 
 def llama_bench(
@@ -146,48 +119,3 @@ def server_completion(address: str, prompt: Any, n_predict: int) -> dict[str, An
     with urllib.request.urlopen(request, timeout=280) as answer:
         timings: dict[str, Any] = json.loads(answer.read())["timings"]
     return timings
-
-
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Median, extremes and the figures themselves."""
-    return {
-        "median": statistics.median(values),
-        "low": min(values),
-        "high": max(values),
-        "values": [round(value, 3) for value in values],
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    name = next(
-        (line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")),
-        platform.processor(),
-    )
-    return {
-        "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
-        "cpu": name,
-        "cores": psutil.cpu_count(logical=False),
-        "threads": psutil.cpu_count(),
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "python": platform.python_version(),
-        "engine": f"llama-cpp-python {version('llama-cpp-python')}",
-        "system": platform.platform(),
-    }
-
-
-def _cpuinfo() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
-
-
-def write_results(name: str, result: dict[str, Any], text: str) -> None:
-    """Print `text` and keep both forms under benchmarks/results/."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine(), **result}
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    facts = "\n".join(f"{key}: {value}" for key, value in document["machine"].items())
-    (RESULTS / f"{name}.txt").write_text(f"{text}\n\n{facts}\n")
-    print(text)

@@ -1,6 +1,6 @@
 """One measured run of an engine in a process of its own: prefill, decode, peak memory.
 
-    python benchmarks/measured_run.py '{"path": ..., "placement": {...}, "prompt": 256, ...}'
+    python -m benchmarks.common.measured_run '{"path": ..., "placement": {...}, "prompt": 256, ...}'
 
 Prints one JSON line. Uses the product's own engine adapter, sampling included; tokens are random,
 so that shape-exact models with random weights can be timed.
@@ -9,15 +9,13 @@ so that shape-exact models with random weights can be timed.
 import json
 import os
 import random
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.common.options import command_line
 from runtime.backend import Backend, open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
@@ -159,6 +157,8 @@ def decode(
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(json.loads(sys.argv[1]))), flush=True)
+    parser = command_line(__doc__, "benchmarks.common.measured_run")
+    parser.add_argument("specification", type=json.loads, help="what `measure` takes, as JSON")
+    print(json.dumps(measure(parser.parse_args().specification)), flush=True)
     # Some drivers fault while the interpreter takes itself apart; the figures are out by then.
     os._exit(0)
