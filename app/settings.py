@@ -49,34 +49,38 @@ class Settings:
     """The user's settings. `extra` keeps keys of the file that this version does not know."""
 
     theme: str = _setting(
-        "system", "Appearance", "Theme", "Light, dark, or as the system.",
+        "system", "Appearance", "Theme", "Light, dark, or the system default.",
         choices=("system", "light", "dark"),
     )  # fmt: skip
     language: str = _setting(
-        "system", "Appearance", "Language", "Language of the window, from the next start on.",
+        "system", "Appearance", "Language", "Window language. Takes effect after a restart.",
         choices=("system", "en", "zh_CN"),
     )  # fmt: skip
     text_scale: int = _setting(
-        100, "Appearance", "Text size", "Size of all text, in percent.", minimum=80, maximum=200
+        100, "Appearance", "Text size", "Size of all text in percent.", minimum=80, maximum=200
     )
     show_thinking: bool = _setting(
-        False, "Chat", "Unfold thinking", "Show the whole of what a model thinks, not one line."
+        False, "Chat", "Expand thinking", "Show all of a model's thinking instead of one line."
     )
     enter_sends: bool = _setting(
         True,
         "Chat",
-        "Enter sends",
-        "Enter sends, Shift+Enter breaks the line; off: the reverse.",
+        "Send with Enter",
+        "Enter sends the message and Shift+Enter starts a new line. When off, the other way round.",
     )
     confirm_links: bool = _setting(
-        True, "Chat", "Ask before opening links", "Links open in the web browser after a question."
+        True,
+        "Chat",
+        "Ask before opening links",
+        "Ask for confirmation before a link opens in the web browser.",
     )
     notify: bool = _setting(
         True, "Chat", "Notify when done",
-        "Tell when a long answer or a download is finished and the window is not in front.",
+        "Show a notification when a long answer or a download finishes while the window is in"
+        " the background.",
     )  # fmt: skip
     policy: str = _setting(
-        "auto", "Models", "Placement", "Where the LM head goes when a model is loaded.",
+        "auto", "Models", "Placement", "Where the LM head is placed when a model is loaded.",
         choices=("auto", "split", "full"),
     )  # fmt: skip
     context: int = _setting(
@@ -88,53 +92,62 @@ class Settings:
         choices=("auto", "f16", "q8_0", "q4_0"),
     )  # fmt: skip
     engine: str = _setting(
-        "auto", "Models", "Engine", "Which engine runs a model that several can run.",
+        "auto", "Models", "Engine", "Which engine to use when several can run a model.",
         choices=("auto", "llamacpp", "onnx", "genai"),
     )  # fmt: skip
     draft_model: str = _setting(
         "", "Models", "Draft model",
-        "A smaller model with the same vocabulary that guesses ahead; empty for none.",
+        "A smaller model with the same vocabulary, for speculative decoding. Leave empty for"
+        " none.",
     )  # fmt: skip
     threads: int = _setting(
         0, "Models", "CPU threads", "Threads an engine may use; 0 lets the plan decide.",
         minimum=0, maximum=512,
     )  # fmt: skip
     models_folder: str = _setting(
-        "", "Models", "Models folder", "Where models are kept; empty for the usual place."
+        "",
+        "Models",
+        "Models folder",
+        "Where models are stored. Leave empty for the default folder.",
     )
     last_model: str = _setting(
-        "", "Models", "Last model", "The model chosen when the window opens."
+        "", "Models", "Last model", "The model selected when the window opens."
     )
     hub_endpoint: str = _setting(
-        "", "Network", "Hub address", "Address of a mirror of the hub; empty for the official one."
+        "", "Network", "Hub address", "Address of a hub mirror. Leave empty for the official hub."
     )
     download_limit: int = _setting(
-        0, "Network", "Download limit", "Megabytes per second for all downloads; 0 is no limit.",
+        0, "Network", "Download limit", "Megabytes per second for all downloads together; 0"
+                                        " means no limit.",
         minimum=0, maximum=100_000,
     )  # fmt: skip
     offline: bool = _setting(
-        False, "Network", "Stay offline", "Refuse every request, even one that is asked for."
+        False, "Network", "Stay offline", "Refuse every network request, even one you ask for."
     )
     rpc_servers: str = _setting(
         "", "Network", "RPC servers",
-        "HOST:PORT of llama.cpp RPC servers, with commas; in trusted networks only.",
+        "HOST:PORT of llama.cpp RPC servers, separated by commas. Use only in trusted networks.",
     )  # fmt: skip
     updates_address: str = _setting(
-        "", "Network", "Address for newer versions", "Asked only by Check for newer version."
+        "", "Network", "Update address", "Contacted only by “Check for updates”."
     )
     serve: bool = _setting(
         False, "Network", "Local server",
-        "Let other programs on this machine use the models, with OpenAI's interface and a key.",
+        "Let other programs on this machine use the models through an OpenAI-compatible API,"
+        " with a key.",
     )  # fmt: skip
     server_port: int = _setting(
         8642, "Network", "Server port", "Port of the local server, on this machine only.",
         minimum=1, maximum=65535,
     )  # fmt: skip
     show_inspector: bool = _setting(
-        True, "Window", "Show the side panel", "Whether the panel with model and plan is open."
+        True,
+        "Window",
+        "Show the side panel",
+        "Whether the panel with the model and its plan is shown.",
     )
     tour_seen: bool = _setting(
-        False, "Window", "Tour seen", "Whether the tour of the first start was shown."
+        False, "Window", "Tour seen", "Whether the tour of the first start has been shown."
     )
     extra: dict[str, Any] = field(default_factory=dict)
 

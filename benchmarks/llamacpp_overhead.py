@@ -95,7 +95,7 @@ class Bench:
         command = [
             sys.executable, "-m", "app", "chat", str(self.model), "--prompt", PROMPT,
             "--max-tokens", str(self.args.tokens), "--seed", str(self.seed),
-            "--home", str(self.home), "--context", "4096", "--no-guessing",
+            "--home", str(self.home), "--context", "4096", "--no-speculation",
         ]  # fmt: skip
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, bufsize=0

@@ -1,4 +1,4 @@
-"""The words of the command line: every command, its options and its help text.
+"""The command line: every command, its options and its help text.
 
 Knows which function runs a command; runs none.
 """
@@ -38,32 +38,40 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"stillroom {__version__}")
     commands = _Commands(top)
-    commands.add("try", chat.try_it, "the whole path on the built-in starter model")
-    commands.add("devices", machine.devices, "what this machine has, and what is usable")
+    commands.add("try", chat.try_it, "run every step once with the built-in starter model")
+    commands.add(
+        "devices", machine.devices, "list the devices of this machine and whether they are usable"
+    )
     _add_model_commands(commands)
     _add_weight_commands(commands)
-    _chat_options(commands.add_model("chat", chat.chat, "talk to a model, here or remote"))
-    text = "measured prefill and decode, saved and compared"
+    _chat_options(commands.add_model("chat", chat.chat, "chat with a model, local or remote"))
+    text = "benchmark prefill and decode; save and compare runs"
     _bench_options(commands.add("bench", bench.bench, text))
-    text = "measure memory bandwidth; predictions rest on it"
+    text = "measure memory bandwidth, on which speed predictions are based"
     profile = commands.add("profile", machine.profile, text)
-    profile.add_argument("--full", action="store_true", help="under a minute instead of 5 s")
-    profile.add_argument("--history", action="store_true", help="how predictions have fared")
     profile.add_argument(
-        "--why", action="store_true", help="why the last run was as fast as it was"
+        "--full", action="store_true", help="full measurement: up to a minute instead of 5 s"
     )
-    _remote_commands(commands.group("remote", "models of OpenAI-compatible servers elsewhere"))
-    _serve_options(commands.add("serve", serve.serve, "OpenAI-compatible server on this machine"))
-    text = "lend this machine to llama.cpp elsewhere; in trusted networks only"
+    profile.add_argument(
+        "--history", action="store_true", help="show how accurate predictions have been"
+    )
+    profile.add_argument("--why", action="store_true", help="explain the speed of the last run")
+    _remote_commands(commands.group("remote", "models on other OpenAI-compatible servers"))
+    _serve_options(
+        commands.add("serve", serve.serve, "start an OpenAI-compatible server on this machine")
+    )
+    text = "let llama.cpp on other machines compute here (trusted networks only)"
     rpc_server = commands.add("rpc", rpc.serve_rpc, text)
     rpc_server.add_argument("--host", default="127.0.0.1", metavar="ADDRESS")
     rpc_server.add_argument("--port", type=int, default=50052, metavar="N")
-    rpc_server.add_argument("--threads", type=_count, metavar="N", help="one for each core")
-    text = "confirm an address that the network can reach; RPC has no key"
+    rpc_server.add_argument(
+        "--threads", type=_count, metavar="N", help="CPU threads (default: one per core)"
+    )
+    text = "confirm listening on an address the network can reach; RPC has no key"
     rpc_server.add_argument("--open-to-network", action="store_true", help=text)
-    text = "score a model on tasks, with lm-evaluation-harness"
+    text = "score a model on tasks with lm-evaluation-harness"
     _eval_options(commands.add_model("eval", evaluate.evaluate, text))
-    commands.add("doctor", machine.doctor, "self-test of everything")
+    commands.add("doctor", machine.doctor, "test the whole installation and report problems")
     return top
 
 
@@ -72,15 +80,15 @@ class _Commands:
 
     def __init__(self, top: argparse.ArgumentParser, under: str = "command") -> None:
         nested = under != "command"
-        # A nested command that is not told leaves what the one above it was told.
+        # A nested command without the option keeps the value given to the command above it.
         default: dict[str, Any] = {"default": argparse.SUPPRESS} if nested else {}
         self._common = argparse.ArgumentParser(add_help=False)
         for name, text in (
-            ("--json", "one JSON document on stdout"),
-            ("--verbose", "log to stderr too"),
+            ("--json", "print one JSON document to stdout"),
+            ("--verbose", "also log to stderr"),
         ):
             self._common.add_argument(name, action="store_true", help=text, **default)
-        text = "keep everything in this folder"
+        text = "folder for models, settings, history and logs"
         self._common.add_argument("--home", type=Path, help=text, **default)
         self._commands = top.add_subparsers(dest=under, metavar=under.upper(), required=nested)
 
@@ -98,111 +106,138 @@ class _Commands:
 
     def add_model(self, name: str, run: Command, text: str) -> argparse.ArgumentParser:
         command = self.add(name, run, text)
-        words = "catalog id, installed name, path, or hub:OWNER/REPO/FILE"
-        command.add_argument("model", metavar="MODEL", help=words)
+        text = "catalog id, installed name, path, or hub:OWNER/REPO/FILE"
+        command.add_argument("model", metavar="MODEL", help=text)
         return command
 
 
 def _add_model_commands(commands: _Commands) -> None:
-    search = commands.add("search", models.search, "models with size, fit and predicted speed")
-    search.add_argument("--hub", action="store_true", help="ask the hub too")
-    search.add_argument("text", nargs="*", metavar="TEXT", help="words in name or family")
-    commands.add_model("inspect", models.inspect, "header facts, without the weights")
-    plan = commands.add_model("plan", models.plan, "where a model would go, here or on a cluster")
+    search = commands.add("search", models.search, "list models with size, fit and predicted speed")
+    search.add_argument("--hub", action="store_true", help="also search the hub")
+    search.add_argument("text", nargs="*", metavar="TEXT", help="words in the name or family")
+    commands.add_model(
+        "inspect",
+        models.inspect,
+        "show what a model file's header says, without reading the weights",
+    )
+    plan = commands.add_model(
+        "plan", models.plan, "show where a model would be placed, here or on a cluster"
+    )
     _placement_options(plan)
     text = "plan for the GPUs this TOML or JSON file describes (docs/clusters.md)"
     plan.add_argument("--cluster", type=Path, metavar="FILE", help=text)
     plan.add_argument("--prompt-tokens", type=_count, default=TYPICAL_PROMPT, metavar="N",
-                      help="tokens of the prompt whose first token is predicted")  # fmt: skip
-    text = "peak memory by batch and context, models side by side"
+                      help="prompt length for the predicted time to first token")  # fmt: skip
+    text = "compare peak memory of models by batch size and context"
     _memory_options(commands.add("memory", memory.memory, text))
-    commands.add_model("pull", models.pull, "download, verify, install")
-    commands.add("list", models.list_models, "installed models")
+    commands.add_model("pull", models.pull, "download, verify and install a model")
+    commands.add("list", models.list_models, "list installed models")
     commands.add_model("remove", models.remove, "move an installed model to the trash")
-    commands.add_model("verify", models.verify, "compare a model with its checksums")
+    commands.add_model("verify", models.verify, "check an installed model against its checksums")
     _add_library_commands(commands)
 
 
 def _add_library_commands(commands: _Commands) -> None:
-    text = "take a model file or folder, or one of LM Studio, Ollama, Jan, GPT4All, the hub's cache"
+    text = "import a file or folder, or models of LM Studio, Ollama, Jan, GPT4All or the hub cache"
     imports = commands.add("import", library.import_models, text)
-    imports.add_argument("path", nargs="?", metavar="PATH", help="file, folder or name; else lists")
-    imports.add_argument("--all", action="store_true", help="all that other programs have")
-    imports.add_argument("--copy", action="store_true", help="copy the files, instead of a link")
-    restore = commands.add("restore", library.restore, "bring a removed model back")
+    imports.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="file, folder or name (default: list what can be imported)",
+    )
+    imports.add_argument(
+        "--all", action="store_true", help="import all models found in other programs"
+    )
+    imports.add_argument(
+        "--copy", action="store_true", help="copy the files instead of linking them"
+    )
+    restore = commands.add("restore", library.restore, "restore a removed model from the trash")
     restore.add_argument("name", metavar="MODEL")
-    clean = commands.add("clean", library.clean_up, "what nobody needs in the models folder")
-    clean.add_argument("--yes", action="store_true", help="delete it, and empty the trash")
+    clean = commands.add("clean", library.clean_up, "list leftover files in the models folder")
+    clean.add_argument("--yes", action="store_true", help="delete them and empty the trash")
     _pack_options(commands.add("packs", packs.packs, "add-on packs for GPUs and NPUs"))
-    commands.add("update", packs.update, "ask whether there is a newer version; downloads nothing")
+    commands.add("update", packs.update, "check for a newer version, without downloading it")
     move = commands.add("move-models", library.move, "move all models to another folder")
     move.add_argument("folder", type=Path, metavar="FOLDER")
 
 
 def _pack_options(command: argparse.ArgumentParser) -> None:
-    text = "a wheel, or the name of a pack to fetch; without it, lists what there is"
+    text = "a wheel file, or the name of a pack to download (default: list all packs)"
     command.add_argument("wheel", nargs="?", metavar="FILE|NAME", help=text)
-    command.add_argument("--sha256", metavar="HASH", help="what the file must have")
+    command.add_argument("--sha256", metavar="HASH", help="expected SHA-256 of the file")
     command.add_argument("--remove", metavar="NAME", help="remove a pack")
 
 
 def _remote_commands(commands: _Commands) -> None:
-    text = "name a server's model; its key is asked for, or read from standard input"
+    text = "add a model of a server; the key is asked for, or read from stdin"
     add = commands.add("add", remote.add, text)
-    add.add_argument("name", metavar="NAME", help="what `stillroom chat NAME` calls it")
-    add.add_argument("url", metavar="URL", help="the API's base, as https://host/v1")
-    text = "the server's name for the model (the only one it offers)"
+    add.add_argument("name", metavar="NAME", help="name for use in `stillroom chat NAME`")
+    add.add_argument("url", metavar="URL", help="base URL of the API, for example https://host/v1")
+    text = "the server's name for the model (default: the only one it offers)"
     add.add_argument("--model", default="", metavar="M", help=text)
-    text = "accept http to another machine: prompts and key can be read on the way"
+    text = "accept plain HTTP to another machine: prompts and key can be read in transit"
     add.add_argument("--insecure", action="store_true", help=text)
-    text = "a proxy for this model alone (else HTTPS_PROXY is followed)"
+    text = "proxy for this model only (default: HTTPS_PROXY)"
     add.add_argument("--proxy", default="", metavar="URL", help=text)
-    commands.add("list", remote.list_remotes, "the remote models, their addresses and keys")
-    remove = commands.add("remove", remote.remove, "forget a remote model and its key")
+    commands.add(
+        "list",
+        remote.list_remotes,
+        "list remote models, their addresses and whether a key is saved",
+    )
+    remove = commands.add("remove", remote.remove, "remove a remote model and its key")
     remove.add_argument("name", metavar="NAME")
 
 
 def _add_weight_commands(commands: _Commands) -> None:
-    quantize = commands.add_model("quantize", convert.quantize, "convert to 4-bit blocks by role")
-    text = "by default that of the engine that was faster here last"
+    quantize = commands.add_model(
+        "quantize", convert.quantize, "quantize a model to 4-bit blocks, by the role of each tensor"
+    )
+    text = "default: the format of the engine last measured faster here"
     quantize.add_argument("--to", choices=("gguf", "onnx"), help=text)
     text = (
-        "recipe instead of the usual one: a name, or your own as FILE.json; onnx-q4-fast decodes"
-        " about a quarter faster than the usual ONNX recipe and loses more"
+        "recipe instead of the default: a name, or your own as FILE.json; onnx-q4-fast decodes"
+        " about 25%% faster than the default ONNX recipe and loses more quality"
     )
     quantize.add_argument("--recipe", metavar="RECIPE", help=text)
-    text = "weigh errors by what a text (else the bundled one) sends through the model"
+    text = "calibrate with this text file (default: the bundled text)"
     quantize.add_argument(
         "--calibrate", nargs="?", type=Path, const=True, default=False, metavar="TEXT", help=text
     )
     quantize.add_argument("--output", metavar="NAME", help="name of the new model")
-    text = "tokens an NPU can hold (onnx; longer needs another export)"
+    text = "context length of the NPU graph (onnx only; a longer one needs another export)"
     quantize.add_argument("--context", type=int, metavar="N", help=text)
-    quality = commands.add_model("quality", convert.quality, "what quantization cost, measured")
-    quality.add_argument("--against", metavar="SOURCE", help="the model it was made from")
-    quality.add_argument("--schemes", action="store_true", help="per tensor, channel and block")
-    text = "measure over this text (again for several) instead of the bundled ones"
+    quality = commands.add_model(
+        "quality", convert.quality, "measure the quality loss of quantization"
+    )
+    quality.add_argument("--against", metavar="SOURCE", help="the model it was quantized from")
+    quality.add_argument(
+        "--schemes",
+        action="store_true",
+        help="compare scales per tensor, per channel and per block",
+    )
+    text = "measure on this text (repeat for several) instead of the bundled ones"
     quality.add_argument(
         "--text", action="append", default=[], type=Path, metavar="FILE", help=text
     )
-    text = "over the first 2,000 tokens or so, for a first look"
+    text = "measure only about the first 2,000 tokens"
     quality.add_argument("--quick", action="store_true", help=text)
 
 
-_DRAFT = "a smaller model with the same vocabulary that guesses ahead"
+_DRAFT = "draft model for speculative decoding: smaller, with the same vocabulary"
 
 
 def _placement_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", metavar="D", help="device id, see `stillroom devices`")
     command.add_argument("--policy", choices=get_args(Policy), default="auto")
-    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
     command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
     command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
 
 
 def _memory_options(command: argparse.ArgumentParser) -> None:
-    text = "catalog ids, names, paths or hub:...; without any, models of each kind of attention"
+    text = "catalog ids, names, paths or hub:... (default: one model per kind of attention)"
     command.add_argument("models", nargs="*", metavar="MODEL", help=text)
     command.add_argument("--batches", type=_numbers, default=(1, 2, 4, 8, 16), metavar="1,2,...")
     contexts = (1024, 2048, 4096, 8192, 16384, 32768)
@@ -218,58 +253,74 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _chat_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--prompt", metavar="TEXT", help="answer this and end")
+    command.add_argument("--prompt", metavar="TEXT", help="answer this prompt and exit")
     command.add_argument("--device", metavar="D")
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
-    command.add_argument("--context", type=int, metavar="N", help="tokens")
+    command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
     command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
     command.add_argument("--max-tokens", type=int, metavar="N")
-    command.add_argument("--seed", type=int, metavar="N", help="draw the same tokens again")
-    text = "ask another model the same and show both answers (with --prompt)"
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="random seed, for reproducible sampling"
+    )
+    text = "ask a second model the same and show both answers (with --prompt)"
     command.add_argument("--against", metavar="MODEL", help=text)
-    text = "answer so many times and keep the answer most agree on"
+    text = "answer N times and keep the answer that most agree on"
     command.add_argument("--best-of", type=_count, default=1, metavar="N", help=text)
     text = "ask for step-by-step reasoning with the result in a box, as DeepSeek recommends"
     command.add_argument("--math", action="store_true", help=text)
-    text = "decode token by token, with nothing guessed ahead (the answer is the same)"
-    command.add_argument("--no-guessing", action="store_true", help=text)
+    text = "decode without speculative decoding (the answer is the same)"
+    command.add_argument("--no-speculation", action="store_true", help=text)
 
 
 def _eval_options(command: argparse.ArgumentParser) -> None:
-    text = "names of tasks with commas between; tasks that generate text, not those by likelihood"
+    text = (
+        "task names, separated by commas; only tasks that generate text, none scored by likelihood"
+    )
     command.add_argument("--tasks", required=True, metavar="NAMES", help=text)
-    command.add_argument("--include", type=Path, metavar="FOLDER", help="task files of your own")
-    command.add_argument("--limit", type=_count, metavar="N", help="only so many samples a task")
+    command.add_argument(
+        "--include", type=Path, metavar="FOLDER", help="folder with your own task files"
+    )
+    command.add_argument("--limit", type=_count, metavar="N", help="at most N samples per task")
     other = command.add_mutually_exclusive_group()
-    text = "score another model on the same and show the difference with its interval"
+    text = "score a second model and show the difference with its confidence interval"
     other.add_argument("--against", metavar="MODEL", help=text)
-    text = "show the difference to a score as published, a number in the task's own unit"
+    text = "show the difference to a published score, in the unit of the task"
     other.add_argument("--published", type=float, metavar="SCORE", help=text)
-    command.add_argument("--download", action="store_true", help="let the harness fetch data sets")
-    text = "interpreter that has lm-eval (this one)"
+    command.add_argument(
+        "--download", action="store_true", help="let the harness download data sets"
+    )
+    text = "Python interpreter with lm-eval (default: this one)"
     command.add_argument("--python", type=Path, metavar="PATH", help=text)
     command.add_argument(
-        "--parallel", type=_count, default=4, metavar="N", help="requests at a time"
+        "--parallel", type=_count, default=4, metavar="N", help="parallel requests (default: 4)"
     )
-    command.add_argument("--context", type=_count, metavar="N", help="tokens of each request")
+    command.add_argument(
+        "--context", type=_count, metavar="N", help="context length of each request"
+    )
 
 
 def _serve_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=int, metavar="N", help="instead of the one in the settings")
     command.add_argument(
-        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen at"
+        "--port", type=int, metavar="N", help="port (default: the one in the settings)"
     )
-    text = "confirm an address that the network can reach; every request still needs the key"
+    command.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on"
+    )
+    text = "confirm listening on an address the network can reach; requests still need the key"
     command.add_argument("--open-to-network", action="store_true", help=text)
-    text = "a host name clients use for this machine; may be given again"
+    text = "a host name that clients use for this machine (repeat for several)"
     command.add_argument("--name", action="append", default=[], metavar="NAME", help=text)
-    text = "answers of one model at a time (4)"
+    text = "parallel answers per model (default: 4)"
     command.add_argument("--parallel", type=_count, default=4, metavar="N", help=text)
-    command.add_argument("--context", type=_count, metavar="N", help="tokens of each answer")
-    text = "unload a model unused for so long (10)"
+    command.add_argument(
+        "--context", type=_count, metavar="N", help="context length of each answer"
+    )
+    text = "unload a model after so many minutes without use (default: 10)"
     command.add_argument("--idle-minutes", type=float, default=10.0, metavar="N", help=text)
     command.add_argument("--show-key", action="store_true", help="show the key")
-    command.add_argument("--new-key", action="store_true", help="make a new key, end the old one")
+    command.add_argument(
+        "--new-key", action="store_true", help="create a new key; the old one stops working"
+    )
 
 
 def _count(text: str) -> int:
@@ -278,17 +329,22 @@ def _count(text: str) -> int:
 
 
 def _bench_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", metavar="MODEL", nargs="?", help="catalog id, name, or path")
+    command.add_argument(
+        "model", metavar="MODEL", nargs="?", help="catalog id, installed name, or path"
+    )
     command.add_argument("--prompt-tokens", type=int, default=512, metavar="N")
     command.add_argument("--generate-tokens", type=int, default=128, metavar="N")
-    command.add_argument("--repeat", type=int, default=3, metavar="N", help="after one warm-up")
+    command.add_argument(
+        "--repeat", type=int, default=3, metavar="N", help="measured repetitions after one warm-up"
+    )
     command.add_argument(
         "--depths", type=int, nargs="+", metavar="N",
-        help="tokens in the cache before the measured ones (default: those of 0, 1024 and 4096"
-        " that the context has room for)",
+        help="tokens already in the context (default: 0, 1024 and 4096, where they fit)",
     )  # fmt: skip
     command.add_argument("--device", metavar="D")
     command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
-    command.add_argument("--context", type=int, metavar="N", help="tokens")
-    command.add_argument("--save", type=Path, metavar="FILE", help="keep the run as JSON")
-    command.add_argument("--compare", type=Path, nargs=2, metavar="FILE", help="two saved runs")
+    command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
+    command.add_argument("--save", type=Path, metavar="FILE", help="save the run as JSON")
+    command.add_argument(
+        "--compare", type=Path, nargs=2, metavar="FILE", help="compare two saved runs"
+    )

@@ -43,7 +43,7 @@ class Commands(QObject):
         self._add(menu, tr("Remote models"), "", window.show_remotes)
         self._add(menu, tr("Stop answer"), "Ctrl+.", window.chat.stop)
         self._add(menu, tr("Compare answers"), "Ctrl+D", window.chat_page.compare_last)
-        self._add(menu, tr("Answer several times"), "Ctrl+Shift+D", window.several.ask)
+        self._add(menu, tr("Answer several times and vote"), "Ctrl+Shift+D", window.several.ask)
         menu.addSeparator()
         self._add(menu, tr("Export conversation"), "Ctrl+S", does.export_open)
         self._add(menu, tr("Import conversation"), "", does.import_file)
@@ -73,13 +73,13 @@ class Commands(QObject):
         self._add(menu, tr("Next pane"), "F6", lambda: window.next_pane(1))
         self._add(menu, tr("Previous pane"), "Shift+F6", lambda: window.next_pane(-1))
         find = window.menuBar().addMenu(tr("&Search"))
-        self._add(find, tr("Search here"), "Ctrl+F", window.search_here)
-        self._add(find, tr("Search everything said"), "Ctrl+Shift+F", window.search_all)
+        self._add(find, tr("Search this page"), "Ctrl+F", window.search_here)
+        self._add(find, tr("Search all conversations"), "Ctrl+Shift+F", window.search_all)
         self._add(find, tr("Command palette"), "Ctrl+K", self.show_palette)
         helps = window.menuBar().addMenu(tr("&Help"))
         self._add(helps, tr("Help"), "F1", self.show_help)
         self._add(helps, tr("Show the tour"), "", window.startup.show_tour)
-        self._add(helps, tr("Check for newer version"), "", self.check_version)
+        self._add(helps, tr("Check for updates"), "", self.check_version)
         self._add(helps, tr("About Stillroom"), "", self.show_about)
 
     def show_help(self) -> None:
@@ -89,7 +89,7 @@ class Commands(QObject):
             for name, action in self.actions_by_name.items()
             if not action.shortcut().isEmpty()
         ]
-        table = "\n".join([f"| {tr('Command')} | {tr('Key')} |", "|---|---|", *keys])
+        table = "\n".join([f"| {tr('Command')} | {tr('Shortcut')} |", "|---|---|", *keys])
         help_dialog = HelpDialog(self._window.theme, table, self._window)
         help_dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         help_dialog.link_clicked.connect(self._window.chat_page.open_link)
@@ -106,11 +106,11 @@ class Commands(QObject):
         self._window.toast.show_text(tr(explain(error).sentence))
 
     def _show_release(self, release: Release) -> None:
-        text = tr("This is the newest version.")
+        text = tr("You have the latest version.")
         if release.is_newer:
-            parts = (tr("Version {0} is there.", release.version), release.page, release.notes)
+            parts = (tr("Version {0} is available.", release.version), release.page, release.notes)
             text = "\n\n".join(filter(None, parts))
-        QMessageBox.information(self._window, tr("Check for newer version"), text)
+        QMessageBox.information(self._window, tr("Check for updates"), text)
 
     def show_about(self) -> None:
         """The version, and the licences of everything inside."""

@@ -108,7 +108,7 @@ class Inspector(QScrollArea):
         self.load_button.setText(tr("Unload") if same else tr("Load again"))
         seconds = f"{report.load_seconds:.1f} s"
         text = tr("Loaded in {0} by {1} {2}", seconds, report.engine, report.engine_version)
-        self.state.setText(text if same else tr("The plan has changed since loading"))
+        self.state.setText(text if same else tr("The plan has changed since the model was loaded"))
 
     def _loading(self, loading: bool) -> None:
         self.load_button.setEnabled(not loading and bool(self._chat.models.chosen))

@@ -62,14 +62,14 @@ class Startup(QObject):
             Step(
                 page.model_button,
                 tr("Choose a model"),
-                tr("The starter only demonstrates. The page Models shows what fits this machine "
-                   "and how fast it will be, before you download it."),
+                tr("The starter model is only a demo. The Models page shows what fits this"
+                   " machine and how fast it will be, before you download it."),
             ),
             Step(
                 window.status,
-                tr("Read the numbers"),
-                tr("Speed, its predicted range and memory stand here. “Why?” says how they come "
-                   "about. Help is under F1."),
+                tr("Understand the numbers"),
+                tr("Speed, the predicted range and memory are shown here. “Why?” explains"
+                   " them. Press F1 for help."),
             ),
         )  # fmt: skip
         tour = Tour(window.body, steps)

@@ -1,11 +1,12 @@
-"""Whether a window can be opened here, and what is said when it cannot. Knows no Qt."""
+"""Whether a window can be opened here, and what is printed when it cannot. Knows no Qt."""
 
 import sys
 from collections.abc import Mapping
 
 NO_DISPLAY = (
-    "stillroom: there is no display for the window.\n"
-    "Use `stillroom chat MODEL` or `stillroom try` in the terminal; `stillroom --help` lists all."
+    "stillroom: no display found for the window.\n"
+    "Use `stillroom chat MODEL` or `stillroom try` in the terminal; `stillroom --help` lists all"
+    " commands."
 )
 
 

@@ -32,40 +32,40 @@
       <translation>，或换一个设备，或用更大的 --context 重新量化</translation>
     </message>
     <message>
-      <source>4 bits, 6 where it matters most: closer, a little slower.</source>
-      <translation>4 位，关键处 6 位：更接近原模型，稍慢。</translation>
-    </message>
-    <message>
       <source>4 bits, blocks of 32</source>
       <translation>4 位，每块 32 个权重</translation>
     </message>
     <message>
-      <source>4 bits, blocks of 32, scales searched (usual)</source>
-      <translation>4 位，每块 32 个权重，搜索缩放系数（常用）</translation>
+      <source>4 bits, blocks of 32, searched scales (default)</source>
+      <translation>4 位，每块 32 个权重，搜索缩放系数（默认）</translation>
     </message>
     <message>
-      <source>4-bit blocks everywhere, embeddings and LM head too.</source>
-      <translation>全部使用 4 位分块，包括嵌入层和 LM head。</translation>
+      <source>4 bits, with 6 where it matters most: closer to the original, slightly slower.</source>
+      <translation>4 位，关键处 6 位：更接近原模型，速度略慢。</translation>
     </message>
     <message>
-      <source>4-bit blocks, embeddings and LM head</source>
-      <translation>4 位分块，含嵌入层和 LM 头</translation>
+      <source>4-bit blocks throughout, including embeddings and LM head.</source>
+      <translation>全部使用 4 位分块，包括嵌入层和 LM 头。</translation>
     </message>
     <message>
-      <source>6 bits: hardly told from the original.</source>
+      <source>4-bit blocks, including embeddings and LM head</source>
+      <translation>4 位分块，包括嵌入层和 LM 头</translation>
+    </message>
+    <message>
+      <source>6 bits: barely distinguishable from the original.</source>
       <translation>6 位：与原模型几乎没有差别。</translation>
     </message>
     <message>
-      <source>8 bits: next to nothing is lost, twice the size.</source>
-      <translation>8 位：几乎没有损失，大小约为两倍。</translation>
+      <source>8 bits: almost lossless, twice the size.</source>
+      <translation>8 位：几乎无损，大小约为两倍。</translation>
     </message>
     <message>
       <source>A context of {n_ctx} tokens is more than {limit}: {longest}.</source>
       <translation>{n_ctx} 个词元的上下文超过了{limit}：{longest}。</translation>
     </message>
     <message>
-      <source>A demonstration: it shows how everything works and knows little.</source>
-      <translation>演示用模型：展示整个流程，所知有限。</translation>
+      <source>A demo model: it shows how everything works, but knows little.</source>
+      <translation>演示模型：用来展示整个流程，知识有限。</translation>
     </message>
     <message>
       <source>A link asks to search the hub for this.</source>
@@ -76,32 +76,28 @@
       <translation>有链接请求显示此模型。</translation>
     </message>
     <message>
-      <source>A model named {name} is installed already.</source>
-      <translation>名为 {name} 的模型已经安装。</translation>
+      <source>A model named {name} is already installed.</source>
+      <translation>名为 {name} 的模型已安装。</translation>
     </message>
     <message>
-      <source>A new one</source>
-      <translation>新的远程模型</translation>
+      <source>A proxy or a wrong system clock may be the cause.</source>
+      <translation>可能是代理或系统时间不正确所致。</translation>
     </message>
     <message>
-      <source>A proxy or a wrong clock can be the cause.</source>
-      <translation>可能是代理或系统时钟错误造成的。</translation>
+      <source>A smaller model with the same vocabulary, for speculative decoding. Leave empty for none.</source>
+      <translation>用于推测解码的较小模型，词表须相同。留空则不使用。</translation>
     </message>
     <message>
-      <source>A smaller model with the same vocabulary that guesses ahead; empty for none.</source>
-      <translation>词表相同、用来预猜的较小模型；留空表示不用。</translation>
-    </message>
-    <message>
-      <source>A token for {0} is kept.</source>
+      <source>A token for {0} is saved.</source>
       <translation>已保存 {0} 的令牌。</translation>
+    </message>
+    <message>
+      <source>About 25% faster on the CPU than blocks of 32, with more quality loss.</source>
+      <translation>在 CPU 上比每块 32 个权重快约 25%，质量损失也更大。</translation>
     </message>
     <message>
       <source>About Stillroom</source>
       <translation>关于 Stillroom</translation>
-    </message>
-    <message>
-      <source>About a quarter faster on the CPU than blocks of 32, with larger losses.</source>
-      <translation>在 CPU 上比每块 32 个权重快约四分之一，损失更大。</translation>
     </message>
     <message>
       <source>About the model</source>
@@ -124,10 +120,6 @@
       <translation>访问令牌</translation>
     </message>
     <message>
-      <source>Access token of the hub</source>
-      <translation>模型库的访问令牌</translation>
-    </message>
-    <message>
       <source>Access token …</source>
       <translation>访问令牌…</translation>
     </message>
@@ -136,8 +128,8 @@
       <translation>激活参数</translation>
     </message>
     <message>
-      <source>Add a second module.</source>
-      <translation>请加装第二条内存。</translation>
+      <source>Add a second memory module.</source>
+      <translation>请再加装一条内存。</translation>
     </message>
     <message>
       <source>Add this model to the library?</source>
@@ -152,28 +144,24 @@
       <translation>地址</translation>
     </message>
     <message>
-      <source>Address for newer versions</source>
-      <translation>新版本地址</translation>
-    </message>
-    <message>
-      <source>Address of a mirror of the hub; empty for the official one.</source>
-      <translation>模型库镜像的地址；留空则用官方地址。</translation>
+      <source>Address of a hub mirror. Leave empty for the official hub.</source>
+      <translation>模型库镜像的地址。留空则使用官方模型库。</translation>
     </message>
     <message>
       <source>Address: {0}</source>
       <translation>地址：{0}</translation>
     </message>
     <message>
+      <source>Adds the instruction that DeepSeek recommends for its models</source>
+      <translation>加入 DeepSeek 为其模型推荐的提示语</translation>
+    </message>
+    <message>
       <source>All files</source>
       <translation>所有文件</translation>
     </message>
     <message>
-      <source>All models of the list in a table</source>
-      <translation>用表格比较列表中的所有模型</translation>
-    </message>
-    <message>
-      <source>Allow an address without https</source>
-      <translation>允许不使用 https 的地址</translation>
+      <source>Allow an address without HTTPS</source>
+      <translation>允许不使用 HTTPS 的地址</translation>
     </message>
     <message>
       <source>Already installed</source>
@@ -188,20 +176,20 @@
       <translation>已在运行</translation>
     </message>
     <message>
-      <source>An entry without files</source>
-      <translation>没有文件的条目</translation>
+      <source>Analysing the last answer …</source>
+      <translation>正在分析上一个回答 …</translation>
     </message>
     <message>
-      <source>An unfinished download</source>
-      <translation>未完成的下载</translation>
-    </message>
-    <message>
-      <source>Another Stillroom runs these downloads.</source>
-      <translation>这些下载由另一个 Stillroom 窗口执行。</translation>
+      <source>Another Stillroom window is running these downloads.</source>
+      <translation>这些下载正由另一个 Stillroom 窗口进行。</translation>
     </message>
     <message>
       <source>Another answer</source>
       <translation>再答一次</translation>
+    </message>
+    <message>
+      <source>Another operation is using the models folder.</source>
+      <translation>另一项操作正在使用模型文件夹。</translation>
     </message>
     <message>
       <source>Answer</source>
@@ -220,20 +208,24 @@
       <translation>回答完成</translation>
     </message>
     <message>
-      <source>Answer several times</source>
+      <source>Answer several times and vote</source>
       <translation>多次回答并投票</translation>
+    </message>
+    <message>
+      <source>Answer the same question again</source>
+      <translation>对同一问题再答一次</translation>
     </message>
     <message>
       <source>Answer {0}</source>
       <translation>回答 {0}</translation>
     </message>
     <message>
-      <source>Answer {number} is kept: {votes} of {count} agree most in their wording.</source>
-      <translation>保留第 {number} 个回答：{count} 个中有 {votes} 个措辞最为一致。</translation>
+      <source>Answer {number} was chosen: of {count} answers, it shares the most wording with the others.</source>
+      <translation>选用第 {number} 个回答：在 {count} 个回答中，它与其他回答的措辞最一致。</translation>
     </message>
     <message>
-      <source>Answer {number} is kept: {votes} of {count} came to the result {result}.</source>
-      <translation>保留第 {number} 个回答：{count} 个中有 {votes} 个得到结果 {result}。</translation>
+      <source>Answer {number} was chosen: {votes} of {count} answers reached the result {result}.</source>
+      <translation>选用第 {number} 个回答：{count} 个回答中有 {votes} 个得出结果 {result}。</translation>
     </message>
     <message>
       <source>Any architecture</source>
@@ -260,16 +252,12 @@
       <translation>架构</translation>
     </message>
     <message>
-      <source>As a picture, a table or data</source>
-      <translation>保存为图片、表格或数据</translation>
+      <source>As fast as predicted</source>
+      <translation>与预测一样快</translation>
     </message>
     <message>
-      <source>As fast as planned</source>
-      <translation>与计划一样快</translation>
-    </message>
-    <message>
-      <source>As seen on {0}: the hub cannot be reached.</source>
-      <translation>{0} 时的内容：现在无法连接模型库。</translation>
+      <source>As of {0}; the hub cannot be reached now.</source>
+      <translation>这是 {0} 的内容；现在无法连接模型库。</translation>
     </message>
     <message>
       <source>Ask anything</source>
@@ -280,36 +268,20 @@
       <translation>打开链接前询问</translation>
     </message>
     <message>
-      <source>Ask for access at {url}, then enter your token.</source>
-      <translation>请在 {url} 申请访问，然后输入你的令牌。</translation>
+      <source>Ask for confirmation before a link opens in the web browser.</source>
+      <translation>在浏览器中打开链接前先确认。</translation>
     </message>
     <message>
       <source>Ask something</source>
       <translation>输入问题</translation>
     </message>
     <message>
-      <source>Ask the hub for all variants and the makers' notes</source>
-      <translation>向模型库查询全部量化版本和作者说明</translation>
-    </message>
-    <message>
-      <source>Ask the hub whose token it is</source>
-      <translation>向模型库询问令牌属于谁</translation>
-    </message>
-    <message>
-      <source>Ask the same once more</source>
-      <translation>同样的问题再问一次</translation>
-    </message>
-    <message>
-      <source>Asked only by Check for newer version.</source>
-      <translation>仅在“检查新版本”时访问。</translation>
+      <source>Ask the hub which account the token belongs to</source>
+      <translation>向模型库查询令牌属于哪个账号</translation>
     </message>
     <message>
       <source>Asking the hub …</source>
       <translation>正在查询模型库 …</translation>
-    </message>
-    <message>
-      <source>Asks in DeepSeek's words, which its models were trained on</source>
-      <translation>使用 DeepSeek 的提示语，其模型即以此训练</translation>
     </message>
     <message>
       <source>Attach files</source>
@@ -321,27 +293,15 @@
     </message>
     <message>
       <source>Back to the chat</source>
-      <translation>回到对话</translation>
-    </message>
-    <message>
-      <source>Back to the default of {0}</source>
-      <translation>恢复“{0}”的默认值</translation>
-    </message>
-    <message>
-      <source>Bad catalog</source>
-      <translation>目录有误</translation>
-    </message>
-    <message>
-      <source>Bad setting</source>
-      <translation>设置有误</translation>
+      <translation>返回对话</translation>
     </message>
     <message>
       <source>Bars: predicted. Dots: measured.</source>
-      <translation>条：预测。点：实测。</translation>
+      <translation>条形：预测。圆点：实测。</translation>
     </message>
     <message>
-      <source>Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % inside.</source>
-      <translation>条：预测。点：实测。{0} 次运行：误差中位数 {1} %，{2} % 在区间内。</translation>
+      <source>Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % within the predicted range.</source>
+      <translation>条形：预测。圆点：实测。{0} 次运行：误差中位数 {1} %，{2} % 落在预测范围内。</translation>
     </message>
     <message>
       <source>Base model</source>
@@ -352,28 +312,8 @@
       <translation>批大小</translation>
     </message>
     <message>
-      <source>Before the others</source>
-      <translation>排到最前</translation>
-    </message>
-    <message>
       <source>Bits per weight</source>
       <translation>每权重位数</translation>
-    </message>
-    <message>
-      <source>Branch after</source>
-      <translation>后一分支</translation>
-    </message>
-    <message>
-      <source>Branch before</source>
-      <translation>前一分支</translation>
-    </message>
-    <message>
-      <source>Bring the marked model back</source>
-      <translation>恢复选中的模型</translation>
-    </message>
-    <message>
-      <source>Broken weights</source>
-      <translation>权重损坏</translation>
     </message>
     <message>
       <source>Browse models</source>
@@ -384,16 +324,16 @@
       <translation>正忙</translation>
     </message>
     <message>
-      <source>By the file's own header: {0} of memory, {1} tokens of context.</source>
-      <translation>根据文件自身的头部：内存 {0}，上下文 {1} 个词元。</translation>
-    </message>
-    <message>
       <source>C&amp;onversation</source>
       <translation>当前对话(&amp;O)</translation>
     </message>
     <message>
       <source>CPU threads</source>
       <translation>CPU 线程数</translation>
+    </message>
+    <message>
+      <source>Calibration text</source>
+      <translation>校准文本</translation>
     </message>
     <message>
       <source>Cancel</source>
@@ -416,10 +356,6 @@
       <translation>目录</translation>
     </message>
     <message>
-      <source>Changed last</source>
-      <translation>最近更新</translation>
-    </message>
-    <message>
       <source>Chat</source>
       <translation>对话</translation>
     </message>
@@ -440,12 +376,16 @@
       <translation>请检查散热和电源设置。</translation>
     </message>
     <message>
-      <source>Check for newer version</source>
-      <translation>检查新版本</translation>
+      <source>Check every file against its checksum</source>
+      <translation>用校验和检查每个文件</translation>
     </message>
     <message>
-      <source>Check its address (Remote models, `stillroom remote list`) and that its server runs.</source>
-      <translation>检查它的地址（远程模型，或 `stillroom remote list`），并确认它的服务器在运行。</translation>
+      <source>Check for updates</source>
+      <translation>检查更新</translation>
+    </message>
+    <message>
+      <source>Check its address (Remote models, or `stillroom remote list`) and that the server is running.</source>
+      <translation>请检查它的地址（“远程模型”或 `stillroom remote list`），并确认服务器正在运行。</translation>
     </message>
     <message>
       <source>Check that the file is complete and readable.</source>
@@ -460,8 +400,8 @@
       <translation>请检查网络连接，或设置中的模型库地址。</translation>
     </message>
     <message>
-      <source>Check the network, or the package index this machine is set up with.</source>
-      <translation>请检查网络，或这台电脑所设的软件包源。</translation>
+      <source>Check the network, or the package index configured on this machine.</source>
+      <translation>请检查网络，或本机配置的软件包源。</translation>
     </message>
     <message>
       <source>Check the path.</source>
@@ -472,12 +412,24 @@
       <translation>正在校验</translation>
     </message>
     <message>
+      <source>Checking …</source>
+      <translation>正在检查…</translation>
+    </message>
+    <message>
       <source>Checksum</source>
       <translation>校验和</translation>
     </message>
     <message>
+      <source>Checksum mismatch</source>
+      <translation>校验和不符</translation>
+    </message>
+    <message>
       <source>Choose a GGUF language model.</source>
       <translation>请选择 GGUF 语言模型。</translation>
+    </message>
+    <message>
+      <source>Choose a folder for the models</source>
+      <translation>选择存放模型的文件夹</translation>
     </message>
     <message>
       <source>Choose a larger context, or start a new chat.</source>
@@ -544,7 +496,7 @@
       <translation>请关闭它们，或等待。</translation>
     </message>
     <message>
-      <source>Close: small losses, hard to notice.</source>
+      <source>Close: small losses that are hard to notice.</source>
       <translation>接近：损失很小，难以察觉。</translation>
     </message>
     <message>
@@ -568,12 +520,20 @@
       <translation>比较回答</translation>
     </message>
     <message>
-      <source>Compare every byte with the checksums</source>
-      <translation>用校验和核对每个字节</translation>
+      <source>Compare several answers</source>
+      <translation>比较多个回答</translation>
+    </message>
+    <message>
+      <source>Compared to reading</source>
+      <translation>与阅读速度相比</translation>
     </message>
     <message>
       <source>Confirm when asked, or add --open-to-network.</source>
       <translation>请在询问时确认，或加上 --open-to-network。</translation>
+    </message>
+    <message>
+      <source>Contacted only by “Check for updates”.</source>
+      <translation>仅在“检查更新”时访问。</translation>
     </message>
     <message>
       <source>Context</source>
@@ -588,18 +548,6 @@
       <translation>已用上下文</translation>
     </message>
     <message>
-      <source>Context: {n_ctx} tokens, all its body for {device} was made for.</source>
-      <translation>上下文：{n_ctx} 个词元，即其 {device} 主体的上限。</translation>
-    </message>
-    <message>
-      <source>Context: {n_ctx} tokens, all the model was trained for.</source>
-      <translation>上下文：{n_ctx} 个词元，即模型训练时的上限。</translation>
-    </message>
-    <message>
-      <source>Context: {n_ctx} tokens, all this file was made for.</source>
-      <translation>上下文：{n_ctx} 个词元，即此文件的上限。</translation>
-    </message>
-    <message>
       <source>Context: {n_ctx} tokens, because {wanted} would not fit.</source>
       <translation>上下文：{n_ctx} 个词元，因为 {wanted} 放不下。</translation>
     </message>
@@ -608,16 +556,32 @@
       <translation>上下文：{n_ctx} 个词元，足够大多数对话。</translation>
     </message>
     <message>
+      <source>Context: {n_ctx} tokens, the most its graph for {device} was exported for.</source>
+      <translation>上下文：{n_ctx} 个词元，即导出 {device} 计算图时设定的上限。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, the most the model was trained for.</source>
+      <translation>上下文：{n_ctx} 个词元，即模型训练时的上限。</translation>
+    </message>
+    <message>
+      <source>Context: {n_ctx} tokens, the most this file was exported for.</source>
+      <translation>上下文：{n_ctx} 个词元，即导出此文件时设定的上限。</translation>
+    </message>
+    <message>
       <source>Context: {n_ctx} tokens, to leave room for reasoning.</source>
-      <translation>上下文：{n_ctx} 个词元，为推理留出空间。</translation>
+      <translation>上下文：{n_ctx} 个词元，为思考留出空间。</translation>
     </message>
     <message>
       <source>Continue answer</source>
       <translation>继续回答</translation>
     </message>
     <message>
+      <source>Continue with answer {0}</source>
+      <translation>用回答 {0} 继续</translation>
+    </message>
+    <message>
       <source>Conversation</source>
-      <translation>对话内容</translation>
+      <translation>对话</translation>
     </message>
     <message>
       <source>Conversation deleted</source>
@@ -648,8 +612,8 @@
       <translation>复制消息</translation>
     </message>
     <message>
-      <source>Copy the files; else they are used where they lie</source>
-      <translation>复制文件；否则直接使用原位置的文件</translation>
+      <source>Copy the files (otherwise they are used in place)</source>
+      <translation>复制文件（否则直接使用原位置的文件）</translation>
     </message>
     <message>
       <source>Copying</source>
@@ -696,8 +660,12 @@
       <translation>从此处删除</translation>
     </message>
     <message>
+      <source>Delete the token from this machine</source>
+      <translation>从本机删除令牌</translation>
+    </message>
+    <message>
       <source>Delete · frees {0}</source>
-      <translation>删除 · 释放 {0}</translation>
+      <translation>删除 · 可释放 {0}</translation>
     </message>
     <message>
       <source>Device</source>
@@ -714,6 +682,10 @@
     <message>
       <source>Did you mean {suggestions}?</source>
       <translation>你是指 {suggestions} 吗？</translation>
+    </message>
+    <message>
+      <source>Discard the {0} already downloaded?</source>
+      <translation>丢弃已下载的 {0}？</translation>
     </message>
     <message>
       <source>Disk full</source>
@@ -736,6 +708,10 @@
       <translation>下载失败</translation>
     </message>
     <message>
+      <source>Download first</source>
+      <translation>优先下载</translation>
+    </message>
+    <message>
       <source>Download limit</source>
       <translation>下载限速</translation>
     </message>
@@ -750,6 +726,14 @@
     <message>
       <source>Download the checkpoint again.</source>
       <translation>请重新下载检查点。</translation>
+    </message>
+    <message>
+      <source>Download the default variant from the hub, verify it and install it</source>
+      <translation>从模型库下载默认版本，校验后安装</translation>
+    </message>
+    <message>
+      <source>Download {0} first</source>
+      <translation>优先下载 {0}</translation>
     </message>
     <message>
       <source>Download {0} · {1}</source>
@@ -772,8 +756,12 @@
       <translation>草稿模型</translation>
     </message>
     <message>
-      <source>Draft model refused</source>
+      <source>Draft model cannot be used</source>
       <translation>草稿模型不可用</translation>
+    </message>
+    <message>
+      <source>Duplicate file</source>
+      <translation>重复文件</translation>
     </message>
     <message>
       <source>Earlier</source>
@@ -788,40 +776,24 @@
       <translation>编辑消息</translation>
     </message>
     <message>
-      <source>Editing an earlier message; sending makes a new branch, Esc leaves it as it is</source>
-      <translation>正在编辑较早的消息；发送会产生新的分支，Esc 则保持原样</translation>
+      <source>Editing an earlier message. Sending creates a new branch; Esc cancels.</source>
+      <translation>正在编辑较早的消息：发送会创建新分支，按 Esc 取消。</translation>
     </message>
     <message>
       <source>Embeddings and LM head stay on the CPU.</source>
       <translation>嵌入和 LM 头留在 CPU 上。</translation>
     </message>
     <message>
-      <source>Empties the trash and removes what nobody needs</source>
-      <translation>清空回收站并删除无用内容</translation>
-    </message>
-    <message>
-      <source>Empty for none</source>
-      <translation>留空表示没有</translation>
-    </message>
-    <message>
-      <source>Empty for that of the system</source>
-      <translation>留空则使用系统的代理</translation>
-    </message>
-    <message>
-      <source>Empty for the only one its server offers</source>
-      <translation>留空则使用服务器提供的唯一模型</translation>
-    </message>
-    <message>
-      <source>Empty leaves it as it is; another address needs it again</source>
-      <translation>留空则保持不变；换地址后需重新输入</translation>
+      <source>Empties the trash and deletes leftover files</source>
+      <translation>清空回收站并删除残留文件</translation>
     </message>
     <message>
       <source>Engine</source>
       <translation>引擎</translation>
     </message>
     <message>
-      <source>Engine missing</source>
-      <translation>缺少引擎</translation>
+      <source>Engine not available</source>
+      <translation>引擎不可用</translation>
     </message>
     <message>
       <source>English</source>
@@ -836,12 +808,16 @@
       <translation>请重新输入。</translation>
     </message>
     <message>
-      <source>Enter sends</source>
-      <translation>按回车发送</translation>
+      <source>Enter sends the message and Shift+Enter starts a new line. When off, the other way round.</source>
+      <translation>按回车键发送，按 Shift+回车键换行。关闭后则相反。</translation>
     </message>
     <message>
-      <source>Enter sends, Shift+Enter breaks the line; off: the reverse.</source>
-      <translation>回车发送，Shift+回车换行；关闭则相反。</translation>
+      <source>Enter the right key under Remote models, or run `stillroom remote add` with the same name.</source>
+      <translation>请在“远程模型”中输入正确的密钥，或用相同的名称运行 `stillroom remote add`。</translation>
+    </message>
+    <message>
+      <source>Entry without files</source>
+      <translation>没有文件的条目</translation>
     </message>
     <message>
       <source>Esc</source>
@@ -850,6 +826,10 @@
     <message>
       <source>Estimated from the file's size.</source>
       <translation>根据文件大小估算。</translation>
+    </message>
+    <message>
+      <source>Expand thinking</source>
+      <translation>展开思考</translation>
     </message>
     <message>
       <source>Expected</source>
@@ -884,12 +864,8 @@
       <translation>忠实：几乎没有损失。</translation>
     </message>
     <message>
-      <source>Fast: 4 bits, blocks of 128, scales searched</source>
+      <source>Fast: 4 bits, blocks of 128, searched scales</source>
       <translation>快速：4 位，每块 128 个权重，搜索缩放系数</translation>
-    </message>
-    <message>
-      <source>Fetch the usual variant from the hub, check it, install it</source>
-      <translation>从模型库获取常用版本，校验后安装</translation>
     </message>
     <message>
       <source>File</source>
@@ -908,20 +884,12 @@
       <translation>在此对话中查找</translation>
     </message>
     <message>
-      <source>First token</source>
-      <translation>首个词元</translation>
+      <source>Fit</source>
+      <translation>是否放得下</translation>
     </message>
     <message>
-      <source>Folder (empty for none)</source>
-      <translation>文件夹（留空表示无）</translation>
-    </message>
-    <message>
-      <source>Forget the token on this machine</source>
-      <translation>从本机删除令牌</translation>
-    </message>
-    <message>
-      <source>Forget this model and its key</source>
-      <translation>删除此模型及其密钥</translation>
+      <source>Folder (leave empty for none)</source>
+      <translation>文件夹（留空表示不放入文件夹）</translation>
     </message>
     <message>
       <source>Format</source>
@@ -936,8 +904,20 @@
       <translation>请腾出空间后重试。</translation>
     </message>
     <message>
+      <source>From</source>
+      <translation>来源</translation>
+    </message>
+    <message>
+      <source>From the file header: {0} of memory, {1} tokens of context.</source>
+      <translation>根据文件头：内存 {0}，上下文 {1} 个词元。</translation>
+    </message>
+    <message>
       <source>From the hub</source>
       <translation>来自模型库</translation>
+    </message>
+    <message>
+      <source>Full measurement</source>
+      <translation>完整测量</translation>
     </message>
     <message>
       <source>Full-precision weights, to quantize here</source>
@@ -968,16 +948,8 @@
       <translation>获取入门模型</translation>
     </message>
     <message>
-      <source>Give it the right key: Remote models, or `stillroom remote add` with the same name.</source>
-      <translation>给它正确的密钥：在“远程模型”中，或用相同名称运行 `stillroom remote add`。</translation>
-    </message>
-    <message>
-      <source>Go on with answer {0}</source>
-      <translation>以回答 {0} 继续</translation>
-    </message>
-    <message>
-      <source>HOST:PORT of llama.cpp RPC servers, with commas; in trusted networks only.</source>
-      <translation>llama.cpp RPC 服务器的 主机:端口，以逗号分隔；仅限可信网络。</translation>
+      <source>HOST:PORT of llama.cpp RPC servers, separated by commas. Use only in trusted networks.</source>
+      <translation>llama.cpp RPC 服务器的 HOST:PORT，以逗号分隔。仅在可信网络中使用。</translation>
     </message>
     <message>
       <source>Help</source>
@@ -988,36 +960,28 @@
       <translation>帮助正文</translation>
     </message>
     <message>
-      <source>Here</source>
-      <translation>本机</translation>
-    </message>
-    <message>
-      <source>History not usable</source>
+      <source>History unavailable</source>
       <translation>历史记录不可用</translation>
     </message>
     <message>
-      <source>How fast an RPC server computes is not known: it is taken to be like this machine, so ranges are wide.</source>
-      <translation>RPC 服务器的计算速度未知：按与本机相同估计，因此范围较宽。</translation>
-    </message>
-    <message>
-      <source>How this speed comes about</source>
-      <translation>速度的由来</translation>
+      <source>Hub access token</source>
+      <translation>模型库的访问令牌</translation>
     </message>
     <message>
       <source>Hub address</source>
       <translation>模型库地址</translation>
     </message>
     <message>
-      <source>Hub trouble</source>
+      <source>Hub error</source>
       <translation>模型库出错</translation>
     </message>
     <message>
-      <source>If memory was short, choose a smaller model or context. Your conversation is safe; send again to go on.</source>
+      <source>If memory was low, choose a smaller model or context. Your conversation is safe; send again to continue.</source>
       <translation>如果内存不足，请选择更小的模型或上下文。对话已保存；再次发送即可继续。</translation>
     </message>
     <message>
       <source>If you trust that address, add it in place of this one.</source>
-      <translation>如果您信任那个地址，请用它替换这一个。</translation>
+      <translation>如果你信任那个地址，请用它替换这一个。</translation>
     </message>
     <message>
       <source>Import</source>
@@ -1052,24 +1016,16 @@
       <translation>导入模型</translation>
     </message>
     <message>
-      <source>In the queue</source>
-      <translation>排队中</translation>
+      <source>In the system keyring, where there is one</source>
+      <translation>保存在系统密钥环中（如有）</translation>
     </message>
     <message>
-      <source>In the system's keyring where there is one</source>
-      <translation>保存在系统密钥环中（如有）</translation>
+      <source>Included packages</source>
+      <translation>包含的软件包</translation>
     </message>
     <message>
       <source>Incomplete checkpoint</source>
       <translation>检查点不完整</translation>
-    </message>
-    <message>
-      <source>Install Stillroom again.</source>
-      <translation>请重新安装 Stillroom。</translation>
-    </message>
-    <message>
-      <source>Install the extra: pip install 'stillroom[eval]'; or name another with --python.</source>
-      <translation>请安装附加项：pip install 'stillroom[eval]'；或用 --python 指定另一个解释器。</translation>
     </message>
     <message>
       <source>Install · {0}</source>
@@ -1082,6 +1038,10 @@
     <message>
       <source>Installed as {0}</source>
       <translation>已安装为 {0}</translation>
+    </message>
+    <message>
+      <source>Installed models are kept</source>
+      <translation>已安装的模型会保留</translation>
     </message>
     <message>
       <source>Installed models work without a network.</source>
@@ -1104,36 +1064,24 @@
       <translation>已中断</translation>
     </message>
     <message>
-      <source>It runs {build}, which lost a mean KL divergence of {kl_mean} against {against}.</source>
-      <translation>运行的是 {build}，相对 {against} 的平均 KL 散度为 {kl_mean}。</translation>
+      <source>Invalid catalog</source>
+      <translation>目录无效</translation>
     </message>
     <message>
-      <source>It runs {build}.</source>
-      <translation>运行的是 {build}。</translation>
+      <source>Invalid request</source>
+      <translation>请求无效</translation>
     </message>
     <message>
-      <source>It runs {build}. What that lost was not measured: `stillroom quality {build} --against {source}` does.</source>
-      <translation>运行的是 {build}。其损失尚未测量：可用 `stillroom quality {build} --against {source}` 测量。</translation>
+      <source>Invalid setting</source>
+      <translation>设置无效</translation>
     </message>
     <message>
-      <source>It was as fast as planned.</source>
-      <translation>速度与计划一致。</translation>
+      <source>Invalid weights</source>
+      <translation>权重无效</translation>
     </message>
     <message>
-      <source>It works without a draft model.</source>
-      <translation>不用草稿模型也能运行。</translation>
-    </message>
-    <message>
-      <source>Its server does not offer that model, but {0}.</source>
-      <translation>服务器没有该模型，它提供：{0}。</translation>
-    </message>
-    <message>
-      <source>Its server offers {0}.</source>
-      <translation>服务器提供：{0}。</translation>
-    </message>
-    <message>
-      <source>Its server offers {0}: enter one of them.</source>
-      <translation>服务器提供：{0}。请填写其中一个。</translation>
+      <source>It was as fast as predicted.</source>
+      <translation>速度与预测一致。</translation>
     </message>
     <message>
       <source>KV cache</source>
@@ -1148,52 +1096,12 @@
       <translation>KV 缓存类型</translation>
     </message>
     <message>
-      <source>Keep</source>
-      <translation>保存</translation>
-    </message>
-    <message>
-      <source>Keep it, and ask its server what it offers</source>
-      <translation>保存，并询问服务器提供哪些模型</translation>
-    </message>
-    <message>
-      <source>Keep this one</source>
-      <translation>留下这个</translation>
-    </message>
-    <message>
-      <source>Keep token</source>
-      <translation>保存令牌</translation>
-    </message>
-    <message>
-      <source>Kept in a file that only you can read.</source>
-      <translation>已保存在只有您能读取的文件中。</translation>
-    </message>
-    <message>
-      <source>Kept in the system's keyring.</source>
-      <translation>已保存在系统的密钥环中。</translation>
-    </message>
-    <message>
-      <source>Kept, with its key in a file that only you can read.</source>
-      <translation>已保存，密钥在只有您能读取的文件中。</translation>
-    </message>
-    <message>
-      <source>Kept, with its key in the system's keyring.</source>
-      <translation>已保存，密钥在系统的密钥环中。</translation>
-    </message>
-    <message>
-      <source>Kept, with the key it had.</source>
-      <translation>已保存，沿用原来的密钥。</translation>
-    </message>
-    <message>
-      <source>Kept, without a key.</source>
-      <translation>已保存，没有密钥。</translation>
+      <source>Keep this answer</source>
+      <translation>保留此回答</translation>
     </message>
     <message>
       <source>Kernel</source>
       <translation>内核</translation>
-    </message>
-    <message>
-      <source>Key</source>
-      <translation>按键</translation>
     </message>
     <message>
       <source>Key not accepted</source>
@@ -1216,10 +1124,6 @@
       <translation>语言</translation>
     </message>
     <message>
-      <source>Language of the window, from the next start on.</source>
-      <translation>窗口的语言，下次启动时生效。</translation>
-    </message>
-    <message>
       <source>Last 7 days</source>
       <translation>最近 7 天</translation>
     </message>
@@ -1228,12 +1132,28 @@
       <translation>上次的模型</translation>
     </message>
     <message>
-      <source>Left by a process that is gone</source>
-      <translation>已退出进程的残留</translation>
+      <source>Leave empty for none</source>
+      <translation>留空表示没有</translation>
     </message>
     <message>
-      <source>Let other programs on this machine use the models, with OpenAI's interface and a key.</source>
-      <translation>让本机的其他程序通过 OpenAI 兼容接口和密钥使用模型。</translation>
+      <source>Leave empty if the server offers only one</source>
+      <translation>如果服务器只提供一个模型，可留空</translation>
+    </message>
+    <message>
+      <source>Leave empty to keep the saved key; a new address needs it again</source>
+      <translation>留空则沿用已保存的密钥；更换地址后需重新输入</translation>
+    </message>
+    <message>
+      <source>Leave empty to use the system proxy</source>
+      <translation>留空则使用系统代理</translation>
+    </message>
+    <message>
+      <source>Left over from an interrupted process</source>
+      <translation>中断的进程留下的残留</translation>
+    </message>
+    <message>
+      <source>Let other programs on this machine use the models through an OpenAI-compatible API, with a key.</source>
+      <translation>让本机的其他程序凭密钥通过 OpenAI 兼容 API 使用模型。</translation>
     </message>
     <message>
       <source>Library</source>
@@ -1244,20 +1164,20 @@
       <translation>许可证</translation>
     </message>
     <message>
-      <source>Light, dark, or as the system.</source>
+      <source>Light, dark, or the system default.</source>
       <translation>浅色、深色或跟随系统。</translation>
     </message>
     <message>
-      <source>Line: memory's limit. Bars: predicted. Dots: measured. Dotted: reading speed.</source>
-      <translation>线：内存的极限。条：预测。点：实测。虚线：阅读速度。</translation>
+      <source>Limit</source>
+      <translation>上限</translation>
     </message>
     <message>
-      <source>Line: what is read in a second. Dashed: what a model reads for each token. Dotted: the processor's caches.</source>
-      <translation>实线：每秒读取量。虚线：模型生成每个词元的读取量。点线：处理器缓存。</translation>
+      <source>Line: bytes read per second. Dashed: bytes a model reads per token. Dotted: CPU cache sizes.</source>
+      <translation>实线：每秒读取量。虚线：模型每个词元的读取量。点线：CPU 缓存大小。</translation>
     </message>
     <message>
-      <source>Links open in the web browser after a question.</source>
-      <translation>询问之后才在浏览器中打开链接。</translation>
+      <source>Line: limit set by memory bandwidth. Bars: predicted. Dots: measured. Dotted line: reading speed.</source>
+      <translation>实线：内存带宽决定的上限。条形：预测。圆点：实测。虚线：阅读速度。</translation>
     </message>
     <message>
       <source>Load</source>
@@ -1266,6 +1186,10 @@
     <message>
       <source>Load again</source>
       <translation>重新加载</translation>
+    </message>
+    <message>
+      <source>Load all variants and the model card from the hub</source>
+      <translation>从模型库载入全部量化版本和模型卡</translation>
     </message>
     <message>
       <source>Load it again, or choose a smaller model or context.</source>
@@ -1296,14 +1220,6 @@
       <translation>比 {0} 个词元的上下文更长</translation>
     </message>
     <message>
-      <source>Looking at the last answer …</source>
-      <translation>正在查看上一个回答 …</translation>
-    </message>
-    <message>
-      <source>Looking …</source>
-      <translation>正在查看…</translation>
-    </message>
-    <message>
       <source>Mapped file</source>
       <translation>映射文件</translation>
     </message>
@@ -1312,24 +1228,20 @@
       <translation>匹配的命令</translation>
     </message>
     <message>
-      <source>Mean KL divergence {0}; the same next token in {1} % of {2} places.</source>
-      <translation>平均 KL 散度 {0}；{2} 处中有 {1} % 的下一个词元相同。</translation>
+      <source>Mean KL divergence {0}; same top token at {1} % of {2} positions.</source>
+      <translation>平均 KL 散度 {0}；{2} 个位置中有 {1} % 的首选词元相同。</translation>
     </message>
     <message>
-      <source>Measure again on the page Speed; if it stays, check power settings and other load.</source>
-      <translation>请在速度页重新测量；若仍如此，请检查电源设置和其他负载。</translation>
+      <source>Measure again on the Speed page; if it stays slow, check power settings and other load.</source>
+      <translation>请在“速度”页重新测量；如果仍然很慢，请检查电源设置和其他负载。</translation>
+    </message>
+    <message>
+      <source>Measure the quality loss afterwards</source>
+      <translation>完成后测量质量损失</translation>
     </message>
     <message>
       <source>Measure this machine</source>
       <translation>测量本机</translation>
-    </message>
-    <message>
-      <source>Measure thoroughly</source>
-      <translation>完整测量</translation>
-    </message>
-    <message>
-      <source>Measure what it cost afterwards</source>
-      <translation>完成后测量质量损失</translation>
     </message>
     <message>
       <source>Measured</source>
@@ -1348,8 +1260,8 @@
       <translation>正在测量</translation>
     </message>
     <message>
-      <source>Megabytes per second for all downloads; 0 is no limit.</source>
-      <translation>所有下载合计每秒兆字节数；0 表示不限速。</translation>
+      <source>Megabytes per second for all downloads together; 0 means no limit.</source>
+      <translation>所有下载合计，每秒兆字节；0 表示不限速。</translation>
     </message>
     <message>
       <source>Memory</source>
@@ -1392,12 +1304,16 @@
       <translation>模型</translation>
     </message>
     <message>
-      <source>Model of the next answer</source>
+      <source>Model card</source>
+      <translation>模型卡</translation>
+    </message>
+    <message>
+      <source>Model for the next answer</source>
       <translation>下一个回答的模型</translation>
     </message>
     <message>
-      <source>Model on its server</source>
-      <translation>服务器上的模型</translation>
+      <source>Model name on the server</source>
+      <translation>服务器上的模型名称</translation>
     </message>
     <message>
       <source>Models</source>
@@ -1410,6 +1326,10 @@
     <message>
       <source>Models folder</source>
       <translation>模型文件夹</translation>
+    </message>
+    <message>
+      <source>Models folder in use</source>
+      <translation>模型文件夹正在使用</translation>
     </message>
     <message>
       <source>Models found</source>
@@ -1468,12 +1388,20 @@
       <translation>新对话 (Ctrl+N)</translation>
     </message>
     <message>
+      <source>New remote model</source>
+      <translation>新建远程模型</translation>
+    </message>
+    <message>
       <source>Newest</source>
       <translation>最新发布</translation>
     </message>
     <message>
       <source>Next</source>
       <translation>下一步</translation>
+    </message>
+    <message>
+      <source>Next branch</source>
+      <translation>下一分支</translation>
     </message>
     <message>
       <source>Next pane</source>
@@ -1488,16 +1416,28 @@
       <translation>还没有对话</translation>
     </message>
     <message>
+      <source>No engine here can run {file}: {detail}.</source>
+      <translation>这里没有引擎能运行 {file}：{detail}。</translation>
+    </message>
+    <message>
       <source>No gated models</source>
       <translation>不含受限模型</translation>
+    </message>
+    <message>
+      <source>No match among the first results. “More results” searches further.</source>
+      <translation>最前面的结果中没有匹配项。点击“更多结果”继续查找。</translation>
+    </message>
+    <message>
+      <source>No match here. Press Enter to search the hub.</source>
+      <translation>这里没有匹配项。按回车键搜索模型库。</translation>
     </message>
     <message>
       <source>No model</source>
       <translation>没有模型</translation>
     </message>
     <message>
-      <source>No models were found that are not here already.</source>
-      <translation>没有找到尚未导入的模型。</translation>
+      <source>No new models were found.</source>
+      <translation>没有找到新的模型。</translation>
     </message>
     <message>
       <source>No plan yet</source>
@@ -1508,7 +1448,7 @@
       <translation>还没有运行记录：每次回答都会添加一条。</translation>
     </message>
     <message>
-      <source>No speed is predicted: {device} was not measured yet.</source>
+      <source>No speed is predicted: {device} has not been measured yet.</source>
       <translation>无法预测速度：{device} 尚未测量。</translation>
     </message>
     <message>
@@ -1516,8 +1456,12 @@
       <translation>没有此文件</translation>
     </message>
     <message>
-      <source>No token for {0} is kept.</source>
+      <source>No token for {0} is saved.</source>
       <translation>没有保存 {0} 的令牌。</translation>
+    </message>
+    <message>
+      <source>None of the measurements explains it.</source>
+      <translation>现有测量数据无法解释。</translation>
     </message>
     <message>
       <source>Not an OpenAI-compatible server</source>
@@ -1544,8 +1488,8 @@
       <translation>未加载；发送第一条消息时加载</translation>
     </message>
     <message>
-      <source>Not measured yet. Predictions need one measurement of a few seconds.</source>
-      <translation>尚未测量。预测需要一次几秒钟的测量。</translation>
+      <source>Not measured yet. Predictions need a measurement, which takes a few seconds.</source>
+      <translation>尚未测量。预测需要先做一次几秒钟的测量。</translation>
     </message>
     <message>
       <source>Not measured: {0}</source>
@@ -1553,15 +1497,11 @@
     </message>
     <message>
       <source>Not offline: what you write is sent to {0}</source>
-      <translation>非离线：您写的内容会发送到 {0}</translation>
+      <translation>非离线：你写的内容会发送到 {0}</translation>
     </message>
     <message>
       <source>Not opened to the network</source>
       <translation>未向网络开放</translation>
-    </message>
-    <message>
-      <source>Not possible</source>
-      <translation>无法进行</translation>
     </message>
     <message>
       <source>Not reachable</source>
@@ -1576,20 +1516,8 @@
       <translation>没有找到</translation>
     </message>
     <message>
-      <source>Nothing here matches. Enter asks the hub.</source>
-      <translation>这里没有匹配项。按回车键查询模型库。</translation>
-    </message>
-    <message>
-      <source>Nothing matches among the first results. More results looks on.</source>
-      <translation>最前面的结果中没有匹配项。点击“更多结果”继续查找。</translation>
-    </message>
-    <message>
-      <source>Nothing measured explains it.</source>
-      <translation>没有测量数据能解释。</translation>
-    </message>
-    <message>
-      <source>Nothing measured here yet: the usual order of placements decides.</source>
-      <translation>这里尚未测量：按通常的放置顺序决定。</translation>
+      <source>Nothing has been measured here yet, so the default order of placements applies.</source>
+      <translation>本机尚未测量，因此按默认的放置顺序选择。</translation>
     </message>
     <message>
       <source>Nothing on the hub matches.</source>
@@ -1616,10 +1544,6 @@
       <translation>ONNX 文件夹</translation>
     </message>
     <message>
-      <source>Of</source>
-      <translation>来源</translation>
-    </message>
-    <message>
       <source>Offline</source>
       <translation>离线</translation>
     </message>
@@ -1632,8 +1556,8 @@
       <translation>在本机上</translation>
     </message>
     <message>
-      <source>Only what fits here</source>
-      <translation>只显示本机放得下的</translation>
+      <source>Only models that fit</source>
+      <translation>只显示放得下的模型</translation>
     </message>
     <message>
       <source>Open a browser and sign in to the network.</source>
@@ -1644,27 +1568,15 @@
       <translation>打开链接</translation>
     </message>
     <message>
-      <source>Open the page</source>
-      <translation>打开网页</translation>
+      <source>Open model page</source>
+      <translation>打开模型网页</translation>
     </message>
     <message>
       <source>Open this address in the web browser?</source>
       <translation>在浏览器中打开这个地址吗？</translation>
     </message>
     <message>
-      <source>OpenAI-compatible servers elsewhere, as models. Not offline: what you write to one is sent to its address.</source>
-      <translation>把其他地方与 OpenAI 兼容的服务器作为模型使用。非离线：您写给它的内容会发送到它的地址。</translation>
-    </message>
-    <message>
-      <source>Order</source>
-      <translation>排序</translation>
-    </message>
-    <message>
-      <source>Order and variant are the hub's.</source>
-      <translation>排序和量化版本只作用于模型库的结果。</translation>
-    </message>
-    <message>
-      <source>Other programs were busy while it was measured; close them and measure again.</source>
+      <source>Other programs were busy during the measurement; close them and measure again.</source>
       <translation>测量时其他程序正忙；请关闭它们后重新测量。</translation>
     </message>
     <message>
@@ -1672,16 +1584,8 @@
       <translation>内存耗尽</translation>
     </message>
     <message>
-      <source>Pace</source>
-      <translation>快慢</translation>
-    </message>
-    <message>
       <source>Package not available</source>
       <translation>软件包不可用</translation>
-    </message>
-    <message>
-      <source>Packages inside</source>
-      <translation>包含的软件包</translation>
     </message>
     <message>
       <source>Parameters</source>
@@ -1720,6 +1624,10 @@
       <translation>放置方式</translation>
     </message>
     <message>
+      <source>Placement of the model</source>
+      <translation>模型的放置</translation>
+    </message>
+    <message>
       <source>Plan</source>
       <translation>方案</translation>
     </message>
@@ -1748,12 +1656,16 @@
       <translation>预测</translation>
     </message>
     <message>
-      <source>Predicted from</source>
+      <source>Predicted (high)</source>
+      <translation>预测上限</translation>
+    </message>
+    <message>
+      <source>Predicted (low)</source>
       <translation>预测下限</translation>
     </message>
     <message>
-      <source>Predicted to</source>
-      <translation>预测上限</translation>
+      <source>Predicted and measured</source>
+      <translation>预测与实测</translation>
     </message>
     <message>
       <source>Prefill</source>
@@ -1764,12 +1676,20 @@
       <translation>上一个</translation>
     </message>
     <message>
+      <source>Previous branch</source>
+      <translation>上一分支</translation>
+    </message>
+    <message>
       <source>Previous pane</source>
       <translation>上一窗格</translation>
     </message>
     <message>
       <source>Print</source>
       <translation>打印</translation>
+    </message>
+    <message>
+      <source>Processing the prompt</source>
+      <translation>正在处理提示词</translation>
     </message>
     <message>
       <source>Progress</source>
@@ -1780,36 +1700,28 @@
       <translation>{0} 的进度</translation>
     </message>
     <message>
-      <source>Promised and measured</source>
-      <translation>预测与实测</translation>
+      <source>Prompts and the key can then be read in transit</source>
+      <translation>提示词和密钥在传输途中可能被他人读取</translation>
     </message>
     <message>
-      <source>Prompts and the key can then be read on the way</source>
-      <translation>提示和密钥在途中可能被读取</translation>
-    </message>
-    <message>
-      <source>Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch memory for more would not fit.</source>
-      <translation>提示词每次读取 {n_ubatch} 个 token，而不是 {usual} 个：更多的话临时内存放不下。</translation>
+      <source>Prompts are processed {n_ubatch} tokens at a time instead of {usual}: larger compute buffers would not fit.</source>
+      <translation>提示词每次处理 {n_ubatch} 个词元，而不是 {usual} 个：更大的计算缓冲区放不下。</translation>
     </message>
     <message>
       <source>Proxy</source>
       <translation>代理</translation>
     </message>
     <message>
-      <source>Put {0} before the others</source>
-      <translation>让 {0} 先下载</translation>
+      <source>Q4_0 (default)</source>
+      <translation>Q4_0（默认）</translation>
     </message>
     <message>
-      <source>Q4_0 (usual)</source>
-      <translation>Q4_0（常用）</translation>
-    </message>
-    <message>
-      <source>Q4_0, scales searched</source>
+      <source>Q4_0, searched scales</source>
       <translation>Q4_0，搜索缩放系数</translation>
     </message>
     <message>
-      <source>Q4_0, searched and weighed by a text</source>
-      <translation>Q4_0，搜索缩放并按文本加权</translation>
+      <source>Q4_0, searched scales with calibration</source>
+      <translation>Q4_0，搜索缩放系数并用文本校准</translation>
     </message>
     <message>
       <source>Quantization failed</source>
@@ -1824,8 +1736,8 @@
       <translation>在本机量化为 {0}</translation>
     </message>
     <message>
-      <source>Quantize here: fetch the official weights and make the 4-bit file yourself.</source>
-      <translation>在本机量化：下载官方权重，自己生成 4 位文件。</translation>
+      <source>Quantize here: download the official weights and create the 4-bit file on this machine.</source>
+      <translation>在本机量化：下载官方权重，在本机生成 4 位文件。</translation>
     </message>
     <message>
       <source>Quantize {0}</source>
@@ -1840,6 +1752,10 @@
       <translation>正在量化</translation>
     </message>
     <message>
+      <source>Queued</source>
+      <translation>排队中</translation>
+    </message>
+    <message>
       <source>Quick to make.</source>
       <translation>生成很快。</translation>
     </message>
@@ -1852,15 +1768,15 @@
       <translation>RPC 服务器</translation>
     </message>
     <message>
-      <source>Raise it, or choose a smaller model.</source>
+      <source>Raise the container's CPU quota.</source>
+      <translation>请提高容器的 CPU 配额。</translation>
+    </message>
+    <message>
+      <source>Raise the limit, or choose a smaller model.</source>
       <translation>请提高限制，或选择更小的模型。</translation>
     </message>
     <message>
-      <source>Raise the quota of the container.</source>
-      <translation>请提高容器的配额。</translation>
-    </message>
-    <message>
-      <source>Read for each token</source>
+      <source>Read per token</source>
       <translation>每词元读取</translation>
     </message>
     <message>
@@ -1868,19 +1784,15 @@
       <translation>读取速率</translation>
     </message>
     <message>
-      <source>Read the numbers</source>
-      <translation>看懂数字</translation>
-    </message>
-    <message>
-      <source>Reading the prompt</source>
-      <translation>正在读取提示词</translation>
+      <source>Recently updated</source>
+      <translation>最近更新</translation>
     </message>
     <message>
       <source>Recipe</source>
       <translation>方案</translation>
     </message>
     <message>
-      <source>Recommended here: {0}</source>
+      <source>Recommended for this machine: {0}</source>
       <translation>本机推荐：{0}</translation>
     </message>
     <message>
@@ -1888,16 +1800,20 @@
       <translation>建议用法</translation>
     </message>
     <message>
-      <source>Recommended values</source>
-      <translation>推荐值</translation>
+      <source>Redirected</source>
+      <translation>被重定向</translation>
     </message>
     <message>
-      <source>Refuse every request, even one that is asked for.</source>
+      <source>Refuse every network request, even one you ask for.</source>
       <translation>拒绝一切网络请求，即使是主动发起的。</translation>
     </message>
     <message>
       <source>Refused</source>
       <translation>被拒绝</translation>
+    </message>
+    <message>
+      <source>Reinstall Stillroom.</source>
+      <translation>请重新安装 Stillroom。</translation>
     </message>
     <message>
       <source>Remote model</source>
@@ -1916,8 +1832,12 @@
       <translation>移除</translation>
     </message>
     <message>
-      <source>Remove it and get it again.</source>
-      <translation>请移除后重新获取。</translation>
+      <source>Remove it and download it again.</source>
+      <translation>请移除后重新下载。</translation>
+    </message>
+    <message>
+      <source>Remove this model and its key</source>
+      <translation>删除此模型及其密钥</translation>
     </message>
     <message>
       <source>Remove {0}</source>
@@ -1948,12 +1868,24 @@
       <translation>仓库</translation>
     </message>
     <message>
+      <source>Request access at {url}, then enter your token.</source>
+      <translation>请在 {url} 申请访问权限，然后输入你的令牌。</translation>
+    </message>
+    <message>
+      <source>Reset {0} to its default</source>
+      <translation>恢复“{0}”的默认值</translation>
+    </message>
+    <message>
       <source>Restore</source>
       <translation>恢复</translation>
     </message>
     <message>
       <source>Restore models.json.</source>
       <translation>请恢复 models.json。</translation>
+    </message>
+    <message>
+      <source>Restore the selected model</source>
+      <translation>恢复选中的模型</translation>
     </message>
     <message>
       <source>Resume</source>
@@ -1964,19 +1896,19 @@
       <translation>继续 {0}</translation>
     </message>
     <message>
-      <source>Roof</source>
-      <translation>上限</translation>
-    </message>
-    <message>
       <source>Roofline</source>
       <translation>屋顶线</translation>
+    </message>
+    <message>
+      <source>Run pip install 'stillroom[eval]', or choose another interpreter with --python.</source>
+      <translation>请运行 pip install 'stillroom[eval]'，或用 --python 指定另一个解释器。</translation>
     </message>
     <message>
       <source>Runs</source>
       <translation>运行记录</translation>
     </message>
     <message>
-      <source>SHA-256 of all</source>
+      <source>SHA-256 of all files</source>
       <translation>全部文件的 SHA-256</translation>
     </message>
     <message>
@@ -1984,20 +1916,52 @@
       <translation>保存</translation>
     </message>
     <message>
+      <source>Save as a picture, a table or data</source>
+      <translation>保存为图片、表格或数据</translation>
+    </message>
+    <message>
+      <source>Save it and ask the server which models it offers</source>
+      <translation>保存，并询问服务器提供哪些模型</translation>
+    </message>
+    <message>
+      <source>Save token</source>
+      <translation>保存令牌</translation>
+    </message>
+    <message>
       <source>Save …</source>
       <translation>保存 …</translation>
     </message>
     <message>
+      <source>Saved in a file that only you can read.</source>
+      <translation>已保存在只有你能读取的文件中。</translation>
+    </message>
+    <message>
+      <source>Saved in the system keyring.</source>
+      <translation>已保存在系统的密钥环中。</translation>
+    </message>
+    <message>
+      <source>Saved with the existing key.</source>
+      <translation>已保存，沿用原来的密钥。</translation>
+    </message>
+    <message>
+      <source>Saved without a key.</source>
+      <translation>已保存，没有密钥。</translation>
+    </message>
+    <message>
+      <source>Saved, with its key in a file that only you can read.</source>
+      <translation>已保存，密钥在只有你能读取的文件中。</translation>
+    </message>
+    <message>
+      <source>Saved, with its key in the system keyring.</source>
+      <translation>已保存，密钥在系统的密钥环中。</translation>
+    </message>
+    <message>
+      <source>Search all conversations</source>
+      <translation>搜索所有对话</translation>
+    </message>
+    <message>
       <source>Search conversations</source>
       <translation>搜索对话</translation>
-    </message>
-    <message>
-      <source>Search everything said</source>
-      <translation>搜索所有对话内容</translation>
-    </message>
-    <message>
-      <source>Search here</source>
-      <translation>在此搜索</translation>
     </message>
     <message>
       <source>Search models</source>
@@ -2012,32 +1976,36 @@
       <translation>搜索帮助</translation>
     </message>
     <message>
-      <source>Search; Enter asks the hub</source>
-      <translation>搜索；按回车查询模型库</translation>
+      <source>Search this page</source>
+      <translation>在当前页搜索</translation>
+    </message>
+    <message>
+      <source>Search; Enter searches the hub</source>
+      <translation>搜索；按回车键搜索模型库</translation>
     </message>
     <message>
       <source>Send</source>
       <translation>发送</translation>
     </message>
     <message>
-      <source>Sent elsewhere</source>
-      <translation>被转到别处</translation>
+      <source>Send with Enter</source>
+      <translation>按回车键发送</translation>
+    </message>
+    <message>
+      <source>Server error</source>
+      <translation>服务器出错</translation>
     </message>
     <message>
       <source>Server port</source>
       <translation>服务器端口</translation>
     </message>
     <message>
-      <source>Server trouble</source>
-      <translation>服务器出错</translation>
-    </message>
-    <message>
       <source>Set CPU threads to 0 in the settings.</source>
       <translation>请在设置中把 CPU 线程数设为 0。</translation>
     </message>
     <message>
-      <source>Set Stillroom up again on this machine so that the engine is built for it.</source>
-      <translation>请在这台电脑上重新安装 Stillroom，使引擎与其匹配。</translation>
+      <source>Set up Stillroom again on this machine so that the engine is built for its processor.</source>
+      <translation>请在这台电脑上重新安装 Stillroom，以便引擎按此处理器编译。</translation>
     </message>
     <message>
       <source>Settings</source>
@@ -2048,8 +2016,24 @@
       <translation>Shift+Enter</translation>
     </message>
     <message>
+      <source>Shortcut</source>
+      <translation>快捷键</translation>
+    </message>
+    <message>
       <source>Show</source>
       <translation>查看</translation>
+    </message>
+    <message>
+      <source>Show a notification when a long answer or a download finishes while the window is in the background.</source>
+      <translation>窗口在后台时，长回答或下载完成后显示通知。</translation>
+    </message>
+    <message>
+      <source>Show all models of this list in a table</source>
+      <translation>用表格比较列表中的所有模型</translation>
+    </message>
+    <message>
+      <source>Show all of a model's thinking instead of one line.</source>
+      <translation>显示模型的全部思考，而不只是一行。</translation>
     </message>
     <message>
       <source>Show chat</source>
@@ -2076,6 +2060,10 @@
       <translation>显示速度</translation>
     </message>
     <message>
+      <source>Show the latest results from the hub</source>
+      <translation>显示模型库上次返回的结果</translation>
+    </message>
+    <message>
       <source>Show the side panel</source>
       <translation>显示侧栏</translation>
     </message>
@@ -2084,15 +2072,11 @@
       <translation>显示导览</translation>
     </message>
     <message>
-      <source>Show the whole of what a model thinks, not one line.</source>
-      <translation>显示模型的全部思考，而不是一行。</translation>
-    </message>
-    <message>
       <source>Show {0}</source>
       <translation>查看 {0}</translation>
     </message>
     <message>
-      <source>Shown once this machine is measured.</source>
+      <source>Shown once this machine has been measured.</source>
       <translation>测量本机后显示。</translation>
     </message>
     <message>
@@ -2104,7 +2088,7 @@
       <translation>大小</translation>
     </message>
     <message>
-      <source>Size of all text, in percent.</source>
+      <source>Size of all text in percent.</source>
       <translation>所有文字的大小，百分比。</translation>
     </message>
     <message>
@@ -2112,15 +2096,15 @@
       <translation>磁盘占用</translation>
     </message>
     <message>
-      <source>Sizes are worked out for {block_format}: the file is not here yet.</source>
-      <translation>大小按 {block_format} 推算：文件尚未下载。</translation>
+      <source>Sizes are estimates for {block_format}: the file has not been downloaded yet.</source>
+      <translation>大小按 {block_format} 估算：文件尚未下载。</translation>
     </message>
     <message>
       <source>Skip</source>
       <translation>跳过</translation>
     </message>
     <message>
-      <source>Slightly closer to the original, takes longer to make.</source>
+      <source>Slightly closer to the original; takes longer to make.</source>
       <translation>略接近原模型，生成时间较长。</translation>
     </message>
     <message>
@@ -2129,11 +2113,11 @@
     </message>
     <message>
       <source>Some rows were padded to the block size.</source>
-      <translation>部分行已补齐到块大小。</translation>
+      <translation>部分行已填充到块大小。</translation>
     </message>
     <message>
-      <source>Something else answered in the hub's place, perhaps a sign-in page.</source>
-      <translation>应答的不是模型库，可能是登录页面。</translation>
+      <source>Something other than the hub replied, perhaps a network sign-in page.</source>
+      <translation>应答的不是模型库，可能是网络登录页面。</translation>
     </message>
     <message>
       <source>Something went wrong</source>
@@ -2144,40 +2128,48 @@
       <translation>排序</translation>
     </message>
     <message>
+      <source>Sort order</source>
+      <translation>排序</translation>
+    </message>
+    <message>
+      <source>Sort order and variant apply to hub results.</source>
+      <translation>排序和量化版本只作用于模型库的结果。</translation>
+    </message>
+    <message>
       <source>Sort the table by</source>
       <translation>表格排序方式</translation>
     </message>
     <message>
-      <source>Sorted by {0}, downwards</source>
-      <translation>已按{0}降序排序</translation>
+      <source>Sorted by {0}, ascending</source>
+      <translation>已按{0}升序排序</translation>
     </message>
     <message>
-      <source>Sorted by {0}, upwards</source>
-      <translation>已按{0}升序排序</translation>
+      <source>Sorted by {0}, descending</source>
+      <translation>已按{0}降序排序</translation>
     </message>
     <message>
       <source>Source</source>
       <translation>来源</translation>
     </message>
     <message>
-      <source>Speculation switches itself off.</source>
-      <translation>推测解码会自行关闭。</translation>
+      <source>Speculative decoding turns itself off while it does not help.</source>
+      <translation>推测解码没有收益时会自行关闭。</translation>
     </message>
     <message>
       <source>Speed</source>
       <translation>速度</translation>
     </message>
     <message>
-      <source>Speed is predicted once this machine is measured (page Speed).</source>
-      <translation>测量本机后即可预测速度（见“速度”页）。</translation>
+      <source>Speed is predicted once this machine has been measured (Speed page).</source>
+      <translation>测量本机后即可预测速度（在“速度”页测量）。</translation>
     </message>
     <message>
       <source>Speed over time</source>
       <translation>速度变化</translation>
     </message>
     <message>
-      <source>Speed, its predicted range and memory stand here. “Why?” says how they come about. Help is under F1.</source>
-      <translation>这里显示速度、预测范围和内存。“为什么？”说明其由来。按 F1 查看帮助。</translation>
+      <source>Speed, the predicted range and memory are shown here. “Why?” explains them. Press F1 for help.</source>
+      <translation>这里显示速度、预测范围和内存。点“为什么？”查看解释。按 F1 查看帮助。</translation>
     </message>
     <message>
       <source>Stages: {0}</source>
@@ -2192,8 +2184,8 @@
       <translation>请使用全精度权重。</translation>
     </message>
     <message>
-      <source>Start it again: it goes on where it stopped.</source>
-      <translation>请重新开始：会从停下处继续。</translation>
+      <source>Start it again; it resumes where it stopped.</source>
+      <translation>请重新开始，会从中断处继续。</translation>
     </message>
     <message>
       <source>Start with a small model</source>
@@ -2216,10 +2208,6 @@
       <translation>逐步推理，结果放入方框</translation>
     </message>
     <message>
-      <source>Still at work</source>
-      <translation>仍在进行</translation>
-    </message>
-    <message>
       <source>Stop</source>
       <translation>停止</translation>
     </message>
@@ -2236,10 +2224,6 @@
       <translation>已停止：回答在重复。</translation>
     </message>
     <message>
-      <source>Switch it off in the settings to search or download.</source>
-      <translation>要搜索或下载，请在设置中关闭它。</translation>
-    </message>
-    <message>
       <source>System prompt</source>
       <translation>系统提示词</translation>
     </message>
@@ -2252,16 +2236,12 @@
       <translation>表格 (CSV)</translation>
     </message>
     <message>
-      <source>Table: memory that must be free at the peak; mapped parts of the file come on top in what the system shows. Plot: KV cache of one sequence.</source>
-      <translation>表格：峰值时必须空闲的内存；系统显示的数值还包括文件的映射部分。图：一个序列的 KV 缓存。</translation>
+      <source>Table: peak memory that must be free; the system shows more, because it also counts the mapped parts of the file. Plot: KV cache of one sequence.</source>
+      <translation>表格：峰值时需要的空闲内存；系统显示的数值更大，因为还包括文件的映射部分。图：单个序列的 KV 缓存。</translation>
     </message>
     <message>
       <source>Target</source>
       <translation>目标引擎</translation>
-    </message>
-    <message>
-      <source>Tell when a long answer or a download is finished and the window is not in front.</source>
-      <translation>当窗口不在前台时，长回答或下载完成后发出通知。</translation>
     </message>
     <message>
       <source>Temperature</source>
@@ -2280,10 +2260,6 @@
       <translation>文字大小</translation>
     </message>
     <message>
-      <source>Text to weigh by</source>
-      <translation>用于加权的文本</translation>
-    </message>
-    <message>
       <source>Texts</source>
       <translation>文本</translation>
     </message>
@@ -2300,28 +2276,28 @@
       <translation>地址 {host} 可从网络访问，而这尚未确认。</translation>
     </message>
     <message>
-      <source>The body was compiled for a fixed context.</source>
-      <translation>主体按固定上下文编译。</translation>
-    </message>
-    <message>
       <source>The checkpoint may belong to another model.</source>
       <translation>该检查点可能属于另一个模型。</translation>
     </message>
     <message>
-      <source>The closest of these, takes longer to make.</source>
-      <translation>其中最接近原模型，制作时间更长。</translation>
+      <source>The closest at this size: a calibration text runs through it first.</source>
+      <translation>同等大小中最接近原模型：先用校准文本运行一遍模型。</translation>
     </message>
     <message>
-      <source>The closest of this size: the text runs through the model first.</source>
-      <translation>同等大小中最接近原模型：先让文本通过模型。</translation>
+      <source>The closest of these to the original; takes longer to make.</source>
+      <translation>这几种中最接近原模型，生成时间较长。</translation>
+    </message>
+    <message>
+      <source>The compute speed of an RPC server is not known; it is assumed to match this machine, so ranges are wide.</source>
+      <translation>RPC 服务器的计算速度未知，因此按与本机相同估算，预测范围较宽。</translation>
     </message>
     <message>
       <source>The connection to the hub broke off.</source>
       <translation>与模型库的连接中断。</translation>
     </message>
     <message>
-      <source>The conversation has {n_tokens} tokens, and the context holds {n_ctx}.</source>
-      <translation>对话有 {n_tokens} 个词元，而上下文只容 {n_ctx} 个。</translation>
+      <source>The conversation has {n_tokens} tokens, but the context holds only {n_ctx}.</source>
+      <translation>对话有 {n_tokens} 个词元，而上下文最多容纳 {n_ctx} 个。</translation>
     </message>
     <message>
       <source>The conversion failed.</source>
@@ -2348,6 +2324,10 @@
       <translation>引擎崩溃</translation>
     </message>
     <message>
+      <source>The engine did not respond for {seconds} seconds and was stopped.</source>
+      <translation>引擎 {seconds} 秒没有响应，已被停止。</translation>
+    </message>
+    <message>
       <source>The engine did not start</source>
       <translation>引擎未能启动</translation>
     </message>
@@ -2360,10 +2340,6 @@
       <translation>引擎出错</translation>
     </message>
     <message>
-      <source>The engine gave no sign of life for {seconds} seconds and was ended.</source>
-      <translation>引擎 {seconds} 秒没有响应，已被结束。</translation>
-    </message>
-    <message>
       <source>The engine process crashed ({cause}).</source>
       <translation>引擎进程崩溃（{cause}）。</translation>
     </message>
@@ -2372,32 +2348,28 @@
       <translation>引擎进程未能启动：{reason}。</translation>
     </message>
     <message>
-      <source>The engine process met a fault in the program: {detail}.</source>
-      <translation>引擎进程遇到程序错误：{detail}。</translation>
+      <source>The engine process hit an unexpected error: {detail}.</source>
+      <translation>引擎进程遇到意外错误：{detail}。</translation>
     </message>
     <message>
       <source>The engine process ran out of memory ({cause}).</source>
       <translation>引擎进程内存耗尽（{cause}）。</translation>
     </message>
     <message>
-      <source>The engine process speaks protocol {got}, this program {expected}.</source>
-      <translation>引擎进程使用协议 {got}，而本程序使用 {expected}。</translation>
+      <source>The engine process uses protocol {got}, but this program expects {expected}.</source>
+      <translation>引擎进程使用协议 {got}，而本程序需要 {expected}。</translation>
     </message>
     <message>
       <source>The engine process was closed.</source>
       <translation>引擎进程已关闭。</translation>
     </message>
     <message>
-      <source>The engine process was confused</source>
-      <translation>引擎进程混乱</translation>
-    </message>
-    <message>
       <source>The engine process was stopped on request.</source>
       <translation>引擎进程已按要求停止。</translation>
     </message>
     <message>
-      <source>The engine process wrote something that is no answer and was ended.</source>
-      <translation>引擎进程输出了无法识别的内容，已被结束。</translation>
+      <source>The engine process wrote output Stillroom could not read, so it was stopped.</source>
+      <translation>引擎进程输出了 Stillroom 无法读取的内容，因此已被停止。</translation>
     </message>
     <message>
       <source>The engine ran out of memory on {device}.</source>
@@ -2406,6 +2378,10 @@
     <message>
       <source>The engine reported an error.</source>
       <translation>引擎报告了错误。</translation>
+    </message>
+    <message>
+      <source>The engine sent a garbled reply</source>
+      <translation>引擎的回复无法识别</translation>
     </message>
     <message>
       <source>The engine stopped responding</source>
@@ -2420,8 +2396,8 @@
       <translation>引擎已关闭</translation>
     </message>
     <message>
-      <source>The engine was ended from outside</source>
-      <translation>引擎被外部结束</translation>
+      <source>The engine was killed</source>
+      <translation>引擎进程被终止</translation>
     </message>
     <message>
       <source>The engine {backend} cannot be used: {reason}.</source>
@@ -2436,24 +2412,24 @@
       <translation>放得下的方案中最快的（预测 {decode_tps}）。</translation>
     </message>
     <message>
-      <source>The fastest.</source>
-      <translation>最快。</translation>
+      <source>The fastest to run.</source>
+      <translation>运行最快。</translation>
     </message>
     <message>
       <source>The file cannot be used</source>
       <translation>文件不可用</translation>
     </message>
     <message>
-      <source>The file has no chat template; a plain one was used.</source>
-      <translation>文件没有聊天模板；使用了普通模板。</translation>
+      <source>The file has no chat template, so a generic one was used.</source>
+      <translation>文件没有聊天模板，已使用通用模板。</translation>
     </message>
     <message>
       <source>The file may be damaged; try another build of the model.</source>
       <translation>文件可能损坏；请试试该模型的其他版本。</translation>
     </message>
     <message>
-      <source>The harness ended with {exit_code}: {output_tail}.</source>
-      <translation>评测程序以 {exit_code} 结束：{output_tail}</translation>
+      <source>The harness exited with code {exit_code}: {output_tail}.</source>
+      <translation>评测程序以代码 {exit_code} 退出：{output_tail}</translation>
     </message>
     <message>
       <source>The history file failed: {reason}.</source>
@@ -2468,16 +2444,20 @@
       <translation>历史记录曾损坏，已经修复</translation>
     </message>
     <message>
+      <source>The hub accepted this token; it belongs to {0}.</source>
+      <translation>模型库接受了此令牌，它属于 {0}。</translation>
+    </message>
+    <message>
       <source>The hub answered with status {status}.</source>
       <translation>模型库返回状态 {status}。</translation>
     </message>
     <message>
-      <source>The hub asks to wait {retry_after:.0f} seconds.</source>
-      <translation>模型库要求等待 {retry_after:.0f} 秒。</translation>
+      <source>The hub asked to wait but did not say how long.</source>
+      <translation>模型库要求等待，但没有说明多久。</translation>
     </message>
     <message>
-      <source>The hub asks to wait, and does not say how long.</source>
-      <translation>模型库要求等待，但没有说明多久。</translation>
+      <source>The hub asked to wait {retry_after:.0f} seconds.</source>
+      <translation>模型库要求等待 {retry_after:.0f} 秒。</translation>
     </message>
     <message>
       <source>The hub cannot be reached ({reason}).</source>
@@ -2496,10 +2476,6 @@
       <translation>模型库没有仓库 {repo}，或它是私有的。</translation>
     </message>
     <message>
-      <source>The hub knows this token: it belongs to {0}.</source>
-      <translation>模型库认识此令牌：它属于 {0}。</translation>
-    </message>
-    <message>
       <source>The hub refused the connection.</source>
       <translation>模型库拒绝了连接。</translation>
     </message>
@@ -2516,39 +2492,35 @@
       <translation>找不到模型库的地址。</translation>
     </message>
     <message>
-      <source>The instructions were put into the first message: this model takes no system prompt.</source>
-      <translation>指令已放进第一条消息：此模型不支持系统提示。</translation>
-    </message>
-    <message>
       <source>The interpreter {python} has no lm-eval.</source>
       <translation>解释器 {python} 没有 lm-eval。</translation>
     </message>
     <message>
-      <source>The largest distill of DeepSeek-R1 here that answers as fast as one reads.</source>
-      <translation>在本机上回答速度赶得上阅读的最大 DeepSeek-R1 蒸馏模型。</translation>
+      <source>The largest DeepSeek-R1 distill that answers at reading speed or faster on this machine.</source>
+      <translation>本机上回答速度不低于阅读速度的最大 DeepSeek-R1 蒸馏模型。</translation>
     </message>
     <message>
       <source>The log has the details (`stillroom doctor` says where).</source>
       <translation>详情见日志（`stillroom doctor` 会说明位置）。</translation>
     </message>
     <message>
-      <source>The machine was busy or unsteady when it was measured: ranges are wider.</source>
-      <translation>测量时机器繁忙或不稳定，因此预测范围更宽。</translation>
+      <source>The machine was busy or its readings varied during the measurement, so ranges are wider.</source>
+      <translation>测量时机器繁忙或读数不稳定，因此预测范围更宽。</translation>
     </message>
     <message>
-      <source>The makers' notes</source>
-      <translation>作者说明</translation>
+      <source>The model also works without a draft model.</source>
+      <translation>不使用草稿模型也能运行。</translation>
     </message>
     <message>
-      <source>The model began to think without saying so.</source>
-      <translation>模型未作标记就开始思考。</translation>
+      <source>The model catalog is invalid: entry “{entry}”, field “{field}”: {reason}.</source>
+      <translation>模型目录无效：条目“{entry}”，字段“{field}”：{reason}。</translation>
     </message>
     <message>
-      <source>The model catalog is not usable: entry “{entry}”, field “{field}”: {reason}.</source>
-      <translation>模型目录不可用：条目“{entry}”，字段“{field}”：{reason}。</translation>
+      <source>The model graph was compiled for a fixed context length.</source>
+      <translation>模型的计算图按固定的上下文长度编译。</translation>
     </message>
     <message>
-      <source>The model chosen when the window opens.</source>
+      <source>The model selected when the window opens.</source>
       <translation>窗口打开时选择的模型。</translation>
     </message>
     <message>
@@ -2560,16 +2532,8 @@
       <translation>模型文件夹有问题：{reason}。</translation>
     </message>
     <message>
-      <source>The models folder is being worked on.</source>
-      <translation>模型文件夹正在处理中。</translation>
-    </message>
-    <message>
-      <source>The models stay</source>
-      <translation>模型会保留</translation>
-    </message>
-    <message>
-      <source>The new measurement doubted itself and was not kept</source>
-      <translation>新的测量结果不可靠，未保留</translation>
+      <source>The new measurement was unreliable and was discarded</source>
+      <translation>新的测量结果不可靠，已丢弃</translation>
     </message>
     <message>
       <source>The next answer will be faster.</source>
@@ -2580,32 +2544,52 @@
       <translation>唯一放得下的方案。</translation>
     </message>
     <message>
-      <source>The owner grants access on request: agree on the hub's page, then enter a token.</source>
-      <translation>所有者按申请授权：先在模型库网页上同意条款，再输入令牌。</translation>
+      <source>The operating system or another program killed the engine process ({cause}).</source>
+      <translation>操作系统或其他程序终止了引擎进程（{cause}）。</translation>
     </message>
     <message>
-      <source>The package {package} {version} could not be fetched.</source>
-      <translation>无法获取软件包 {package} {version}。</translation>
+      <source>The operating system reported an error</source>
+      <translation>操作系统报告了错误</translation>
     </message>
     <message>
-      <source>The plan has changed since loading</source>
-      <translation>加载之后方案已改变</translation>
+      <source>The operation was cancelled; nothing was left behind.</source>
+      <translation>操作已取消，没有留下残余。</translation>
     </message>
     <message>
-      <source>The planned device failed; the model now runs elsewhere, and its plan says where and why.</source>
-      <translation>计划的设备出错；模型现在在别处运行，方案中说明了位置和原因。</translation>
+      <source>The owner grants access on request. Accept the terms on the model page, then enter a token.</source>
+      <translation>需向所有者申请访问权限：先在模型网页上同意条款，再输入令牌。</translation>
+    </message>
+    <message>
+      <source>The package {package} {version} could not be downloaded.</source>
+      <translation>无法下载软件包 {package} {version}。</translation>
+    </message>
+    <message>
+      <source>The part that arrived is shown; ask again for the full answer.</source>
+      <translation>已收到的部分已显示；再问一次可得到完整回答。</translation>
+    </message>
+    <message>
+      <source>The plan has changed since the model was loaded</source>
+      <translation>模型加载之后方案已改变</translation>
+    </message>
+    <message>
+      <source>The planned device failed. The model now runs on another one; the plan shows which and why.</source>
+      <translation>计划使用的设备出错。模型现在在另一设备上运行；方案中说明了是哪个设备以及原因。</translation>
     </message>
     <message>
       <source>The quantizer failed: {reason}.</source>
       <translation>量化程序出错：{reason}。</translation>
     </message>
     <message>
-      <source>The readings differ a lot from one another; measure again when it is quiet.</source>
-      <translation>各次读数相差很大；请在空闲时重新测量。</translation>
+      <source>The readings vary a lot; measure again when the machine is idle.</source>
+      <translation>各次读数相差很大；请在电脑空闲时重新测量。</translation>
     </message>
     <message>
-      <source>The recipe's {field} is not usable: {reason}.</source>
-      <translation>量化方案的 {field} 不可用：{reason}。</translation>
+      <source>The reasoning had no opening tag, so it was moved out of the answer.</source>
+      <translation>思考内容没有开始标签，已从回答中移出。</translation>
+    </message>
+    <message>
+      <source>The recipe's {field} is invalid: {reason}.</source>
+      <translation>量化方案的 {field} 无效：{reason}。</translation>
     </message>
     <message>
       <source>The remote model failed</source>
@@ -2616,60 +2600,64 @@
       <translation>请求失败。</translation>
     </message>
     <message>
-      <source>The same file</source>
-      <translation>相同的文件</translation>
+      <source>The server at {url} did not reply like an OpenAI-compatible API: {reason}.</source>
+      <translation>{url} 的服务器没有按 OpenAI 兼容 API 的方式回复：{reason}。</translation>
     </message>
     <message>
       <source>The server cannot listen at {host}, port {port}: {reason}.</source>
       <translation>服务器无法在 {host} 端口 {port} 上监听：{reason}。</translation>
     </message>
     <message>
-      <source>The server sent no count of tokens: the pieces it sent were counted.</source>
-      <translation>服务器没有给出词元数：这里数的是它发送的段数。</translation>
+      <source>The server does not offer that model. It offers {0}.</source>
+      <translation>服务器没有该模型，它提供：{0}。</translation>
     </message>
     <message>
-      <source>The server's answer was wrong: {reason}.</source>
-      <translation>服务器的应答有误：{reason}。</translation>
+      <source>The server offers {0}.</source>
+      <translation>服务器提供：{0}。</translation>
     </message>
     <message>
-      <source>The setting “Stay offline” is on: nothing was asked.</source>
-      <translation>“保持离线”设置已开启：没有发出请求。</translation>
+      <source>The server offers {0}. Enter one of them.</source>
+      <translation>服务器提供：{0}。请填写其中一个。</translation>
     </message>
     <message>
-      <source>The setting “{key}” is not usable ({reason}).</source>
-      <translation>设置“{key}”不可用（{reason}）。</translation>
+      <source>The server sent an unexpected response: {reason}.</source>
+      <translation>服务器的响应不符合预期：{reason}。</translation>
     </message>
     <message>
-      <source>The smallest distill of DeepSeek-R1, until this machine is measured.</source>
-      <translation>最小的 DeepSeek-R1 蒸馏模型，直到测量本机为止。</translation>
+      <source>The server sent no token count, so the chunks it sent were counted instead.</source>
+      <translation>服务器没有给出词元数，因此改为统计它发送的数据块数。</translation>
     </message>
     <message>
-      <source>The smallest distill of DeepSeek-R1: larger ones are slower than one reads.</source>
-      <translation>最小的 DeepSeek-R1 蒸馏模型：更大的模型回答慢于阅读速度。</translation>
+      <source>The setting “Stay offline” is on, so no request was made.</source>
+      <translation>“保持离线”设置已开启，因此没有发出请求。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” is invalid ({reason}).</source>
+      <translation>设置“{key}”无效（{reason}）。</translation>
+    </message>
+    <message>
+      <source>The smallest DeepSeek-R1 distill, until this machine has been measured.</source>
+      <translation>最小的 DeepSeek-R1 蒸馏模型；测量本机后会给出更合适的推荐。</translation>
+    </message>
+    <message>
+      <source>The smallest DeepSeek-R1 distill: larger ones answer more slowly than one reads.</source>
+      <translation>最小的 DeepSeek-R1 蒸馏模型：更大的模型回答速度慢于阅读速度。</translation>
     </message>
     <message>
       <source>The stage {stage} failed: {detail}.</source>
       <translation>阶段 {stage} 出错：{detail}。</translation>
     </message>
     <message>
-      <source>The starter only demonstrates. The page Models shows what fits this machine and how fast it will be, before you download it.</source>
-      <translation>入门模型只作演示。模型页在下载之前就显示哪些模型适合这台电脑、速度如何。</translation>
+      <source>The starter model is only a demo. The Models page shows what fits this machine and how fast it will be, before you download it.</source>
+      <translation>入门模型只作演示。“模型”页在下载之前就能显示哪些模型放得下、速度如何。</translation>
     </message>
     <message>
-      <source>The system or another program ended the engine process ({cause}).</source>
-      <translation>系统或其他程序结束了引擎进程（{cause}）。</translation>
+      <source>The system prompt was put into the first message, because this model does not support one.</source>
+      <translation>此模型不支持系统提示词，因此已把它放进第一条消息。</translation>
     </message>
     <message>
-      <source>The system refused</source>
-      <translation>系统拒绝</translation>
-    </message>
-    <message>
-      <source>The thinking was cut: the token budget ended before the answer.</source>
-      <translation>思考被截断：词元预算在回答之前用完。</translation>
-    </message>
-    <message>
-      <source>The work was stopped, and nothing was left behind.</source>
-      <translation>工作已停止，没有留下残余。</translation>
+      <source>The thinking was cut off: the token budget ran out before the answer.</source>
+      <translation>思考被截断：词元预算在回答之前就用完了。</translation>
     </message>
     <message>
       <source>The {field} cannot be used: {reason}.</source>
@@ -2696,32 +2684,28 @@
       <translation>思考</translation>
     </message>
     <message>
-      <source>Thinking, whole text</source>
-      <translation>思考的全文</translation>
+      <source>Thinking, full text</source>
+      <translation>思考全文</translation>
     </message>
     <message>
       <source>This conversation</source>
       <translation>本次对话</translation>
     </message>
     <message>
-      <source>This is a demonstration model of 135 million parameters, often wrong. `stillroom search` shows distilled models for real work.</source>
-      <translation>这是 1.35 亿参数的演示模型，经常出错。`stillroom search` 列出可实际使用的蒸馏模型。</translation>
+      <source>This is a bug in Stillroom; the log has the details.</source>
+      <translation>这是 Stillroom 的缺陷；详情见日志。</translation>
     </message>
     <message>
-      <source>This is a fault in Stillroom; the log has the details.</source>
-      <translation>这是 Stillroom 的错误；详情见日志。</translation>
-    </message>
-    <message>
-      <source>This is the newest version.</source>
-      <translation>已是最新版本。</translation>
+      <source>This is a demo model with 135 million parameters and is often wrong. `stillroom search` lists distilled models for real work.</source>
+      <translation>这是 1.35 亿参数的演示模型，经常出错。`stillroom search` 会列出可实际使用的蒸馏模型。</translation>
     </message>
     <message>
       <source>This machine has no network connection.</source>
       <translation>本机没有网络连接。</translation>
     </message>
     <message>
-      <source>This needs {needed} on {device}, and {available} are free.</source>
-      <translation>这需要 {device} 上的 {needed}，而可用的只有 {available}。</translation>
+      <source>This needs {needed} on {device}, but only {available} is free.</source>
+      <translation>需要 {device} 上的 {needed}，但可用的只有 {available}。</translation>
     </message>
     <message>
       <source>Thought</source>
@@ -2740,12 +2724,8 @@
       <translation>线程：{0}</translation>
     </message>
     <message>
-      <source>Throw away the {0} that are here?</source>
-      <translation>丢弃已下载的 {0}？</translation>
-    </message>
-    <message>
       <source>Time to first token</source>
-      <translation>首个词元用时</translation>
+      <translation>首词元延迟</translation>
     </message>
     <message>
       <source>Time: engine {0}, sampling {1}, Stillroom itself {2}</source>
@@ -2812,8 +2792,8 @@
       <translation>请届时重试。</translation>
     </message>
     <message>
-      <source>Try again when that has ended.</source>
-      <translation>请在其结束后重试。</translation>
+      <source>Try again when it has finished.</source>
+      <translation>请等它完成后重试。</translation>
     </message>
     <message>
       <source>Try again with a smaller context; the log has the engine's own words.</source>
@@ -2824,7 +2804,7 @@
       <translation>请重试。</translation>
     </message>
     <message>
-      <source>Try again: downloads go on where they stopped.</source>
+      <source>Try again; downloads resume where they stopped.</source>
       <translation>请重试：下载会从中断处继续。</translation>
     </message>
     <message>
@@ -2844,8 +2824,12 @@
       <translation>请稍后再试。</translation>
     </message>
     <message>
-      <source>Try several and compare</source>
-      <translation>多试几次并比较</translation>
+      <source>Turn it off in the settings to search or download.</source>
+      <translation>要搜索或下载，请在设置中关闭它。</translation>
+    </message>
+    <message>
+      <source>Type</source>
+      <translation>类型</translation>
     </message>
     <message>
       <source>Type here and press Enter. It stays on this machine: no account, no network.</source>
@@ -2864,6 +2848,10 @@
       <translation>不到一分钟，测量更多格式和大小</translation>
     </message>
     <message>
+      <source>Understand the numbers</source>
+      <translation>看懂数字</translation>
+    </message>
+    <message>
       <source>Undo</source>
       <translation>撤销</translation>
     </message>
@@ -2872,8 +2860,8 @@
       <translation>意外的张量</translation>
     </message>
     <message>
-      <source>Unfold thinking</source>
-      <translation>展开思考</translation>
+      <source>Unfinished download</source>
+      <translation>未完成的下载</translation>
     </message>
     <message>
       <source>Unknown model</source>
@@ -2912,16 +2900,40 @@
       <translation>量化方案不可用</translation>
     </message>
     <message>
-      <source>Unverified: the hub named no checksum to compare the download with.</source>
-      <translation>未验证：模型库没有提供用于比对下载内容的校验和。</translation>
+      <source>Unverified: the hub provides no checksum for this download.</source>
+      <translation>未校验：模型库没有提供此下载的校验和。</translation>
     </message>
     <message>
       <source>Up to {0} B parameters</source>
       <translation>不超过 {0} B 参数</translation>
     </message>
     <message>
+      <source>Update address</source>
+      <translation>更新地址</translation>
+    </message>
+    <message>
       <source>Use a GGUF file or a safetensors folder.</source>
       <translation>请使用 GGUF 文件或 safetensors 文件夹。</translation>
+    </message>
+    <message>
+      <source>Use models on OpenAI-compatible servers elsewhere. Not offline: what you write to one is sent to its address.</source>
+      <translation>使用其他机器上 OpenAI 兼容服务器的模型。非离线：你写给它的内容会发送到它的地址。</translation>
+    </message>
+    <message>
+      <source>Use recommended values</source>
+      <translation>使用推荐值</translation>
+    </message>
+    <message>
+      <source>Using the build {build}.</source>
+      <translation>使用构建 {build}。</translation>
+    </message>
+    <message>
+      <source>Using the build {build}. Its quality loss has not been measured; `stillroom quality {build} --against {source}` measures it.</source>
+      <translation>使用构建 {build}。其质量损失尚未测量，可用 `stillroom quality {build} --against {source}` 测量。</translation>
+    </message>
+    <message>
+      <source>Using the build {build}; its mean KL divergence from {against} is {kl_mean}.</source>
+      <translation>使用构建 {build}；与 {against} 的平均 KL 散度为 {kl_mean}。</translation>
     </message>
     <message>
       <source>Variant</source>
@@ -2932,48 +2944,32 @@
       <translation>量化版本</translation>
     </message>
     <message>
-      <source>Verified: every byte is as it was installed.</source>
-      <translation>校验通过：每个字节都与安装时一致。</translation>
+      <source>Verified: all files are exactly as installed.</source>
+      <translation>校验通过：所有文件与安装时完全一致。</translation>
     </message>
     <message>
       <source>Verify</source>
       <translation>校验</translation>
     </message>
     <message>
-      <source>Version {0} is there.</source>
-      <translation>有新版本 {0}。</translation>
+      <source>Version mismatch</source>
+      <translation>版本不一致</translation>
     </message>
     <message>
-      <source>Versions do not match</source>
-      <translation>版本不匹配</translation>
+      <source>Version {0} is available.</source>
+      <translation>有新版本 {0} 可用。</translation>
     </message>
     <message>
       <source>Waiting for the network</source>
       <translation>等待网络</translation>
     </message>
     <message>
-      <source>Weighed by</source>
-      <translation>加权依据</translation>
-    </message>
-    <message>
-      <source>What</source>
-      <translation>内容</translation>
-    </message>
-    <message>
-      <source>What answers for {name} at {url} was not understood: {reason}.</source>
-      <translation>无法理解 {url} 上 {name} 的回答：{reason}。</translation>
-    </message>
-    <message>
-      <source>What came is shown; ask again for the whole.</source>
-      <translation>已收到的内容已显示；请再问一次以得到完整回答。</translation>
+      <source>What determines this speed</source>
+      <translation>速度由什么决定</translation>
     </message>
     <message>
       <source>What is the capital of France? Answer in one sentence.</source>
       <translation>法国的首都是哪里？用一句话回答。</translation>
-    </message>
-    <message>
-      <source>What the hub said last</source>
-      <translation>模型库上次的回答</translation>
     </message>
     <message>
       <source>What would fit: the smaller model {model}.</source>
@@ -2996,40 +2992,28 @@
       <translation>时间</translation>
     </message>
     <message>
-      <source>Where</source>
-      <translation>位置</translation>
+      <source>Where models are stored. Leave empty for the default folder.</source>
+      <translation>模型存放的位置。留空则使用默认文件夹。</translation>
     </message>
     <message>
-      <source>Where are models to be kept?</source>
-      <translation>模型保存在哪里？</translation>
-    </message>
-    <message>
-      <source>Where models are kept; empty for the usual place.</source>
-      <translation>模型存放的位置；留空则用默认位置。</translation>
-    </message>
-    <message>
-      <source>Where the LM head goes when a model is loaded.</source>
+      <source>Where the LM head is placed when a model is loaded.</source>
       <translation>加载模型时 LM 头放在哪里。</translation>
     </message>
     <message>
-      <source>Where the model goes</source>
-      <translation>模型的放置</translation>
+      <source>Whether the panel with the model and its plan is shown.</source>
+      <translation>是否显示模型与方案的侧栏。</translation>
     </message>
     <message>
-      <source>Whether the panel with model and plan is open.</source>
-      <translation>模型与方案的侧栏是否打开。</translation>
-    </message>
-    <message>
-      <source>Whether the tour of the first start was shown.</source>
+      <source>Whether the tour of the first start has been shown.</source>
       <translation>首次启动的导览是否已显示。</translation>
     </message>
     <message>
-      <source>Which engine runs a model that several can run.</source>
+      <source>Which engine to use when several can run a model.</source>
       <translation>多个引擎都能运行时用哪一个。</translation>
     </message>
     <message>
       <source>Why this speed</source>
-      <translation>速度的由来</translation>
+      <translation>速度由什么决定</translation>
     </message>
     <message>
       <source>Why?</source>
@@ -3038,6 +3022,10 @@
     <message>
       <source>Window</source>
       <translation>窗口</translation>
+    </message>
+    <message>
+      <source>Window language. Takes effect after a restart.</source>
+      <translation>窗口语言，重启后生效。</translation>
     </message>
     <message>
       <source>With more context</source>
@@ -3064,10 +3052,6 @@
       <translation>写一个关于灯塔看守人的短故事。</translation>
     </message>
     <message>
-      <source>Wrong bytes</source>
-      <translation>内容不符</translation>
-    </message>
-    <message>
       <source>Yesterday</source>
       <translation>昨天</translation>
     </message>
@@ -3076,15 +3060,19 @@
       <translation>你</translation>
     </message>
     <message>
-      <source>Your conversation is safe; send again to go on.</source>
+      <source>You have the latest version.</source>
+      <translation>已是最新版本。</translation>
+    </message>
+    <message>
+      <source>Your conversation is safe; send again to continue.</source>
       <translation>对话已保存；再次发送即可继续。</translation>
     </message>
     <message>
-      <source>Your conversation is safe; send again to go on. If it happens again, try another engine or a smaller context.</source>
-      <translation>对话已保存；再次发送即可继续。如果再次发生，请试试其他引擎或更小的上下文。</translation>
+      <source>Your conversation is safe; send again to continue. If it happens again, try another engine or a smaller context.</source>
+      <translation>对话已保存；再次发送即可继续。如果再次发生，请尝试其他引擎或更小的上下文。</translation>
     </message>
     <message>
-      <source>`stillroom devices` lists what can be.</source>
+      <source>`stillroom devices` lists the usable devices.</source>
       <translation>`stillroom devices` 列出可用的设备。</translation>
     </message>
     <message>
@@ -3096,28 +3084,20 @@
       <translation>`stillroom packs` 列出已安装的内容。</translation>
     </message>
     <message>
-      <source>`stillroom search` lists what there is.</source>
+      <source>`stillroom search` lists the available models.</source>
       <translation>`stillroom search` 列出所有可选的模型。</translation>
+    </message>
+    <message>
+      <source>a CPU quota throttled the engine</source>
+      <translation>CPU 配额限制了引擎</translation>
     </message>
     <message>
       <source>a context of {n_ctx} tokens</source>
       <translation>{n_ctx} 个词元的上下文</translation>
     </message>
     <message>
-      <source>a memory limit is nearly full</source>
-      <translation>内存限额将满</translation>
-    </message>
-    <message>
-      <source>a processor quota stopped the engine</source>
-      <translation>处理器配额限制了引擎</translation>
-    </message>
-    <message>
       <source>a smaller model</source>
       <translation>更小的模型</translation>
-    </message>
-    <message>
-      <source>a text of yours…</source>
-      <translation>您自己的文本…</translation>
     </message>
     <message>
       <source>a {kv_type} KV cache</source>
@@ -3132,14 +3112,6 @@
       <translation>约 {0} 词元</translation>
     </message>
     <message>
-      <source>as the system</source>
-      <translation>跟随系统</translation>
-    </message>
-    <message>
-      <source>asks for agreement on the hub</source>
-      <translation>需要在模型库上同意条款</translation>
-    </message>
-    <message>
       <source>automatic</source>
       <translation>自动</translation>
     </message>
@@ -3148,12 +3120,20 @@
       <translation>层</translation>
     </message>
     <message>
-      <source>bytes read for each token</source>
+      <source>bundled text</source>
+      <translation>内置文本</translation>
+    </message>
+    <message>
+      <source>bytes read per token</source>
       <translation>每词元读取的字节</translation>
     </message>
     <message>
       <source>code</source>
       <translation>代码</translation>
+    </message>
+    <message>
+      <source>collapsed</source>
+      <translation>已折叠</translation>
     </message>
     <message>
       <source>compute buffers</source>
@@ -3192,36 +3172,40 @@
       <translation>嵌入层</translation>
     </message>
     <message>
+      <source>expanded</source>
+      <translation>已展开</translation>
+    </message>
+    <message>
       <source>faster than reading</source>
       <translation>快于阅读</translation>
     </message>
     <message>
-      <source>fewer threads than would be best</source>
-      <translation>线程数少于最佳值</translation>
+      <source>few drafted tokens were accepted</source>
+      <translation>草拟的词元很少被接受</translation>
+    </message>
+    <message>
+      <source>fewer threads were used than would be best</source>
+      <translation>使用的线程数少于最佳值</translation>
     </message>
     <message>
       <source>first token after {0}</source>
-      <translation>首个词元 {0}</translation>
+      <translation>首词元 {0}</translation>
     </message>
     <message>
       <source>first token {0}</source>
-      <translation>首个词元 {0}</translation>
+      <translation>首词元 {0}</translation>
     </message>
     <message>
       <source>fits</source>
       <translation>适合</translation>
     </message>
     <message>
-      <source>folded</source>
-      <translation>已折叠</translation>
-    </message>
-    <message>
       <source>full: LM head with the blocks</source>
       <translation>完整：LM 头与各层一起</translation>
     </message>
     <message>
-      <source>guesses were rarely right</source>
-      <translation>猜测很少正确</translation>
+      <source>gated: terms must be accepted on the hub</source>
+      <translation>受限：需要在模型库上同意条款</translation>
     </message>
     <message>
       <source>illegal instruction</source>
@@ -3233,7 +3217,7 @@
     </message>
     <message>
       <source>instructions in the first message, no system prompt</source>
-      <translation>指令写在第一条消息中，不用系统提示</translation>
+      <translation>指示写在第一条消息中，不用系统提示词</translation>
     </message>
     <message>
       <source>it could not compile the self-test</source>
@@ -3245,15 +3229,15 @@
     </message>
     <message>
       <source>it did not answer in time</source>
-      <translation>它没有及时回答</translation>
+      <translation>它没有及时响应</translation>
     </message>
     <message>
       <source>it refused the connection</source>
       <translation>它拒绝了连接</translation>
     </message>
     <message>
-      <source>it returned no numbers in the self-test</source>
-      <translation>它在自检中没有返回数值</translation>
+      <source>it returned values that are not finite in the self-test</source>
+      <translation>它在自检中返回了非有限数值</translation>
     </message>
     <message>
       <source>it returned wrong numbers in the self-test</source>
@@ -3264,20 +3248,12 @@
       <translation>它在模型运行时停止工作</translation>
     </message>
     <message>
-      <source>its RPC server stopped answering</source>
-      <translation>其 RPC 服务器停止应答</translation>
+      <source>its RPC server stopped responding</source>
+      <translation>其 RPC 服务器停止响应</translation>
     </message>
     <message>
       <source>its address was not found</source>
       <translation>找不到其地址</translation>
-    </message>
-    <message>
-      <source>its body for {device} was made for</source>
-      <translation>其 {device} 主体的上限</translation>
-    </message>
-    <message>
-      <source>its body was made for {longest} tokens</source>
-      <translation>其主体只为 {longest} 个词元而制</translation>
     </message>
     <message>
       <source>its certificate was not accepted</source>
@@ -3288,16 +3264,24 @@
       <translation>其驱动程序未加载</translation>
     </message>
     <message>
+      <source>its execution provider cannot find it</source>
+      <translation>其执行提供程序找不到它</translation>
+    </message>
+    <message>
       <source>its execution provider did not load</source>
       <translation>其执行提供程序未能加载</translation>
     </message>
     <message>
-      <source>its execution provider does not find it</source>
-      <translation>其执行提供程序找不到它</translation>
-    </message>
-    <message>
       <source>its execution provider is not installed</source>
       <translation>其执行提供程序未安装</translation>
+    </message>
+    <message>
+      <source>its graph for {device} was exported for</source>
+      <translation>导出 {device} 计算图时设定的上限</translation>
+    </message>
+    <message>
+      <source>its graph was exported for {longest} tokens</source>
+      <translation>其计算图导出时只支持 {longest} 个词元</translation>
     </message>
     <message>
       <source>just now</source>
@@ -3317,18 +3301,22 @@
     </message>
     <message>
       <source>memory is slower now than when this machine was measured</source>
-      <translation>内存比测量这台电脑时更慢</translation>
+      <translation>内存速度低于测量本机时的速度</translation>
     </message>
     <message>
-      <source>memory ran short and was swapped</source>
-      <translation>内存不足，发生了交换</translation>
+      <source>memory ran low and the system swapped</source>
+      <translation>内存不足，系统使用了交换空间</translation>
     </message>
     <message>
-      <source>memory seems to have one channel</source>
-      <translation>内存似乎只有单通道</translation>
+      <source>memory seems to run on a single channel</source>
+      <translation>内存似乎运行在单通道模式</translation>
     </message>
     <message>
-      <source>memory was full, so that parts of the model were read from disk again and again</source>
+      <source>memory use was close to its limit</source>
+      <translation>内存用量接近限额</translation>
+    </message>
+    <message>
+      <source>memory was full, so parts of the model were read from disk again and again</source>
       <translation>内存已满，模型的一部分被反复从磁盘读取</translation>
     </message>
     <message>
@@ -3344,16 +3332,16 @@
       <translation>模型</translation>
     </message>
     <message>
-      <source>no RPC server answers at its address</source>
-      <translation>其地址上没有 RPC 服务器应答</translation>
+      <source>no RPC server from the settings responds</source>
+      <translation>设置中的 RPC 服务器均无响应</translation>
     </message>
     <message>
-      <source>no RPC server of the settings answers</source>
-      <translation>设置中的 RPC 服务器均无应答</translation>
+      <source>no RPC server responds at its address</source>
+      <translation>其地址上没有 RPC 服务器响应</translation>
     </message>
     <message>
-      <source>no engine for this model reaches it</source>
-      <translation>没有适用于此模型的引擎能使用它</translation>
+      <source>no engine for this model supports it</source>
+      <translation>没有适用于此模型的引擎支持它</translation>
     </message>
     <message>
       <source>no library passed its self-test: {failed}</source>
@@ -3368,12 +3356,8 @@
       <translation>未找到此类硬件</translation>
     </message>
     <message>
-      <source>no: all inputs count alike</source>
-      <translation>不加权：所有输入同等看待</translation>
-    </message>
-    <message>
-      <source>not confirmed: the hub named none to compare with</source>
-      <translation>未确认：模型库没有提供可比对的校验和</translation>
+      <source>none: all inputs weighted equally</source>
+      <translation>不校准：所有输入权重相同</translation>
     </message>
     <message>
       <source>not preferred</source>
@@ -3382,6 +3366,10 @@
     <message>
       <source>not stated</source>
       <translation>未说明</translation>
+    </message>
+    <message>
+      <source>not verified: the hub provides none</source>
+      <translation>未校验：模型库没有提供校验和</translation>
     </message>
     <message>
       <source>number of sequences</source>
@@ -3400,16 +3388,16 @@
       <translation>模型的一部分不在计划的设备上</translation>
     </message>
     <message>
-      <source>policy {policy} with every block on the CPU</source>
-      <translation>策略 {policy}，所有层都在 CPU 上</translation>
+      <source>placement {policy} with every block on the CPU</source>
+      <translation>放置方式 {policy}，所有层都在 CPU 上</translation>
     </message>
     <message>
-      <source>policy {policy} with the LM head on the CPU</source>
-      <translation>策略 {policy}，LM 头在 CPU 上</translation>
+      <source>placement {policy} with the LM head on the CPU</source>
+      <translation>放置方式 {policy}，LM 头在 CPU 上</translation>
     </message>
     <message>
-      <source>policy {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}</source>
-      <translation>策略 {policy}，{blocks} 层中有 {blocks_off_cpu} 层在 {accelerators} 上</translation>
+      <source>placement {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}</source>
+      <translation>放置方式 {policy}，{blocks} 层中有 {blocks_off_cpu} 层在 {accelerators} 上</translation>
     </message>
     <message>
       <source>possible here</source>
@@ -3452,16 +3440,16 @@
       <translation>拆分：LM 头在 CPU</translation>
     </message>
     <message>
-      <source>stopped before its end</source>
-      <translation>未答完即停止</translation>
+      <source>stopped early</source>
+      <translation>提前停止</translation>
+    </message>
+    <message>
+      <source>system default</source>
+      <translation>跟随系统</translation>
     </message>
     <message>
       <source>temperature {0}</source>
       <translation>温度 {0}</translation>
-    </message>
-    <message>
-      <source>the bundled text</source>
-      <translation>内置文本</translation>
     </message>
     <message>
       <source>the connection broke off</source>
@@ -3496,24 +3484,28 @@
       <translation>模型训练时的上限</translation>
     </message>
     <message>
-      <source>the processor runs below its clock</source>
-      <translation>处理器低于标称频率运行</translation>
+      <source>the processor ran below its normal clock speed</source>
+      <translation>处理器的运行频率低于正常频率</translation>
     </message>
     <message>
-      <source>the processor saves power on battery</source>
-      <translation>处理器在电池供电下省电</translation>
+      <source>the processor was saving power on battery</source>
+      <translation>处理器因使用电池而处于省电状态</translation>
     </message>
     <message>
-      <source>the self-test ended its process</source>
-      <translation>自检使其进程终止</translation>
+      <source>the self-test crashed</source>
+      <translation>自检崩溃</translation>
+    </message>
+    <message>
+      <source>the server at its address is not an RPC server of this engine's version</source>
+      <translation>其地址上的服务器不是与此引擎版本相符的 RPC 服务器</translation>
     </message>
     <message>
       <source>the setting “Stay offline” is on</source>
       <translation>“保持离线”设置已打开</translation>
     </message>
     <message>
-      <source>the weights came from disk</source>
-      <translation>权重来自磁盘</translation>
+      <source>the weights were read from disk</source>
+      <translation>权重是从磁盘读取的</translation>
     </message>
     <message>
       <source>there is no execution provider for it on this system</source>
@@ -3528,16 +3520,16 @@
       <translation>此引擎把 LM 头留在 CPU 上</translation>
     </message>
     <message>
-      <source>this file was made for</source>
-      <translation>此文件的上限</translation>
+      <source>this file was exported for</source>
+      <translation>导出此文件时设定的上限</translation>
     </message>
     <message>
-      <source>this model was made without a body of fixed shape, which NPUs need</source>
-      <translation>此模型没有 NPU 所需的固定形状主体</translation>
+      <source>this model was exported without the static-shape graph that NPUs need</source>
+      <translation>导出此模型时没有生成 NPU 所需的静态形状计算图</translation>
     </message>
     <message>
-      <source>this user may not open it: add them to the group render</source>
-      <translation>当前用户无权打开它：请将其加入 render 组</translation>
+      <source>this user has no permission to open it: add them to the render group</source>
+      <translation>当前用户无权打开它：请将其加入 render 用户组</translation>
     </message>
     <message>
       <source>tight</source>
@@ -3556,16 +3548,8 @@
       <translation>top-p {0}</translation>
     </message>
     <message>
-      <source>unfolded</source>
-      <translation>已展开</translation>
-    </message>
-    <message>
       <source>weights</source>
       <translation>权重</translation>
-    </message>
-    <message>
-      <source>what answers at its address is no RPC server of this engine's version</source>
-      <translation>其地址上应答的不是与此引擎版本相符的 RPC 服务器</translation>
     </message>
     <message>
       <source>width</source>
@@ -3576,19 +3560,23 @@
       <translation>工作集</translation>
     </message>
     <message>
-      <source>{0} % no measurement explains</source>
-      <translation>{0} % 没有测量能解释</translation>
+      <source>your own text…</source>
+      <translation>你自己的文本…</translation>
+    </message>
+    <message>
+      <source>{0} % not explained by any measurement</source>
+      <translation>{0} % 无法由测量数据解释</translation>
+    </message>
+    <message>
+      <source>{0} (default)</source>
+      <translation>{0}（默认）</translation>
     </message>
     <message>
       <source>{0} (not offline: {1})</source>
       <translation>{0}（非离线：{1}）</translation>
     </message>
     <message>
-      <source>{0} (usual)</source>
-      <translation>{0}（常用）</translation>
-    </message>
-    <message>
-      <source>{0} and its key are forgotten.</source>
+      <source>{0} and its key have been removed.</source>
       <translation>{0} 及其密钥已删除。</translation>
     </message>
     <message>
@@ -3604,12 +3592,16 @@
       <translation>{0} 无法读取，可能已损坏或被锁定。</translation>
     </message>
     <message>
+      <source>{0} contains no text.</source>
+      <translation>{0} 中没有文字。</translation>
+    </message>
+    <message>
       <source>{0} downloads</source>
       <translation>{0} 个下载</translation>
     </message>
     <message>
       <source>{0} for a prompt of {1} tokens</source>
-      <translation>{0}（{1} 个词元的提示）</translation>
+      <translation>{0}（{1} 个词元的提示词）</translation>
     </message>
     <message>
       <source>{0} for {1} tokens</source>
@@ -3620,16 +3612,8 @@
       <translation>{0} 小时前</translation>
     </message>
     <message>
-      <source>{0} holds no text.</source>
-      <translation>{0} 中没有文字。</translation>
-    </message>
-    <message>
       <source>{0} is larger than 20 MB.</source>
       <translation>{0} 超过 20 MB。</translation>
-    </message>
-    <message>
-      <source>{0} is not there any more.</source>
-      <translation>{0} 已不存在。</translation>
     </message>
     <message>
       <source>{0} is ready</source>
@@ -3644,20 +3628,24 @@
       <translation>{0} 分钟前</translation>
     </message>
     <message>
-      <source>{0} more per token when it is full</source>
+      <source>{0} more per token when full</source>
       <translation>填满时每个词元多用 {0}</translation>
+    </message>
+    <message>
+      <source>{0} no longer exists.</source>
+      <translation>{0} 已不存在。</translation>
     </message>
     <message>
       <source>{0} of {1}</source>
       <translation>{0}，共 {1}</translation>
     </message>
     <message>
-      <source>{0} of {1} free</source>
-      <translation>{0}，可用 {1}</translation>
+      <source>{0} of {1} drafted tokens accepted</source>
+      <translation>草拟的 {1} 个词元中接受 {0} 个</translation>
     </message>
     <message>
-      <source>{0} of {1} guesses right</source>
-      <translation>{1} 次猜测中 {0} 次正确</translation>
+      <source>{0} of {1} free</source>
+      <translation>{0}，可用 {1}</translation>
     </message>
     <message>
       <source>{0} of {1} tokens</source>
@@ -3681,11 +3669,11 @@
     </message>
     <message>
       <source>{0} runs on this machine. Nothing you write leaves it.</source>
-      <translation>{0} 在本机上运行。你写的内容不会离开本机。</translation>
+      <translation>{0} 在本机上运行，你写的内容不会离开本机。</translation>
     </message>
     <message>
-      <source>{0} times slower than planned</source>
-      <translation>比计划慢 {0} 倍</translation>
+      <source>{0} times slower than predicted</source>
+      <translation>比预测慢 {0} 倍</translation>
     </message>
     <message>
       <source>{0} tok/s at {1} tokens</source>
@@ -3716,52 +3704,52 @@
       <translation>未使用 {device}：{why}。</translation>
     </message>
     <message>
-      <source>{device} was planned and failed: {why}. This is the next best.</source>
-      <translation>计划使用的 {device} 出错：{why}。这是次优方案。</translation>
+      <source>{device} was planned but failed: {why}. This is the next best choice.</source>
+      <translation>计划使用的 {device} 出错：{why}。这是次优选择。</translation>
     </message>
     <message>
-      <source>{device}: a round trip takes {trip_us} µs and {gb_per_second} GB/s cross the link, so that each token waits at least {token_ms} ms for it.</source>
-      <translation>{device}：往返一次需 {trip_us} µs，链路速率 {gb_per_second} GB/s，因此每个词元至少为它等待 {token_ms} ms。</translation>
+      <source>{device}: the link has a round trip of {trip_us} µs and a bandwidth of {gb_per_second} GB/s, which adds at least {token_ms} ms to each token.</source>
+      <translation>{device}：链路往返延迟 {trip_us} µs，带宽 {gb_per_second} GB/s，每个词元因此至少多用 {token_ms} ms。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: answers stay the same only with all blocks on the CPU, and some are on {device}.</source>
-      <translation>{draft} 无法预猜：只有所有层都在 CPU 上时回答才不变，而部分层在 {device} 上。</translation>
+      <source>{draft} cannot be the draft model: answers stay the same only with all blocks on the CPU, and some are on {device}.</source>
+      <translation>{draft} 不能用作草稿模型：只有所有层都在 CPU 上时回答才保持不变，而部分层在 {device} 上。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: it has {theirs} tokens, the model {target}.</source>
-      <translation>{draft} 无法预猜：它有 {theirs} 个词元，模型有 {target} 个。</translation>
+      <source>{draft} cannot be the draft model: it is not a GGUF file smaller than the model.</source>
+      <translation>{draft} 不能用作草稿模型：它不是比模型更小的 GGUF 文件。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: it is not a smaller GGUF file than the model.</source>
-      <translation>{draft} 无法预猜：它不是比模型更小的 GGUF 文件。</translation>
+      <source>{draft} cannot be the draft model: its BOS token is {theirs}, the model's is {target}.</source>
+      <translation>{draft} 不能用作草稿模型：它的起始词元（BOS）是 {theirs}，模型的是 {target}。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: its texts begin with token {theirs}, the model's with {target}.</source>
-      <translation>{draft} 无法预猜：它的文本以词元 {theirs} 开头，模型以 {target} 开头。</translation>
+      <source>{draft} cannot be the draft model: its EOS token is {theirs}, the model's is {target}.</source>
+      <translation>{draft} 不能用作草稿模型：它的结束词元（EOS）是 {theirs}，模型的是 {target}。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: its texts end with token {theirs}, the model's with {target}.</source>
-      <translation>{draft} 无法预猜：它的文本以词元 {theirs} 结尾，模型以 {target} 结尾。</translation>
+      <source>{draft} cannot be the draft model: its tokenizer is {theirs}, the model's is {target}.</source>
+      <translation>{draft} 不能用作草稿模型：它的分词器是 {theirs}，模型的是 {target}。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: its tokenizer is {theirs}, the model's is {target}.</source>
-      <translation>{draft} 无法预猜：它的分词器是 {theirs}，模型的是 {target}。</translation>
+      <source>{draft} cannot be the draft model: its vocabulary has {theirs} tokens, the model has {target}.</source>
+      <translation>{draft} 不能用作草稿模型：它的词表有 {theirs} 个词元，模型有 {target} 个。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: its {needed} do not fit beside the model.</source>
-      <translation>{draft} 无法预猜：它的 {needed} 与模型一起放不下。</translation>
+      <source>{draft} cannot be the draft model: only llama.cpp with flash attention verifies drafted tokens.</source>
+      <translation>{draft} 不能用作草稿模型：只有启用 flash attention 的 llama.cpp 能验证草拟的词元。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: only llama.cpp with flash attention checks guesses.</source>
-      <translation>{draft} 无法预猜：只有启用 flash attention 的 llama.cpp 能验证猜测。</translation>
+      <source>{draft} cannot be the draft model: the {needed} it needs do not fit beside the model.</source>
+      <translation>{draft} 不能用作草稿模型：它需要的 {needed} 与模型一起放不下。</translation>
     </message>
     <message>
-      <source>{draft} cannot guess ahead: token {token} is {theirs}, and {target} in the model.</source>
-      <translation>{draft} 无法预猜：词元 {token} 是 {theirs}，在模型中是 {target}。</translation>
+      <source>{draft} cannot be the draft model: token {token} is {theirs} there, but {target} in the model.</source>
+      <translation>{draft} 不能用作草稿模型：词元 {token} 在其中是 {theirs}，在模型中是 {target}。</translation>
     </message>
     <message>
-      <source>{draft} guesses ahead ({needed} more memory); it is used while that pays.</source>
-      <translation>{draft} 预猜（多用 {needed} 内存）；划算时才用。</translation>
+      <source>{draft} drafts tokens ahead (+{needed} memory) and is used only while it makes answers faster.</source>
+      <translation>{draft} 提前草拟词元（多用 {needed} 内存），仅在能加快回答时使用。</translation>
     </message>
     <message>
       <source>{endpoint} is not used: {reason}.</source>
@@ -3769,23 +3757,23 @@
     </message>
     <message>
       <source>{engine} and {other} decode equally fast here ({decode_tps} and {other_decode_tps}).</source>
-      <translation>{engine} 与 {other} 在这里解码一样快（{decode_tps} 和 {other_decode_tps}）。</translation>
+      <translation>{engine} 与 {other} 在本机的解码速度相当（{decode_tps} 和 {other_decode_tps}）。</translation>
     </message>
     <message>
-      <source>{engine} decodes {decode_tps} here and {other} {other_decode_tps}: measured with this model.</source>
-      <translation>{engine} 在这里解码 {decode_tps}，{other} 为 {other_decode_tps}：用此模型实测。</translation>
+      <source>{engine} decodes at {decode_tps} here and {other} at {other_decode_tps}, measured with this model.</source>
+      <translation>{engine} 在本机的解码速度为 {decode_tps}，{other} 为 {other_decode_tps}（用此模型实测）。</translation>
     </message>
     <message>
-      <source>{engine}, although the model is here for another engine too: `stillroom profile` finds out which is faster.</source>
-      <translation>{engine}，虽然此模型也有另一引擎的版本：`stillroom profile` 可测出哪个更快。</translation>
+      <source>{engine}: it supports {device}.</source>
+      <translation>{engine}：它支持 {device}。</translation>
     </message>
     <message>
-      <source>{engine}: it reaches {device}.</source>
-      <translation>{engine}：它能使用 {device}。</translation>
+      <source>{engine}: the only engine that has run this model here.</source>
+      <translation>{engine}：唯一在本机运行过此模型的引擎。</translation>
     </message>
     <message>
-      <source>{engine}: the only engine that ran this model here.</source>
-      <translation>{engine}：唯一在这里运行过此模型的引擎。</translation>
+      <source>{engine}; the model is also installed for another engine, and `stillroom profile` measures which is faster.</source>
+      <translation>{engine}；此模型也有另一引擎的版本，可用 `stillroom profile` 测出哪个更快。</translation>
     </message>
     <message>
       <source>{file} cannot be imported: {reason}.</source>
@@ -3804,8 +3792,8 @@
       <translation>{file} 没有张量 {tensor}。</translation>
     </message>
     <message>
-      <source>{file} is a kind of model that no engine here runs: {detail}.</source>
-      <translation>这里没有引擎能运行 {file} 这类模型：{detail}。</translation>
+      <source>{file} is already quantized ({format}).</source>
+      <translation>{file} 已经量化过（{format}）。</translation>
     </message>
     <message>
       <source>{file} is being downloaded by another window.</source>
@@ -3824,12 +3812,8 @@
       <translation>{file} 的格式无法转换：{detail}。</translation>
     </message>
     <message>
-      <source>{file} is quantized already ({format}).</source>
-      <translation>{file} 已经量化（{format}）。</translation>
-    </message>
-    <message>
-      <source>{file} needs {needed}, and {available} are free.</source>
-      <translation>{file} 需要 {needed}，可用 {available}。</translation>
+      <source>{file} needs {needed}, but only {available} is free.</source>
+      <translation>{file} 需要 {needed}，但可用空间只有 {available}。</translation>
     </message>
     <message>
       <source>{file}: {reason}.</source>
@@ -3852,11 +3836,11 @@
       <translation>{machines} 台这样的机器</translation>
     </message>
     <message>
-      <source>{n_threads} of {cores} threads for answers: more were slower when this machine was measured.</source>
-      <translation>回答时用 {cores} 个线程中的 {n_threads} 个：测量本机时，更多线程反而更慢。</translation>
+      <source>{n_threads} of {cores} threads for decoding: more were slower when this machine was measured.</source>
+      <translation>解码使用 {cores} 个线程中的 {n_threads} 个：测量本机时，更多线程反而更慢。</translation>
     </message>
     <message>
-      <source>{n_threads} threads: one for each core it may use.</source>
+      <source>{n_threads} threads: one for each available core.</source>
       <translation>{n_threads} 个线程：每个可用核心一个。</translation>
     </message>
     <message>
@@ -3868,28 +3852,28 @@
       <translation>无法连接 {url} 上的 {name}：{reason}。</translation>
     </message>
     <message>
+      <source>{name} at {url} redirects requests to {target}; the redirect was not followed.</source>
+      <translation>{url} 上的 {name} 把请求重定向到 {target}；未跟随重定向。</translation>
+    </message>
+    <message>
       <source>{name} at {url} refused the request (status {status}): {message}.</source>
       <translation>{url} 上的 {name} 拒绝了请求（状态 {status}）：{message}。</translation>
     </message>
     <message>
-      <source>{name} at {url} sends requests on to {target}, and that was not followed.</source>
-      <translation>{url} 上的 {name} 把请求转到 {target}，未予跟随。</translation>
+      <source>{name} ended its answer early, after {pieces} chunks.</source>
+      <translation>{name} 发送 {pieces} 个数据块后中断了回答。</translation>
     </message>
     <message>
-      <source>{name} broke off its answer after {pieces} pieces.</source>
-      <translation>{name} 在 {pieces} 段之后中断了回答。</translation>
+      <source>{name} is damaged: its files differ from what was installed.</source>
+      <translation>{name} 已损坏：文件与安装时不同。</translation>
     </message>
     <message>
-      <source>{name} has had too many requests and asks to wait {retry_after:.0f} seconds.</source>
+      <source>{name} received too many requests and asked to wait {retry_after:.0f} seconds.</source>
       <translation>{name} 收到的请求过多，要求等待 {retry_after:.0f} 秒。</translation>
     </message>
     <message>
-      <source>{name} has had too many requests and does not say how long to wait.</source>
+      <source>{name} received too many requests and did not say how long to wait.</source>
       <translation>{name} 收到的请求过多，但没有说明需要等待多久。</translation>
-    </message>
-    <message>
-      <source>{name} is damaged: its files are not what was installed.</source>
-      <translation>{name} 已损坏：文件与安装时不同。</translation>
     </message>
     <message>
       <source>{path} is in the catalog but not on this machine.</source>

@@ -59,15 +59,15 @@ def explain(error: BaseException) -> Explanation:
             title, sentence, hint = (worded(text, facts) for text in ERRORS[cls.__name__])
             return Explanation(title, sentence, hint)
     if isinstance(error, Cancelled):
-        return Explanation("Cancelled", "The work was stopped, and nothing was left behind.")
+        return Explanation("Cancelled", "The operation was cancelled; nothing was left behind.")
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         reason = error.strerror or str(error)
-        return Explanation("The system refused", f"{reason}{where}.")
+        return Explanation("The operating system reported an error", f"{reason}{where}.")
     return Explanation(
         "Something went wrong",
         f"{name}: {error}.",
-        "This is a fault in Stillroom; the log has the details.",
+        "This is a bug in Stillroom; the log has the details.",
     )
 
 
@@ -104,7 +104,7 @@ def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
 def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
     return Explanation(
         "Not enough memory",
-        worded("This needs {needed} on {device}, and {available} are free.", facts),
+        worded("This needs {needed} on {device}, but only {available} is free.", facts),
         _instead(facts, "Choose a smaller model, or close other programs."),
     )
 
@@ -150,15 +150,17 @@ def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
 def _placement_suggested(suggestion: Mapping[str, Any]) -> str:
     off_cpu = suggestion.get("blocks_off_cpu", 0)
     if not off_cpu:
-        return "policy {policy} with every block on the CPU"
+        return "placement {policy} with every block on the CPU"
     if off_cpu == suggestion.get("blocks"):
-        return "policy {policy} with the LM head on the CPU"
-    return "policy {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}"
+        return "placement {policy} with the LM head on the CPU"
+    return "placement {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}"
 
 
 def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
     near = facts.get("suggestions")
-    hint = "Did you mean {suggestions}?" if near else "`stillroom search` lists what there is."
+    hint = "`stillroom search` lists the available models."
+    if near:
+        hint = "Did you mean {suggestions}?"
     sentence = worded("There is no model named “{name}”.", facts)
     return Explanation("Unknown model", sentence, worded(hint, facts))
 
@@ -184,7 +186,7 @@ def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
         )
     return Explanation(
         "Unsupported model",
-        worded("{file} is a kind of model that no engine here runs: {detail}.", facts),
+        worded("No engine here can run {file}: {detail}.", facts),
         "Choose a GGUF language model.",
     )
 
@@ -194,13 +196,14 @@ def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
     return Explanation(
         "Device not usable",
         worded("The device {device} cannot be used: {reason}.", words),
-        "`stillroom devices` lists what can be.",
+        "`stillroom devices` lists the usable devices.",
     )
 
 
 def _draft_refused(facts: Mapping[str, Any]) -> Explanation:
     sentence = reason_text(Reason(str(facts["code"]), dict(facts)))
-    return Explanation("Draft model refused", sentence, "It works without a draft model.")
+    hint = "The model also works without a draft model."
+    return Explanation("Draft model cannot be used", sentence, hint)
 
 
 def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
@@ -232,14 +235,14 @@ def _interrupted(facts: Mapping[str, Any]) -> Explanation:
 def _rate_limited(facts: Mapping[str, Any]) -> Explanation:
     title, sentence, hint = ERRORS["RateLimited"]
     if facts.get("retry_after") is None:
-        sentence, hint = "The hub asks to wait, and does not say how long.", "Try again later."
+        sentence, hint = "The hub asked to wait but did not say how long.", "Try again later."
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
 
 def _remote_busy(facts: Mapping[str, Any]) -> Explanation:
     title, sentence, hint = ERRORS["RemoteBusy"]
     if facts.get("retry_after") is None:
-        sentence = "{name} has had too many requests and does not say how long to wait."
+        sentence = "{name} received too many requests and did not say how long to wait."
         hint = "Try again later."
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
@@ -343,7 +346,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
     """Why a run was slow, heaviest cause first, with its share and what to do."""
     if not diagnosis.causes:
         fast = diagnosis.slowdown < SLOWER
-        return "It was as fast as planned." if fast else "Nothing measured explains it."
+        return "It was as fast as predicted." if fast else "None of the measurements explains it."
     lines = []
     for cause in diagnosis.causes:
         what, remedy = cause_words(cause.code)

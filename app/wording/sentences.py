@@ -28,32 +28,32 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "AlreadyQuantized": (
         "Already quantized",
-        "{file} is quantized already ({format}).",
+        "{file} is already quantized ({format}).",
         "Start from the full-precision weights.",
     ),
     "NonFiniteWeights": (
-        "Broken weights",
+        "Invalid weights",
         "Tensor {tensor} holds {count} values that are not finite, or too large to store.",
         "Download the checkpoint again.",
     ),
-    "InvalidRecipe": ("Unusable recipe", "The recipe's {field} is not usable: {reason}.", ""),
+    "InvalidRecipe": ("Unusable recipe", "The recipe's {field} is invalid: {reason}.", ""),
     "MissingTensor": ("Incomplete checkpoint", "{file} has no tensor {tensor}.", ""),
     "NativeQuantizerFailed": ("Quantization failed", "The quantizer failed: {reason}.", ""),
     "QuantError": ("Conversion failed", "The conversion failed.", ""),
     # engines and devices
     "BackendUnavailable": (
-        "Engine missing",
+        "Engine not available",
         "The engine {backend} cannot be used: {reason}.",
         "`stillroom doctor` says what is missing.",
     ),
     "DeviceUnavailable": (
         "Device not usable",
         "The device {device} cannot be used: {reason}.",
-        "`stillroom devices` lists what can be.",
+        "`stillroom devices` lists the usable devices.",
     ),
     "ContextOverflow": (
         "Conversation too long",
-        "The conversation has {n_tokens} tokens, and the context holds {n_ctx}.",
+        "The conversation has {n_tokens} tokens, but the context holds only {n_ctx}.",
         "Choose a larger context, or start a new chat.",
     ),
     "OutOfMemory": (
@@ -61,7 +61,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The engine ran out of memory on {device}.",
         "Choose a smaller context or a smaller model.",
     ),
-    "InvalidRequest": ("Not possible", "The {field} cannot be used: {reason}.", ""),
+    "InvalidRequest": ("Invalid request", "The {field} cannot be used: {reason}.", ""),
     "TemplateFailed": (
         "Chat template failed",
         "The model's chat template failed: {detail}.",
@@ -78,34 +78,34 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Try another engine or device.",
     ),
     "ProtocolMismatch": (
-        "Versions do not match",
-        "The engine process speaks protocol {got}, this program {expected}.",
-        "Install Stillroom again.",
+        "Version mismatch",
+        "The engine process uses protocol {got}, but this program expects {expected}.",
+        "Reinstall Stillroom.",
     ),
     "InternalError": (
         "Something went wrong",
-        "The engine process met a fault in the program: {detail}.",
+        "The engine process hit an unexpected error: {detail}.",
         "The log has the details (`stillroom doctor` says where).",
     ),
     "EngineError": ("The engine failed", "The engine reported an error.", ""),
     # application
     "CatalogError": (
-        "Bad catalog",
-        "The model catalog is not usable: entry “{entry}”, field “{field}”: {reason}.",
+        "Invalid catalog",
+        "The model catalog is invalid: entry “{entry}”, field “{field}”: {reason}.",
         "Restore models.json.",
     ),
-    "SettingsError": ("Bad setting", "The setting “{key}” is not usable ({reason}).", ""),
-    "StoreError": ("History not usable", "The history file failed: {reason}.", ""),
-    "AlreadyInstalled": ("Already installed", "A model named {name} is installed already.", ""),
+    "SettingsError": ("Invalid setting", "The setting “{key}” is invalid ({reason}).", ""),
+    "StoreError": ("History unavailable", "The history file failed: {reason}.", ""),
+    "AlreadyInstalled": ("Already installed", "A model named {name} is already installed.", ""),
     "DamagedModel": (
         "Damaged model",
-        "{name} is damaged: its files are not what was installed.",
-        "Remove it and get it again.",
+        "{name} is damaged: its files differ from what was installed.",
+        "Remove it and download it again.",
     ),
     "LibraryBusy": (
-        "Still at work",
-        "The models folder is being worked on.",
-        "Try again when that has ended.",
+        "Models folder in use",
+        "Another operation is using the models folder.",
+        "Try again when it has finished.",
     ),
     "ImportRefused": ("Cannot import", "{file} cannot be imported: {reason}.", ""),
     "PackRefused": (
@@ -122,13 +122,13 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "NotAHubAnswer": (
         "Not the hub",
-        "Something else answered in the hub's place, perhaps a sign-in page.",
+        "Something other than the hub replied, perhaps a network sign-in page.",
         "Open a browser and sign in to the network.",
     ),
     "GatedModel": (
         "Access needed",
         "{repo} is gated: its owner grants access on request.",
-        "Ask for access at {url}, then enter your token.",
+        "Request access at {url}, then enter your token.",
     ),
     "RepoNotFound": ("Not found", "The hub has no repository {repo}, or it is private.", ""),
     "RevisionNotFound": ("Not found", "{repo} has no revision {revision}.", ""),
@@ -136,64 +136,66 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "TokenRefused": ("Token refused", "The hub refused the token.", "Enter it again."),
     "RateLimited": (
         "Too many requests",
-        "The hub asks to wait {retry_after:.0f} seconds.",
+        "The hub asked to wait {retry_after:.0f} seconds.",
         "Try again then.",
     ),
-    "HubUnavailable": ("Hub trouble", "The hub answered with status {status}.", "Try later."),
+    "HubUnavailable": ("Hub error", "The hub answered with status {status}.", "Try later."),
     "UnsafeEndpoint": ("Unsafe address", "{endpoint} is not used: {reason}.", ""),
     "BadRemoteHeader": ("Unreadable header", "{path} of {repo} is not usable: {reason}.", ""),
-    "HubError": ("Hub trouble", "The hub request failed.", "Try later."),
+    "HubError": ("Hub error", "The hub request failed.", "Try later."),
     "ChecksumMismatch": (
-        "Wrong bytes",
+        "Checksum mismatch",
         "{file} does not match its checksum; it was not installed.",
         "Try again; if it happens again, the source is damaged.",
     ),
     "NotEnoughDisk": (
         "Disk full",
-        "{file} needs {needed}, and {available} are free.",
+        "{file} needs {needed}, but only {available} is free.",
         "Free some space and try again.",
     ),
     "Interrupted": (
         "Interrupted",
         "The download of {file} stopped. {reason}",
-        "Start it again: it goes on where it stopped.",
+        "Start it again; it resumes where it stopped.",
     ),
     "ServerMisbehaved": (
-        "Server trouble",
-        "The server's answer was wrong: {reason}.",
+        "Server error",
+        "The server sent an unexpected response: {reason}.",
         "Try later.",
     ),
     "DownloadBusy": ("Already running", "{file} is being downloaded by another window.", ""),
     "PackageUnavailable": (
         "Package not available",
-        "The package {package} {version} could not be fetched.",
-        "Check the network, or the package index this machine is set up with.",
+        "The package {package} {version} could not be downloaded.",
+        "Check the network, or the package index configured on this machine.",
     ),
     "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
     "HarnessMissing": (
         "lm-eval is missing",
         "The interpreter {python} has no lm-eval.",
-        "Install the extra: pip install 'stillroom[eval]'; or name another with --python.",
+        "Run pip install 'stillroom[eval]', or choose another interpreter with --python.",
     ),
     "HarnessFailed": (
         "The evaluation failed",
-        "The harness ended with {exit_code}: {output_tail}.",
+        "The harness exited with code {exit_code}: {output_tail}.",
         "",
     ),
     # models of other machines
     "RemoteUnreachable": (
         "Not reachable",
         "{name} at {url} cannot be reached: {reason}.",
-        "Check its address (Remote models, `stillroom remote list`) and that its server runs.",
+        "Check its address (Remote models, or `stillroom remote list`) and that the server is"
+        " running.",
     ),
     "RemoteKeyRefused": (
         "Key not accepted",
         "{name} at {url} refused the request (status {status}): {message}.",
-        "Give it the right key: Remote models, or `stillroom remote add` with the same name.",
+        "Enter the right key under Remote models, or run `stillroom remote add` with the same"
+        " name.",
     ),
     "RemoteBusy": (
         "Too many requests",
-        "{name} has had too many requests and asks to wait {retry_after:.0f} seconds.",
+        "{name} received too many requests and asked to wait {retry_after:.0f} seconds.",
         "Try again then.",
     ),
     "RemoteRefused": (
@@ -202,19 +204,19 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "RemoteRedirects": (
-        "Sent elsewhere",
-        "{name} at {url} sends requests on to {target}, and that was not followed.",
+        "Redirected",
+        "{name} at {url} redirects requests to {target}; the redirect was not followed.",
         "If you trust that address, add it in place of this one.",
     ),
     "RemoteNotUnderstood": (
         "Not an OpenAI-compatible server",
-        "What answers for {name} at {url} was not understood: {reason}.",
+        "The server at {url} did not reply like an OpenAI-compatible API: {reason}.",
         "The address usually ends in /v1.",
     ),
     "RemoteCut": (
         "Answer cut off",
-        "{name} broke off its answer after {pieces} pieces.",
-        "What came is shown; ask again for the whole.",
+        "{name} ended its answer early, after {pieces} chunks.",
+        "The part that arrived is shown; ask again for the full answer.",
     ),
     # the local server
     "PortTaken": (
@@ -239,13 +241,13 @@ FIELDS: dict[str, str] = {
     "sequences": "number of sequences",
 }
 
-_CHAT_SAFE = "Your conversation is safe; send again to go on."
+_CHAT_SAFE = "Your conversation is safe; send again to continue."
 
 # kind of Offline: (sentence, hint); other kinds are worded by ERRORS["Offline"]
 OFFLINE: dict[str, tuple[str, str]] = {
     "setting": (
-        "The setting “Stay offline” is on: nothing was asked.",
-        "Switch it off in the settings to search or download.",
+        "The setting “Stay offline” is on, so no request was made.",
+        "Turn it off in the settings to search or download.",
     ),
     "no network": (
         "This machine has no network connection.",
@@ -265,11 +267,11 @@ OFFLINE: dict[str, tuple[str, str]] = {
     ),
     "tls": (
         "The hub could not prove its identity: its certificate was not accepted.",
-        "A proxy or a wrong clock can be the cause.",
+        "A proxy or a wrong system clock may be the cause.",
     ),
     "broken": (
         "The connection to the hub broke off.",
-        "Try again: downloads go on where they stopped.",
+        "Try again; downloads resume where they stopped.",
     ),
 }
 
@@ -292,12 +294,12 @@ EXITS: dict[str, tuple[str, str, str]] = {
     "illegal_instruction": (
         "The engine does not match this processor",
         "The engine used an instruction this processor does not have ({cause}).",
-        "Set Stillroom up again on this machine so that the engine is built for it.",
+        "Set up Stillroom again on this machine so that the engine is built for its processor.",
     ),
     "killed": (
-        "The engine was ended from outside",
-        "The system or another program ended the engine process ({cause}).",
-        f"If memory was short, choose a smaller model or context. {_CHAT_SAFE}",
+        "The engine was killed",
+        "The operating system or another program killed the engine process ({cause}).",
+        f"If memory was low, choose a smaller model or context. {_CHAT_SAFE}",
     ),
     "out_of_memory": (
         "Out of memory",
@@ -306,12 +308,12 @@ EXITS: dict[str, tuple[str, str, str]] = {
     ),
     "stalled": (
         "The engine stopped responding",
-        "The engine gave no sign of life for {seconds} seconds and was ended.",
+        "The engine did not respond for {seconds} seconds and was stopped.",
         f"{_CHAT_SAFE}",
     ),
     "lost_protocol": (
-        "The engine process was confused",
-        "The engine process wrote something that is no answer and was ended.",
+        "The engine sent a garbled reply",
+        "The engine process wrote output Stillroom could not read, so it was stopped.",
         f"{_CHAT_SAFE}",
     ),
     "clean": ("The engine was closed", "The engine process was closed.", f"{_CHAT_SAFE}"),
@@ -327,11 +329,11 @@ EXITS: dict[str, tuple[str, str, str]] = {
 CONTEXT_LIMITS: dict[str, tuple[str, str]] = {
     "trained": ("the model was trained for", ""),
     "exported": (
-        "this file was made for",
+        "this file was exported for",
         ", or quantize it again with a longer --context",
     ),
     "compiled": (
-        "its body for {device} was made for",
+        "its graph for {device} was exported for",
         ", take another device, or quantize it again with a longer --context",
     ),
 }
@@ -344,107 +346,116 @@ ENGINES: dict[str, str] = {
 
 # by method of `runtime.answer.voting`
 PICKS: dict[str, str] = {
-    "majority": "Answer {number} is kept: {votes} of {count} came to the result {result}.",
-    "agreement": "Answer {number} is kept: {votes} of {count} agree most in their wording.",
+    "majority": "Answer {number} was chosen: {votes} of {count} answers reached the result"
+    " {result}.",
+    "agreement": "Answer {number} was chosen: of {count} answers, it shares the most wording"
+    " with the others.",
     "only": "There is only one answer.",
 }
 
 REASONS: dict[str, str] = {
-    "engine_faster": "{engine} decodes {decode_tps} here and {other} {other_decode_tps}:"
+    "engine_faster": "{engine} decodes at {decode_tps} here and {other} at {other_decode_tps},"
     " measured with this model.",
     "engines_equal": "{engine} and {other} decode equally fast here ({decode_tps} and"
     " {other_decode_tps}).",
-    "engine_only": "{engine}: the only engine that ran this model here.",
-    "other_build": "It runs {build}.",
-    "other_build_unmeasured": "It runs {build}. What that lost was not measured:"
-    " `stillroom quality {build} --against {source}` does.",
-    "other_build_measured": "It runs {build}, which lost a mean KL divergence of {kl_mean} against"
-    " {against}.",
-    "engine_reaches_device": "{engine}: it reaches {device}.",
-    "engines_not_measured": "{engine}, although the model is here for another engine too:"
-    " `stillroom profile` finds out which is faster.",
-    "device_failed": "{device} was planned and failed: {why}. This is the next best.",
+    "engine_only": "{engine}: the only engine that has run this model here.",
+    "other_build": "Using the build {build}.",
+    "other_build_unmeasured": "Using the build {build}. Its quality loss has not been"
+    " measured; `stillroom quality {build} --against {source}`"
+    " measures it.",
+    "other_build_measured": "Using the build {build}; its mean KL divergence from {against} is"
+    " {kl_mean}.",
+    "engine_reaches_device": "{engine}: it supports {device}.",
+    "engines_not_measured": "{engine}; the model is also installed for another engine, and"
+    " `stillroom profile` measures which is faster.",
+    "device_failed": "{device} was planned but failed: {why}. This is the next best choice.",
     "cpu_library_own": "the engine was compiled for this processor",
     "cpu_library_best": "{library}: the best of {count} for this processor, and its self-test"
     " passed",
     "cpu_library_next": "{library}: the best of {count} whose self-test passed; {failed} failed",
     "cpu_library_none": "no library passed its self-test: {failed}",
-    "draft_model": "{draft} guesses ahead ({needed} more memory); it is used while that pays.",
-    "draft_engine": "{draft} cannot guess ahead: only llama.cpp with flash attention checks"
-    " guesses.",
-    "draft_device": "{draft} cannot guess ahead: answers stay the same only with all blocks on the"
-    " CPU, and some are on {device}.",
-    "draft_not_smaller": "{draft} cannot guess ahead: it is not a smaller GGUF file than the"
-    " model.",
-    "draft_does_not_fit": "{draft} cannot guess ahead: its {needed} do not fit beside the model.",
-    "draft_tokenizer_differs": "{draft} cannot guess ahead: its tokenizer is {theirs}, the model's"
-    " is {target}.",
-    "draft_vocabulary_size_differs": "{draft} cannot guess ahead: it has {theirs} tokens, the model"
-    " {target}.",
-    "draft_bos_differs": "{draft} cannot guess ahead: its texts begin with token {theirs}, the"
-    " model's with {target}.",
-    "draft_eos_differs": "{draft} cannot guess ahead: its texts end with token {theirs}, the"
-    " model's with {target}.",
-    "draft_token_differs": "{draft} cannot guess ahead: token {token} is {theirs}, and {target} in"
-    " the model.",
+    "draft_model": "{draft} drafts tokens ahead (+{needed} memory) and is used only while it"
+    " makes answers faster.",
+    "draft_engine": "{draft} cannot be the draft model: only llama.cpp with flash attention"
+    " verifies drafted tokens.",
+    "draft_device": "{draft} cannot be the draft model: answers stay the same only with all"
+    " blocks on the CPU, and some are on {device}.",
+    "draft_not_smaller": "{draft} cannot be the draft model: it is not a GGUF file smaller"
+    " than the model.",
+    "draft_does_not_fit": "{draft} cannot be the draft model: the {needed} it needs do not fit"
+    " beside the model.",
+    "draft_tokenizer_differs": "{draft} cannot be the draft model: its tokenizer is {theirs},"
+    " the model's is {target}.",
+    "draft_vocabulary_size_differs": "{draft} cannot be the draft model: its vocabulary has"
+    " {theirs} tokens, the model has {target}.",
+    "draft_bos_differs": "{draft} cannot be the draft model: its BOS token is {theirs}, the"
+    " model's is {target}.",
+    "draft_eos_differs": "{draft} cannot be the draft model: its EOS token is {theirs}, the"
+    " model's is {target}.",
+    "draft_token_differs": "{draft} cannot be the draft model: token {token} is {theirs}"
+    " there, but {target} in the model.",
     "fastest_predicted": "The fastest of the placements that fit ({decode_tps} predicted).",
     "only_one_fits": "The only placement that fits.",
-    "speed_unknown": "Nothing measured here yet: the usual order of placements decides.",
-    "context_is_the_models": "Context: {n_ctx} tokens, all the model was trained for.",
-    "context_is_the_files": "Context: {n_ctx} tokens, all this file was made for.",
-    "context_compiled": "Context: {n_ctx} tokens, all its body for {device} was made for.",
+    "speed_unknown": "Nothing has been measured here yet, so the default order of placements"
+    " applies.",
+    "context_is_the_models": "Context: {n_ctx} tokens, the most the model was trained for.",
+    "context_is_the_files": "Context: {n_ctx} tokens, the most this file was exported for.",
+    "context_compiled": "Context: {n_ctx} tokens, the most its graph for {device} was exported"
+    " for.",
     "context_limited_by_memory": "Context: {n_ctx} tokens, because {wanted} would not fit.",
     "context_for_reasoning": "Context: {n_ctx} tokens, to leave room for reasoning.",
     "context_default": "Context: {n_ctx} tokens, enough for most chats.",
-    "threads_are_physical_cores": "{n_threads} threads: one for each core it may use.",
-    "device_unmeasured": "No speed is predicted: {device} was not measured yet.",
-    "speed_doubtful": "The machine was busy or unsteady when it was measured: ranges are wider.",
-    "rpc_speed_assumed": "How fast an RPC server computes is not known: it is taken to be like this"
-    " machine, so ranges are wide.",
-    "threads_fastest_here": "{n_threads} of {cores} threads for answers: more were slower when this"
-    " machine was measured.",
+    "threads_are_physical_cores": "{n_threads} threads: one for each available core.",
+    "device_unmeasured": "No speed is predicted: {device} has not been measured yet.",
+    "speed_doubtful": "The machine was busy or its readings varied during the measurement, so"
+    " ranges are wider.",
+    "rpc_speed_assumed": "The compute speed of an RPC server is not known; it is assumed to"
+    " match this machine, so ranges are wide.",
+    "threads_fastest_here": "{n_threads} of {cores} threads for decoding: more were slower"
+    " when this machine was measured.",
     "lm_head_on_cpu": "Embeddings and LM head stay on the CPU.",
     "lm_head_with_body": "The LM head is on {device} with the blocks.",
     "partial_offload": "{blocks} blocks are on {device}: more would not fit.",
-    "small_ubatch": "Prompts are read {n_ubatch} tokens at a time instead of {usual}: the scratch"
-    " memory for more would not fit.",
-    "weights_estimated": "Sizes are worked out for {block_format}: the file is not here yet.",
-    "rpc_link": "{device}: a round trip takes {trip_us} µs and {gb_per_second} GB/s cross the link,"
-    " so that each token waits at least {token_ms} ms for it.",
+    "small_ubatch": "Prompts are processed {n_ubatch} tokens at a time instead of {usual}:"
+    " larger compute buffers would not fit.",
+    "weights_estimated": "Sizes are estimates for {block_format}: the file has not been"
+    " downloaded yet.",
+    "rpc_link": "{device}: the link has a round trip of {trip_us} µs and a bandwidth of"
+    " {gb_per_second} GB/s, which adds at least {token_ms} ms to each token.",
     "device_left_out": "{device} is not used: {why}.",
     "slower": "slower",
     "not_preferred": "not preferred",
-    "context_not_compiled": "its body was made for {longest} tokens",
+    "context_not_compiled": "its graph was exported for {longest} tokens",
     "does_not_fit": "does not fit: {needed} needed on {device}, {available} free",
 }
 
 DOUBTS: dict[str, str] = {
-    "busy": "Other programs were busy while it was measured; close them and measure again.",
-    "unsteady": "The readings differ a lot from one another; measure again when it is quiet.",
+    "busy": "Other programs were busy during the measurement; close them and measure again.",
+    "unsteady": "The readings vary a lot; measure again when the machine is idle.",
 }
 
 UNAVAILABLE: dict[str, str] = {
     "engine_lacks_gpu": "the installed engine was built without support for it",
     "hardware:not_present": "no such hardware was found",
     "driver:not_loaded": "its driver is not loaded",
-    "driver:no_permission": "this user may not open it: add them to the group render",
+    "driver:no_permission": "this user has no permission to open it: add them to the render group",
     "provider:not_installed": "its execution provider is not installed",
     "provider:not_for_this_system": "there is no execution provider for it on this system",
     "memory:too_little_memory": "too little memory is left to test it",
-    "provider:no_such_device": "its execution provider does not find it",
+    "provider:no_such_device": "its execution provider cannot find it",
     "provider:provider_failed_to_load": "its execution provider did not load",
     "self_test:compile_failed": "it could not compile the self-test",
     "self_test:wrong_numbers": "it returned wrong numbers in the self-test",
-    "self_test:not_finite": "it returned no numbers in the self-test",
-    "self_test:crashed": "the self-test ended its process",
+    "self_test:not_finite": "it returned values that are not finite in the self-test",
+    "self_test:crashed": "the self-test crashed",
     "self_test:hung": "it did not answer in the self-test",
     "device_lost": "it stopped working while the model ran",
-    "engine_does_not_reach_it": "no engine for this model reaches it",
-    "no_fixed_shape_body": "this model was made without a body of fixed shape, which NPUs need",
-    "rpc_unreachable": "no RPC server answers at its address",
-    "rpc_not_understood": "what answers at its address is no RPC server of this engine's version",
-    "rpc_none_answers": "no RPC server of the settings answers",
-    "rpc_lost": "its RPC server stopped answering",
+    "engine_does_not_reach_it": "no engine for this model supports it",
+    "no_fixed_shape_body": "this model was exported without the static-shape graph that NPUs need",
+    "rpc_unreachable": "no RPC server responds at its address",
+    "rpc_not_understood": "the server at its address is not an RPC server of this engine's version",
+    "rpc_none_answers": "no RPC server from the settings responds",
+    "rpc_lost": "its RPC server stopped responding",
     "no_such_device": "there is no such device",
     "provider_not_installed": "its execution provider is not installed",
     "provider_failed_to_load": "its execution provider did not load",
@@ -454,19 +465,20 @@ UNAVAILABLE: dict[str, str] = {
 }
 
 NOTICES: dict[str, str] = {
-    "system_folded": "The instructions were put into the first message: this model takes no"
-    " system prompt.",
-    "thinking_cut": "The thinking was cut: the token budget ended before the answer.",
-    "missing_opening_tag": "The model began to think without saying so.",
+    "system_folded": "The system prompt was put into the first message, because this model"
+    " does not support one.",
+    "thinking_cut": "The thinking was cut off: the token budget ran out before the answer.",
+    "missing_opening_tag": "The reasoning had no opening tag, so it was moved out of the answer.",
     "loop_detected": "Stopped: the answer was repeating itself.",
-    "no_chat_template": "The file has no chat template; a plain one was used.",
-    "fixed_shape_body": "The body was compiled for a fixed context.",
-    "device_changed": "The planned device failed; the model now runs elsewhere, and its plan says"
-    " where and why.",
-    "tokens_not_counted": "The server sent no count of tokens: the pieces it sent were counted.",
+    "no_chat_template": "The file has no chat template, so a generic one was used.",
+    "fixed_shape_body": "The model graph was compiled for a fixed context length.",
+    "device_changed": "The planned device failed. The model now runs on another one; the plan"
+    " shows which and why.",
+    "tokens_not_counted": "The server sent no token count, so the chunks it sent were counted"
+    " instead.",
     "rows_padded": "Some rows were padded to the block size.",
-    "demonstration": "This is a demonstration model of 135 million parameters, often wrong."
-    " `stillroom search` shows distilled models for real work.",
+    "demonstration": "This is a demo model with 135 million parameters and is often wrong."
+    " `stillroom search` lists distilled models for real work.",
 }
 
 # The five facts about an execution provider.
@@ -510,7 +522,7 @@ FINDINGS: dict[str, str] = {
 
 VERDICTS: dict[str, str] = {
     "faithful": "Faithful: next to nothing was lost.",
-    "close": "Close: small losses, hard to notice.",
+    "close": "Close: small losses that are hard to notice.",
     "noticeable": "Noticeable: answers differ, mostly in detail.",
     "damaged": "Damaged: the model lost too much; choose another recipe.",
 }
@@ -518,27 +530,42 @@ VERDICTS: dict[str, str] = {
 # cause of a slow run: (what it is, what to do)
 CAUSES: dict[str, tuple[str, str]] = {
     "other_load": ("other programs kept the cores busy", "Close them, or wait."),
-    "cpu_quota": ("a processor quota stopped the engine", "Raise the quota of the container."),
-    "few_threads": ("fewer threads than would be best", "Set CPU threads to 0 in the settings."),
+    "cpu_quota": ("a CPU quota throttled the engine", "Raise the container's CPU quota."),
+    "few_threads": (
+        "fewer threads were used than would be best",
+        "Set CPU threads to 0 in the settings.",
+    ),
     "long_context": ("the conversation is long", "Start a new chat, or use an 8-bit KV cache."),
-    "swapping": ("memory ran short and was swapped", "Choose a smaller model or context."),
-    "memory_limit": ("a memory limit is nearly full", "Raise it, or choose a smaller model."),
+    "swapping": ("memory ran low and the system swapped", "Choose a smaller model or context."),
+    "memory_limit": (
+        "memory use was close to its limit",
+        "Raise the limit, or choose a smaller model.",
+    ),
     "memory_spill": (
-        "memory was full, so that parts of the model were read from disk again and again",
+        "memory was full, so parts of the model were read from disk again and again",
         "Close other programs, or choose a smaller model or context.",
     ),
     "device_spill": (
         "part of the model was not on the device it was planned for",
         "Load it again, or choose a smaller model or context.",
     ),
-    "cold_file": ("the weights came from disk", "The next answer will be faster."),
-    "battery_clock": ("the processor saves power on battery", "Plug the machine in."),
-    "low_clock": ("the processor runs below its clock", "Check cooling and power settings."),
+    "cold_file": ("the weights were read from disk", "The next answer will be faster."),
+    "battery_clock": ("the processor was saving power on battery", "Plug the machine in."),
+    "low_clock": (
+        "the processor ran below its normal clock speed",
+        "Check cooling and power settings.",
+    ),
     "wrong_device": ("the model ran on another device than planned", "Load it again."),
     "slower_memory": (
         "memory is slower now than when this machine was measured",
-        "Measure again on the page Speed; if it stays, check power settings and other load.",
+        "Measure again on the Speed page; if it stays slow, check power settings and other load.",
     ),
-    "low_acceptance": ("guesses were rarely right", "Speculation switches itself off."),
-    "single_channel_suspected": ("memory seems to have one channel", "Add a second module."),
+    "low_acceptance": (
+        "few drafted tokens were accepted",
+        "Speculative decoding turns itself off while it does not help.",
+    ),
+    "single_channel_suspected": (
+        "memory seems to run on a single channel",
+        "Add a second memory module.",
+    ),
 }

@@ -96,7 +96,7 @@ def test_try_walks_the_path(session: Session) -> None:
 def test_try_again_quantizes_nothing(session: Session) -> None:
     stillroom("try")
     again = stillroom("try", "--json")
-    assert "Quantized before" in again.stderr
+    assert "Already quantized" in again.stderr
     document = json_of(again)
     assert "Paris" in document["answer"]
     assert document["plan"]["memory"]["devices"]

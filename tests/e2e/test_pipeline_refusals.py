@@ -111,7 +111,7 @@ def test_a_bad_file_is_one_sentence(
             "UnsupportedModel",
             "not on this machine",
         ),
-        (["plan", "deepseek-r1"], "DoesNotFit", "are free"),
+        (["plan", "deepseek-r1"], "DoesNotFit", "is free"),
         (["plan", "NAME", "--context", "9000"], "ContextTooLong", "8192"),
         (["chat", "NAME", "--context", "9000", "--prompt", "x"], "ContextTooLong", "8192"),
         (["plan", "NAME", "--context", "-1"], "InvalidRequest", "at least 1"),
@@ -122,7 +122,7 @@ def test_a_bad_file_is_one_sentence(
         (["quantize", "NAME", "--recipe", "nonsense"], "InvalidRecipe", "nonsense"),
         (["quantize", "NAME", "--recipe", "gone.json"], "CorruptCheckpoint", "gone.json"),
         (["quantize", "NAME", "--output", "../../escaped"], "LibraryError", "name"),
-        (["quantize", "NAME", "--output", "NAME"], "AlreadyInstalled", "installed already"),
+        (["quantize", "NAME", "--output", "NAME"], "AlreadyInstalled", "already installed"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
 )  # fmt: skip

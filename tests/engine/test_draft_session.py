@@ -43,7 +43,7 @@ def test_a_smaller_model_guesses_and_the_answer_stays(
     assert plan.placement == dataclasses.replace(alone.placement, draft=str(starter_q4))
     extra = plan.memory.total - alone.memory.total
     assert extra > starter_q4.stat().st_size
-    assert "guesses ahead" in reason_text(plan.reasons[-1])
+    assert "drafts tokens ahead" in reason_text(plan.reasons[-1])
     plain, unaided = answer(session, starter_gguf, alone)
     helped, stats = answer(session, starter_gguf, plan)
     assert helped == plain
@@ -59,7 +59,7 @@ def test_a_draft_that_cannot_guess_is_refused_with_the_reason(
     other.write_bytes(starter_q4.read_bytes().replace(*SWAPPED, 1))
     token = refusal(session, starter_gguf, other)
     assert token.facts["code"] == "draft_token_differs"
-    assert explain(token).sentence.startswith(f"{other} cannot guess ahead: token ")
+    assert explain(token).sentence.startswith(f"{other} cannot be the draft model: token ")
 
     session.settings = dataclasses.replace(session.settings, draft_model=str(other))
     plan = session.plan(str(starter_gguf), n_ctx=512)  # a setting is no demand

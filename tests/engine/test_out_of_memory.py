@@ -58,7 +58,7 @@ def session(stillroom_home: Path) -> Session:
 @pytest.mark.parametrize(
     ("lacks", "allocation"),
     [(20 * MB, 22 * MB), (150 * MB, 188 * MB), (270 * MB, None)],
-    ids=["scratch memory", "KV cache", "weights"],
+    ids=["compute buffers", "KV cache", "weights"],
 )
 def test_a_refusal_for_memory_is_no_damaged_file(
     starter_gguf: Path, enough: int, lacks: int, allocation: int | None

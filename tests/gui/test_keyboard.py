@@ -50,7 +50,7 @@ def test_every_action_has_its_own_key_and_stands_in_the_palette(window: MainWind
     assert len(keys) == len(set(keys))
     for name in ("Rename conversation", "Pin or unpin conversation", "Move conversation to folder",
                  "Delete conversation", "Attach files", "Edit message", "Another answer",
-                 "Continue answer", "Copy message", "Branch before", "Branch after",
+                 "Continue answer", "Copy message", "Previous branch", "Next branch",
                  "Delete from here"):  # fmt: skip
         assert not actions[name].shortcut().isEmpty(), name
     window.commands.show_palette()
@@ -85,9 +85,9 @@ def test_messages_are_copied_edited_and_their_branches_shown(
     views = window.chat_page.transcript.views
     trigger(window, "Copy message")
     assert QApplication.clipboard().text() == "Tin and copper"
-    trigger(window, "Branch before")
+    trigger(window, "Previous branch")
     assert views()[-1].message.content == "Tin melts."
-    trigger(window, "Branch after")
+    trigger(window, "Next branch")
     assert views()[-1].message.content == "Tin and copper"
     trigger(window, "Edit message")
     composer = window.chat_page.composer.text
@@ -191,7 +191,7 @@ def test_find_goes_through_the_open_conversation(
     QTest.keyClick(bar.field, Qt.Key.Key_Escape)
     assert not bar.isVisible()
     assert marked() == []
-    action = window.commands.actions_by_name["Search everything said"]
+    action = window.commands.actions_by_name["Search all conversations"]
     assert action.shortcut() == QKeySequence("Ctrl+Shift+F")
     action.trigger()
     assert QApplication.focusWidget() is window.conversation_list.search

@@ -80,7 +80,7 @@ def test_a_remote_model_is_added_changed_and_removed(qtbot: QtBot, window: MainW
         QTest.keyClicks(dialog.model, "two")
         QTest.keyClicks(dialog.proxy, "http://127.0.0.1:9")
         press(qtbot, window, dialog.keep)
-        assert "the key it had" in dialog.said.text()
+        assert "the existing key" in dialog.said.text()
         changed = Endpoint("far", f"{server.url}/tags", "two", proxy="http://127.0.0.1:9")
         assert remotes.find("far") == changed
         assert remotes.key(changed) == KEY

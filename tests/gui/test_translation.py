@@ -44,7 +44,7 @@ def test_errors_and_reasons_are_said_in_the_windows_language(qapp: QApplication)
     try:
         found = explain(DoesNotFit(device="gpu0", needed=5 * 10**9, available=2 * 10**9,
                                    suggestion={"n_ctx": 2048, "device": "cpu"}))  # fmt: skip
-        assert tr(found.sentence) == "这需要 gpu0 上的 5.00 GB，而可用的只有 2.00 GB。"
+        assert tr(found.sentence) == "需要 gpu0 上的 5.00 GB，但可用的只有 2.00 GB。"
         assert tr(found.hint) == "放得下的方案：2048 个词元的上下文、设备 cpu。"
         reason = Reason("device_left_out", {"device": "npu0", "why": "driver:not_loaded"})
         assert tr(reason_text(reason)) == "未使用 npu0：其驱动程序未加载。"
@@ -52,7 +52,7 @@ def test_errors_and_reasons_are_said_in_the_windows_language(qapp: QApplication)
         for translator in translators:
             qapp.removeTranslator(translator)
         QLocale.setDefault(before)
-    assert found.sentence == "This needs 5.00 GB on gpu0, and 2.00 GB are free."
+    assert found.sentence == "This needs 5.00 GB on gpu0, but only 2.00 GB is free."
     assert tr(reason_text(reason)) == "npu0 is not used: its driver is not loaded."
 
 

@@ -123,13 +123,13 @@ def _made_with(run: BenchRun) -> str:
         parts.append(f"{ggml}, CPU library {build.get('cpu_library', '')}")
     for gpu in run.load_after.gpus:
         parts.append(f"{gpu.name} at {gpu.core_mhz:.0f} MHz, memory {gpu.memory_mhz:.0f} MHz")
-    return "; ".join((*parts, "nothing guessed ahead"))
+    return "; ".join((*parts, "no speculative decoding"))
 
 
 def comparison_text(first: BenchRun, second: BenchRun, rows: tuple[Comparison, ...]) -> str:
     """Two runs side by side."""
     if not rows:
-        return "The two runs share no test."
+        return "The two runs have no test in common."
     lines = [
         (
             row.kind,

@@ -74,7 +74,7 @@ def stats_text(stats: GenerationStats) -> str:
     cached = f" ({stats.cached_tokens} cached)" if stats.cached_tokens else ""
     memory = f", peak memory {format_bytes(stats.peak_memory)} so far" if stats.peak_memory else ""
     guessed = (
-        f", {stats.accepted_tokens} of {stats.draft_tokens} guesses right"
+        f", {stats.accepted_tokens} of {stats.draft_tokens} drafted tokens accepted"
         if stats.draft_tokens
         else ""
     )
@@ -93,7 +93,7 @@ def _time_text(stats: GenerationStats) -> str:
         return ""
     text = (
         f"; time: engine {stats.engine_share:.0%}, sampling {stats.sampling_share:.0%},"
-        f" our own code {stats.other_share:.0%}"
+        f" Stillroom itself {stats.other_share:.0%}"
     )
     stages = (f"{name} {format_seconds(took)}" for name, took in stats.stage_seconds.items())
     return f"{text}; stages: {', '.join(stages)}" if stats.stage_seconds else text
@@ -205,7 +205,7 @@ def _warn_demonstration(session: Session, name: str, console: Console) -> None:
 
 def _converse(session: Session, args: Namespace, voice: _Voice, console: Console) -> None:
     messages: list[Message] = []
-    console.say("Type a message; an empty line or Ctrl+D ends. Ctrl+C stops an answer.")
+    console.say("Type a message. Ctrl+C stops an answer; an empty line or Ctrl+D quits.")
     while True:
         try:
             text = input("> ").strip()
@@ -244,7 +244,7 @@ def _answers(
         messages,
         sampling,
         max_tokens=args.max_tokens,
-        draft=not args.no_guessing,
+        draft=not args.no_speculation,
     )
     cancel = CancelToken()
 
@@ -280,16 +280,14 @@ def _explain_slowness(session: Session, stats: GenerationStats, console: Console
 
 def _measure_machine(session: Session, console: Console) -> None:
     """Profile the machine once, so that plans have a speed; give up where it is too busy for it."""
-    console.say("   Measuring this machine's memory bandwidth (about 5 s) ...")
+    console.say("   Measuring memory bandwidth (about 5 s) ...")
     patience = CancelToken()
     timer = threading.Timer(PROFILE_PATIENCE_SECONDS, patience.cancel)
     timer.start()
     try:
         session.profile(on_progress=console.progress, cancel=patience)
     except Cancelled:
-        console.say(
-            "   The machine is too busy to be measured now; `stillroom profile` does later."
-        )
+        console.say("   The machine is too busy to be measured now; run `stillroom profile` later.")
     finally:
         timer.cancel()
         console.end_progress()
@@ -301,10 +299,10 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     assert entry is not None
     console.say(f"1. Installing {entry.name} ...")
     model = session.install(entry.id, console.progress, CancelToken())
-    console.say(f"   {model.name}, {format_bytes(model.size)}, checked by SHA-256")
+    console.say(f"   {model.name}, {format_bytes(model.size)}, verified by SHA-256")
     quantized = session.library.find(f"{model.name}-q4_0")
     if quantized is None:
-        console.say("2. Quantizing to 4 bits, embeddings and LM head included ...")
+        console.say("2. Quantizing to 4 bits, including embeddings and LM head ...")
         quantized, report = session.quantize(model.name, "q4_0", console.progress, CancelToken())
         by_role = report["bits_per_weight_by_role"].items()
         roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
@@ -312,13 +310,13 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
         if session.learning.load().profile is None:
             _measure_machine(session, console)
     else:
-        console.say(f"2. Quantized before: {quantized.name}, {format_bytes(quantized.size)}")
+        console.say(f"2. Already quantized: {quantized.name}, {format_bytes(quantized.size)}")
     plan = session.plan(quantized.name)
     console.say("3. " + plan_text(quantized.name, plan))
     report_ = session.load(quantized.name, plan, console.progress, CancelToken())
     console.say(f"4. Loaded in {format_seconds(report_.load_seconds)}. Asking: {TRY_PROMPT}\n")
     args.seed, args.max_tokens, args.best_of = TRY_SEED, TRY_TOKENS, 1
-    args.no_guessing = False
+    args.no_speculation = False
     messages = (Message("user", TRY_PROMPT),)
     voice = _loaded_voice(session, quantized.name, console)
     answer = _answers(session, args, voice, messages, console).best

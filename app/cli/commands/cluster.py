@@ -9,8 +9,8 @@ from app.wording.units import format_bytes, format_interval
 from runtime.planning.cluster import ClusterPlan, Split, plan_cluster
 
 _CAVEAT = (
-    "Predicted from peak bandwidths and typical shares of them; nothing was measured on such\n"
-    "machines. Speculative decoding and prefill are left out."
+    "Predicted from peak bandwidths and the share of them that is typically reached; nothing was\n"
+    "measured on such machines. Speculative decoding and prefill are not included."
 )
 
 
@@ -38,9 +38,9 @@ def cluster_text(model: str, plan: ClusterPlan, command: str) -> str:
             f"{model} in {work.weights} on {cluster.machines} x {cluster.gpus} {cluster.gpu}"
             f" ({format_bytes(cluster.memory)} each), {work.sequences} x {work.n_ctx} tokens:",
             table(headings, rows),
-            "WEIGHTS and KV CACHE are those of the fullest GPU, beside"
+            "WEIGHTS and KV CACHE are those of the fullest GPU, in addition to"
             f" {format_bytes(plan.chosen.reserve)} for the server's own use.",
-            "TOKENS is what all sequences together may hold.",
+            "TOKENS is the total that all sequences together can hold.",
             _CAVEAT,
             f"vLLM:  {command}",
         )

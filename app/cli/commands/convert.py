@@ -52,14 +52,15 @@ def report_text(name: str, size: int, report: dict[str, Any]) -> str:
         for role, bits in report["bits_per_weight_by_role"].items()
     ]
     text = (
-        f"{name} is installed: {format_bytes(size)}, {report['bits_per_weight']:.2f} bits a weight,"
-        f" in {format_seconds(report['seconds'])}.\n"
+        f"{name} is installed: {format_bytes(size)}, {report['bits_per_weight']:.2f} bits per"
+        f" weight, in {format_seconds(report['seconds'])}.\n"
         + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR", "PLAIN ROUNDING"), rows)
     )
     fallbacks = report["fallbacks"]
     if fallbacks:
-        text += f"\n{len(fallbacks)} tensors whose rows fit no block of the recipe took a wider"
-        text += f" format: {', '.join(fallbacks[:3])}{' ...' if len(fallbacks) > 3 else ''}"
+        text += f"\n{len(fallbacks)} tensors have rows that the recipe's blocks do not divide"
+        text += f" and use a wider format: {', '.join(fallbacks[:3])}"
+        text += " ..." if len(fallbacks) > 3 else ""
     return text
 
 

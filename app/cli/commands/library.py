@@ -13,9 +13,9 @@ from runtime.jobs import CancelToken
 
 _KINDS = {
     "files": "files without a model",
-    "manifest": "an entry without files",
-    "download": "an unfinished download",
-    "staging": "left by a process that is gone",
+    "manifest": "entry without files",
+    "download": "unfinished download",
+    "staging": "left over from an interrupted process",
 }
 
 
@@ -34,7 +34,7 @@ def import_models(session: Session, args: Namespace, console: Console) -> None:
     how = "copied" if mode == "copy" else "linked: the files stay where they are"
     lines = [f"{model.name} is in the library ({format_bytes(model.size)}, {how})."
              for model in models]  # fmt: skip
-    console.result(models, "\n".join(lines) or "Nothing to import was found.")
+    console.result(models, "\n".join(lines) or "Nothing found to import.")
 
 
 def _named(session: Session, text: str) -> tuple[FoundModel, ...]:
@@ -52,10 +52,12 @@ def _named(session: Session, text: str) -> tuple[FoundModel, ...]:
 def found_text(found: tuple[FoundModel, ...]) -> str:
     """What can be imported, as a person reads it."""
     if not found:
-        return "No models of other programs were found here."
+        return "No models from other programs were found."
     rows = [(each.name, each.origin, format_bytes(each.size), str(each.files[0])) for each in found]
-    listed = table(("MODEL", "OF", "SIZE", "FILE"), rows)
-    return f"{listed}\n\n`stillroom import MODEL` takes one, `stillroom import --all` all of them."
+    listed = table(("MODEL", "FROM", "SIZE", "FILE"), rows)
+    return (
+        f"{listed}\n\n`stillroom import MODEL` imports one, `stillroom import --all` all of them."
+    )
 
 
 def restore(session: Session, args: Namespace, console: Console) -> None:
@@ -64,7 +66,7 @@ def restore(session: Session, args: Namespace, console: Console) -> None:
     for trashed in reversed(trash):
         if trashed.name.casefold() == args.name.casefold():
             model = session.library.restore(trashed.key)
-            console.result(model, f"{model.name} is back.")
+            console.result(model, f"{model.name} has been restored.")
             return
     raise UnknownModel(args.name, [each.name for each in trash])
 
@@ -76,12 +78,12 @@ def clean_up(session: Session, args: Namespace, console: Console) -> None:
         console.result(state, upkeep_text(state))
         return
     freed = clean(session)
-    console.result({"freed": freed}, f"{format_bytes(freed)} were freed.")
+    console.result({"freed": freed}, f"{format_bytes(freed)} freed.")
 
 
 def upkeep_text(state: Upkeep) -> str:
     """The state of the models folder as a person reads it."""
-    lines = [f"{state.folder}: {format_bytes(state.use)} of models"]
+    lines = [f"{state.folder}: {format_bytes(state.use)} used by models"]
     rows = [(_KINDS[o.kind], format_bytes(o.size), o.path.name) for o in state.orphans]
     rows += [("removed, in the trash", format_bytes(t.size), t.name) for t in state.trash]
     if rows:
@@ -91,7 +93,7 @@ def upkeep_text(state: Upkeep) -> str:
         lines.append("Nothing to clean up.")
     for twin in state.duplicates:
         names = ", ".join(twin.models)
-        lines.append(f"The same file in {names}: {format_bytes(twin.wasted)} could be saved.")
+        lines.append(f"Duplicate file in {names}: {format_bytes(twin.wasted)} could be saved.")
     return "\n".join(lines)
 
 

@@ -29,7 +29,7 @@ from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.diagnosis import SLOWER, UNEXPLAINED_SHOWN, Diagnosis
 
 _WORKING_SETS = (4_000_000, 64_000_000, 1_000_000_000, 4_000_000_000)  # bytes
-NOT_USED = " (not used: it is for another version of the engine)"
+NOT_USED = " (not used: built for another version of the engine)"
 
 
 def devices(session: Session, _args: Namespace, console: Console) -> None:
@@ -64,7 +64,7 @@ def profile(session: Session, args: Namespace, console: Console) -> None:
         return
     if args.history:
         record = history(session.store.runs(1000))
-        text = "No finished run had a prediction yet."
+        text = "No finished run has had a prediction yet."
         if record is not None:
             text = (
                 f"{record.runs} runs: median error {100 * record.median_error:.0f} %,"
@@ -79,7 +79,7 @@ def profile(session: Session, args: Namespace, console: Console) -> None:
     known = session.learning.load().profile
     if known is not None and known != measured:
         lines.append(
-            f"Not kept: predictions still rest on the quieter measurement of {known.measured_at}."
+            f"Discarded: predictions still use the steadier measurement of {known.measured_at}."
         )
     faster = session.engines.latest()
     if faster is not None:
@@ -90,13 +90,13 @@ def profile(session: Session, args: Namespace, console: Console) -> None:
 def why_text(run: RunRecord | None, found: Diagnosis | None) -> str:
     """Why the last run was as fast as it was, as a person reads it."""
     if run is None or found is None or not run.measured_decode_tps:
-        return "No run with a planned speed is in the history yet."
+        return "The history has no run with a predicted speed yet."
     expected = run.predicted_decode_tps
-    promised = f", {format_interval(expected)} predicted at its length" if expected else ""
+    promised = f", {format_interval(expected)} predicted at this length" if expected else ""
     head = f"{run.model}: {format_tps(run.measured_decode_tps)}{promised}"
     left = ""
     if found.slowdown > SLOWER and found.unexplained > UNEXPLAINED_SHOWN:
-        left = f"\n{100 * found.unexplained:.0f} %: no measurement explains it."
+        left = f"\n{100 * found.unexplained:.0f} %: not explained by any measurement."
     return f"{head}\n{diagnosis_text(found)}{left}"
 
 
@@ -111,10 +111,12 @@ def profile_text(profile: BandwidthProfile, missing: Sequence[str] = ()) -> str:
             for curve in curves
         ]
         sizes = tuple(format_bytes(size) for size in _WORKING_SETS)
-        lines.append(f"{device.device}: GB/s read, by working set")
+        lines.append(f"{device.device}: GB/s read by working set")
         lines.append(table(("KERNEL", "THREADS", *sizes), rows))
     lines.append(f"spread between readings {100 * profile.spread:.0f} %")
-    lines.extend(f"{device} was not measured: no speed is predicted there." for device in missing)
+    lines.extend(
+        f"{device} was not measured, so no speed is predicted for it." for device in missing
+    )
     lines.extend(DOUBTS.get(doubt, doubt) for doubt in profile.doubts)
     return "\n".join(lines)
 
@@ -143,7 +145,7 @@ def doctor(session: Session, _args: Namespace, console: Console) -> None:
         if not console.as_json:
             console.say(f"{'ok ' if ok else 'BAD'}  {name:<9} {text}")
     bad = [result["check"] for result in results if not result["ok"]]
-    console.result(results, f"Not in order: {', '.join(bad)}." if bad else "Everything works.")
+    console.result(results, f"Problems found: {', '.join(bad)}." if bad else "Everything works.")
     if bad:
         raise SystemExit(1)
 
@@ -166,7 +168,7 @@ def _packages(_session: Session) -> str:
 def _packs(session: Session) -> str:
     found = installed_packs(session.paths.packs)
     words = [f"{pack.name} {pack.version}" + ("" if pack.fits else NOT_USED) for pack in found]
-    return ", ".join(words) or "none is installed"
+    return ", ".join(words) or "none installed"
 
 
 def _folders(session: Session) -> str:
@@ -198,7 +200,7 @@ def _devices(session: Session) -> str:
 def _providers(session: Session) -> str:
     """The five facts about each execution provider; a failed one is told, and no fault here."""
     tried = session.machine.preflight()
-    return "\n".join(map(preflight_text, tried)) or "none is installed, and no NPU was found"
+    return "\n".join(map(preflight_text, tried)) or "none installed, and no NPU found"
 
 
 def _engine(session: Session) -> str:
@@ -206,10 +208,10 @@ def _engine(session: Session) -> str:
     entry = starter(session.catalog)
     assert entry is not None
     if session.library.find(entry.id) is None:
-        return "not tried: the starter is not installed (`stillroom try` installs it)"
+        return "not tested: the starter model is not installed (`stillroom try` installs it)"
     report = session.load(entry.id, None, ignore_progress, CancelToken())
     request = GenerationRequest(
         "doctor", (Message("user", "Hello"),), SamplingParams(temperature=0), max_tokens=1
     )
     session.generate(request, lambda _: None)
-    return f"{report.engine} {report.engine_version} answered a token"
+    return f"{report.engine} {report.engine_version} generated a token"

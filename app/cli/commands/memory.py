@@ -61,12 +61,12 @@ def memory_text(found: MemoryTable) -> str:
     """One model's table as a person reads it: a block for each KV type, a row for each batch."""
     lines = [
         f"{found.model}: {found.attention}, KV cache {format_bytes(found.kv_bytes_per_token)}"
-        " a token at f16. Peak memory that must be free:"
+        " per token at f16. Peak memory that must be free:"
     ]
     if found.mapped:
         lines.append(
-            f"(The system shows up to {format_bytes(found.mapped)} more in each cell: pages of the"
-            " mapped file, which it takes back when memory is short.)"
+            f"(The operating system shows up to {format_bytes(found.mapped)} more per cell: pages"
+            " of the mapped file, which it reclaims when memory is short.)"
         )
     blocks = ["\n".join(lines)]
     for kv_type in dict.fromkeys(cell.kv_type for cell in found.cells):

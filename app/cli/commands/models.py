@@ -19,7 +19,7 @@ from runtime.plan import TYPICAL_ANSWER, TYPICAL_PROMPT, Interval, Plan, SpeedEs
 
 _BASIS = {
     "bandwidth": "the memory bandwidth measured here",
-    "calibrated": "the memory bandwidth measured here, corrected by the runs so far",
+    "calibrated": "the memory bandwidth measured here, corrected by past runs",
     "measured": "measured here",
 }
 
@@ -69,7 +69,7 @@ def _hub_text(hits: Sequence[SearchHit], plans: Sequence[dict[str, Any]]) -> str
     headings = (
         "HUB", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "DOWNLOADS", "VARIANTS", "LICENCE",
     )  # fmt: skip
-    note = "Memory and speed are those of 4-bit weights, estimated from the size."
+    note = "Memory and speed are estimates for 4-bit weights, based on the size."
     return f"{table(headings, rows)}\n{note}"
 
 
@@ -125,7 +125,8 @@ def inspect(session: Session, args: Namespace, console: Console) -> None:
         f" {shape.feed_forward_length}, vocabulary {shape.vocab_size}",
         f"heads         {shape.head_count}, {shape.head_count_kv} for keys and values",
         f"context       {shape.context_length} tokens",
-        f"parameters    {format_count(info.parameters)}, {info.bits_per_weight:.2f} bits a weight",
+        f"parameters    {format_count(info.parameters)},"
+        f" {info.bits_per_weight:.2f} bits per weight",
         f"weights       embeddings {format_bytes(info.weights.embedding)},"
         f" blocks {format_bytes(sum(info.weights.blocks))}, LM head "
         + ("tied" if shape.tied_embeddings else format_bytes(info.weights.lm_head)),
@@ -175,8 +176,8 @@ def plan_text(
         )
         if part.mapped:
             lines.append(
-                f"           the system shows {format_bytes(part.resident)} there: with"
-                f" {format_bytes(part.mapped)} of the mapped file, which it takes back when short"
+                f"           the system shows {format_bytes(part.resident)} there, including"
+                f" {format_bytes(part.mapped)} of the mapped file, reclaimed when memory is short"
             )
     lines.extend(speed_lines(plan.speed, prompt_tokens, first))
     lines.extend(f"  why      {reason_text(reason)}" for reason in plan.reasons)
@@ -202,7 +203,8 @@ def speed_lines(
     yield f"  prefill  {format_interval(speed.prefill_tps)}"
     first = first or speed.first_token
     if first is not None:
-        yield f"  first    {format_duration(first)} to the first token of {prompt_tokens} new ones"
+        wait = format_duration(first)
+        yield f"  first    {wait} to the first token, for a prompt of {prompt_tokens} tokens"
     if speed.answer is not None:
         seconds = format_duration(speed.answer)
         yield f"  answer   {seconds} for a typical R1 answer ({TYPICAL_ANSWER} tokens)"
@@ -215,7 +217,7 @@ def pull(session: Session, args: Namespace, console: Console) -> None:
     console.end_progress()
     text = f"{model.name} is installed ({format_bytes(model.size)})."
     if not model.verified:
-        text += " It is unverified: the hub named no checksum to compare it with."
+        text += " Unverified: the hub provides no checksum for it."
     console.result(model, text)
 
 
@@ -229,7 +231,7 @@ def list_models(session: Session, _args: Namespace, console: Console) -> None:
     rows += [(r.name, "remote", "not offline", "–", "–", r.url) for r in remotes]
     headings = ("MODEL", "FORMAT", "SIZE", "RECIPE", "LICENCE", "SOURCE")
     values = [*models, *({"name": r.name, "format": "remote", "source": r.url} for r in remotes)]
-    console.result(values, table(headings, rows) or "No model is installed yet.")
+    console.result(values, table(headings, rows) or "No models installed yet.")
 
 
 def remove(session: Session, args: Namespace, console: Console) -> None:
@@ -239,7 +241,9 @@ def remove(session: Session, args: Namespace, console: Console) -> None:
         raise UnknownModel(args.model, [model.name for model in session.installed()])
     trashed = session.library.remove(installed.name)
     text = f"{trashed.name} was removed ({format_bytes(trashed.size)})."
-    back = f"`stillroom restore {trashed.name}` brings it back, `stillroom clean --yes` frees it."
+    back = (
+        f"`stillroom restore {trashed.name}` restores it, `stillroom clean --yes` frees the space."
+    )
     console.result(trashed, f"{text} {back}")
 
 
@@ -250,7 +254,7 @@ def verify(session: Session, args: Namespace, console: Console) -> None:
         raise UnknownModel(args.model, [model.name for model in session.installed()])
     session.library.verify(installed, console.progress, CancelToken())
     console.end_progress()
-    console.result({"name": installed.name, "sound": True}, f"{installed.name} is sound.")
+    console.result({"name": installed.name, "sound": True}, f"{installed.name} is intact.")
 
 
 def error_text(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from app.system.updates import newest_release
 from app.wording.units import format_bytes
 from runtime.jobs import CancelToken
 
-_NOT_USED = "not used: for another version of the engine"
+_NOT_USED = "not used: built for another version of the engine"
 
 
 def packs(session: Session, args: Namespace, console: Console) -> None:
@@ -23,7 +23,7 @@ def packs(session: Session, args: Namespace, console: Console) -> None:
     folder = session.paths.packs
     if args.remove is not None:
         add_ons.remove(args.remove, folder)
-        console.result({"removed": args.remove}, f"{args.remove} is removed.")
+        console.result({"removed": args.remove}, f"{args.remove} has been removed.")
         return
     if args.wheel is None:
         found = add_ons.installed(folder)
@@ -46,7 +46,7 @@ def _listed(found: Sequence[Pack]) -> str:
         (pack.name, pack.version, format_bytes(pack.size), "" if pack.fits else _NOT_USED)
         for pack in found
     ]
-    lines = [table(("PACK", "VERSION", "SIZE", ""), rows) if rows else "No packs.", ""]
+    lines = [table(("PACK", "VERSION", "SIZE", ""), rows) if rows else "No packs installed.", ""]
     there = {pack.name.lower().replace("_", "-") for pack in found}
     offered = [pack for pack in known_packs().values() if pack.name not in there]
     lines += [f"To add: stillroom packs {pack.name}   {pack.about}" for pack in offered]
@@ -65,8 +65,8 @@ def update(session: Session, _args: Namespace, console: Console) -> None:
     """Ask whether there is a newer version, and show its release notes. Downloads nothing."""
     release = newest_release(session.settings, session.paths.hub)
     if release.is_newer:
-        lines = [f"Version {release.version} is there; this is {__version__}.", release.page]
+        lines = [f"Version {release.version} is available; this is {__version__}.", release.page]
         text = "\n".join([*filter(None, lines), "", release.notes])
     else:
-        text = f"This is the newest version, {__version__}."
+        text = f"You have the latest version, {__version__}."
     console.result(release, text)

@@ -11,9 +11,9 @@ from app.remote.errors import RemoteError
 from app.session.session import Session
 
 _KEPT = {
-    "keyring": "The key is in the system's keyring.",
-    "file": "The key is in a file that only you can read.",
-    None: "No key is kept.",
+    "keyring": "The key is saved in the system keyring.",
+    "file": "The key is saved in a file that only you can read.",
+    None: "No key is saved.",
 }
 
 
@@ -24,7 +24,9 @@ def add(session: Session, args: Namespace, console: Console) -> None:
     console.say(_KEPT[kept])
     offered = _offered(session, endpoint, console)
     value = {"endpoint": endpoint, "key": kept, "models": offered}
-    console.result(value, f"{args.name} is added. `stillroom chat {args.name}` talks to it.")
+    console.result(
+        value, f"{args.name} has been added. Chat with it: `stillroom chat {args.name}`."
+    )
 
 
 def _key() -> str:
@@ -41,13 +43,13 @@ def _offered(session: Session, endpoint: Endpoint, console: Console) -> tuple[st
     try:
         names = remote.models()
     except RemoteError as error:
-        console.say(f"It did not answer yet. {error_text(error)}")
+        console.say(f"It does not respond yet. {error_text(error)}")
         return None
     listed = ", ".join(names) or "no model"
     if endpoint.model and endpoint.model not in names:
         console.say(f"The server does not list {endpoint.model}; it offers {listed}.")
     elif not endpoint.model and len(names) != 1:
-        console.say(f"The server offers {listed}: choose one with --model.")
+        console.say(f"The server offers {listed}; choose one with --model.")
     return names
 
 
@@ -60,10 +62,10 @@ def list_remotes(session: Session, _args: Namespace, console: Console) -> None:
     ]
     values = [{"endpoint": endpoint, "key": key} for endpoint, key in endpoints]
     text = table(("NAME", "ADDRESS", "MODEL", "KEY", ""), rows)
-    console.result(values, text or "No remote model is added yet.")
+    console.result(values, text or "No remote models yet.")
 
 
 def remove(session: Session, args: Namespace, console: Console) -> None:
     """Forget a remote model and its key."""
     endpoint = session.remotes.remove(args.name)
-    console.result(endpoint, f"{endpoint.name} and its key are forgotten.")
+    console.result(endpoint, f"{endpoint.name} and its key have been removed.")

@@ -11,8 +11,8 @@ from runtime.jobs import CancelToken
 from runtime.process.client import run_job
 
 _WARNING = (
-    "RPC has no key and no encryption: whoever reaches this address can run anything the engine\n"
-    "can, and read what is sent. Trusted networks only."
+    "Warning: RPC has neither a key nor encryption. Anyone who can reach this address can use the\n"
+    "engine without limits and read what is sent. Use it only in trusted networks."
 )
 
 
@@ -24,8 +24,8 @@ def serve_rpc(session: Session, args: Namespace, console: Console) -> None:
     address = f"{args.host}:{args.port}"
     session.paths.logs.mkdir(parents=True, exist_ok=True)
     console.say(
-        f"RPC server at {address} until Ctrl+C. Elsewhere: STILLROOM_RPC_SERVERS={address}"
-        " stillroom chat MODEL --device rpc"
+        f"RPC server running at {address}; Ctrl+C stops it. On the other machine:"
+        f" STILLROOM_RPC_SERVERS={address} stillroom chat MODEL --device rpc"
     )
     session.processor.adopt()
     cancel = CancelToken()

@@ -15,8 +15,8 @@ from app.session.session import Session
 
 _CONFIRM = "open to the network"
 _WARNING = (
-    "Warning: anyone in this network who has the key can run models on this machine, and what is\n"
-    "sent and answered crosses the network unencrypted."
+    "Warning: anyone on this network who has the key can run models on this machine, and requests\n"
+    "and answers cross the network unencrypted."
 )
 
 
@@ -38,11 +38,11 @@ def serve(session: Session, args: Namespace, console: Console) -> None:
     server, url = started.server, started.server.address.url
     show = started.new_key or args.new_key or args.show_key
     shown = started.key if show else None
-    console.say(f"Serving at {url} until Ctrl+C; every request needs the key.")
+    console.say(f"Serving at {url}; Ctrl+C stops it. Every request needs the key.")
     if shown:
         console.say(f"Key: {shown}")
     else:
-        console.say("The key is the one made before; --show-key shows it, --new-key makes another.")
+        console.say("The key has not changed; --show-key shows it, --new-key creates a new one.")
     console.result({"url": url, "key": shown}, "")
     try:
         _until_told_to_stop(server)
@@ -57,7 +57,7 @@ def _confirm(args: Namespace, console: Console) -> None:
         return
     if not sys.stdin.isatty():
         raise NotConfirmed(host=args.host)
-    console.say(f"Type “{_CONFIRM}” to go on:")
+    console.say(f"Type “{_CONFIRM}” to continue:")
     if input().strip().lower() != _CONFIRM:
         raise NotConfirmed(host=args.host)
 

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 _UNREADABLE = {
     "too_large": "{0} is larger than 20 MB.",
-    "binary": "{0} holds no text.",
+    "binary": "{0} contains no text.",
     "damaged": "{0} cannot be read; it may be damaged or locked.",
-    "empty": "{0} holds no text.",
-    "missing": "{0} is not there any more.",
+    "empty": "{0} contains no text.",
+    "missing": "{0} no longer exists.",
 }
 
 
@@ -62,7 +62,7 @@ class ConversationActions(QObject):
         folder, accepted = QInputDialog.getItem(
             self._window,
             tr("Move to folder"),
-            tr("Folder (empty for none)"),
+            tr("Folder (leave empty for none)"),
             ["", *folders],
             0,
             True,

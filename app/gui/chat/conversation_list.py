@@ -95,7 +95,7 @@ class ConversationList(QWidget):
         super().__init__(parent)
         self._current: int | None = None
         self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search everything said"))
+        self.search.setPlaceholderText(tr("Search all conversations"))
         self.search.setAccessibleName(tr("Search conversations"))
         self.search.setClearButtonEnabled(True)
         self._delay = QTimer(self)

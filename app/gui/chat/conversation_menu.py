@@ -45,8 +45,8 @@ class ConversationMenu:
             (tr("Another answer"), "Ctrl+R", lambda: self._message("assistant", chat.regenerate)),
             (tr("Continue answer"), "Ctrl+G", lambda: self._message("assistant", self._continue)),
             (tr("Copy message"), "Ctrl+Shift+C", lambda: self._message("", page.copy)),
-            (tr("Branch before"), "Alt+Left", lambda: self._branch(-1)),
-            (tr("Branch after"), "Alt+Right", lambda: self._branch(1)),
+            (tr("Previous branch"), "Alt+Left", lambda: self._branch(-1)),
+            (tr("Next branch"), "Alt+Right", lambda: self._branch(1)),
             (tr("Delete from here"), "Ctrl+Shift+Del", lambda: self._message("", page.delete)),
         ]
 

@@ -127,10 +127,10 @@ class MessageView(QWidget):
         if self.message.state == "streaming" or not self._has_actions:
             return
         if len(turn.siblings) > 1:
-            self._add("left", tr("Branch before"), lambda i: self.branch_asked.emit(i, -1))
+            self._add("left", tr("Previous branch"), lambda i: self.branch_asked.emit(i, -1))
             place = label(f"{turn.index + 1} / {len(turn.siblings)}", "small")
             self._actions.addWidget(place)
-            self._add("right", tr("Branch after"), lambda i: self.branch_asked.emit(i, 1))
+            self._add("right", tr("Next branch"), lambda i: self.branch_asked.emit(i, 1))
         self._add("copy", tr("Copy message"), self.copy_asked.emit)
         if self.message.role == "user":
             self._add("edit", tr("Edit and ask again"), self.edit_asked.emit)
@@ -138,7 +138,7 @@ class MessageView(QWidget):
             if self.message.state == "cut":
                 self._add("continue", tr("Continue answer"), self.continue_asked.emit)
             self._add("again", tr("Another answer"), self.again_asked.emit)
-            self._add("compare", tr("Try several and compare"), self.compare_asked.emit)
+            self._add("compare", tr("Compare several answers"), self.compare_asked.emit)
         self._add("trash", tr("Delete from here"), self.delete_asked.emit)
         self._actions.addStretch(1)
 
@@ -164,7 +164,7 @@ class MessageView(QWidget):
         """What happens before the first token."""
         texts = {
             "load": tr("Loading the model"),
-            "prefill": tr("Reading the prompt"),
+            "prefill": tr("Processing the prompt"),
             "restart": tr("Starting the engine again"),
         }
         text = texts.get(progress.phase, progress.phase)
@@ -224,9 +224,9 @@ class MessageView(QWidget):
             parts.append(tr("first token after {0}", first))
         if stats.get("draft_tokens"):
             guesses = (words.count(stats["accepted_tokens"]), words.count(stats["draft_tokens"]))
-            parts.append(tr("{0} of {1} guesses right", *guesses))
+            parts.append(tr("{0} of {1} drafted tokens accepted", *guesses))
         if self.message.state == "cut":
-            parts.append(tr("stopped before its end"))
+            parts.append(tr("stopped early"))
         self._numbers.setText("  ·  ".join(parts))
         self._numbers.setVisible(bool(parts))
         times = words.time_shares(stats)

@@ -240,7 +240,7 @@ class ChatPage(QWidget):
         message = self._control.tree.get(message_id)
         self.composer.set_draft(message.content, message.attachments)
         self._notice.setText(
-            tr("Editing an earlier message; sending makes a new branch, Esc leaves it as it is")
+            tr("Editing an earlier message. Sending creates a new branch; Esc cancels.")
         )
 
     # -- answers side by side --------------------------------------------------------------------

@@ -149,13 +149,18 @@ class StartView(QWidget):
             return
         fast, _size = recommendation_key(best)
         why = (
-            tr("The largest distill of DeepSeek-R1 here that answers as fast as one reads.")
+            tr(
+                "The largest DeepSeek-R1 distill that answers at reading speed or faster on"
+                " this machine."
+            )
             if fast
-            else tr("The smallest distill of DeepSeek-R1: larger ones are slower than one reads.")
+            else tr(
+                "The smallest DeepSeek-R1 distill: larger ones answer more slowly than one reads."
+            )
         )
         if best.plan is not None and best.plan.speed is None:
-            why = tr("The smallest distill of DeepSeek-R1, until this machine is measured.")
-        title = tr("Recommended here: {0}", best.title)
+            why = tr("The smallest DeepSeek-R1 distill, until this machine has been measured.")
+        title = tr("Recommended for this machine: {0}", best.title)
         self.set_banner(best.key, title, f"{detail_words(best)}\n{why}")
 
     def set_banner(self, entry_id: str, title: str, text: str) -> None:

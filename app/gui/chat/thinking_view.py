@@ -39,7 +39,7 @@ class ThinkingView(QFrame):
         self._line = ElidedLabel("", "small", Qt.TextElideMode.ElideLeft)
         self._box = _Box()
         self._box.setVisible(False)
-        self._box.setAccessibleName(tr("Thinking, whole text"))
+        self._box.setAccessibleName(tr("Thinking, full text"))
         header = QHBoxLayout()
         header.setContentsMargins(0, 0, 0, 0)
         header.setSpacing(8)
@@ -131,7 +131,7 @@ class ThinkingView(QFrame):
         self._describe()
 
     def _describe(self) -> None:
-        state = tr("unfolded") if self.unfolded else tr("folded")
+        state = tr("expanded") if self.unfolded else tr("collapsed")
         name = f"{self._title.text()}, {state}"
         self.setAccessibleName(name)
         self._title.setAccessibleName(name)

@@ -27,7 +27,7 @@ class AboutDialog(QDialog):
         self.setWindowTitle(tr("About Stillroom"))
         self.resize(760, 520)
         self.packages = QListWidget()
-        self.packages.setAccessibleName(tr("Packages inside"))
+        self.packages.setAccessibleName(tr("Included packages"))
         self.packages.addItems([f"{each.name} {each.version}: {each.licence}" for each in notices])
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)

@@ -40,17 +40,19 @@ class RemoteDialog(QDialog):
         self.url = QLineEdit()
         self.url.setPlaceholderText("https://host/v1")
         self.model = QLineEdit()
-        self.model.setPlaceholderText(tr("Empty for the only one its server offers"))
+        self.model.setPlaceholderText(tr("Leave empty if the server offers only one"))
         self.key = QLineEdit()
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.proxy = QLineEdit()
-        self.proxy.setPlaceholderText(tr("Empty for that of the system"))
-        self.insecure = Check(tr("Allow an address without https"))
-        risk = tr("Prompts and the key can then be read on the way")
+        self.proxy.setPlaceholderText(tr("Leave empty to use the system proxy"))
+        self.insecure = Check(tr("Allow an address without HTTPS"))
+        risk = tr("Prompts and the key can then be read in transit")
         self.insecure.setToolTip(risk)
         self.insecure.setAccessibleDescription(risk)
-        self.keep = button(tr("Keep"), "primary", tr("Keep it, and ask its server what it offers"))
-        self.remove = button(tr("Remove"), "danger", tr("Forget this model and its key"))
+        self.keep = button(
+            tr("Save"), "primary", tr("Save it and ask the server which models it offers")
+        )
+        self.remove = button(tr("Remove"), "danger", tr("Remove this model and its key"))
         self.said = label("", "muted", wrap=True)
         self._lay_out()
         for field in (self.name, self.url, self.model, self.key, self.proxy):
@@ -64,7 +66,7 @@ class RemoteDialog(QDialog):
         form = QFormLayout()
         names = {
             self.which: tr("Remote model"), self.name: tr("Name"), self.url: tr("Address"),
-            self.model: tr("Model on its server"), self.key: tr("Access key"),
+            self.model: tr("Model name on the server"), self.key: tr("Access key"),
             self.proxy: tr("Proxy"),
         }  # fmt: skip
         for field, name in names.items():
@@ -74,8 +76,8 @@ class RemoteDialog(QDialog):
         close = button(tr("Close"))
         close.clicked.connect(self.reject)
         text = tr(
-            "OpenAI-compatible servers elsewhere, as models. Not offline: what you write to one"
-            " is sent to its address."
+            "Use models on OpenAI-compatible servers elsewhere. Not offline: what you write to"
+            " one is sent to its address."
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
@@ -90,7 +92,7 @@ class RemoteDialog(QDialog):
         """All remote models to choose from, the one of that name shown; "" for a new one."""
         self.which.blockSignals(True)
         self.which.clear()
-        self.which.addItem(tr("A new one"), Endpoint("", ""))
+        self.which.addItem(tr("New remote model"), Endpoint("", ""))
         for each in self._session.remotes.all():
             self.which.addItem(tr("{0} (not offline: {1})", each.name, each.url), each)
             if each.name == name:
@@ -106,9 +108,9 @@ class RemoteDialog(QDialog):
         self.model.setText(shown.model)
         self.key.clear()
         self.key.setPlaceholderText(
-            tr("Empty leaves it as it is; another address needs it again")
+            tr("Leave empty to keep the saved key; a new address needs it again")
             if shown.name
-            else tr("Empty for none")
+            else tr("Leave empty for none")
         )
         self.proxy.setText(shown.proxy)
         self.insecure.setChecked(shown.insecure)
@@ -151,11 +153,11 @@ class RemoteDialog(QDialog):
 
     def _kept(self, endpoint: Endpoint, where: str) -> None:
         texts = {
-            "keyring": tr("Kept, with its key in the system's keyring."),
-            "file": tr("Kept, with its key in a file that only you can read."),
-            "before": tr("Kept, with the key it had."),
+            "keyring": tr("Saved, with its key in the system keyring."),
+            "file": tr("Saved, with its key in a file that only you can read."),
+            "before": tr("Saved with the existing key."),
         }
-        kept = texts.get(where, tr("Kept, without a key."))
+        kept = texts.get(where, tr("Saved without a key."))
         self.said.setText(kept)
         self._fill(endpoint.name)
         self.changed.emit()
@@ -174,7 +176,7 @@ class RemoteDialog(QDialog):
         name = self.name.text()
 
         def removed(_endpoint: object) -> None:
-            self.said.setText(tr("{0} and its key are forgotten.", name))
+            self.said.setText(tr("{0} and its key have been removed.", name))
             self._fill("")
             self.changed.emit()
 
@@ -186,7 +188,7 @@ def _offer(model: str, names: object) -> str:
     assert isinstance(names, tuple)
     listed = ", ".join(names) or tr("no model")
     if model and model not in names:
-        return tr("Its server does not offer that model, but {0}.", listed)
+        return tr("The server does not offer that model. It offers {0}.", listed)
     if not model and len(names) != 1:
-        return tr("Its server offers {0}: enter one of them.", listed)
-    return tr("Its server offers {0}.", listed)
+        return tr("The server offers {0}. Enter one of them.", listed)
+    return tr("The server offers {0}.", listed)

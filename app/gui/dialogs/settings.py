@@ -30,7 +30,7 @@ from app.wording.explain import explain
 
 HIDDEN_GROUP = "Window"  # remembered by the window itself, nothing to choose
 _WORDS = {
-    "system": "as the system",
+    "system": "system default",
     "light": "light",
     "dark": "dark",
     "auto": "automatic",
@@ -116,7 +116,7 @@ class SettingsDialog(QDialog):
         note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         note.hide()
         texts.addWidget(note)
-        reset = button(tr("Default"), "link", tr("Back to the default of {0}", tr(meta["title"])))
+        reset = button(tr("Default"), "link", tr("Reset {0} to its default", tr(meta["title"])))
         reset.clicked.connect(lambda: self._reset(name))
         layout = row(spacing=SPACE_S)
         layout.addLayout(texts, 1)

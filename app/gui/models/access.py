@@ -32,9 +32,10 @@ class AccessBox(QFrame):
         self.setObjectName("card")
         self.setAccessibleName(tr("Access"))
         text = tr(
-            "The owner grants access on request: agree on the hub's page, then enter a token."
+            "The owner grants access on request. Accept the terms on the model page, then"
+            " enter a token."
         )
-        link = button(tr("Open the page"), "", page or repo)
+        link = button(tr("Open model page"), "", page or repo)
         link.setObjectName("accessPage")
         link.clicked.connect(lambda: self._open(page, repo))
         self.token = QLineEdit()
@@ -43,7 +44,7 @@ class AccessBox(QFrame):
         self.token.setPlaceholderText(tr("Access token"))
         self.token.setAccessibleName(tr("Access token"))
         self.token.returnPressed.connect(self._save)
-        self.keep = button(tr("Keep token"), "", tr("In the system's keyring where there is one"))
+        self.keep = button(tr("Save token"), "", tr("In the system keyring, where there is one"))
         self.keep.setObjectName("accessKeep")
         self.keep.clicked.connect(self._save)
         self._said = label("", "small", wrap=True)
@@ -79,16 +80,16 @@ class TokenDialog(QDialog):
         super().__init__(parent)
         self._session = session
         self._bridge = bridge
-        self.setWindowTitle(tr("Access token of the hub"))
-        self.state = label(tr("Looking …"), wrap=True)
+        self.setWindowTitle(tr("Hub access token"))
+        self.state = label(tr("Checking …"), wrap=True)
         self.said = label("", "muted", wrap=True)
         self.token = QLineEdit()
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
         self.token.setPlaceholderText(tr("Access token"))
         self.token.setAccessibleName(tr("Access token"))
-        self.keep = button(tr("Keep token"), "", tr("In the system's keyring where there is one"))
-        self.check = button(tr("Check"), "", tr("Ask the hub whose token it is"))
-        self.remove = button(tr("Remove"), "danger", tr("Forget the token on this machine"))
+        self.keep = button(tr("Save token"), "", tr("In the system keyring, where there is one"))
+        self.check = button(tr("Check"), "", tr("Ask the hub which account the token belongs to"))
+        self.remove = button(tr("Remove"), "danger", tr("Delete the token from this machine"))
         close = button(tr("Close"))
         for each, do in (
             (self.keep, self._keep),
@@ -134,7 +135,7 @@ class TokenDialog(QDialog):
     def _show_state(self, found: object) -> None:
         assert isinstance(found, tuple)
         endpoint, there = found
-        text = tr("A token for {0} is kept.") if there else tr("No token for {0} is kept.")
+        text = tr("A token for {0} is saved.") if there else tr("No token for {0} is saved.")
         self.state.setText(text.format(endpoint))
         self._enable(there)
 
@@ -143,8 +144,8 @@ class TokenDialog(QDialog):
         self.token.clear()
 
         def kept(where: object) -> None:
-            names = {"keyring": tr("Kept in the system's keyring.")}
-            self.said.setText(names.get(str(where), tr("Kept in a file that only you can read.")))
+            names = {"keyring": tr("Saved in the system keyring.")}
+            self.said.setText(names.get(str(where), tr("Saved in a file that only you can read.")))
             self._look()
 
         self._run(lambda: acquisition.tokens.set(acquisition.hub.endpoint, token), kept)
@@ -153,7 +154,7 @@ class TokenDialog(QDialog):
         acquisition = self._session.acquisition
 
         def checked(name: object) -> None:
-            self.said.setText(tr("The hub knows this token: it belongs to {0}.", str(name)))
+            self.said.setText(tr("The hub accepted this token; it belongs to {0}.", str(name)))
             self._enable(True)
 
         self._run(lambda: acquisition.hub.whoami(), checked)

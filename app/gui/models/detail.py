@@ -135,17 +135,17 @@ class ModelDetail(QScrollArea):
         if item.entry is not None:
             layout.addWidget(label(tr(item.entry.summary), "muted", wrap=True))
             if item.entry.demonstration:
-                text = tr("A demonstration: it shows how everything works and knows little.")
+                text = tr("A demo model: it shows how everything works, but knows little.")
                 layout.addWidget(label(text, "warning", wrap=True))
         work = self._control.work.get(item.key)
         layout.addLayout(row(*self._actions(item, work), 1))
         if work is not None:
             self._add_progress(layout, work)
         if item.installed is not None and not item.installed.verified:
-            text = tr("Unverified: the hub named no checksum to compare the download with.")
+            text = tr("Unverified: the hub provides no checksum for this download.")
             layout.addWidget(label(text, "warning", wrap=True))
         if item.key in self._sound:
-            layout.addWidget(label(tr("Verified: every byte is as it was installed."), "good"))
+            layout.addWidget(label(tr("Verified: all files are exactly as installed."), "good"))
         if item.key in self._control.quality:
             text = quality_words(self._control.quality[item.key])
             layout.addWidget(label(text, wrap=True))
@@ -157,7 +157,7 @@ class ModelDetail(QScrollArea):
         self._add_facts(layout, item)
         found = self._control.description(item.key)
         if isinstance(found, Described) and found.notes:
-            layout.addWidget(label(tr("The makers' notes"), "section"))
+            layout.addWidget(label(tr("Model card"), "section"))
             layout.addWidget(notes_view(found.notes, found.repo.url, self._theme))
         layout.addStretch(1)
 
@@ -174,7 +174,7 @@ class ModelDetail(QScrollArea):
             return [_button("download", text, lambda: self._do(key, control.install), "primary")]
         made = self._here_actions(item) or self._download_actions(item)
         if item.hit is None and not control.describing(key):
-            tip = tr("Ask the hub for all variants and the makers' notes")
+            tip = tr("Load all variants and the model card from the hub")
             made.append(_button("variants", tr("Variants"), lambda: control.describe(key), tip=tip))
         return made
 
@@ -200,7 +200,7 @@ class ModelDetail(QScrollArea):
         if not queued:
             size = _usual_size(control.description(key)) or item.size
             text = tr("Download · {0}", words.size(size)) if size else tr("Download")
-            tip = tr("Fetch the usual variant from the hub, check it, install it")
+            tip = tr("Download the default variant from the hub, verify it and install it")
             return [_button("download", text, lambda: self._download(key, None), "primary", tip)]
         download, downloads = queued[0], control.downloads
         if download.state in ("paused", "failed", "waiting"):
@@ -219,11 +219,11 @@ class ModelDetail(QScrollArea):
                 _button("chat", tr("Chat"), lambda: self.chat_asked.emit(key), "primary", tip)
             )
         if installed.recipe is None and installed.format in ("gguf", "safetensors"):
-            tip = tr("4-bit blocks, embeddings and LM head")
+            tip = tr("4-bit blocks, including embeddings and LM head")
             kind = "" if runs else "primary"
             convert = lambda: self.quantize_asked.emit(key)  # noqa: E731
             made.append(_button("quantize", tr("Quantize …"), convert, kind, tip))
-        tip = tr("Compare every byte with the checksums")
+        tip = tr("Check every file against its checksum")
         made.append(_button("verify", tr("Verify"), lambda: self._do(key, control.verify), "", tip))
         tip = tr("Move to the trash; can be undone")
         made.append(_button("remove", tr("Remove"), lambda: control.remove(key), "danger", tip))
@@ -310,7 +310,7 @@ class ModelDetail(QScrollArea):
             return
         layout.addWidget(label(tr("Variants"), "section"))
         if found.cached_at:
-            text = tr("As seen on {0}: the hub cannot be reached.", found.cached_at[:10])
+            text = tr("As of {0}; the hub cannot be reached now.", found.cached_at[:10])
             layout.addWidget(label(text, "warning", wrap=True))
         table = VariantTable(found.offers, self._theme.scale)
         table.setObjectName("variantTable")
@@ -339,7 +339,10 @@ class ModelDetail(QScrollArea):
         layout.addWidget(basis)
         layout.addLayout(row(get, 1))
         if any(offer.quantize_here for offer in found.offers):
-            text = tr("Quantize here: fetch the official weights and make the 4-bit file yourself.")
+            text = tr(
+                "Quantize here: download the official weights and create the 4-bit file"
+                " on this machine."
+            )
             layout.addWidget(label(text, "small", wrap=True))
         self.variants = table
 

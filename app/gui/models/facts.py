@@ -38,7 +38,7 @@ def plan_card(item: ModelItem, plan: Plan) -> QFrame:
     if plan.speed is not None:
         decode = plan.speed.decode_tps
         columns.append((tr("Decode"), tr("{0} tok/s expected", words.span(decode))))
-        columns.append((tr("Pace"), words.pace(decode)))
+        columns.append((tr("Compared to reading"), words.pace(decode)))
         columns.append(
             (tr("Prefill"), tr("{0} tok/s expected", words.span(plan.speed.prefill_tps)))
         )
@@ -94,7 +94,7 @@ def facts_of(item: ModelItem) -> list[tuple[str, str]]:
             facts.append((tr("Licence"), hit.licence or "–"))
         facts.append((tr("Downloads"), words.count(hit.downloads or 0)))
         if hit.gated:
-            facts.append((tr("Access"), tr("asks for agreement on the hub")))
+            facts.append((tr("Access"), tr("gated: terms must be accepted on the hub")))
     if item.installed is not None:
         facts.append((tr("Installed"), item.installed.installed_at[:10]))
         facts += _installed_facts(item.installed, entry is not None)
@@ -117,9 +117,9 @@ def _installed_facts(installed: InstalledModel, in_catalog: bool) -> list[tuple[
         name = f"SHA-256, {file.path.name}" if many else "SHA-256"
         facts.append((name, file.sha256))
     if len(installed.files) > _MOST_HASHES:
-        facts.append((tr("SHA-256 of all"), installed.sha256))
+        facts.append((tr("SHA-256 of all files"), installed.sha256))
     if not installed.verified:
-        facts.append((tr("Checksum"), tr("not confirmed: the hub named none to compare with")))
+        facts.append((tr("Checksum"), tr("not verified: the hub provides none")))
     return facts
 
 
@@ -137,7 +137,7 @@ def quality_words(report: Mapping[str, Any]) -> str:
     """What quantization cost, from a QualityReport as JSON."""
     verdict = tr(VERDICTS.get(report["verdict"], report["verdict"]))
     figures = tr(
-        "Mean KL divergence {0}; the same next token in {1} % of {2} places.",
+        "Mean KL divergence {0}; same top token at {1} % of {2} positions.",
         f"{report['kl_mean']['value']:.4f}",
         f"{100 * report['same_top']['value']:.1f}",
         report["tokens"],
@@ -156,7 +156,7 @@ def notes_view(notes: str, page: str, theme: Theme) -> NotesView:
     """The makers' own page, from its Markdown; its links open in the web browser."""
     view = NotesView()
     view.setObjectName("notes")
-    view.setAccessibleName(tr("The makers' notes"))
+    view.setAccessibleName(tr("Model card"))
     view.setOpenLinks(False)
     view.anchorClicked.connect(
         lambda link: QDesktopServices.openUrl(QUrl(page + "/").resolved(link))

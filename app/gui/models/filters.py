@@ -89,13 +89,13 @@ class FilterPanel(QFrame):
         self.origin.setPlaceholderText(tr("Distilled from"))
         self.origin.setClearButtonEnabled(True)
         self.open_only = Check(tr("No gated models"))
-        self.fits_only = Check(tr("Only what fits here"))
+        self.fits_only = Check(tr("Only models that fit"))
         self.sort = Choice(
             [
                 ("downloads", tr("Most downloaded")),
                 ("likes", tr("Most liked")),
                 ("trendingScore", tr("Trending")),
-                ("lastModified", tr("Changed last")),
+                ("lastModified", tr("Recently updated")),
                 ("createdAt", tr("Newest")),
             ]
         )
@@ -116,14 +116,14 @@ class FilterPanel(QFrame):
         names = {
             self.format: tr("Format"), self.size_choice: tr("Size"), self.variant: tr("Variant"),
             self.licence: tr("Licence"), self.architecture: tr("Architecture"),
-            self.origin: tr("Distilled from"), self.sort: tr("Order"),
+            self.origin: tr("Distilled from"), self.sort: tr("Sort order"),
         }  # fmt: skip
         for field, name in names.items():
             field.setAccessibleName(name)
             layout.addRow(field)
         layout.addRow(self.fits_only)
         layout.addRow(self.open_only)
-        layout.addRow(label(tr("Order and variant are the hub's."), "small", wrap=True))
+        layout.addRow(label(tr("Sort order and variant apply to hub results."), "small", wrap=True))
 
     def filters(self) -> Filters:
         return Filters(

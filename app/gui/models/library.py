@@ -96,7 +96,7 @@ class LibraryButton(QToolButton):
 
     def move_folder(self) -> None:
         """Another folder for all models."""
-        title = tr("Where are models to be kept?")
+        title = tr("Choose a folder for the models")
         name = QFileDialog.getExistingDirectory(self, title)
         if not name:
             return
@@ -125,7 +125,7 @@ class ImportDialog(QDialog):
         self._found = found
         self.setWindowTitle(tr("Import models"))
         self.resize(640, 360)
-        headings = [tr("Model"), tr("Of"), tr("Size"), tr("File")]
+        headings = [tr("Model"), tr("From"), tr("Size"), tr("File")]
         rows = [
             (model.name, model.origin, words.size(model.size), str(model.files[0]))
             for model in found
@@ -135,7 +135,7 @@ class ImportDialog(QDialog):
             cell = self.table.item(number, 0)
             assert cell is not None
             cell.setCheckState(Qt.CheckState.Checked)
-        self.copy = Check(tr("Copy the files; else they are used where they lie"))
+        self.copy = Check(tr("Copy the files (otherwise they are used in place)"))
         take = button(tr("Import"), "primary")
         take.setObjectName("takeImports")
         take.setEnabled(bool(found))
@@ -146,7 +146,7 @@ class ImportDialog(QDialog):
         layout.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
         layout.setSpacing(SPACE_M)
         if not found:
-            text = tr("No models were found that are not here already.")
+            text = tr("No new models were found.")
             layout.addWidget(label(text, "muted", wrap=True))
         layout.addWidget(self.table, 1)
         layout.addWidget(self.copy)
@@ -176,18 +176,18 @@ class UpkeepDialog(QDialog):
         self.resize(640, 360)
         kinds = {
             "files": tr("Files without a model"),
-            "manifest": tr("An entry without files"),
-            "download": tr("An unfinished download"),
-            "staging": tr("Left by a process that is gone"),
+            "manifest": tr("Entry without files"),
+            "download": tr("Unfinished download"),
+            "staging": tr("Left over from an interrupted process"),
         }
         rows = [(trashed.name, tr("Removed"), words.size(trashed.size)) for trashed in state.trash]
         rows += [(o.path.name, kinds[o.kind], words.size(o.size)) for o in state.orphans]
         rows += [
-            (", ".join(twin.models), tr("The same file"), words.size(twin.wasted))
+            (", ".join(twin.models), tr("Duplicate file"), words.size(twin.wasted))
             for twin in state.duplicates
         ]
-        self.table = _table([tr("Name"), tr("What"), tr("Size")], rows, tr("Clean up"))
-        self.back = button(tr("Restore"), "", tr("Bring the marked model back"))
+        self.table = _table([tr("Name"), tr("Type"), tr("Size")], rows, tr("Clean up"))
+        self.back = button(tr("Restore"), "", tr("Restore the selected model"))
         self.back.setObjectName("restore")
         self.back.setEnabled(False)
         self.back.clicked.connect(self._restore)
@@ -195,7 +195,7 @@ class UpkeepDialog(QDialog):
             lambda number, *_: self.back.setEnabled(0 <= number < len(state.trash))
         )
         text = tr("Delete · frees {0}", words.size(state.removable))
-        self.clean = button(text, "danger", tr("Empties the trash and removes what nobody needs"))
+        self.clean = button(text, "danger", tr("Empties the trash and deletes leftover files"))
         self.clean.setObjectName("clean")
         self.clean.setEnabled(bool(state.trash or state.orphans))
         self.clean.clicked.connect(self.clean_asked)

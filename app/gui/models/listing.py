@@ -31,7 +31,7 @@ class ModelList(QWidget):
         self._failure = ""
         self._asked_filters = Filters()
         self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search; Enter asks the hub"))
+        self.search.setPlaceholderText(tr("Search; Enter searches the hub"))
         self.search.setAccessibleName(tr("Search models"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._text_changed)
@@ -47,7 +47,9 @@ class ModelList(QWidget):
         self._patience.timeout.connect(self._ask_again)
         self.filter_button.toggled.connect(self.filters.setVisible)
         self.said = label("", "small", wrap=True)
-        self.earlier = button(tr("Show earlier results"), "", tr("What the hub said last"))
+        self.earlier = button(
+            tr("Show earlier results"), "", tr("Show the latest results from the hub")
+        )
         self.earlier.clicked.connect(self._show_earlier)
         self.more = button(tr("More results"))
         self.more.clicked.connect(control.search.ask_more)
@@ -163,13 +165,13 @@ class ModelList(QWidget):
         elif self._failure:
             text = self._failure
         elif search.asked and search.cached_at:
-            text = tr("As seen on {0}: the hub cannot be reached.", search.cached_at[:10])
+            text = tr("As of {0}; the hub cannot be reached now.", search.cached_at[:10])
         elif search.asked and not search.hits and search.has_more:
-            text = tr("Nothing matches among the first results. More results looks on.")
+            text = tr("No match among the first results. “More results” searches further.")
         elif search.asked and not search.hits:
             text = tr("Nothing on the hub matches.")
         elif not self.model.items and self._control.items:
-            text = tr("Nothing here matches. Enter asks the hub.")
+            text = tr("No match here. Press Enter to search the hub.")
         self.said.setText(text)
         self.said.setVisible(bool(text))
 

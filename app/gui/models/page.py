@@ -33,7 +33,7 @@ class ModelsPage(QWidget):
         self.detail.quantize_asked.connect(self.ask_quantize)
         self.table = ModelTable()
         self.table.opened.connect(self.opened)
-        self.as_table = button(tr("Compare all"), "", tr("All models of the list in a table"))
+        self.as_table = button(tr("Compare all"), "", tr("Show all models of this list in a table"))
         self.as_table.setCheckable(True)
         self.as_table.toggled.connect(self._show_table)
         self.order = QToolButton()
@@ -77,7 +77,9 @@ class ModelsPage(QWidget):
             self.table.setFocus()
 
     def _say_order(self, heading: str, from_the_largest: bool) -> None:
-        text = tr("Sorted by {0}, downwards") if from_the_largest else tr("Sorted by {0}, upwards")
+        text = (
+            tr("Sorted by {0}, descending") if from_the_largest else tr("Sorted by {0}, ascending")
+        )
         self.announced.emit(text.format(heading))
         self.table.setFocus()
 

@@ -61,7 +61,7 @@ class PlacementPicture(QLabel):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setPixmap(QPixmap(1, 1))
-        self.setAccessibleName(tr("Where the model goes"))
+        self.setAccessibleName(tr("Placement of the model"))
 
     def show_plan(self, plan: Plan | None, found: tuple[Part, ...] = ()) -> None:
         """Draw a plan and its parts; without them, those that its sums tell."""
@@ -82,7 +82,7 @@ class PlacementPicture(QLabel):
             return text
         time = f"{part.milliseconds:.1f} ms"
         if part.kind == "kv_cache":
-            return f"{text} · {tr('{0} more per token when it is full', time)}"
+            return f"{text} · {tr('{0} more per token when full', time)}"
         return f"{text} · {tr('{0} per token', time)}"
 
     def sizeHint(self) -> QSize:

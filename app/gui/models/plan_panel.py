@@ -147,7 +147,7 @@ class PlanPanel(QWidget):
 
 def _speed_words(plan: Plan) -> str:
     if plan.speed is None:
-        return tr("Speed is predicted once this machine is measured (page Speed).")
+        return tr("Speed is predicted once this machine has been measured (Speed page).")
     decode = tr("{0} tok/s expected", words.span(plan.speed.decode_tps))
     prefill = tr("prefill {0} tok/s", words.span(plan.speed.prefill_tps))
     return f"{decode}\n{prefill}"

@@ -64,17 +64,17 @@ class QuantizeDialog(QDialog):
         self.recipe.setMinimumContentsLength(26)
         self.calibration = Choice(
             [
-                (None, tr("no: all inputs count alike")),
-                (_BUNDLED, tr("the bundled text")),
-                (_OWN, tr("a text of yours…")),
+                (None, tr("none: all inputs weighted equally")),
+                (_BUNDLED, tr("bundled text")),
+                (_OWN, tr("your own text…")),
             ]
         )
-        self.calibration.setAccessibleName(tr("Weighed by"))
+        self.calibration.setAccessibleName(tr("Calibration text"))
         self._text: Path | None = None
         self.about = label("", "muted", wrap=True)
         self.loss = label("", "small", wrap=True)
         self.expectation = label("", "value", wrap=True)
-        self.measure = Check(tr("Measure what it cost afterwards"))
+        self.measure = Check(tr("Measure the quality loss afterwards"))
         self.measure.setChecked(True)
         self._measure_time = label("", "small", wrap=True)
         self._lay_out()
@@ -96,7 +96,7 @@ class QuantizeDialog(QDialog):
         form.setSpacing(SPACE_M)
         form.addRow(tr("Target"), self.target)
         form.addRow(tr("Recipe"), self.recipe)
-        form.addRow(tr("Weighed by"), self.calibration)
+        form.addRow(tr("Calibration text"), self.calibration)
         form.addRow("", self.about)
         form.addRow("", self.loss)
         form.addRow(tr("Expected"), self.expectation)
@@ -163,7 +163,7 @@ class QuantizeDialog(QDialog):
     def _ask_text(self) -> None:
         if self.calibration.currentData() == _OWN:
             filters = f"{tr('Texts')} (*.txt *.md);;{tr('All files')} (*)"
-            name, _ = QFileDialog.getOpenFileName(self, tr("Text to weigh by"), "", filters)
+            name, _ = QFileDialog.getOpenFileName(self, tr("Calibration text"), "", filters)
             self.use_text(Path(name) if name else None)
 
     def use_text(self, path: Path | None) -> None:
@@ -203,27 +203,30 @@ class QuantizeDialog(QDialog):
 
 def recipe_words(name: str) -> tuple[str, str]:
     """A recipe's name for people and what to expect of its quality."""
-    four = tr("4-bit blocks everywhere, embeddings and LM head too.")
+    four = tr("4-bit blocks throughout, including embeddings and LM head.")
     return {
-        "q4_0": (tr("Q4_0 (usual)"), f"{four} {tr('The fastest.')}"),
+        "q4_0": (tr("Q4_0 (default)"), f"{four} {tr('The fastest to run.')}"),
         "q4_0-search": (
-            tr("Q4_0, scales searched"),
-            f"{four} {tr('Slightly closer to the original, takes longer to make.')}",
+            tr("Q4_0, searched scales"),
+            f"{four} {tr('Slightly closer to the original; takes longer to make.')}",
         ),
         "q4_0-best": (
-            tr("Q4_0, searched and weighed by a text"),
-            f"{four} {tr('The closest of this size: the text runs through the model first.')}",
+            tr("Q4_0, searched scales with calibration"),
+            f"{four} {tr('The closest at this size: a calibration text runs through it first.')}",
         ),
-        "q4_k_m": ("Q4_K_M", tr("4 bits, 6 where it matters most: closer, a little slower.")),
-        "q6_k": ("Q6_K", tr("6 bits: hardly told from the original.")),
-        "q8_0": ("Q8_0", tr("8 bits: next to nothing is lost, twice the size.")),
+        "q4_k_m": (
+            "Q4_K_M",
+            tr("4 bits, with 6 where it matters most: closer to the original, slightly slower."),
+        ),
+        "q6_k": ("Q6_K", tr("6 bits: barely distinguishable from the original.")),
+        "q8_0": ("Q8_0", tr("8 bits: almost lossless, twice the size.")),
         "onnx-q4-b32-search": (
-            tr("4 bits, blocks of 32, scales searched (usual)"),
-            f"{four} {tr('The closest of these, takes longer to make.')}",
+            tr("4 bits, blocks of 32, searched scales (default)"),
+            f"{four} {tr('The closest of these to the original; takes longer to make.')}",
         ),
         "onnx-q4-b32": (tr("4 bits, blocks of 32"), f"{four} {tr('Quick to make.')}"),
         FAST: (
-            tr("Fast: 4 bits, blocks of 128, scales searched"),
-            tr("About a quarter faster on the CPU than blocks of 32, with larger losses."),
+            tr("Fast: 4 bits, blocks of 128, searched scales"),
+            tr("About 25% faster on the CPU than blocks of 32, with more quality loss."),
         ),
     }[name]

@@ -35,9 +35,11 @@ class DownloadsPanel(QFrame):
         self._theme = theme
         self.rows: dict[str, DownloadRow] = {}
         self.setObjectName("pageHeader")
-        self.clear = button(tr("Clear finished"), "link", tr("The models stay"))
+        self.clear = button(tr("Clear finished"), "link", tr("Installed models are kept"))
         self.clear.clicked.connect(downloads.forget_done)
-        self._elsewhere = label(tr("Another Stillroom runs these downloads."), "muted", wrap=True)
+        self._elsewhere = label(
+            tr("Another Stillroom window is running these downloads."), "muted", wrap=True
+        )
         body = QWidget()
         self._list = QVBoxLayout(body)
         self._list.setContentsMargins(0, 0, 0, 0)
@@ -101,7 +103,7 @@ class DownloadRow(QFrame):
         self._bar.setAccessibleName(tr("Progress of {0}", name))
         self.pause = IconButton("pause", tr("Pause"), theme)
         self.pause.clicked.connect(self._pause_or_resume)
-        self.first = IconButton("send", tr("Before the others"), theme)
+        self.first = IconButton("send", tr("Download first"), theme)
         self.first.clicked.connect(lambda: downloads.first(item.id))
         self.cancel = IconButton("close", tr("Cancel"), theme)
         self.cancel.clicked.connect(self._cancel)
@@ -131,7 +133,7 @@ class DownloadRow(QFrame):
         self.pause.set_icon(icon, self._theme)
         for each, spoken in (
             (self.pause, text.format(name)),
-            (self.first, tr("Put {0} before the others", name)),
+            (self.first, tr("Download {0} first", name)),
             (self.cancel, tr("Cancel {0}", name)),
         ):
             each.setToolTip(spoken)
@@ -152,7 +154,7 @@ class DownloadRow(QFrame):
     def _cancel(self) -> None:
         item = self._item
         if item.received >= ASK_FROM:
-            question = tr("Throw away the {0} that are here?", words.size(item.received))
+            question = tr("Discard the {0} already downloaded?", words.size(item.received))
             answer = QMessageBox.question(self, tr("Cancel {0}", item.request.name), question)
             if answer != QMessageBox.StandardButton.Yes:
                 return

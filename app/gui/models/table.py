@@ -40,7 +40,7 @@ class ModelTable(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         headings = [
-            tr("Model"), tr("Where"), tr("Parameters"), tr("Size"), tr("Here"), tr("Expected"),
+            tr("Model"), tr("Source"), tr("Parameters"), tr("Size"), tr("Fit"), tr("Expected"),
             tr("Licence"), tr("Downloads"),
         ]  # fmt: skip
         super().__init__(0, len(headings), parent)

@@ -24,7 +24,7 @@ class VariantTable(QTableWidget):
 
     def __init__(self, offers: Sequence[Offer], scale: int) -> None:
         headings = [
-            tr("Variant"), tr("Download"), tr("Bits per weight"), tr("Here"), tr("Expected"),
+            tr("Variant"), tr("Download"), tr("Bits per weight"), tr("Fit"), tr("Expected"),
         ]  # fmt: skip
         super().__init__(len(offers), len(headings))
         self.offers = offers
@@ -98,11 +98,11 @@ def offer_words(offer: Offer) -> str:
         return ""
     memory = words.size(offer.plan.memory.total)
     n_ctx = words.count(offer.plan.placement.n_ctx)
-    return tr("By the file's own header: {0} of memory, {1} tokens of context.", memory, n_ctx)
+    return tr("From the file header: {0} of memory, {1} tokens of context.", memory, n_ctx)
 
 
 def offer_name(offer: Offer) -> str:
     """What an offer is called: its variant, or what this machine would make."""
     if offer.quantize_here:
         return tr("Quantize here to {0}", offer.label)
-    return tr("{0} (usual)", offer.label) if offer.preferred else offer.label
+    return tr("{0} (default)", offer.label) if offer.preferred else offer.label

@@ -88,7 +88,7 @@ def rate_words(bytes_per_second: float) -> str:
 def download_words(item: QueueItem) -> str:
     """State, amount, rate and time left of one download on one line."""
     states = {
-        "queued": tr("In the queue"),
+        "queued": tr("Queued"),
         "running": tr("Checking") if item.phase == "check" else tr("Downloading"),
         "paused": tr("Paused"),
         "waiting": tr("Waiting for the network"),

@@ -11,7 +11,7 @@ def time_lines(speed: SpeedEstimate | None) -> list[str]:
         return []
     named = (
         (tr("With more context"), depth_words(speed)),
-        (tr("First token"), first_token_words(speed)),
+        (tr("Time to first token"), first_token_words(speed)),
         (tr("Typical R1 answer"), answer_words(speed)),
     )
     return [f"{name}: {text}" for name, text in named if text]

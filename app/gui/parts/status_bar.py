@@ -40,7 +40,7 @@ class StatusBar(QFrame):
         self.first = label()
         self.memory = label()
         self.work = label()
-        self.why = button(tr("Why?"), "status", tr("How this speed comes about"))
+        self.why = button(tr("Why?"), "status", tr("What determines this speed"))
         self.why.clicked.connect(self.why_asked)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 0, 8, 0)

@@ -46,10 +46,12 @@ class BandwidthView(SpeedView):
 
     def describe(self, report: SpeedReport) -> str:
         if report.profile is None:
-            return tr("Not measured yet. Predictions need one measurement of a few seconds.")
+            return tr(
+                "Not measured yet. Predictions need a measurement, which takes a few seconds."
+            )
         return tr(
-            "Line: what is read in a second. Dashed: what a model reads for each token. Dotted: the"
-            " processor's caches."
+            "Line: bytes read per second. Dashed: bytes a model reads per token. Dotted: CPU"
+            " cache sizes."
         )
 
     def draw(self, report: SpeedReport) -> None:

@@ -47,7 +47,7 @@ class DiagnosisPanel(QWidget):
     def ask(self) -> None:
         """Find the causes of the last answer's speed; memory may be read again for it."""
         self._clear()
-        self._say(tr("Looking at the last answer …"), "muted")
+        self._say(tr("Analysing the last answer …"), "muted")
         self.show()
         job = self._bridge.call(self._session.why_slow)
         job.finished.connect(self.show_diagnosis)
@@ -60,14 +60,16 @@ class DiagnosisPanel(QWidget):
             self._say(tr("No answer with a predicted speed yet."), "muted")
             return
         if found.slowdown > SLOWER:
-            self._say(tr("{0} times slower than planned", f"{found.slowdown:.1f}"), "warning")
+            self._say(tr("{0} times slower than predicted", f"{found.slowdown:.1f}"), "warning")
         else:
-            self._say(tr("As fast as planned"), "good")
+            self._say(tr("As fast as predicted"), "good")
         for cause in found.causes:
             what, remedy = cause_words(cause.code)
             self._add(f"{100 * cause.share:.0f} %  {tr(what)}", tr(remedy))
         if found.slowdown > SLOWER and found.unexplained > UNEXPLAINED_SHOWN:
-            self._add(tr("{0} % no measurement explains", f"{100 * found.unexplained:.0f}"), "")
+            self._add(
+                tr("{0} % not explained by any measurement", f"{100 * found.unexplained:.0f}"), ""
+            )
 
     def _say(self, text: str, kind: str) -> None:
         self.summary.setText(text)

@@ -19,15 +19,15 @@ class HistoryView(SpeedView):
 
     def __init__(self, theme: Theme) -> None:
         self.axes = (tr("run"), tr("tok/s"))
-        super().__init__(tr("Promised and measured"), theme)
+        super().__init__(tr("Predicted and measured"), theme)
 
     def columns(self) -> Sequence[Column]:
         return (
             Column("time", tr("When"), _when),
             Column("model", tr("Model")),
             Column("devices", tr("Device")),
-            Column("predicted_low_tps", tr("Predicted from"), words.rate),
-            Column("predicted_high_tps", tr("Predicted to"), words.rate),
+            Column("predicted_low_tps", tr("Predicted (low)"), words.rate),
+            Column("predicted_high_tps", tr("Predicted (high)"), words.rate),
             Column("measured_tps", tr("Measured"), words.rate),
             Column("predicted_memory_bytes", tr("Memory planned"), words.size),
             Column("measured_memory_bytes", tr("Memory measured"), words.size),
@@ -57,7 +57,8 @@ class HistoryView(SpeedView):
         if report.record is None:
             return tr("Bars: predicted. Dots: measured.")
         return tr(
-            "Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % inside.",
+            "Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % within the"
+            " predicted range.",
             report.record.runs,
             round(100 * report.record.median_error),
             round(100 * report.record.coverage),

@@ -68,8 +68,8 @@ class MemoryView(SpeedView):
 
     def describe(self, report: SpeedReport) -> str:
         return tr(
-            "Table: memory that must be free at the peak; mapped parts of the file come on top in"
-            " what the system shows. Plot: KV cache of one sequence."
+            "Table: peak memory that must be free; the system shows more, because it also"
+            " counts the mapped parts of the file. Plot: KV cache of one sequence."
         )
 
     def draw(self, report: SpeedReport) -> None:

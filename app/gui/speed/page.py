@@ -45,7 +45,7 @@ class SpeedPage(QScrollArea):
         self.measure = button(tr("Measure this machine"), "primary")
         self.measure.clicked.connect(lambda: self._measure(full=False))
         self.thorough = button(
-            tr("Measure thoroughly"), "quiet", tr("Under a minute, with more formats and sizes")
+            tr("Full measurement"), "quiet", tr("Under a minute, with more formats and sizes")
         )
         self.thorough.clicked.connect(lambda: self._measure(full=True))
         self._new: BandwidthProfile | None = None
@@ -105,7 +105,7 @@ class SpeedPage(QScrollArea):
             doubts = [tr(DOUBTS.get(doubt, doubt)) for doubt in profile.doubts]
             when = tr("Measured {0}", profile.measured_at[:16].replace("T", " "))
             if self._new is not None and self._new != profile:
-                doubts.append(tr("The new measurement doubted itself and was not kept"))
+                doubts.append(tr("The new measurement was unreliable and was discarded"))
             if report.unmeasured:
                 doubts.append(tr("Not measured: {0}", ", ".join(report.unmeasured)))
             self._state.setText(". ".join(each.rstrip(".") for each in (when, *doubts)))

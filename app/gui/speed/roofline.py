@@ -25,17 +25,17 @@ class RooflineView(SpeedView):
     name = "roofline"
 
     def __init__(self, theme: Theme) -> None:
-        self.axes = (tr("bytes read for each token"), tr("tok/s"))
+        self.axes = (tr("bytes read per token"), tr("tok/s"))
         super().__init__(tr("Roofline"), theme)
 
     def columns(self) -> Sequence[Column]:
         return (
             Column("model", tr("Model")),
-            Column("bytes_per_token", tr("Read for each token"), words.size),
-            Column("roof_tps", tr("Roof"), words.rate),
-            Column("predicted_low_tps", tr("Predicted from"), words.rate),
+            Column("bytes_per_token", tr("Read per token"), words.size),
+            Column("roof_tps", tr("Limit"), words.rate),
+            Column("predicted_low_tps", tr("Predicted (low)"), words.rate),
             Column("predicted_tps", tr("Predicted"), words.rate),
-            Column("predicted_high_tps", tr("Predicted to"), words.rate),
+            Column("predicted_high_tps", tr("Predicted (high)"), words.rate),
             Column("measured_tps", tr("Measured (median)"), words.rate),
             Column("runs", tr("Runs")),
         )
@@ -55,8 +55,11 @@ class RooflineView(SpeedView):
 
     def describe(self, report: SpeedReport) -> str:
         if report.profile is None:
-            return tr("Shown once this machine is measured.")
-        return tr("Line: memory's limit. Bars: predicted. Dots: measured. Dotted: reading speed.")
+            return tr("Shown once this machine has been measured.")
+        return tr(
+            "Line: limit set by memory bandwidth. Bars: predicted. Dots: measured."
+            " Dotted line: reading speed."
+        )
 
     def draw(self, report: SpeedReport) -> None:
         import pyqtgraph

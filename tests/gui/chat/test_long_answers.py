@@ -236,7 +236,7 @@ def test_folding_the_thinking_keeps_its_text(qtbot: QtBot, qapp: QApplication) -
     qtbot.addWidget(view)
     view.show()
     view.append("first thought ", 3, 1.0)
-    assert "folded" in view.accessibleName()
+    assert "collapsed" in view.accessibleName()
     view.set_unfolded(True)
     view.append("and another", 5, 2.0)
     view.finish(5, 2.0)

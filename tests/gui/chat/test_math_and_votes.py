@@ -110,4 +110,4 @@ def test_an_answer_tells_where_its_time_went(qtbot: QtBot, window: MainWindow) -
     assert stages.endswith("Stages: body 1.5 s, lm_head 0.25 s")
     guessed = replace(view.message, stats={**stats, "draft_tokens": 8, "accepted_tokens": 6})
     view.set_turn(replace(view.turn, message=guessed))
-    assert tr("{0} of {1} guesses right", 6, 8) in view._numbers.text()
+    assert tr("{0} of {1} drafted tokens accepted", 6, 8) in view._numbers.text()

@@ -71,7 +71,7 @@ def test_the_help_is_searched_offline(qtbot: QtBot, window: MainWindow) -> None:
     assert dialog.list.count() > 8
     assert "Ctrl+K" in dialog._topics[-1].text
     QTest.keyClicks(dialog.search, "power saving")
-    assert [topic.title for topic in dialog._found] == ["Speed and why"]
+    assert [topic.title for topic in dialog._found] == ["Speed, and why"]
     assert "power saving" in dialog.text.toPlainText()
     dialog.search.setText("no such word anywhere")
     assert dialog.list.count() == 0

@@ -103,7 +103,7 @@ def test_variants_side_by_side_and_the_makers_notes(
     assert table.offer().label == "Q4_0", "the usual one is marked"
     get = window.models_page.detail.findChild(QPushButton, "getVariant")
     assert get is not None
-    assert get.text() == "Download Q4_0 (usual) · 4.00 GB"
+    assert get.text() == "Download Q4_0 (default) · 4.00 GB"
     table.setFocus()
     QTest.keyClick(table, Qt.Key.Key_Down)
     assert get.text() == "Download Q8_0 · 8.00 GB"
@@ -174,7 +174,7 @@ def test_offline_is_said_at_once_and_earlier_results_are_offered(
     assert window.model_list.earlier.isVisible()
     window.model_list.earlier.click()
     qtbot.waitUntil(lambda: len(shown_hits(window)) == found, timeout=5000)
-    assert "As seen on" in said.text()
+    assert "As of" in said.text()
 
 
 def test_the_queue_keeps_the_focus_and_its_order(

@@ -148,13 +148,13 @@ def test_the_token_is_kept_checked_and_removed_in_the_settings(
 
     next(b for b in settings.findChildren(QPushButton) if b.text() == "Access token").click()
     (box,) = opened
-    qtbot.waitUntil(lambda: box.state.text() == f"No token for {hub.endpoint} is kept.")
+    qtbot.waitUntil(lambda: box.state.text() == f"No token for {hub.endpoint} is saved.")
     assert not box.check.isEnabled()
     for token, words in (("wrong", "refused the token"), ("right", "belongs to tester")):
         box.token.setText(token)
         QTest.keyClick(box.token, Qt.Key.Key_Return)
         qtbot.waitUntil(lambda: box.check.isEnabled(), timeout=10000)
-        assert box.state.text() == f"A token for {hub.endpoint} is kept."
+        assert box.state.text() == f"A token for {hub.endpoint} is saved."
         assert box.token.text() == "", "it is shown no longer than needed"
         box.check.click()
         qtbot.waitUntil(lambda words=words: words in box.said.text(), timeout=10000)  # type: ignore[misc]
@@ -192,7 +192,7 @@ def test_no_match_so_far_is_not_called_none(
     ask(window, "distill")
     qtbot.waitUntil(lambda: search.asked and not search.busy, timeout=20000)
     assert not search.hits
-    assert said.text() == "Nothing matches among the first results. More results looks on."
+    assert said.text() == "No match among the first results. “More results” searches further."
     while search.has_more:
         window.model_list.more.click()
         qtbot.waitUntil(lambda: not search.busy, timeout=20000)
@@ -232,7 +232,7 @@ def test_an_unverified_model_is_called_that(
     detail = window.models_page.detail
     window.model_list.select("bare")
     shown = texts(detail)
-    assert "Unverified: the hub named no checksum" in shown
+    assert "Unverified: the hub provides no checksum" in shown
     for fact in ("o/n", "c" * 40, "mit", starter_model.sha256):
         assert fact in shown
     window.model_list.select("sound")

@@ -64,14 +64,14 @@ def test_the_largest_that_answers_as_fast_as_one_reads_is_recommended_with_the_r
     view.recommend(items)
     assert view.banner.isVisible()
     assert DISTILLS[MIDDLE].name in said(view)
-    assert "largest distill of DeepSeek-R1 here that answers as fast as one reads" in said(view)
+    assert "largest DeepSeek-R1 distill that answers at reading speed or faster" in said(view)
     slow = [item(plan, MIDDLE, 2.0), item(plan, SMALL, 4.0)]
     view.recommend(slow)
     assert DISTILLS[SMALL].name in said(view)
-    assert "larger ones are slower than one reads" in said(view)
+    assert "larger ones answer more slowly than one reads" in said(view)
     view.recommend([item(plan, SMALL, None), item(plan, MIDDLE, None)])
     assert DISTILLS[SMALL].name in said(view)
-    assert "until this machine is measured" in said(view)
+    assert "until this machine has been measured" in said(view)
     view.recommend([item(plan, MIDDLE, 12.0, "tight"), item(plan, SMALL, 40.0)])
     assert DISTILLS[SMALL].name in said(view), "what is tight is not recommended"
     teacher = replace(DISTILLS[LARGE], teacher="someone/else")

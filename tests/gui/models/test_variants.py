@@ -58,7 +58,7 @@ def test_a_marked_variant_is_planned_by_its_header(
     assert table is not None
     assert basis(window) == "Estimated from the file's size."
     qtbot.waitUntil(lambda: table.offers[0].exact, timeout=20000)
-    assert basis(window).startswith("By the file's own header")
+    assert basis(window).startswith("From the file header")
     assert not table.offers[1].exact, "nobody asked for it"
     table.setFocus()
     QTest.keyClick(table, Qt.Key.Key_Down)
@@ -67,7 +67,7 @@ def test_a_marked_variant_is_planned_by_its_header(
     table = detail.variants
     assert table.offer().label == "Q8_0", "what was marked stays marked"
     qtbot.waitUntil(lambda: detail.variants.offers[1].exact, timeout=20000)  # type: ignore[union-attr]
-    assert basis(window).startswith("By the file's own header")
+    assert basis(window).startswith("From the file header")
 
 
 def test_official_weights_can_be_searched_for(

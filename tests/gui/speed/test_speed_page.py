@@ -196,11 +196,11 @@ def test_what_was_not_kept_and_not_measured_is_told(
     assert report.profile is not None
     page._keep_new(replace(report.profile, measured_at="2030-01-01T00:00:00"))
     page.show_report(replace(report, unmeasured=("cuda0",)))
-    assert "doubted itself and was not kept" in page._state.text()
+    assert "unreliable and was discarded" in page._state.text()
     assert "Not measured: cuda0" in page._state.text()
     page._keep_new(report.profile)
     page.show_report(report)
-    assert "not kept" not in page._state.text()
+    assert "discarded" not in page._state.text()
     assert "Not measured" not in page._state.text()
 
 
@@ -214,7 +214,7 @@ def test_a_plan_is_told_with_its_times() -> None:
     assert re.match(
         r"With more context: .+ tok/s at 4.096 tokens, .+ at 16.384, .+ at 32.768$", more
     )
-    assert re.match(r"First token: .+ s – .+ for a prompt of 256 tokens", first)
+    assert re.match(r"Time to first token: .+ s – .+ for a prompt of 256 tokens", first)
     assert re.match(r"Typical R1 answer: .+ – .+ for 3.000 tokens", answer)
     assert time_lines(None) == []
 
@@ -284,7 +284,7 @@ def test_causes_are_shown_with_their_share_and_what_to_do(qtbot: QtBot, session:
     assert "Close them, or wait." in shown
     assert "30 % no measurement explains" in shown
     panel.show_diagnosis(Diagnosis(1.0, (), 0.0))
-    assert "As fast as planned" in texts(panel)
+    assert "As fast as predicted" in texts(panel)
     assert "Close them, or wait." not in texts(panel)
 
 

@@ -30,7 +30,7 @@ def test_lists_an_empty_library(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert main(["list"]) == 0
-    assert "No model is installed" in capsys.readouterr().out
+    assert "No models installed" in capsys.readouterr().out
 
 
 def test_home_may_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +63,7 @@ def test_a_fault_of_the_program_is_logged_and_worded(
     assert main(["list"]) == 1
     error = capsys.readouterr().err
     assert "Traceback" not in error
-    assert "fault in Stillroom" in error
+    assert "bug in Stillroom" in error
 
 
 def test_interrupting_is_no_fault(
@@ -74,7 +74,7 @@ def test_interrupting_is_no_fault(
 
     monkeypatch.setattr(models, "list_models", interrupted)
     assert main(["list"]) == 1
-    assert "stopped" in capsys.readouterr().err
+    assert "cancelled" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

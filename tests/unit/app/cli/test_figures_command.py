@@ -48,13 +48,13 @@ def test_a_plan_tells_depths_first_token_and_a_whole_answer(session: Session) ->
     text = plan_text(R1_7B, plan, 2000, first)
     assert text.index("at the start") < text.index("with 4096 tokens")
     assert text.index("with 4096 tokens") < text.index("with 32768 tokens")
-    assert "to the first token of 2000 new ones" in text
+    assert "to the first token, for a prompt of 2000 tokens" in text
     assert "for a typical R1 answer (3000 tokens)" in text
     assert "the memory bandwidth measured here" in text
-    assert "of the mapped file, which it takes back" in text
+    assert "of the mapped file, reclaimed when memory is short" in text
     short = plan_text(R1_7B, session.plan(R1_7B, n_ctx=2048))
     assert "R1 answer" not in short  # there is no room for one
-    assert "the first token of 256 new ones" in short
+    assert "the first token, for a prompt of 256 tokens" in short
 
 
 def test_models_of_each_attention_stand_side_by_side() -> None:
@@ -76,7 +76,7 @@ def test_what_is_mapped_is_told_beside_what_must_be_free() -> None:
     assert cell.resident == cell.total + cell.mapped > 1.8 * model.weights.total
     text = memory_text(MemoryTable("a model", "MHA", 1, cell.mapped, (cell,)))
     assert "that must be free" in text
-    assert "more in each cell: pages of the mapped file" in text
+    assert "more per cell: pages of the mapped file" in text
 
 
 def hit(repo: str, parameters: int | None = None, origin: str = "") -> SearchHit:

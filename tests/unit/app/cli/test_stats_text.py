@@ -19,8 +19,8 @@ def stats(**changes: object) -> GenerationStats:
 
 def test_shares_of_time_are_told() -> None:
     text = stats_text(stats())
-    assert "time: engine 93%, sampling 4%, our own code 3%" in text
-    assert "guesses" not in text
+    assert "time: engine 93%, sampling 4%, Stillroom itself 3%" in text
+    assert "drafted" not in text
     assert "stages" not in text
 
 
@@ -28,7 +28,7 @@ def test_guesses_and_stages_are_told_where_there_are_any() -> None:
     text = stats_text(
         stats(draft_tokens=12, accepted_tokens=9, stage_seconds={"embeddings": 0.02, "body": 1.5})
     )
-    assert "9 of 12 guesses right" in text
+    assert "9 of 12 drafted tokens accepted" in text
     assert text.endswith("stages: embeddings 20 ms, body 1.5 s")
 
 
@@ -46,4 +46,4 @@ def test_a_bench_tells_what_it_was_made_with() -> None:
     line = run_text(run).splitlines()[1]
     for told in ("Some CPU", "ggml 0.25.3 (0c1e570)", "CPU library own", "NVIDIA H100 at 1980 MHz"):
         assert told in line
-    assert line.endswith("nothing guessed ahead")
+    assert line.endswith("no speculative decoding")

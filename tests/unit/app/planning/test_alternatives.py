@@ -96,7 +96,7 @@ def test_a_full_policy_refused_says_how_many_blocks_would_fit(planning: Planning
     blocks = error.facts["suggestion"]["blocks_off_cpu"]
     assert 0 < blocks < 48
     hint = explain(error).hint
-    assert hint.startswith(f"What would fit: policy auto with {blocks} of 48 blocks on cuda0")
+    assert hint.startswith(f"What would fit: placement auto with {blocks} of 48 blocks on cuda0")
     assert f"or the smaller model {R1}" in hint
     assert "16384" not in hint  # what was asked for is not offered again
     assert "f16" not in hint

@@ -77,8 +77,8 @@ def test_a_profile_that_is_not_kept_is_said_not_to_be(
     for _ in range(2):
         commands.profile(session, options, Console(as_json=False))
         told.append(capsys.readouterr().out)
-    assert "Not kept" not in told[0]
-    assert "predictions still rest on the quieter measurement of 2026-01-01" in told[1]
+    assert "Discarded" not in told[0]
+    assert "predictions still use the steadier measurement of 2026-01-01" in told[1]
     known = session.learning.load().profile
     assert known is not None
     assert known.measured_at.startswith("2026-01-01")
@@ -99,9 +99,9 @@ def test_the_last_run_is_told_with_its_causes() -> None:
     found = Diagnosis(2.0, (Cause("other_load", 1.6, 0.7, {}),), 0.3)
     text = commands.why_text(run, found)
     assert text.splitlines() == [
-        "a model: 12.0 tok/s, 20-28 tok/s predicted at its length",
+        "a model: 12.0 tok/s, 20-28 tok/s predicted at this length",
         "70 %: other programs kept the cores busy. Close them, or wait.",
-        "30 %: no measurement explains it.",
+        "30 %: not explained by any measurement.",
     ]
-    assert "as fast as planned" in commands.why_text(run, Diagnosis(1.0, (), 0.0))
-    assert "No run" in commands.why_text(None, None)
+    assert "as fast as predicted" in commands.why_text(run, Diagnosis(1.0, (), 0.0))
+    assert "no run" in commands.why_text(None, None)

@@ -21,5 +21,7 @@ def test_rows_that_fell_back_are_named(tmp_path: Path) -> None:
     folder, target = write_checkpoint("qwen2", tmp_path / "m"), tmp_path / "q.gguf"
     report = quantize_gguf(folder, target, QuantRecipe("wide", uniform("Q4_K")))
     text = report_text("mine", report.target_bytes, report.to_json())
-    assert f"{len(report.fallbacks)} tensors whose rows fit no block" in text
+    assert (
+        f"{len(report.fallbacks)} tensors have rows that the recipe's blocks do not divide" in text
+    )
     assert report.fallbacks[0].name in text

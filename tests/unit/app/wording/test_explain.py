@@ -50,7 +50,7 @@ def test_every_error_has_words_of_its_own(name: str) -> None:
     assert explanation.title
     assert explanation.sentence.rstrip().endswith((".", "”.", "?"))
     assert "{" not in explanation.sentence + explanation.hint
-    assert "fault in Stillroom" not in explanation.hint
+    assert "bug in Stillroom" not in explanation.hint
 
 
 def test_the_words_use_facts_that_exist() -> None:
@@ -77,28 +77,28 @@ MODULE_DOCS = "".join(module.__doc__ or "" for module in MODULES)
     [
         (DoesNotFit(device="cpu", needed=42_500_000_000, available=7_900_000_000,
                     suggestion={"n_ctx": 2048}),
-         "needs 42.5 GB on cpu, and 7.90 GB are free", "2048 tokens"),
+         "needs 42.5 GB on cpu, but only 7.90 GB is free", "2048 tokens"),
         (DoesNotFit(device="cpu", needed=1, available=0, suggestion=None), "1 bytes", "smaller"),
         (UnsupportedModel(path="r1-7b", detail="not_installed"), "not on this machine", "pull"),
         (WorkerDied(**classify(-11, None, 0, "").facts()), "SIGSEGV", "conversation is safe"),
-        (WorkerDied(**classify(-4, None, 0, "").facts()), "SIGILL", "Set Stillroom up again"),
+        (WorkerDied(**classify(-4, None, 0, "").facts()), "SIGILL", "Set up Stillroom again"),
         (WorkerDied(**classify(-9, None, 1, "").facts()), "ran out of memory", "smaller"),
-        (WorkerDied(**classify(-9, None, 0, "").facts()), "SIGKILL", "memory was short"),
+        (WorkerDied(**classify(-9, None, 0, "").facts()), "SIGKILL", "memory was low"),
         (WorkerDied(**classify(3, None, 0, "").facts()), "exit code 3", "engine"),
         (ContextTooLong(field="n_ctx", n_ctx=4096, longest=2048, device="npu0", why="compiled"),
-         "4096 tokens is more than its body for npu0 was made for: 2048", "Choose 2048"),
+         "4096 tokens is more than its graph for npu0 was exported for: 2048", "Choose 2048"),
         (ContextTooLong(field="n_ctx", n_ctx=9000, longest=8192, device="cpu", why="trained"),
          "the model was trained for: 8192", "8192 tokens or fewer."),
         (RateLimited(endpoint="", retry_after=7.0), "to wait 7 seconds", "then"),
-        (RateLimited(endpoint="", retry_after=None), "does not say how long", "later"),
+        (RateLimited(endpoint="", retry_after=None), "did not say how long", "later"),
         (RemoteBusy(name="big", url="", retry_after=7.0), "to wait 7 seconds", "then"),
-        (RemoteBusy(name="big", url="", retry_after=None), "does not say how long", "later"),
+        (RemoteBusy(name="big", url="", retry_after=None), "did not say how long", "later"),
         (Interrupted(path="/x/a.gguf", received=1, total=2, attempts=6,
                      reason=Offline(endpoint="", kind="dns", reason="x").to_json()),
-         "of a.gguf stopped. The hub's address was not found.", "goes on where it stopped"),
+         "of a.gguf stopped. The hub's address was not found.", "resumes where it stopped"),
         (Cancelled(), "nothing was left behind", ""),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt", ""),
-        (ZeroDivisionError("division by zero"), "ZeroDivisionError", "fault in Stillroom"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError", "bug in Stillroom"),
     ],
 )  # fmt: skip
 def test_sentences(error: BaseException, sentence: str, hint: str) -> None:
@@ -174,7 +174,8 @@ def test_reasons_and_notices() -> None:
     )
     measured = {"engine": "onnx", "decode_tps": 14.6, "other": "llamacpp", "other_decode_tps": 10.7}
     assert reason_text(Reason("engine_faster", measured)) == (
-        "ONNX Runtime decodes 14.6 tok/s here and llama.cpp 10.7 tok/s: measured with this model."
+        "ONNX Runtime decodes at 14.6 tok/s here and llama.cpp at 10.7 tok/s, measured with this"
+        " model."
     )
     assert "12.5 tok/s" in reason_text(Reason("fastest_predicted", {"decode_tps": 12.5}))
     assert reason_text(Reason("some_new_code", {})) == "some new code"
