@@ -91,12 +91,12 @@ class Acquisition:
                 return variant
         raise RemoteFileNotFound(repo=details.repo, path=path)
 
-    def look(self, name: str, cancel: CancelToken | None = None) -> ModelInfo:
+    def read_header(self, name: str, cancel: CancelToken | None = None) -> ModelInfo:
         """Header facts of a model on the hub, for a few megabytes. Raises HubError, CorruptFile."""
-        return self.look_at(self.variant(name, cancel), cancel)
+        return self.read_variant_header(self.variant(name, cancel), cancel)
 
-    def look_at(self, variant: Variant, cancel: CancelToken | None = None) -> ModelInfo:
-        """`look` at a variant that was listed before."""
+    def read_variant_header(self, variant: Variant, cancel: CancelToken | None = None) -> ModelInfo:
+        """`read_header` for a variant that was listed before."""
         return inspect_remote(self.hub, variant, _run_job, cancel).info
 
     def fetch(
@@ -106,7 +106,7 @@ class Acquisition:
         cancel: CancelToken | None = None,
         limits: Limits | None = None,
     ) -> InstalledModel:
-        """Download, verify, look at the header in a child process, install."""
+        """Download, verify, read the header in a child process, install."""
         return fetch_model(
             request,
             self.hub,

@@ -266,7 +266,7 @@ class _Transfer:
         self._wake = threading.Event()
 
     def run(self, phase: str) -> tuple[str, bool]:
-        """Transfer and hash all of it: (SHA-256, whether it is what the source promised)."""
+        """Transfer and hash all of it: (SHA-256, whether it is what the source declared)."""
         self._cancel.on_cancel(self._abort)
         digests = _Digests(self._source)
         hasher = threading.Thread(target=self._hash, args=(digests,), daemon=True)
@@ -505,7 +505,7 @@ class _Claim:
 
 
 class _Digests:
-    """SHA-256 of the bytes, and their git object id when that is what the source promised."""
+    """SHA-256 of the bytes, and their git object id when that is what the source declared."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -520,7 +520,7 @@ class _Digests:
             self._git.update(data)
 
     def right(self) -> bool:
-        """Whether nothing that the source promised is broken."""
+        """Whether nothing that the source declared is broken."""
         if self._source.sha256 is not None:
             return self.sha256.hexdigest() == self._source.sha256
         return self._git is None or self._git.hexdigest() == self._source.git_sha1

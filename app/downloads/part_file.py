@@ -154,10 +154,10 @@ class PartFile:
                 path=str(self.target), needed=needed, available=available, reserve=spare
             )
         try:
-            promised = _allocate(self._data, self.size)
+            allocated = _allocate(self._data, self.size)
         except OSError as error:  # another program was quicker, or a quota ends before the disk
             raise self._full(error) from error
-        if not promised and os.fstat(self._data).st_size < self.size:
+        if not allocated and os.fstat(self._data).st_size < self.size:
             os.ftruncate(self._data, self.size)
 
     def write(self, offset: int, data: bytes | memoryview) -> int:

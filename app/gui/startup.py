@@ -20,7 +20,7 @@ from app.paths import bundled_folder
 if TYPE_CHECKING:
     from app.gui.main_window import MainWindow
 
-LOOK_AROUND_MILLISECONDS = 20  # the first frame is on the screen
+DISCOVERY_DELAY_MILLISECONDS = 20  # the first frame is on the screen
 CARE_MILLISECONDS = 2000  # models and devices are known
 
 
@@ -39,7 +39,7 @@ class Startup(QObject):
         window.chat_page.composer.text.setFocus()
         if window.session.store.repaired_from is not None:
             window.toast.show_text(tr("The history was damaged and has been repaired"))
-        QTimer.singleShot(LOOK_AROUND_MILLISECONDS, self._look_around)
+        QTimer.singleShot(DISCOVERY_DELAY_MILLISECONDS, self._discover)
         QTimer.singleShot(CARE_MILLISECONDS, self._care)
 
     def offer_tour(self) -> None:
@@ -78,7 +78,7 @@ class Startup(QObject):
         tour.ended.connect(tour.deleteLater)
         tour.begin()
 
-    def _look_around(self) -> None:
+    def _discover(self) -> None:
         window = self._window
         window.library.items_changed.connect(self.choose_first)
         window.library.refresh()

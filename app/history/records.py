@@ -75,7 +75,7 @@ class SearchHit:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One generation as it was promised and as it went: the material predictions learn from.
+    """One generation as it was predicted and as it went: the material predictions learn from.
 
     Speeds are tokens per second, memory is bytes, time is seconds since the epoch. The decode speed
     is predicted for the run's own depth of context. Memory is that of the worker on the host, with

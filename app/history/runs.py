@@ -1,6 +1,6 @@
 """Finished generations: the record that is stored, and why one was slow.
 
-Knows what was promised (the plan), what happened (the stats) and under which conditions. Measures
+Knows what was predicted (the plan), what happened (the stats) and under which conditions. Measures
 nothing itself.
 """
 
@@ -32,12 +32,14 @@ from runtime.prompt.chat_profile import ChatProfile
 UNEXPLAINED = 0.4  # of a slowdown, from which memory is read again
 JUDGED_TOKENS = 16  # fewer say nothing about the speed
 HELD_BACK = 0.03  # share of its time that a run may wait and still teach
-CALM_LOAD_CORES = 0.25  # what others may keep busy before a run teaches nothing about the machine
+UNDISTURBED_LOAD_CORES = (
+    0.25  # what others may keep busy before a run teaches nothing about the machine
+)
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The model in the worker, and what was promised and reported when it was loaded."""
+    """The model in the worker, and what was predicted and reported when it was loaded."""
 
     target: Target
     plan: Plan
@@ -64,21 +66,21 @@ class LoadedModel:
         return context_key(self.identity, self.plan.placement, self.report)
 
 
-def calm(conditions: Conditions) -> bool:
-    """Whether the machine was ours, and nothing held the run back, so that it says something about
-    the machine."""
+def is_undisturbed(conditions: Conditions) -> bool:
+    """Whether no other program and no lack of memory slowed the run down, so that it says something
+    about the machine."""
     waited = conditions.read_bytes / FASTEST_DISK + conditions.major_faults * DISK_PAGE_SECONDS
     held_back = (conditions.throttled_share or 0.0) > HELD_BACK
     return (
-        conditions.other_load_cores < CALM_LOAD_CORES
+        conditions.other_load_cores < UNDISTURBED_LOAD_CORES
         and not held_back
         and not conditions.swap_in_bytes
         and waited < HELD_BACK * conditions.seconds
     )
 
 
-def without(loaded: LoadedModel, devices: tuple[Device, ...]) -> tuple[Device, ...]:
-    """The devices as they will be once the loaded model has made room for the next."""
+def with_memory_returned(loaded: LoadedModel, devices: tuple[Device, ...]) -> tuple[Device, ...]:
+    """The devices as they will be once the loaded model has returned its memory."""
     held = {part.device: part.total for part in loaded.plan.memory.devices}
     return tuple(
         replace(d, memory_free=min(d.memory_total, d.memory_free + held.get(d.id, 0)))
@@ -101,7 +103,7 @@ def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditio
         devices=tuple(sorted(devices)),
         placement=msgspec.to_builtins(placement),
         predicted_prefill_tps=speed.prefill_tps if speed else None,
-        predicted_decode_tps=promised(loaded.plan, stats),
+        predicted_decode_tps=predicted_tps(loaded.plan, stats),
         measured_prefill_tps=stats.prefill_tps,
         measured_decode_tps=stats.decode_tps,
         predicted_memory=memory.host_resident,
@@ -122,16 +124,16 @@ def mean_depth(stats: GenerationStats) -> float:
     return stats.prompt_tokens + stats.generated_tokens / 2
 
 
-def promised(plan: Plan, stats: GenerationStats) -> Interval | None:
-    """The decode speed that a plan promises at a run's depth of context; None without one."""
+def predicted_tps(plan: Plan, stats: GenerationStats) -> Interval | None:
+    """The decode speed that a plan predicts at a run's depth of context; None without one."""
     return plan.speed.at_depth(mean_depth(stats)) if plan.speed else None
 
 
-def missed(promised: Interval | None, decode_tps: float | None, tokens: int) -> bool:
+def is_below_prediction(predicted: Interval | None, decode_tps: float | None, tokens: int) -> bool:
     """Whether a run long enough to judge was slower than its predicted range."""
-    if promised is None or decode_tps is None or tokens < JUDGED_TOKENS:
+    if predicted is None or decode_tps is None or tokens < JUDGED_TOKENS:
         return False
-    return decode_tps < promised.low
+    return decode_tps < predicted.low
 
 
 def why_slow(
@@ -171,7 +173,7 @@ def why_slow(
     probe = read_probe(speed.profile)
     if found.unexplained < UNEXPLAINED or probe is None or read_rate is None:
         return found
-    if conditions.other_load_cores >= CALM_LOAD_CORES:
+    if conditions.other_load_cores >= UNDISTURBED_LOAD_CORES:
         return found
     return diagnose(run, conditions, speed, read_rate(*probe))
 

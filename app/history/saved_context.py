@@ -60,7 +60,7 @@ class SavedContexts:
         except EngineError:
             logger.exception("a saved context could not be restored")
 
-    def grew(self, stats: GenerationStats) -> None:
+    def record_growth(self, stats: GenerationStats) -> None:
         """Take note of what an answer added to the cache."""
         self._tokens = stats.prompt_tokens + stats.generated_tokens
 

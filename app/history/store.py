@@ -358,7 +358,7 @@ class Store:
     # -- runs ------------------------------------------------------------------------------------
 
     def add_run(self, record: RunRecord) -> None:
-        """Keep what one generation promised and did."""
+        """Store the predicted and measured figures of one generation."""
         values = asdict(record)
         for name in ("devices", "placement", "stats"):
             values[name] = json.dumps(values[name])

@@ -41,7 +41,7 @@ RunJob = Callable[[str, dict[str, Any], CancelToken], dict[str, Any]]
 
 @dataclass(frozen=True)
 class RemoteModel:
-    """What a look at a remote model found, and what it cost in bytes."""
+    """What the header of a remote model says, and how many bytes were read for it."""
 
     info: ModelInfo
     bytes_read: int

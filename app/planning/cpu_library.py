@@ -39,7 +39,7 @@ class Processor:
             assert self._choice is not None
             return self._choice
 
-    def died(self, error: EngineError) -> bool:
+    def switch_library_after(self, error: EngineError) -> bool:
         """Move on to another library where a worker met an illegal instruction; whether it did."""
         if not isinstance(error, WorkerDied):
             return False

@@ -75,7 +75,7 @@ def describe(
     details = _details(repository(key, entry), acquisition, cancel)
     origin = entry.repositories.official if entry else next(iter(details.base_models), None)
     official = _official(origin, details, acquisition, cancel)
-    looked = None if entry else _look(details, acquisition, cancel)
+    looked = None if entry else _known_header(details, acquisition, cancel)
     shape = entry.shape if entry else looked.info.shape if looked else None
     name = "" if key.startswith(HUB_PREFIX) else key
     offers = _offers(details, shape, make_plan, name, entry)
@@ -91,7 +91,7 @@ def describe(
     return Described(details, tuple(offers), notes, details.cached_at)
 
 
-def look_closer(
+def refine_offer(
     offer: Offer,
     acquisition: Acquisition,
     catalog: Sequence[CatalogEntry],
@@ -106,7 +106,7 @@ def look_closer(
     entry = entry_for(request.source, catalog) or entry_for(HUB_PREFIX + request.repo, catalog)
     variant = Variant(offer.label, request.format, request.files)
     try:
-        info = acquisition.look_at(variant, cancel)
+        info = acquisition.read_variant_header(variant, cancel)
     except EngineError as error:
         return replace(offer, plan=None, problem=error, exact=True)
     return _exact(offer, info, make_plan, entry)
@@ -187,20 +187,20 @@ def _notes(details: RepoDetails, acquisition: Acquisition, cancel: CancelToken |
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _KnownHeader:
     """A variant, and what its header says."""
 
     variant: Variant
     info: ModelInfo
 
 
-def _look(
+def _known_header(
     details: RepoDetails, acquisition: Acquisition, cancel: CancelToken | None
-) -> _Looked | None:
+) -> _KnownHeader | None:
     """The header of the usual variant."""
     try:
         variant = usual_variant(details)
-        return _Looked(variant, acquisition.look_at(variant, cancel))
+        return _KnownHeader(variant, acquisition.read_variant_header(variant, cancel))
     except (AppError, EngineError) as error:
         logger.info("no header to plan with: %s", error)
         return None

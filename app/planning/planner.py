@@ -113,7 +113,9 @@ class Planning:
         Raises DoesNotFit."""
         return self.exact(model, plan, worker) if plan.fits == "tight" else plan
 
-    def after(self, model: str, failed: Plan, device: str, error: EngineError) -> EngineError:
+    def out_of_memory_error(
+        self, model: str, failed: Plan, device: str, error: EngineError
+    ) -> EngineError:
         """The error of a model whose memory ran out on `device`, with the next plan that fits."""
         devices = less_on(device, failed, self.devices())
         request = replace(failed.request, n_ctx=failed.placement.n_ctx)
@@ -177,7 +179,7 @@ class Planning:
         memory = exact_memory(plan.memory, report)
         if not fits(memory):
             facts = shortage(memory)
-            raise self.after(model, plan, str(facts["device"]), DoesNotFit(**facts))
+            raise self.out_of_memory_error(model, plan, str(facts["device"]), DoesNotFit(**facts))
         return replace(plan, memory=memory, fits="tight" if tight(memory) else "fits")
 
     # -- models ------------------------------------------------------------------------------
@@ -185,7 +187,7 @@ class Planning:
     def model(self, name: str) -> PlanModel:
         """What the planner must know of a model: its header's facts, or the catalog's."""
         if name.startswith(HUB_PREFIX):
-            return plan_model(self.acquisition.look(name), None)
+            return plan_model(self.acquisition.read_header(name), None)
         return self.model_of(self.find(name))
 
     def model_of(self, target: Target) -> PlanModel:

@@ -11,14 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.server.faults import RequestRefused
-from app.server.guards import App, Door, Guards
+from app.server.guards import AccessPolicy, App, Guards
 from app.server.limits import ServeOptions
 from app.server.openapi import document
 from app.server.pool import ModelPool
 from app.server.routes import Endpoints, json_response, on_error
 
 
-def application(pool: ModelPool, door: Door, options: ServeOptions) -> App:
+def application(pool: ModelPool, policy: AccessPolicy, options: ServeOptions) -> App:
     """The server as an ASGI application."""
     endpoints = Endpoints(pool, options.limits.answer_seconds)
     described = document()
@@ -48,7 +48,7 @@ def application(pool: ModelPool, door: Door, options: ServeOptions) -> App:
     handlers = {HTTPException: _on_http, Exception: on_error}
     return Guards(
         Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan),
-        door,
+        policy,
         options.limits,
     )
 

@@ -26,7 +26,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Door:
+class AccessPolicy:
     """Who may come in. `hosts` are lower-case host names without port; with `any_address` a client
     may also use any numeric address, which no name server can have made to point here."""
 
@@ -35,7 +35,7 @@ class Door:
     hosts: frozenset[str]
     any_address: bool = False
 
-    def admits_host(self, host: str) -> bool:
+    def allows_host(self, host: str) -> bool:
         name, port = _split_port(host.lower())
         if port not in ("", str(self.port)) or (port == "" and self.port != 80):
             return False
@@ -45,9 +45,9 @@ class Door:
 class Guards:
     """Stands before the application."""
 
-    def __init__(self, app: App, door: Door, limits: Limits) -> None:
+    def __init__(self, app: App, policy: AccessPolicy, limits: Limits) -> None:
         self._app = app
-        self._door = door
+        self._policy = policy
         self._limits = limits
         self._open = 0  # requests that were let in and are not answered yet
 
@@ -83,7 +83,7 @@ class Guards:
     def _check(self, scope: Scope) -> None:
         headers = _headers(scope)
         hosts = headers.get("host", [])
-        if len(hosts) != 1 or not self._door.admits_host(hosts[0]):
+        if len(hosts) != 1 or not self._policy.allows_host(hosts[0]):
             raise RequestRefused(421, "wrong_host", "This server does not answer to that name.")
         origin = headers.get("origin", [])
         site = headers.get("sec-fetch-site", ["none"])[-1]
@@ -95,7 +95,7 @@ class Guards:
 
     def _check_key(self, given: list[str]) -> None:
         scheme, _, key = (given[0] if len(given) == 1 else "").partition(" ")
-        right = same_key(key.strip().encode("latin-1"), self._door.key.encode())
+        right = same_key(key.strip().encode("latin-1"), self._policy.key.encode())
         if scheme.lower() != "bearer" or not right:
             raise RequestRefused(
                 401, "invalid_api_key", "The key is missing or wrong; `stillroom serve` shows it."

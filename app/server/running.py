@@ -15,7 +15,7 @@ from app.server.address import LOOPBACK, Address
 from app.server.application import application
 from app.server.connections import PatientConnection
 from app.server.faults import PortTaken
-from app.server.guards import Door
+from app.server.guards import AccessPolicy
 from app.server.limits import ServeOptions
 from app.server.pool import ModelPool
 from app.session.session import Session
@@ -34,9 +34,9 @@ class RunningServer:
         self.address = Address(options.host, port)
         open_to_network = options.host not in LOOPBACK
         names = _OWN_NAMES | {name.lower() for name in options.names}
-        door = Door(key, port, frozenset(names), any_address=open_to_network)
+        policy = AccessPolicy(key, port, frozenset(names), any_address=open_to_network)
         self.pool = ModelPool(session, options)
-        self._server = _Server(_config(application(self.pool, door, options), options))
+        self._server = _Server(_config(application(self.pool, policy, options), options))
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     def start(self) -> "RunningServer":

@@ -32,7 +32,7 @@ from runtime.jobs import CancelToken, OnProgress, ignore_progress
 
 
 @dataclass(frozen=True)
-class Upkeep:
+class FolderSurvey:
     """The state of the models folder. Sizes in bytes; `use` leaves out what is only linked."""
 
     folder: Path
@@ -47,11 +47,11 @@ class Upkeep:
         return sum(o.size for o in self.orphans) + sum(t.size for t in self.trash)
 
 
-def look(session: Session) -> Upkeep:
+def survey(session: Session) -> FolderSurvey:
     """What is in the models folder, and what of it nobody needs."""
     library = session.library
     queued = [download_folder(library, item.request) for item in session.download_queue().items()]
-    return Upkeep(
+    return FolderSurvey(
         library.root,
         disk_use(library),
         orphans(library, queued),
@@ -61,8 +61,8 @@ def look(session: Session) -> Upkeep:
 
 
 def clean(session: Session) -> int:
-    """Delete what `look` found orphaned, and empty the trash; returns the bytes freed."""
-    found = look(session).orphans
+    """Delete the orphans that `survey` finds, and empty the trash; returns the bytes freed."""
+    found = survey(session).orphans
     return remove_orphans(session.library, found) + session.library.empty_trash()
 
 

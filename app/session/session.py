@@ -20,7 +20,7 @@ from app.downloads.queue import DownloadQueue, OnChange
 from app.downloads.starter import install_starter
 from app.errors import AppError, SettingsError
 from app.history.records import RunRecord
-from app.history.runs import LoadedModel, calm, run_record, why_slow, without
+from app.history.runs import LoadedModel, is_undisturbed, run_record, why_slow, with_memory_returned
 from app.history.saved_context import SavedContexts
 from app.history.store import Store
 from app.library.catalog import CatalogEntry, entry_named, load_catalog
@@ -216,7 +216,7 @@ class Session:
         UnknownModel, HubError.
         """
         if model.startswith(HUB_PREFIX):
-            return self.acquisition.look(model)
+            return self.acquisition.read_header(model)
         return self._inspection.inspect(self.find(model).local)
 
     def plan(
@@ -284,7 +284,7 @@ class Session:
     def _devices_for_next(self) -> tuple[Device, ...]:
         devices = self.devices()
         if self._loaded is not None and self._worker is not None and self._worker.alive:
-            return without(self._loaded, devices)
+            return with_memory_returned(self._loaded, devices)
         return devices
 
     def load(
@@ -326,11 +326,11 @@ class Session:
         """A plan without the accelerator that failed, by what else was asked for; or the same plan
         with another CPU library. Raises the error where neither failed, or where nothing else is
         left; where memory ran out, with the next plan that fits."""
-        if self.processor.died(error):
+        if self.processor.switch_library_after(error):
             return plan
         short = memory_ran_out(error)
         if short is not None:
-            raise self.planning.after(model, plan, short, error) from error
+            raise self.planning.out_of_memory_error(model, plan, short, error) from error
         failed = failed_device(plan.placement, error)
         if failed is None:
             raise error
@@ -444,7 +444,7 @@ class Session:
             stats = worker.generate(request, on_stream, cancel, on_progress, loaded.profile)
         finally:
             conditions = watch.stop()
-        self._contexts.grew(stats)
+        self._contexts.record_growth(stats)
         self._keep(loaded, stats, conditions)
         return stats
 
@@ -477,7 +477,7 @@ class Session:
             self.store.add_run(record)
             model = self.planning.model_of(loaded.target)
             self._last = record, model
-            if calm(conditions):
+            if is_undisturbed(conditions):
                 self.learning.learn(model, loaded.plan, stats)
         except (AppError, EngineError, OSError) as error:
             logger.info("this run was not recorded: %s", error)

@@ -25,7 +25,7 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.prompt.chat_profile import ChatProfile
 from runtime.prompt.prompting import Prompter
 
-TOLD_SECONDS = 0.05  # between two texts of an answer that is not alone: all are told in one step
+FLUSH_SECONDS = 0.05  # between two texts of an answer that is not alone: all are told in one step
 WORTH_REUSING = 16  # cached tokens below which a seat's age decides instead of its content
 
 
@@ -69,7 +69,7 @@ class BatchAnswerer:
         self._waiting: deque[_Answer] = deque()
         self._seats = [_Seat(index) for index in range(backend.n_sequences)]
         self._answered = 0
-        self._told_at = 0.0
+        self._flushed_at = 0.0
 
     @property
     def busy(self) -> bool:
@@ -128,9 +128,9 @@ class BatchAnswerer:
             streams[0].every = None
             return
         now = time.perf_counter()
-        due = now - self._told_at >= TOLD_SECONDS
+        due = now - self._flushed_at >= FLUSH_SECONDS
         if due:
-            self._told_at = now
+            self._flushed_at = now
         for stream in streams:
             stream.every = 0.0 if due else math.inf
 

@@ -23,7 +23,7 @@ INTERVAL_SECONDS = 0.25
 # threads beside it on n cores still get n*n/(n+1) of them. Higher, and small noise costs a thread.
 FREE_SHARE = 0.55
 SHORTEST_WINDOW = 0.1  # seconds; the system counts processor time in hundredths
-_LOOKS, _LOOK_SECONDS = 3, 0.001  # a passing kernel thread is not load
+_SAMPLES, _SAMPLE_SECONDS = 3, 0.001  # a passing kernel thread is not load
 _LOADAVG = Path("/proc/loadavg")
 _OWN_THREADS = Path("/proc/self/task")
 
@@ -105,13 +105,13 @@ class ThreadGovernor:
             self._set(int(available + 1 - FREE_SHARE))
         return self.n_threads
 
-    def look(self) -> int:
+    def sample_now(self) -> int:
         """Set the count by what runs at this moment, before work begins that cannot be re-dealt: a
         prompt's first step may be all of it, and the last window may have ended with another
         program's work, or with the click that started ours."""
         seen = []
-        for look in range(_LOOKS):
-            time.sleep(_LOOK_SECONDS if look else 0)
+        for attempt in range(_SAMPLES):
+            time.sleep(_SAMPLE_SECONDS if attempt else 0)
             others = self._others()
             if others is None:
                 return self.n_threads

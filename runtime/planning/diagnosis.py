@@ -57,7 +57,7 @@ class Run:
 
     `depth` is its mean number of cached tokens, `n_threads` what it really used on average (0 where
     the engine does not tell), `device` where its blocks really ran, `elsewhere` the share of the
-    weights planned on accelerators that is not there, `planned_tps` what the plan promised.
+    weights planned on accelerators that is not there, `planned_tps` what the plan predicted.
     """
 
     model: PlanModel

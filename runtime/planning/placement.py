@@ -64,7 +64,7 @@ def plan(
         else:
             (fitting if fits(candidate.memory) else refused).append(candidate)
     if not fitting and not refused:
-        raise _nothing_tochoose(model, request, short)
+        raise _nothing_to_choose(model, request, short)
     if not fitting:
         raise _does_not_fit(model, usable, request, refused)
     chosen, why = choose(fitting, request)
@@ -80,7 +80,7 @@ def plan(
     )
 
 
-def _nothing_tochoose(
+def _nothing_to_choose(
     model: PlanModel, request: PlanRequest, short: Sequence[Candidate]
 ) -> ContextTooLong | DeviceUnavailable:
     """Why there is no placement at all on the device that was asked for."""

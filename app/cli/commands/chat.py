@@ -13,7 +13,7 @@ from uuid import uuid4
 from app.cli.commands.models import error_text, plan_text
 from app.cli.console import Console, side_by_side, table
 from app.errors import AppError
-from app.history.runs import missed, promised
+from app.history.runs import is_below_prediction, predicted_tps
 from app.library.catalog import starter
 from app.session.best_of import Attempt, Attempts, make_attempts
 from app.session.session import Session
@@ -267,10 +267,10 @@ def _answers(
 
 
 def _explain_slowness(session: Session, stats: GenerationStats, console: Console) -> None:
-    """Say why, when a run long enough to judge missed its predicted range from below."""
+    """Explain a run that is long enough to judge and was slower than predicted."""
     loaded = session.loaded
-    expected = promised(loaded.plan, stats) if loaded else None
-    if not missed(expected, stats.decode_tps, stats.generated_tokens):
+    expected = predicted_tps(loaded.plan, stats) if loaded else None
+    if not is_below_prediction(expected, stats.decode_tps, stats.generated_tokens):
         return
     diagnosis = session.why_slow()
     if diagnosis is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from app.cli.console import Console, table
 from app.errors import UnknownModel
 from app.library.importers import FoundModel, Mode, import_model
-from app.session.models_folder import Upkeep, clean, importable, look, move_models
+from app.session.models_folder import FolderSurvey, clean, importable, move_models, survey
 from app.session.session import Session
 from app.wording.units import format_bytes
 from runtime.jobs import CancelToken
@@ -73,15 +73,15 @@ def restore(session: Session, args: Namespace, console: Console) -> None:
 
 def clean_up(session: Session, args: Namespace, console: Console) -> None:
     """Show what nobody needs in the models folder; with --yes delete it and empty the trash."""
-    state = look(session)
+    state = survey(session)
     if not args.yes:
-        console.result(state, upkeep_text(state))
+        console.result(state, survey_text(state))
         return
     freed = clean(session)
     console.result({"freed": freed}, f"{format_bytes(freed)} freed.")
 
 
-def upkeep_text(state: Upkeep) -> str:
+def survey_text(state: FolderSurvey) -> str:
     """The state of the models folder as a person reads it."""
     lines = [f"{state.folder}: {format_bytes(state.use)} used by models"]
     rows = [(_KINDS[o.kind], format_bytes(o.size), o.path.name) for o in state.orphans]

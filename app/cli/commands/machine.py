@@ -92,8 +92,8 @@ def why_text(run: RunRecord | None, found: Diagnosis | None) -> str:
     if run is None or found is None or not run.measured_decode_tps:
         return "The history has no run with a predicted speed yet."
     expected = run.predicted_decode_tps
-    promised = f", {format_interval(expected)} predicted at this length" if expected else ""
-    head = f"{run.model}: {format_tps(run.measured_decode_tps)}{promised}"
+    predicted = f", {format_interval(expected)} predicted at this length" if expected else ""
+    head = f"{run.model}: {format_tps(run.measured_decode_tps)}{predicted}"
     left = ""
     if found.slowdown > SLOWER and found.unexplained > UNEXPLAINED_SHOWN:
         left = f"\n{100 * found.unexplained:.0f} %: not explained by any measurement."

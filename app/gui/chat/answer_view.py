@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from app.gui.parts.theme import TEXT_LARGE, Theme, ui_font
 from app.gui.parts.words import tr
-from app.gui.text.document_writer import COPY_SCHEME, DocumentWriter, Look
+from app.gui.text.document_writer import COPY_SCHEME, DocumentWriter, RenderStyle
 from app.gui.text.formulas import FormulaCache
 from app.markup.markdown import ends_in_words, grow, lengthens, parser
 
@@ -122,10 +122,10 @@ class AnswerView(QTextBrowser):
         return self._writer.code_blocks[index]
 
     def _new_writer(self) -> DocumentWriter:
-        return DocumentWriter(self.document(), self._look(), self._formulas)
+        return DocumentWriter(self.document(), self._style(), self._formulas)
 
-    def _look(self) -> Look:
-        return Look(self._theme, self.devicePixelRatioF(), float(max(self.width() - 4, 0)))
+    def _style(self) -> RenderStyle:
+        return RenderStyle(self._theme, self.devicePixelRatioF(), float(max(self.width() - 4, 0)))
 
     def _draw(self) -> None:
         """Bring what has come since the last time into the document."""
@@ -145,7 +145,7 @@ class AnswerView(QTextBrowser):
         self._next_render = time.perf_counter() + cost / _RENDER_SHARE
 
     def _render(self) -> None:
-        self._writer.look = self._look()
+        self._writer.style = self._style()
         growth = grow(self._markdown, self._text[self._settled_chars :])
         whole = QTextCursor(self.document())
         whole.beginEditBlock()  # one layout of message and page for taking back and writing again

@@ -416,13 +416,13 @@ def prompt_message(message: StoredMessage) -> Message:
 
 
 def stats_json(stats: GenerationStats, models: ModelControl | None) -> dict[str, Any]:
-    """The statistics a message keeps: what was measured, and what had been promised. Of a remote
+    """The statistics a message keeps: what was measured, and what had been predicted. Of a remote
     model (`models` is None) nothing was."""
     kept: dict[str, Any] = dict(stats.__dict__)
     kept["notices"] = list(stats.notices)
     if models is None:
         return {**kept, "engine": "remote"}
-    expected = models.promised(stats)
+    expected = models.predicted_tps(stats)
     if expected is not None:
         kept["predicted_decode_tps"] = dict(expected.__dict__)
     if models.report is not None:

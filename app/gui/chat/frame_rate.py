@@ -13,7 +13,7 @@ from runtime.machine.cores import logical_cores
 
 FULL_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
 SPARING_MILLISECONDS = 66  # 15 a second, each with a few words
-LOOK_SECONDS = 0.25
+SAMPLE_SECONDS = 0.25
 PAUSE_SECONDS = 2.0  # without a frame: what the engine used since then says nothing
 FREE_CORES = 0.6  # fewer, and the window's work is taken from the engine's
 
@@ -49,7 +49,7 @@ class FrameRate:
             return FULL_MILLISECONDS
         if self._before is not None and self._before[0] == pid:
             elapsed = now - self._before[1]
-            if elapsed < LOOK_SECONDS:
+            if elapsed < SAMPLE_SECONDS:
                 return self._milliseconds
             used = self._used(pid)
             if used is not None and elapsed < PAUSE_SECONDS:

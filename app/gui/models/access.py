@@ -108,7 +108,7 @@ class TokenDialog(QDialog):
         layout.addWidget(self.said)
         layout.addLayout(row(self.check, self.remove, 1, close))
         self.setMinimumWidth(460)
-        self._look()
+        self._show_token_state()
 
     def _run(self, work: Callable[[], object], done: Callable[[object], None]) -> None:
         for each in (self.keep, self.check, self.remove):
@@ -123,7 +123,7 @@ class TokenDialog(QDialog):
         self.check.setEnabled(there)
         self.remove.setEnabled(there)
 
-    def _look(self) -> None:
+    def _show_token_state(self) -> None:
         acquisition = self._session.acquisition
 
         def work() -> tuple[str, bool]:
@@ -146,7 +146,7 @@ class TokenDialog(QDialog):
         def kept(where: object) -> None:
             names = {"keyring": tr("Saved in the system keyring.")}
             self.said.setText(names.get(str(where), tr("Saved in a file that only you can read.")))
-            self._look()
+            self._show_token_state()
 
         self._run(lambda: acquisition.tokens.set(acquisition.hub.endpoint, token), kept)
 
@@ -164,6 +164,6 @@ class TokenDialog(QDialog):
 
         def removed(_nothing: object) -> None:
             self.said.setText(tr("Removed."))
-            self._look()
+            self._show_token_state()
 
         self._run(lambda: acquisition.tokens.delete(acquisition.hub.endpoint), removed)

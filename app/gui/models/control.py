@@ -18,7 +18,7 @@ from app.hub.values import SearchHit
 from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, TrashedModel
 from app.library.importers import FoundModel, Mode, import_model
-from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, look_closer
+from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, refine_offer
 from app.session.session import Session
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import Plan
@@ -71,7 +71,9 @@ class ModelsControl(QObject):
     work_changed = Signal(str)  # key
     work_ended = Signal(Work, object, object)  # result or None, error or None
     failed = Signal(object)  # the error of something that was no long work
-    offer_changed = Signal(str, object, object)  # key, the Offer before and after a closer look
+    offer_changed = Signal(
+        str, object, object
+    )  # key, the Offer before and after
     described = Signal(str)  # key: what the hub says of it, or why it says nothing, is known
     removed = Signal(object)  # TrashedModel
 
@@ -208,7 +210,7 @@ class ModelsControl(QObject):
         self._described[key] = found
         self.described.emit(key)
 
-    def look_closer(self, key: str, offer: Offer) -> None:
+    def refine_offer(self, key: str, offer: Offer) -> None:
         """Plan an offer by its own header; `offer_changed` follows. What cannot be read stays as it
         was worked out."""
         session = self.session
@@ -218,13 +220,13 @@ class ModelsControl(QObject):
 
         def work(_progress: OnProgress, cancel: CancelToken) -> Offer:
             acquisition = session.acquisition
-            return look_closer(offer, acquisition, session.catalog, session.plan_for, cancel)
+            return refine_offer(offer, acquisition, session.catalog, session.plan_for, cancel)
 
         job = self.bridge.run(work)
-        job.finished.connect(lambda found: self._looked(key, offer, found))
+        job.finished.connect(lambda found: self._refined(key, offer, found))
         job.ended.connect(lambda: self._looking.remove(offer))
 
-    def _looked(self, key: str, before: Offer, after: Offer) -> None:
+    def _refined(self, key: str, before: Offer, after: Offer) -> None:
         known = self._described.get(key)
         if isinstance(known, Described) and before in known.offers:
             offers = tuple(after if offer == before else offer for offer in known.offers)

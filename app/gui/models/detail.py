@@ -32,7 +32,7 @@ from app.planning.offers import Described, Offer
 from app.wording.explain import explain
 from runtime.jobs import Progress
 
-LOOK_MILLISECONDS = 600  # a variant must be marked for so long before its header is fetched
+REFINE_DELAY_MILLISECONDS = 600  # a variant must be marked for so long before its header is fetched
 DESCRIBE_MILLISECONDS = 300  # a result must be looked at for so long before the hub is asked
 NEED_ACCESS = ("GatedModel", "TokenRefused", "RepoNotFound")
 
@@ -63,10 +63,10 @@ class ModelDetail(QScrollArea):
         self._patience.setSingleShot(True)
         self._patience.setInterval(DESCRIBE_MILLISECONDS)
         self._patience.timeout.connect(lambda: control.describe(self.key))
-        self._look_closer = QTimer(self)
-        self._look_closer.setSingleShot(True)
-        self._look_closer.setInterval(LOOK_MILLISECONDS)
-        self._look_closer.timeout.connect(self._look_at_marked)
+        self._refine_delay = QTimer(self)
+        self._refine_delay.setSingleShot(True)
+        self._refine_delay.setInterval(REFINE_DELAY_MILLISECONDS)
+        self._refine_delay.timeout.connect(self._refine_marked)
         control.offer_changed.connect(self._offer_changed)
         control.items_changed.connect(self.refresh)
         control.work_changed.connect(self._work_changed)
@@ -330,7 +330,7 @@ class ModelDetail(QScrollArea):
             get.setText(tr("Installed as {0}", here) if here else _get_words(offer))
             get.setEnabled(not here)
             basis.setText(offer_words(offer))
-            self._look_closer.start()
+            self._refine_delay.start()
 
         table.current.connect(show)
         table.chosen.connect(lambda _offer: fetch())
@@ -346,9 +346,9 @@ class ModelDetail(QScrollArea):
             layout.addWidget(label(text, "small", wrap=True))
         self.variants = table
 
-    def _look_at_marked(self) -> None:
+    def _refine_marked(self) -> None:
         if self.variants is not None and self.isVisible():
-            self._control.look_closer(self.key, self.variants.offer())
+            self._control.refine_offer(self.key, self.variants.offer())
 
     def _offer_changed(self, key: str, before: Offer, after: Offer) -> None:
         table = self.variants

@@ -27,7 +27,7 @@ from app.gui.parts.theme import SPACE_L, SPACE_M
 from app.gui.parts.words import tr
 from app.library.folder import TrashedModel
 from app.library.importers import FoundModel, Mode
-from app.session.models_folder import Upkeep, clean, importable, look, move_models
+from app.session.models_folder import FolderSurvey, clean, importable, move_models, survey
 from runtime.jobs import CancelToken, OnProgress
 
 
@@ -82,12 +82,12 @@ class LibraryButton(QToolButton):
 
     def clean_up(self) -> None:
         """The trash, what nobody needs, and what is there twice."""
-        job = self._control.bridge.call(lambda: look(self._control.session))
+        job = self._control.bridge.call(lambda: survey(self._control.session))
         job.finished.connect(self._show_state)
         job.failed.connect(self._control.failed)
 
-    def _show_state(self, state: Upkeep) -> None:
-        dialog = UpkeepDialog(state, self.window())
+    def _show_state(self, state: FolderSurvey) -> None:
+        dialog = CleanUpDialog(state, self.window())
         dialog.restore_asked.connect(self._control.restore)
         dialog.clean_asked.connect(
             lambda: self._control.care(lambda _p, _c: clean(self._control.session))
@@ -163,13 +163,13 @@ class ImportDialog(QDialog):
         self.accept()
 
 
-class UpkeepDialog(QDialog):
+class CleanUpDialog(QDialog):
     """What was removed, what nobody needs, what is there twice."""
 
     restore_asked = Signal(TrashedModel)
     clean_asked = Signal()
 
-    def __init__(self, state: Upkeep, parent: QWidget | None = None) -> None:
+    def __init__(self, state: FolderSurvey, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = state
         self.setWindowTitle(tr("Trash and clean up"))

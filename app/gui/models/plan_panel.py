@@ -1,4 +1,4 @@
-"""The plan of the chosen model: picture, promised figures, controls that re-plan, reasons."""
+"""The plan of the chosen model: picture, predicted figures, controls that re-plan, reasons."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QVBoxLayout, QWidget

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from app.errors import AppError
 from app.gui.parts.bridge import Bridge, Job
 from app.history.records import Attachment
-from app.history.runs import promised
+from app.history.runs import predicted_tps
 from app.library.folder import InstalledModel
 from app.session.session import Session
 from runtime.backend import LoadReport
@@ -185,10 +185,10 @@ class ModelControl(QObject):
         self.ensure_loaded(name, plan, choices, on_progress, cancel)
         return self._session.generate(request, receive, cancel, on_progress, conversation)
 
-    def promised(self, stats: GenerationStats) -> Interval | None:
+    def predicted_tps(self, stats: GenerationStats) -> Interval | None:
         """The decode speed that the loaded model's plan promises at an answer's depth."""
         loaded = self._session.loaded
-        return promised(loaded.plan, stats) if loaded is not None else None
+        return predicted_tps(loaded.plan, stats) if loaded is not None else None
 
     def count_tokens(self, attachment: Attachment) -> int:
         """Tokens that a file takes in a prompt of the loaded model. Blocks: for working threads.

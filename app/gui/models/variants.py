@@ -62,7 +62,7 @@ class VariantTable(QTableWidget):
                 self.setCurrentCell(number, 0)
 
     def change(self, before: Offer, after: Offer) -> None:
-        """Show what a closer look found."""
+        """Show what the file's header says."""
         offers = list(self.offers)
         number = offers.index(before)
         offers[number] = after

@@ -72,7 +72,7 @@ class StatusBar(QFrame):
         self.spark.clear()
 
     def show_plan(self, plan: Plan | None) -> None:
-        """What is promised."""
+        """What is predicted."""
         if plan is None:
             return
         self._planned = plan.memory.host_resident

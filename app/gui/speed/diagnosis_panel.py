@@ -9,7 +9,7 @@ from app.gui.parts.bridge import Bridge
 from app.gui.parts.controls import label, restyle
 from app.gui.parts.theme import SPACE_S
 from app.gui.parts.words import tr
-from app.history.runs import missed
+from app.history.runs import is_below_prediction
 from app.session.session import Session
 from app.wording.explain import cause_words, explain
 from runtime.plan import Interval
@@ -36,10 +36,10 @@ class DiagnosisPanel(QWidget):
         self.hide()
 
     def judge(self, stats: Mapping[str, Any]) -> None:
-        """Explain a finished answer if it missed its range from below; hide otherwise."""
+        """Explain a finished answer if it was slower than predicted; hide otherwise."""
         kept = stats.get("predicted_decode_tps")
         expected = Interval(**kept) if kept else None
-        if missed(expected, stats.get("decode_tps"), stats.get("generated_tokens", 0)):
+        if is_below_prediction(expected, stats.get("decode_tps"), stats.get("generated_tokens", 0)):
             self.ask()
         else:
             self.hide()

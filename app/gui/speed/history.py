@@ -1,4 +1,4 @@
-"""What was promised beside what happened, run by run."""
+"""What was predicted beside what happened, run by run."""
 
 import time
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ _SAFE_LINK = re.compile(r"(?i)(https?|mailto):")
 
 
 @dataclass(frozen=True)
-class Look:
+class RenderStyle:
     """How a document is drawn: theme, pixel ratio of the screen, width available for formulas."""
 
     theme: Theme
@@ -64,9 +64,9 @@ class Look:
 class DocumentWriter:
     """Writes tokens at the end of one document; remembers the code blocks for their copy links."""
 
-    def __init__(self, document: QTextDocument, look: Look, formulas: FormulaCache) -> None:
+    def __init__(self, document: QTextDocument, style: RenderStyle, formulas: FormulaCache) -> None:
         self._document = document
-        self.look = look
+        self.style = style
         self._formulas = formulas
         self.code_blocks: list[str] = []
         self._cursor = QTextCursor(document)
@@ -74,10 +74,10 @@ class DocumentWriter:
         self._quote = 0
         self._list_depth = 0
         self._body = QTextCharFormat()
-        self._body.setFont(ui_font(look.theme, TEXT_LARGE))
-        self._body.setForeground(QColor(look.theme.text))
+        self._body.setFont(ui_font(style.theme, TEXT_LARGE))
+        self._body.setForeground(QColor(style.theme.text))
         self._mono = QTextCharFormat(self._body)
-        self._mono.setFont(mono_font(look.theme))
+        self._mono.setFont(mono_font(style.theme))
 
     def write(self, tokens: Sequence[Token], *, fresh: bool) -> bool:
         """Append blocks. `fresh`: the document's last block is empty and free to use.
@@ -156,21 +156,21 @@ class DocumentWriter:
         if opener.type == "heading_open":
             level = int(opener.tag[1])
             size = TEXT_TITLE if level == 1 else 17 if level == 2 else TEXT_LARGE
-            font = ui_font(self.look.theme)
-            font.setPixelSize(self.look.theme.px(size))
+            font = ui_font(self.style.theme)
+            font.setPixelSize(self.style.theme.px(size))
             font.setWeight(QFont.Weight.DemiBold)
             text.setFont(font)
             block.setTopMargin(10.0)
             block.setHeadingLevel(level)
         if self._quote:
-            text.setForeground(QColor(self.look.theme.muted))
+            text.setForeground(QColor(self.style.theme.muted))
         self._begin(block, text)
         if marker:
             self._cursor.insertText(f"{marker}\u2002", text)
         self._inline(token.children or [], text)
 
     def _code(self, token: Token) -> None:
-        theme = self.look.theme
+        theme = self.style.theme
         language = token.info.strip().split()[0] if token.info.strip() else ""
         code = token.content.rstrip("\n")
         self.code_blocks.append(code)
@@ -201,7 +201,7 @@ class DocumentWriter:
         self._close_frame()
 
     def _open_frame(self) -> None:
-        theme = self.look.theme
+        theme = self.style.theme
         frame = QTextFrameFormat()
         frame.setBackground(QColor(theme.code))
         frame.setBorder(1)
@@ -240,7 +240,7 @@ class DocumentWriter:
     def _table(self, tokens: Sequence[Token], start: int) -> int:
         """Write the table that begins at `start`; returns the index after it."""
         rows, position = _table_rows(tokens, start)
-        theme = self.look.theme
+        theme = self.style.theme
         shape = QTextTableFormat()
         shape.setCellPadding(6)
         shape.setCellSpacing(0)
@@ -295,7 +295,7 @@ class DocumentWriter:
             if _SAFE_LINK.match(href):
                 changed.setAnchor(True)
                 changed.setAnchorHref(href)
-                changed.setForeground(QColor(self.look.theme.accent))
+                changed.setForeground(QColor(self.style.theme.accent))
                 changed.setFontUnderline(True)
         return changed
 
@@ -304,7 +304,7 @@ class DocumentWriter:
             self._cursor.insertText(" " if token.type == "softbreak" else "\u2028", current)
         elif token.type == "code_inline":
             code = QTextCharFormat(self._mono)
-            code.setForeground(QColor(self.look.theme.inline_code))
+            code.setForeground(QColor(self.style.theme.inline_code))
             self._cursor.insertText(token.content, code)
         elif token.type == "math_inline":
             self._formula(token.content, current, inline=True)
@@ -317,13 +317,13 @@ class DocumentWriter:
             self._cursor.insertText(token.content, current)
 
     def _formula(self, source: str, current: QTextCharFormat, *, inline: bool) -> None:
-        theme = self.look.theme
+        theme = self.style.theme
         drawn = self._formulas.formula(
             source,
             inline=inline,
             size=float(current.font().pixelSize() + (2 if inline else 4)),
             colour=theme.text,
-            ratio=self.look.ratio,
+            ratio=self.style.ratio,
         )
         if drawn is None:
             self._cursor.insertText(source, self._mono)
@@ -337,7 +337,7 @@ class DocumentWriter:
         picture = QTextImageFormat()
         picture.setName(name)
         picture.setProperty(QTextImageFormat.Property.ImageAltText, source)
-        shrink = min(self.look.width / placed.width, 1.0) if self.look.width > 0 else 1.0
+        shrink = min(self.style.width / placed.width, 1.0) if self.style.width > 0 else 1.0
         picture.setWidth(placed.width * shrink)
         picture.setHeight((placed.ascent + placed.descent) * shrink)
         picture.setVerticalAlignment(QTextCharFormat.VerticalAlignment.AlignMiddle)

@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 
 from app.gui.parts.theme import LIGHT, TEXT_LARGE, TEXT_SMALL, TEXT_TITLE, ui_font
 from app.gui.parts.words import tr
-from app.gui.text.document_writer import DocumentWriter, Look
+from app.gui.text.document_writer import DocumentWriter, RenderStyle
 from app.gui.text.formulas import FormulaCache
 from app.history.records import Conversation, StoredMessage
 from app.markup.markdown import parser
@@ -33,7 +33,7 @@ def printable(
     document = QTextDocument()
     document.setDocumentMargin(0)
     document.setPageSize(page)
-    writer = DocumentWriter(document, Look(LIGHT, _RATIO, page.width()), FormulaCache())
+    writer = DocumentWriter(document, RenderStyle(LIGHT, _RATIO, page.width()), FormulaCache())
     _line(document, conversation.title, TEXT_TITLE, fresh=True)
     fresh = False
     for message in messages:

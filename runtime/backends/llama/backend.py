@@ -203,7 +203,7 @@ class LlamaBackend:
         step, total = min(self._placement.n_ubatch, n_batch), len(tokens)
         assert self._threads is not None
         if total > MAX_LOGIT_ROWS:  # a prompt, not a drafter catching up
-            self._threads.look()
+            self._threads.sample_now()
         self._steps = self._step_threads = 0
         self._abort.clear()
         cancel.on_cancel(self._abort.set)

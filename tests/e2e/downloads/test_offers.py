@@ -9,7 +9,7 @@ import pytest
 
 from app.hub.values import SearchQuery
 from app.planning.inspection import plan_model
-from app.planning.offers import Described, Offer, describe, look_closer
+from app.planning.offers import Described, Offer, describe, refine_offer
 from app.session.session import Session
 from runtime.errors import CorruptFile
 from runtime.model.info import ModelInfo, inspect
@@ -64,7 +64,7 @@ def asked(session: Session, key: str) -> Described:
 
 
 def closer(session: Session, offer: Offer) -> Offer:
-    return look_closer(offer, session.acquisition, session.catalog, session.plan_for)
+    return refine_offer(offer, session.acquisition, session.catalog, session.plan_for)
 
 
 def memory(plan: Plan | None) -> list[dict[str, int]]:

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.downloads.install import request_for
 from app.gui.main_window import MainWindow
-from app.gui.models.library import ImportDialog, UpkeepDialog
+from app.gui.models.library import CleanUpDialog, ImportDialog
 from app.gui.models.quantize import QuantizeDialog
 from app.hub.values import RemoteFile, Variant
 from app.library.catalog import load_catalog
@@ -312,9 +312,9 @@ def test_import_and_clean_up_dialogs(
     window.library.remove("Mine-Q4_1")
     qtbot.waitUntil(lambda: window.library.item("Mine-Q4_1") is None, timeout=10000)
     button.clean_up()
-    qtbot.waitUntil(lambda: window.findChild(UpkeepDialog) is not None, timeout=10000)
-    care = window.findChild(UpkeepDialog)
-    assert isinstance(care, UpkeepDialog)
+    qtbot.waitUntil(lambda: window.findChild(CleanUpDialog) is not None, timeout=10000)
+    care = window.findChild(CleanUpDialog)
+    assert isinstance(care, CleanUpDialog)
     care.table.setCurrentCell(0, 0)
     assert care.back.isEnabled()
     care.back.click()

@@ -52,10 +52,10 @@ from runtime.planning.speed import SpeedModel
 PROFILE = Path(__file__).parents[2] / "data" / "profile.json"
 
 
-def run(at: float, tps: float, promised: Interval | None = None) -> RunRecord:
+def run(at: float, tps: float, predicted: Interval | None = None) -> RunRecord:
     return RunRecord(
         at, "smollm2-135m-instruct", "", "llamacpp", "1", ("cpu",), {}, None,
-        promised, None, tps, 400_000_000, 390_000_000,
+        predicted, None, tps, 400_000_000, 390_000_000,
     )  # fmt: skip
 
 
@@ -299,7 +299,7 @@ def test_an_answer_is_judged_by_what_its_own_depth_was_promised(
     panel.judge({**fast, "decode_tps": 3.5, "generated_tokens": 64})
     assert not panel.isHidden()
     qtbot.waitUntil(lambda: "No answer with a predicted speed yet." in texts(panel))
-    panel.judge({"decode_tps": 3.5, "generated_tokens": 64})  # nothing was promised
+    panel.judge({"decode_tps": 3.5, "generated_tokens": 64})  # nothing was predicted
     assert panel.isHidden()
 
 
@@ -319,7 +319,7 @@ def test_the_promise_kept_with_an_answer_is_that_of_the_loaded_plan(
         "r", "stop", 4000, 0, 192, 0, 0.1, 0.1, 1.0, 640.0, 7.0, peak_memory=1
     )  # fmt: skip
     models.plan = planned(100.0, host)  # chosen meanwhile, not loaded
-    assert models.promised(stats) is None
+    assert models.predicted(stats) is None
     report = LoadReport("llamacpp", "1", 8192, 0.1, {})
     target = Target("m", Path("m.gguf"), None)
     session._loaded = LoadedModel(target, planned(20.0, host), report, None)

@@ -10,15 +10,15 @@ import pytest
 from app.history.records import RunRecord
 from app.history.runs import (
     LoadedModel,
-    calm,
     elsewhere,
+    is_below_prediction,
+    is_undisturbed,
     mean_depth,
-    missed,
-    promised,
+    predicted_tps,
     ran_on,
     run_record,
     why_slow,
-    without,
+    with_memory_returned,
 )
 from app.library.targets import Target
 from runtime.backend import LoadReport
@@ -66,22 +66,22 @@ def device(name: str, total: int, free: int) -> Device:
 
 def test_the_loaded_model_makes_room_for_the_next() -> None:
     devices = (device("cuda0", 24, 8), device("cuda1", 24, 24), device("cpu", 64, 40))
-    freed = without(LOADED, devices)
+    freed = with_memory_returned(LOADED, devices)
     assert [d.memory_free for d in freed] == [21, 24, 46]
 
 
 def test_no_device_has_more_free_than_it_has() -> None:
-    (freed,) = without(LOADED, (device("cuda0", 24, 20),))
+    (freed,) = with_memory_returned(LOADED, (device("cuda0", 24, 20),))
     assert freed.memory_free == 24
 
 
 def test_a_run_misses_its_range_from_below_only() -> None:
-    promised = Interval(10.0, 12.0, 14.0)
-    assert missed(promised, 9.9, 16)
-    assert not missed(promised, 10.1, 16)
-    assert not missed(promised, 30.0, 100)
-    assert not missed(promised, 1.0, 15)
-    assert not missed(None, 1.0, 100)
+    predicted = Interval(10.0, 12.0, 14.0)
+    assert is_below_prediction(predicted, 9.9, 16)
+    assert not is_below_prediction(predicted, 10.1, 16)
+    assert not is_below_prediction(predicted, 30.0, 100)
+    assert not is_below_prediction(predicted, 1.0, 15)
+    assert not is_below_prediction(None, 1.0, 100)
 
 
 def stats(**changes: object) -> GenerationStats:
@@ -99,7 +99,7 @@ SPEED = SpeedEstimate(
     {0: Interval(9.0, 10.0, 11.0), 4096: Interval(4.5, 5.0, 5.5)},
     "bandwidth",
 )
-CALM = Conditions(
+IDLE = Conditions(
     seconds=1.0, cores=2, shared_cores=2, other_load_cores=0.0, own_cores=2.0, major_faults=0,
     blocked_seconds=None, read_bytes=0, swap_in_bytes=0, memory_limit_share=None,
     throttled_share=None, clock_share=None, on_battery=None, free_memory=1,
@@ -109,15 +109,15 @@ CALM = Conditions(
 def test_a_run_is_judged_at_its_own_depth() -> None:
     planned = replace(LOADED.plan, speed=SPEED)
     assert mean_depth(stats()) == 2048
-    expected = promised(planned, stats())
+    expected = predicted_tps(planned, stats())
     assert expected is not None
     assert expected.median == pytest.approx(1 / 0.15)  # half way from 0.1 s to 0.2 s a token
-    assert not missed(expected, 6.5, 96)
-    assert missed(SPEED.decode_tps, 6.5, 96)
-    record = run_record(replace(LOADED, plan=planned), stats(), CALM)
+    assert not is_below_prediction(expected, 6.5, 96)
+    assert is_below_prediction(SPEED.decode_tps, 6.5, 96)
+    record = run_record(replace(LOADED, plan=planned), stats(), IDLE)
     assert record.predicted_decode_tps == expected
-    assert promised(planned, stats(prompt_tokens=90_000)) == SPEED.decode_at_depth[4096]
-    assert promised(LOADED.plan, stats()) is None
+    assert predicted_tps(planned, stats(prompt_tokens=90_000)) == SPEED.decode_at_depth[4096]
+    assert predicted_tps(LOADED.plan, stats()) is None
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_run_is_judged_at_its_own_depth() -> None:
     ],
 )
 def test_a_run_that_something_held_back_teaches_nothing(met: dict[str, float]) -> None:
-    assert calm(CALM)
-    assert not calm(replace(CALM, **met))  # type: ignore[arg-type]
+    assert is_undisturbed(IDLE)
+    assert not is_undisturbed(replace(IDLE, **met))  # type: ignore[arg-type]
 
 
 def test_a_stored_run_is_explained(speed: SpeedModel) -> None:
@@ -141,7 +141,7 @@ def test_a_stored_run_is_explained(speed: SpeedModel) -> None:
     planned = speed.predict(MODEL, placement)
     loaded = replace(LOADED, plan=replace(LOADED.plan, placement=placement, speed=planned))
     assert planned is not None
-    met = replace(CALM, other_load_cores=1.0)
+    met = replace(IDLE, other_load_cores=1.0)
     slow = stats(decode_tps=planned.decode_tps.median / 3, mean_threads=2.0, prompt_tokens=1)
     record = run_record(loaded, slow, met)
     kept = msgspec.convert(json.loads(msgspec.json.encode(record)), type=RunRecord)
@@ -167,7 +167,7 @@ def test_weights_that_are_not_where_they_were_planned() -> None:
 def test_host_memory_is_kept_beside_the_workers_own() -> None:
     host = DeviceMemory("cpu", 20, 4, 1, mapped=8)
     memory = MemoryEstimate((DeviceMemory("cuda0", 100, 2, 1), host))
-    record = run_record(replace(LOADED, plan=replace(LOADED.plan, memory=memory)), stats(), CALM)
+    record = run_record(replace(LOADED, plan=replace(LOADED.plan, memory=memory)), stats(), IDLE)
     assert (record.predicted_memory, record.measured_memory) == (33, 31)
     assert record.stats["planned_on_devices"] == {"cuda0": 103}
 

@@ -113,7 +113,9 @@ def test_memory_that_ran_out_is_offered_the_next_plan(planning: Planning) -> Non
     name = f"{R1}qwen-7b"
     plan = planning.plan(name, PlanRequest(n_ctx=16384))
     assert plan.placement.lm_head_device == "cuda0"
-    error = planning.after(name, plan, "cuda0", OutOfMemory(device="cuda0", needed=10**9))
+    error = planning.out_of_memory_error(
+        name, plan, "cuda0", OutOfMemory(device="cuda0", needed=10**9)
+    )
     assert error.facts["needed"] == 10**9
     hint = explain(error).hint
     assert "the LM head on the CPU" in hint or "blocks on cuda0" in hint

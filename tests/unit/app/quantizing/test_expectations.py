@@ -1,4 +1,4 @@
-"""What is promised before a quantization."""
+"""What is predicted before a quantization."""
 
 import json
 from pathlib import Path

@@ -21,7 +21,7 @@ from app.cli.commands.evaluate import (
 from app.hub.tokens import TokenStore
 from app.server.answers import Part
 from app.server.faults import Busy, fault_of
-from app.server.guards import Door
+from app.server.guards import AccessPolicy
 from app.server.keys import SERVER, new_key, same_key, server_key
 from app.server.mailbox import Mailbox
 from app.server.replies import Reply
@@ -166,8 +166,8 @@ def test_what_threads_deliver_comes_in_order_and_wakes_the_loop_once() -> None:
 )
 def test_hosts(host: str, home: bool, network: bool) -> None:
     own = frozenset({"127.0.0.1", "localhost", "[::1]"})
-    assert Door("k", 8642, own).admits_host(host) is home
-    assert Door("k", 8642, own, any_address=True).admits_host(host) is network
+    assert AccessPolicy("k", 8642, own).allows_host(host) is home
+    assert AccessPolicy("k", 8642, own, any_address=True).allows_host(host) is network
 
 
 def test_the_key_is_made_once_for_the_user_alone(tmp_path: Path) -> None:

@@ -70,21 +70,21 @@ def test_a_look_sees_this_moment_and_not_the_last_window(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     governor = ThreadGovernor(2, Machine([0.1, 0.0, 2.0]), lambda: next(others), watch=False)
     assert governor.update() == 1
-    assert governor.look() == count
+    assert governor.sample_now() == count
 
 
 def test_a_look_begins_a_new_window() -> None:
     machine = Machine([0.1, 0.1, 2.0])
     governor = ThreadGovernor(2, machine, lambda: 0, watch=False)
     governor.update()
-    governor.look()
+    governor.sample_now()
     assert governor.update() == 2
 
 
 def test_without_a_count_of_what_runs_the_windows_decide() -> None:
     governor = ThreadGovernor(2, Machine([0.1]), lambda: None, watch=False)
     assert governor.update() == 1
-    assert governor.look() == 1
+    assert governor.sample_now() == 1
 
 
 def test_a_window_too_short_to_count_changes_nothing() -> None:
@@ -122,7 +122,7 @@ def test_a_look_counts_only_cores_it_may_use(
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
     governor = ThreadGovernor(8, Machine([8.0]), lambda: others, watch=False)
-    assert governor.look() == count
+    assert governor.sample_now() == count
 
 
 @LINUX

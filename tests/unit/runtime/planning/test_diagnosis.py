@@ -47,7 +47,7 @@ PLACED = Placement(
     "llamacpp", (LayerRange("cpu", 0, 27),), "cpu", n_ctx=32768, n_threads=2, n_threads_batch=2
 )
 PLANNED = SPEED.decode_tps(MODEL, PLACED).median
-CALM = Conditions(
+IDLE = Conditions(
     seconds=10.0,
     cores=2,
     shared_cores=2,
@@ -100,7 +100,7 @@ STAGED = [
     ("code", "slow", "met"), STAGED, ids=[f"{i}-{entry[0]}" for i, entry in enumerate(STAGED)]
 )
 def test_the_cause_is_named_first(code, slow, met):
-    found = diagnose(slow, replace(CALM, **met), SPEED)
+    found = diagnose(slow, replace(IDLE, **met), SPEED)
     assert found.causes[0].code == code
     assert found.causes[0].share > 0.4
     assert sum(cause.share for cause in found.causes) + found.unexplained == pytest.approx(1.0)
@@ -112,14 +112,14 @@ def test_weights_that_are_not_on_their_device_are_named():
     placed = replace(PLACED, layers=(LayerRange("cuda0", 0, 27),))
     planned = both.decode_tps(MODEL, placed).median
     slow = Run(MODEL, placed, planned, planned / 4, 0.0, 2, device="cuda0", elsewhere=0.5)
-    (cause,) = diagnose(slow, CALM, both).causes
+    (cause,) = diagnose(slow, IDLE, both).causes
     assert cause.code == "device_spill"
     half = replace(placed, layers=(LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27)))
     assert cause.factor == pytest.approx(planned / both.decode_tps(MODEL, half).median)
 
 
 def test_nothing_is_named_for_a_run_as_fast_as_planned():
-    found = diagnose(run(PLANNED), CALM, SPEED)
+    found = diagnose(run(PLANNED), IDLE, SPEED)
     assert found.causes == ()
     assert found.unexplained == 0.0
 
@@ -135,18 +135,18 @@ def test_nothing_is_named_for_a_run_as_fast_as_planned():
     ],
 )
 def test_a_run_about_as_fast_as_planned_has_no_cause(met):
-    assert diagnose(run(PLANNED / 1.01, n_threads=1.9), replace(CALM, **met), SPEED).causes == ()
+    assert diagnose(run(PLANNED / 1.01, n_threads=1.9), replace(IDLE, **met), SPEED).causes == ()
 
 
 def test_threads_given_up_for_other_load_belong_to_it():
-    met = replace(CALM, other_load_cores=1.0)
+    met = replace(IDLE, other_load_cores=1.0)
     (cause,) = diagnose(run(PLANNED / 1.8, n_threads=1.0), met, SPEED).causes
     assert cause.code == "other_load"
     assert 1.5 < cause.factor < 2.1  # the half of the threads, and no waiting at barriers
 
 
 def test_threads_cut_without_load_are_named_with_their_mean():
-    (cause,) = diagnose(run(PLANNED / 1.4, n_threads=1.3), CALM, SPEED).causes
+    (cause,) = diagnose(run(PLANNED / 1.4, n_threads=1.3), IDLE, SPEED).causes
     assert cause.code == "few_threads"
     assert cause.facts == {"n_threads": 1.3, "best": 2}
     assert 1.3 < cause.factor < 1.7
@@ -155,7 +155,7 @@ def test_threads_cut_without_load_are_named_with_their_mean():
 def test_threads_that_were_fixed_below_the_best_are_named_though_the_plan_knew():
     one = replace(PLACED, n_threads=1)
     planned = SPEED.decode_tps(MODEL, one).median
-    found = diagnose(Run(MODEL, one, planned, planned, 0.0, 1.0), CALM, SPEED)
+    found = diagnose(Run(MODEL, one, planned, planned, 0.0, 1.0), IDLE, SPEED)
     assert found.slowdown == pytest.approx(1.0)
     assert [cause.code for cause in found.causes] == ["few_threads"]
     assert found.unexplained == pytest.approx(0.0)
@@ -166,30 +166,30 @@ def test_threads_left_idle_because_more_are_slower_are_no_cause():
     one = replace(PLACED, n_threads=1)
     planned = crowded.decode_tps(MODEL, one).median
     slow = Run(MODEL, one, planned, planned / 2, 0.0, 1.0)
-    assert "few_threads" not in [c.code for c in diagnose(slow, CALM, crowded).causes]
+    assert "few_threads" not in [c.code for c in diagnose(slow, IDLE, crowded).causes]
     fast = Run(MODEL, one, planned, planned, 0.0, 1.0)
-    assert diagnose(fast, CALM, crowded).causes == ()
+    assert diagnose(fast, IDLE, crowded).causes == ()
 
 
 def test_cores_that_a_quota_withholds_are_not_missing_threads():
-    met = replace(CALM, shared_cores=16, other_load_cores=4.0)
+    met = replace(IDLE, shared_cores=16, other_load_cores=4.0)
     assert diagnose(run(PLANNED / 1.5), met, SPEED).causes == ()
 
 
 def test_what_no_measurement_explains_is_said_to_be_unexplained():
-    found = diagnose(run(PLANNED / 3), CALM, SPEED)
+    found = diagnose(run(PLANNED / 3), IDLE, SPEED)
     assert found.unexplained > 0.9
 
 
 def test_two_causes_share_the_slowdown():
-    met = replace(CALM, other_load_cores=1.0, clock_share=0.7)
+    met = replace(IDLE, other_load_cores=1.0, clock_share=0.7)
     found = diagnose(run(PLANNED / 3), met, SPEED)
     assert [cause.code for cause in found.causes] == ["other_load", "low_clock"]
     assert found.causes[0].share > found.causes[1].share > 0.1
 
 
 def test_waiting_of_others_is_not_ours():
-    others = replace(CALM, blocked_seconds=9.0)
+    others = replace(IDLE, blocked_seconds=9.0)
     assert diagnose(run(PLANNED), others, SPEED).causes == ()
 
 
@@ -199,15 +199,15 @@ def test_memory_slower_than_its_profile_is_named():
     large = (CurvePoint(1 << 29, 3e10), CurvePoint(1 << 32, 2e10))
     host = replace(SPEED.profile.devices[0], plain=(Curve(2, large),))
     assert read_probe(replace(SPEED.profile, devices=(host,))) == (2, 1 << 29)
-    found = diagnose(run(PLANNED / 2), CALM, SPEED, reading=12e9)
+    found = diagnose(run(PLANNED / 2), IDLE, SPEED, reading=12e9)
     assert [cause.code for cause in found.causes] == ["slower_memory"]
     assert found.causes[0].factor == pytest.approx(2.0)
-    assert diagnose(run(PLANNED / 2), CALM, SPEED, reading=22e9).causes == ()
+    assert diagnose(run(PLANNED / 2), IDLE, SPEED, reading=22e9).causes == ()
 
 
 def test_narrow_memory_is_suspected():
     narrow = SpeedModel(BandwidthProfile({}, "", "full", 0.0, (cpu_profile({1: 13e9, 2: 14e9}),)))
-    codes = {cause.code for cause in diagnose(run(PLANNED / 2), CALM, narrow).causes}
+    codes = {cause.code for cause in diagnose(run(PLANNED / 2), IDLE, narrow).causes}
     assert "single_channel_suspected" in codes
 
 
