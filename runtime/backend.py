@@ -96,8 +96,8 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Verified:
-    """What became of a guess: the target's own tokens after the given one, the last of them not
-    yet evaluated. All before it agreed with the guess. `sampling_seconds` were spent drawing."""
+    """A verified draft: the target's own tokens after the given one, the last of them not yet
+    evaluated. All before it agreed with the draft. `sampling_seconds` were spent on sampling."""
 
     tokens: tuple[int, ...]
     sampling_seconds: float
@@ -105,21 +105,21 @@ class Verified:
 
 @runtime_checkable
 class VerifyingBackend(Protocol):
-    """A Backend that can check a guess at several tokens in one evaluation."""
+    """A Backend that can verify several drafted tokens in one evaluation."""
 
     @property
     def draft_limit(self) -> int:
-        """Longest guess `verify` takes with the current sampling; 0 when it takes none."""
+        """Longest draft that `verify` takes with the current sampling; 0 when it takes none."""
         ...
 
     @property
     def drafter(self) -> Backend | None:
-        """A smaller model of the same vocabulary that was loaded to guess; None without one."""
+        """The loaded draft model, with the same vocabulary; None without one."""
         ...
 
     def verify(self, token: int, draft: Sequence[int]) -> Verified:
-        """Evaluate `token` and `draft` after the cached tokens, draw at each position until a draw
-        differs from the draft, and keep in the cache what was confirmed."""
+        """Evaluate `token` and `draft` after the cached tokens, sample at each position until a
+        sample differs from the draft, and keep in the cache what was accepted."""
         ...
 
 

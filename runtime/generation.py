@@ -46,8 +46,8 @@ class GenerationRequest:
     (GBNF, rule `root`) binds the answer, not the reasoning before it. `logprobs` asks for the
     probability of each token and of that many others. Only a shared engine knows these three.
 
-    `draft` allows guessing ahead where that pays. `full_length` is for measuring: the answer has
-    `max_tokens` tokens whatever they are; no end of turn, stop text or loop ends it sooner.
+    `draft` allows speculative decoding where it pays. `full_length` is for measuring: the answer
+    has `max_tokens` tokens whatever they are; no end of turn, stop text or loop ends it sooner.
     """
 
     id: str

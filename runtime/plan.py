@@ -58,7 +58,7 @@ class Placement:
     n_threads_batch: int = 1
     flash_attention: bool = True
     sequences: int = 1
-    draft: str = ""  # file of a smaller model of the same vocabulary that guesses ahead, on the CPU
+    draft: str = ""  # file of the draft model, which runs on the CPU
 
     @property
     def blocks_off_cpu(self) -> int:

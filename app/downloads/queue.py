@@ -201,7 +201,7 @@ class DownloadQueue:
         self._save()
         self._on_change(item)
 
-    def forget_done(self) -> None:
+    def clear_finished(self) -> None:
         """Drop finished downloads from the list; the models stay."""
         with self._changed:
             self._items = {k: item for k, item in self._items.items() if item.state != "done"}

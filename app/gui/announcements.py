@@ -70,7 +70,7 @@ class News(QObject):
 
     def _model_ready(self, name: str) -> None:
         text = tr("{0} is ready", name)
-        self.notices.tell(text, "")
+        self.notices.notify(text, "")
         self._window.toast.show_text(text, tr("Chat"), lambda: self._window.chat_with(name))
 
     def _model_removed(self, trashed: TrashedModel) -> None:
@@ -100,4 +100,4 @@ class News(QObject):
         if not stopped and time.monotonic() - self._began > self.notices.long_seconds:
             whole = message.state == "finished"
             title = tr("Answer finished") if whole else tr("Answer ended early")
-            self.notices.tell(title, message.content[:120])
+            self.notices.notify(title, message.content[:120])

@@ -239,16 +239,16 @@ class MainWindow(QMainWindow):
         """The settings; every change takes effect at once."""
         dialog = SettingsDialog(self.session.settings, self)
         dialog.changed.connect(self.use_settings)
-        dialog.tell("serve", self.server.text)
+        dialog.show_note("serve", self.server.text)
         show_token = lambda: TokenDialog(self.session, self.bridge, dialog).exec()  # noqa: E731
         dialog.add_button("hub_endpoint", tr("Access token …"), show_token)
 
         def tell(text: str) -> None:
-            dialog.tell("serve", text)
+            dialog.show_note("serve", text)
 
-        self.server.told.connect(tell)
+        self.server.status_changed.connect(tell)
         dialog.exec()
-        self.server.told.disconnect(tell)
+        self.server.status_changed.disconnect(tell)
 
     def show_remotes(self) -> None:
         """The models of other machines: added, changed, removed."""

@@ -11,9 +11,9 @@ from app.wording.explain import explain
 
 
 class ServerControl(QObject):
-    """Starts and stops the server off the window's thread; `told` says what became of it."""
+    """Starts and stops the server off the window's thread; `status_changed` has the news."""
 
-    told = Signal(str)
+    status_changed = Signal(str)
 
     def __init__(self, session: Session, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +62,6 @@ class ServerControl(QObject):
     def _changed(self, text: str, *, again: bool = True) -> None:
         self._changing = False
         self.text = text
-        self.told.emit(text)
+        self.status_changed.emit(text)
         if again:
             self.use_settings()

@@ -114,7 +114,7 @@ def run_record(loaded: LoadedModel, stats: GenerationStats, conditions: Conditio
             "planned_on_devices": {d.device: d.total for d in memory.devices if d.device != "cpu"},
             "planned_tps": speed.decode_tps.median if speed else None,
             "ran_on": ran_on(loaded.report, placement),
-            "elsewhere": elsewhere(loaded.report, loaded.plan),
+            "elsewhere": misplaced_share(loaded.report, loaded.plan),
         },
     )
 
@@ -152,10 +152,10 @@ def why_slow(
     try:
         conditions = msgspec.convert(stats["conditions"], type=Conditions)
         placement = msgspec.convert(record.placement, type=Placement)
-        planned, device, elsewhere_ = stats["planned_tps"], stats["ran_on"], stats["elsewhere"]
+        planned, device, misplaced = stats["planned_tps"], stats["ran_on"], stats["elsewhere"]
     except (KeyError, msgspec.ValidationError):
         return None
-    if not planned or not record.measured_decode_tps or not speed.knows(placement):
+    if not planned or not record.measured_decode_tps or not speed.can_predict(placement):
         return None
     run = Run(
         model=model,
@@ -165,7 +165,7 @@ def why_slow(
         depth=stats["prompt_tokens"] + stats["generated_tokens"] / 2,
         n_threads=stats["mean_threads"],
         device=device,
-        elsewhere=elsewhere_,
+        misplaced_share=misplaced,
         draft_tokens=stats["draft_tokens"],
         accepted_tokens=stats["accepted_tokens"],
     )
@@ -178,7 +178,7 @@ def why_slow(
     return diagnose(run, conditions, speed, read_rate(*probe))
 
 
-def elsewhere(report: LoadReport, plan: Plan) -> float:
+def misplaced_share(report: LoadReport, plan: Plan) -> float:
     """Share (0..1) of the weights planned on accelerators that the engine put elsewhere; 0 where it
     does not say."""
     planned = {d.device: d.weights for d in plan.memory.devices if d.device != "cpu"}

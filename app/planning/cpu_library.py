@@ -20,7 +20,7 @@ from runtime.process.cpu_library import (
 )
 
 
-class Processor:
+class CpuLibrary:
     """The choice for this processor. `file` keeps it, `log` is for what self-tests say."""
 
     def __init__(self, file: Path, log: Path) -> None:
@@ -29,7 +29,7 @@ class Processor:
         self._choice: CpuChoice | None = None
         self._choosing = threading.Lock()
 
-    def adopt(self) -> CpuChoice:
+    def select(self) -> CpuChoice:
         """Make or recall the choice, for all children from now on. Takes a second or more once in
         the life of an installation; threads that ask meanwhile wait."""
         with self._choosing:

@@ -1,4 +1,4 @@
-"""Adds a smaller model that guesses ahead to a plan, or says why it cannot.
+"""Adds a draft model to a plan, or says why it cannot.
 
 Guesses are checked by the model itself, so they change its speed and never its answer; when they
 pay is decided while it answers (`runtime.answer.speculation`). Knows plans and headers; loads
@@ -15,7 +15,10 @@ from runtime.planning.memory import HOST_OVERHEAD
 
 
 def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
-    """The plan with `draft` guessing on the CPU. Raises DraftRefused, UnknownModel, EngineError."""
+    """The plan with the draft model `draft` on the CPU.
+
+    Raises DraftRefused, UnknownModel, EngineError.
+    """
     placement = plan.placement
     if placement.engine != "llamacpp" or not placement.flash_attention:
         raise DraftRefused(draft=draft, code="draft_engine", engine=placement.engine)

@@ -38,7 +38,7 @@ class Inspection:
         return self._known[key]
 
     def vocabulary_mismatch(self, target: Path, draft: Path) -> Reason | None:
-        """Why the GGUF file `draft` cannot guess for `target`; None when it can."""
+        """Why the GGUF file `draft` cannot draft for `target`; None when it can."""
         key = (_stamp(target), _stamp(draft))
         if key not in self._compared:
             files = {"target": str(target), "draft": str(draft)}

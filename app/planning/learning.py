@@ -21,7 +21,7 @@ from runtime.planning.speed import SpeedModel
 KEPT = 400
 MIN_DECODED = 16  # fewer tokens time the clock, not the machine
 MIN_PREFILLED = 32
-GUESSED_SHARE = 0.02  # of an answer's tokens: fewer guesses hardly change its speed
+DRAFTED_SHARE = 0.02  # of an answer's tokens: fewer drafted tokens hardly change its speed
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Learning:
 
     def _speed_of(self, placement: Placement) -> SpeedModel | None:
         speed = self.load().speed
-        return speed if speed is not None and speed.knows(placement) else None
+        return speed if speed is not None and speed.can_predict(placement) else None
 
     def _add(self, new: tuple[Observation, ...]) -> None:
         learnt = self.load()
@@ -148,7 +148,7 @@ def default_learning(folder: Path) -> Learning:
 
 def history(runs: Any) -> TrackRecord | None:
     """How the stored runs' decode predictions fared; `runs` are RunRecords. Predictions are of
-    tokens made one by one: runs with guesses are no judge of them."""
+    tokens made one by one: runs with drafts say nothing about them."""
     return track_record(
         (run.predicted_decode_tps, run.measured_decode_tps)
         for run in runs
@@ -158,6 +158,6 @@ def history(runs: Any) -> TrackRecord | None:
     )
 
 
-def _one_by_one(guessed: int, generated: int) -> bool:
-    """Whether guesses, right or wrong, hardly changed an answer's speed."""
-    return guessed <= GUESSED_SHARE * generated
+def _one_by_one(drafted: int, generated: int) -> bool:
+    """Whether drafts, accepted or not, hardly changed an answer's speed."""
+    return drafted <= DRAFTED_SHARE * generated

@@ -134,7 +134,7 @@ def failed_device(placement: Placement, error: EngineError) -> tuple[str, str] |
     if isinstance(error, DeviceUnavailable):
         named = str(error.facts.get("device"))
         return named if named in devices else devices[-1], str(error.facts["reason"])
-    server = rpc.lost(devices) if isinstance(error, WorkerDied | WorkerStalled) else None
+    server = rpc.lost_server(devices) if isinstance(error, WorkerDied | WorkerStalled) else None
     if server is not None:
         return server, rpc.LOST
     crashed = isinstance(error, WorkerDied) and error.facts.get("kind") == "crashed"

@@ -93,7 +93,7 @@ class Planning:
         """Predicted seconds from a prompt of so many tokens to the first new one; None where the
         machine, or a device of the plan, was not measured."""
         speed = self.learning.load().speed
-        if speed is None or not speed.knows(plan.placement):
+        if speed is None or not speed.can_predict(plan.placement):
             return None
         hub = model.startswith(HUB_PREFIX)
         known = self.model(model) if hub else self.model_of(self.build(model, plan))
@@ -103,7 +103,9 @@ class Planning:
         """What each part of the model takes where, in bytes and, where predicted, time."""
         known = self.model_of(self.build(model, plan))
         speed = self.learning.load().speed
-        predicted = speed is not None and plan.speed is not None and speed.knows(plan.placement)
+        predicted = (
+            speed is not None and plan.speed is not None and speed.can_predict(plan.placement)
+        )
         terms = speed.decode_terms(known, plan.placement, 0) if speed and predicted else {}
         return parts(plan, known, terms)
 

@@ -28,7 +28,7 @@ from app.library.folder import InstalledModel, Library
 from app.library.targets import Target, entry_of, resolve
 from app.paths import Paths, bundled_folder
 from app.planning.alternatives import memory_ran_out
-from app.planning.cpu_library import Processor
+from app.planning.cpu_library import CpuLibrary
 from app.planning.draft_model import with_draft
 from app.planning.engine_choice import Engines
 from app.planning.inspection import Inspection
@@ -71,7 +71,7 @@ class Session:
         self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
         self._last: tuple[RunRecord, PlanModel] | None = None
-        self.processor = Processor(paths.learning / "cpu-library.json", paths.worker_log)
+        self.cpu_library = CpuLibrary(paths.learning / "cpu-library.json", paths.worker_log)
         self._busy = threading.RLock()
         self._moved = False  # from a device that failed, and the next answer has to say so
         self._inspection = Inspection(self._worker_log)
@@ -233,7 +233,7 @@ class Session:
         """Where a model would go here, and what that takes. Raises DoesNotFit and its kin.
 
         Of a model that is installed for several engines, the plan with the faster one. `draft`
-        names a smaller model that guesses ahead (raises DraftRefused); the one in the settings does
+        names a draft model (raises DraftRefused); the one in the settings does
         where it can, and the plan says why where it cannot.
         """
         request = PlanRequest(
@@ -251,7 +251,7 @@ class Session:
         return self._drafted(model, plan, self.settings.draft_model)
 
     def _drafted(self, model: str, plan: Plan, draft: str) -> Plan:
-        """The plan with `draft` (none where it is empty) guessing ahead, or why it cannot."""
+        """The plan with the draft model `draft`, or why that cannot be used; empty for none."""
         planning = self.planning
         if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
             return plan
@@ -326,7 +326,7 @@ class Session:
         """A plan without the accelerator that failed, by what else was asked for; or the same plan
         with another CPU library. Raises the error where neither failed, or where nothing else is
         left; where memory ran out, with the next plan that fits."""
-        if self.processor.switch_library_after(error):
+        if self.cpu_library.switch_library_after(error):
             return plan
         short = memory_ran_out(error)
         if short is not None:
@@ -560,6 +560,6 @@ class Session:
     def _worker_log(self) -> Path:
         """The log of children with an engine. Asked for before each of them starts, and so where
         the processor's library is chosen: not before the window is there."""
-        self.processor.adopt()
+        self.cpu_library.select()
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         return self.paths.worker_log

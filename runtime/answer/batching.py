@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runtime.answer.decoding import Ending, LoopLimits, LoopOutcome, LoopTimes, common_prefix
+from runtime.answer.decoding import LoopLimits, LoopOutcome, LoopTimes, StopRules, common_prefix
 from runtime.answer.streaming import AnswerStream, OnChunks, stats_of
 from runtime.backend import SequenceBackend
 from runtime.errors import ContextOverflow, EngineError, InvalidRequest
@@ -47,8 +47,8 @@ class _Answer:
     cancel: CancelToken
     times: LoopTimes = field(default_factory=LoopTimes)
     reused: int = 0
-    ending: Ending | None = None  # None until the prompt is evaluated
-    drawn: int = -1  # the token drawn last, not yet evaluated
+    rules: StopRules | None = None  # None until the prompt is evaluated
+    sampled: int = -1  # the token sampled last, not yet evaluated
 
 
 @dataclass
@@ -118,7 +118,7 @@ class BatchAnswerer:
         self._decode()
         room = self._backend.chunk
         for seat in self._seats:
-            if seat.answer is not None and seat.answer.ending is None and room > 0:
+            if seat.answer is not None and seat.answer.rules is None and room > 0:
                 room -= self._prefill(seat, seat.answer, room)
 
     def _pace(self) -> None:
@@ -142,7 +142,7 @@ class BatchAnswerer:
             answer.listener.ended(Cancelled())
         for seat in self._seats:
             if seat.answer is not None and seat.answer.cancel.cancelled:
-                self._leave(seat, "cancelled" if seat.answer.ending else Cancelled())
+                self._leave(seat, "cancelled" if seat.answer.rules else Cancelled())
 
     def _seat_waiting(self) -> None:
         free = [seat for seat in self._seats if seat.answer is None]
@@ -180,11 +180,11 @@ class BatchAnswerer:
         if isinstance(how, Exception):
             answer.listener.ended(how)
             return
-        assert answer.ending is not None
+        assert answer.rules is not None
         answer.times.ended = time.perf_counter()
         answer.stream.finish()
         outcome = LoopOutcome(
-            how, len(answer.prompt), answer.reused, tuple(answer.ending.generated), answer.times
+            how, len(answer.prompt), answer.reused, tuple(answer.rules.generated), answer.times
         )
         answer.listener.ended(stats_of(answer.request.id, outcome, answer.stream, {}))
 
@@ -213,18 +213,18 @@ class BatchAnswerer:
             answer.times.prefill = time.perf_counter() - answer.times.started
             limits = LoopLimits.of(answer.request, self._n_ctx)
             room_left = self._n_ctx - total
-            answer.ending = Ending(self._backend.tokenizer, limits, room_left, answer.stream.take)
+            answer.rules = StopRules(self._backend.tokenizer, limits, room_left, answer.stream.take)
             self._draw(seat, answer)
             answer.times.first_token = time.perf_counter() - answer.times.started
         return len(piece)
 
     def _decode(self) -> None:
-        under_way = [(s, s.answer) for s in self._seats if s.answer is not None and s.answer.ending]
+        under_way = [(s, s.answer) for s in self._seats if s.answer is not None and s.answer.rules]
         if not under_way:
             return
         before = time.perf_counter()
         try:
-            self._backend.decode([(seat.sequence, answer.drawn) for seat, answer in under_way])
+            self._backend.decode([(seat.sequence, answer.sampled) for seat, answer in under_way])
         except EngineError as error:
             for seat, _answer in under_way:
                 self._rewind(seat, 0)
@@ -232,20 +232,20 @@ class BatchAnswerer:
             return
         seconds = time.perf_counter() - before
         for seat, answer in under_way:
-            seat.cached.append(answer.drawn)
+            seat.cached.append(answer.sampled)
             answer.times.engine += seconds
             self._draw(seat, answer)
 
     def _draw(self, seat: _Seat, answer: _Answer) -> None:
         backend, stream = self._backend, answer.stream
-        assert answer.ending is not None
+        assert answer.rules is not None
         before = time.perf_counter()
         token = backend.sample(seat.sequence, bound=not stream.inside_reasoning)
         if answer.request.logprobs is not None and not backend.tokenizer.is_end(token):
-            stream.weigh(backend.logprob(seat.sequence, token, answer.request.logprobs))
+            stream.add_logprob(backend.logprob(seat.sequence, token, answer.request.logprobs))
         answer.times.sampling += time.perf_counter() - before
-        answer.drawn = token
-        reason = answer.ending.take(token)
+        answer.sampled = token
+        reason = answer.rules.take(token)
         if reason is not None:
             self._leave(seat, reason)
 

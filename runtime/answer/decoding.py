@@ -27,7 +27,7 @@ class LoopLimits:
     n_ctx: int
     max_tokens: int | None
     detect_loops: bool = True
-    draft: bool = True  # guess ahead where that pays
+    draft: bool = True  # speculative decoding where it pays
     full_length: bool = False  # go on after the end of the turn and in loops
 
     @classmethod
@@ -57,11 +57,11 @@ class LoopOutcome:
     cached_tokens: int
     generated: tuple[int, ...]
     times: LoopTimes
-    drafted: int = 0  # tokens guessed and evaluated ahead
-    accepted: int = 0  # of these, the ones that proved right
+    drafted: int = 0  # tokens drafted and evaluated ahead
+    accepted: int = 0  # of these, the ones that were accepted
 
 
-class Ending:
+class StopRules:
     """The tokens of one answer so far, and the rules that end it. `room` is what the context still
     holds."""
 
@@ -84,7 +84,7 @@ class Ending:
         return self._budget - len(self.generated)
 
     def take(self, token: int) -> FinishReason | None:
-        """Add a drawn token; why the answer ends with it, None where it goes on."""
+        """Add a sampled token; why the answer ends with it, None where it goes on."""
         self.generated.append(token)
         if self._tokenizer.is_end(token) and not self._full_length:
             return "stop"
@@ -128,12 +128,14 @@ class TokenLoop:
         backend = self._backend
         self._ahead = isinstance(backend, AsynchronousBackend) and backend.asynchronous
         wanted = limits.draft and not self._ahead
-        guesses = self._speculation(prompt, cancel) if wanted else None
-        generated, reason = self._decode(limits, guesses, on_text, cancel, times)
+        speculation = self._speculation(prompt, cancel) if wanted else None
+        generated, reason = self._decode(limits, speculation, on_text, cancel, times)
         if isinstance(backend, AsynchronousBackend):
             backend.wait()  # a step begun for a token that then ended the answer
         times.ended = time.perf_counter()
-        drafted, accepted = (guesses.policy.drafted, guesses.policy.accepted) if guesses else (0, 0)
+        drafted, accepted = (
+            (speculation.policy.drafted, speculation.policy.accepted) if speculation else (0, 0)
+        )
         return LoopOutcome(reason, len(prompt), reused, tuple(generated), times, drafted, accepted)
 
     def forget(self) -> None:
@@ -172,29 +174,29 @@ class TokenLoop:
     def _decode(
         self,
         limits: LoopLimits,
-        guesses: Speculation | None,
+        speculation: Speculation | None,
         on_text: OnText,
         cancel: CancelToken,
         times: LoopTimes,
     ) -> tuple[list[int], FinishReason]:
         room = limits.n_ctx - len(self.cached)
-        answer = Ending(self._backend.tokenizer, limits, room, on_text)
-        drawn = [self._first_token(times)]
+        answer = StopRules(self._backend.tokenizer, limits, room, on_text)
+        sampled = [self._first_token(times)]
         while True:
             try:
-                ahead = self._evaluate_ahead(drawn[-1], answer.left, times)
+                ahead = self._evaluate_ahead(sampled[-1], answer.left, times)
             except Cancelled:
                 self._backend.truncate(len(self.cached))
                 return answer.generated, "cancelled"
-            for token in drawn:
+            for token in sampled:
                 reason = answer.take(token) or ("cancelled" if cancel.cancelled else None)
                 if reason is not None:
                     return answer.generated, reason
             if ahead:
-                drawn = [self._following(times)]
+                sampled = [self._following(times)]
                 continue
             try:
-                drawn = self._step(drawn, answer.left, guesses, times)
+                sampled = self._step(sampled, answer.left, speculation, times)
             except Cancelled:
                 self._backend.truncate(len(self.cached))
                 return answer.generated, "cancelled"
@@ -233,19 +235,19 @@ class TokenLoop:
         return token
 
     def _step(
-        self, drawn: list[int], room: int, guesses: Speculation | None, times: LoopTimes
+        self, sampled: list[int], room: int, speculation: Speculation | None, times: LoopTimes
     ) -> list[int]:
-        """Evaluate the token drawn last, with a guess where there is one; returns what is drawn
-        next, more than one token where the guess was right."""
-        backend, token = self._backend, drawn[-1]
+        """Evaluate the token sampled last, with a draft where there is one; returns what is sampled
+        next, more than one token where some of the draft was accepted."""
+        backend, token = self._backend, sampled[-1]
         before = time.perf_counter()
-        draft = guesses.next(drawn, room) if guesses is not None else None
-        if guesses is not None and draft is not None and isinstance(backend, VerifyingBackend):
+        draft = speculation.next(sampled, room) if speculation is not None else None
+        if speculation is not None and draft is not None and isinstance(backend, VerifyingBackend):
             verified = backend.verify(token, draft.tokens)
             seconds = time.perf_counter() - before
             times.sampling += verified.sampling_seconds
             times.engine += seconds - verified.sampling_seconds
-            guesses.policy.observe_draft(draft, len(verified.tokens) - 1, seconds)
+            speculation.policy.observe_draft(draft, len(verified.tokens) - 1, seconds)
             self.cached.extend((token, *verified.tokens[:-1]))
             return list(verified.tokens)
         backend.decode(token)
@@ -255,8 +257,8 @@ class TokenLoop:
         now = time.perf_counter()
         times.engine += evaluated - before
         times.sampling += now - evaluated
-        if guesses is not None:
-            guesses.policy.observe_plain(now - before)
+        if speculation is not None:
+            speculation.policy.observe_plain(now - before)
         return [following]
 
 

@@ -1,9 +1,9 @@
-"""Speculative decoding without a second opinion on what is right: guesses, and when they pay.
+"""Speculative decoding: drafts of the next tokens, and how long a draft is worth its cost.
 
-A guess at the next tokens is evaluated together with the current one; the target model's own
-choices decide how much of it is kept, so the output is that of the target alone. This module makes
-guesses (from the text so far, or from a smaller model) and decides how long they may be. Knows
-token ids and one Backend interface; evaluates nothing on the target.
+A draft is evaluated together with the current token, and the target model's own choices decide how
+many of its tokens are accepted, so the output is that of the target alone. This module makes
+drafts, from the text so far (prompt lookup) or with a smaller model, and decides how long they may
+be. Knows token ids and one Backend interface; evaluates nothing on the target.
 """
 
 from collections import deque
@@ -16,8 +16,8 @@ from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import Reason
 
-MIN_MATCH = 3  # tokens that must agree before the text so far is taken for a precedent
-MODEL_EVIDENCE = -1  # of a guess by a smaller model, which has no matched tokens to show
+MIN_MATCH = 3  # tokens that must agree before an earlier passage is followed
+MODEL_EVIDENCE = -1  # of a draft by a model, which has no matched tokens to show
 
 # Together with the token they follow, the longer ones fill tiles of four rows, which the kernels
 # for 4-bit blocks work through at the price of three.
@@ -28,24 +28,24 @@ _GREEDY = SamplingParams(temperature=0.0, top_k=0, top_p=1.0)
 
 @dataclass(frozen=True)
 class Draft:
-    """A guess. `evidence` says how sure it is: matched tokens, or MODEL_EVIDENCE."""
+    """Drafted tokens. `evidence` says how likely they are: matched tokens, or MODEL_EVIDENCE."""
 
     tokens: tuple[int, ...]
     evidence: int
 
 
 class PromptLookup:
-    """Guesses that the text goes on as it did after the same words before.
+    """Drafts what followed the same words earlier in the text.
 
-    The index maps each run of MIN_MATCH tokens to where it was last followed by something; adding
-    a token and finding a precedent cost the same at any length. A precedent that has proved right
-    is followed further rather than looked up again.
+    The index maps each run of MIN_MATCH tokens to where it last occurred; adding a token and
+    looking up a run cost the same at any length. A passage that has matched is followed further
+    rather than looked up again.
     """
 
     def __init__(self, tokens: Iterable[int] = ()) -> None:
         self._text: list[int] = []
         self._after: dict[tuple[int, ...], int] = {}
-        self._at = 0  # where the followed precedent goes on; 0: none
+        self._at = 0  # where the followed passage continues; 0: none
         self._matched = 0
         self.extend(tokens)
 
@@ -112,7 +112,7 @@ class DraftModel:
         return Draft(tuple(tokens), MODEL_EVIDENCE)
 
     def _catch_up(self) -> None:
-        """Evaluate what the drafter has not seen; its own wrong guesses are taken back."""
+        """Evaluate what the draft model has not seen; its own rejected tokens are removed."""
         known = 0
         for ours, theirs in zip(self._cached, self._text, strict=False):
             if ours != theirs:
@@ -124,123 +124,123 @@ class DraftModel:
         self._cached = list(self._text)
 
 
-# Evidence is counted in steps of this many matched tokens; chance of the next guessed token being
-# right before anything was measured, for a model's guess and for each step.
+# Evidence is counted in steps of this many matched tokens. The prior is the chance that the next
+# drafted token is accepted before anything was measured, for a draft model and for each step.
 _EVIDENCE_STEPS = (0, 4, 6, 10, 18)
 _PRIOR = (0.6, 0.35, 0.5, 0.65, 0.8, 0.9)
 _PRIOR_WEIGHT = 3.0
-_FORGET = 0.95  # of the counts, at every verified draft
-_GAIN = 1.08  # expected speed-up below which guessing is left alone
-_PROBE_EVERY = 96  # declined chances between two trials that keep the measure up to date
+_DECAY = 0.95  # of the counts, at every verified draft
+_GAIN = 1.08  # expected speed-up below which nothing is drafted
+_PROBE_EVERY = 96  # declined drafts between two trials that keep the measurements current
 _SURE, _SURE_WEIGHT = 0.7, 4
-_FIRST_EXTRA = 0.25  # cost of a guessed token in plain steps before it was measured ...
+_FIRST_EXTRA = 0.25  # cost of a drafted token in plain steps before it was measured ...
 _FEW = 3  # ... this often
 _REMEMBERED = 9  # step times
-_STAKE, _STAKE_SHARE = 2.0, 0.01  # plain steps that guessing may lose, in all and per step so far
+_STAKE, _STAKE_SHARE = 2.0, 0.01  # plain steps that drafts may lose, in all and per step so far
 
 
 @dataclass
 class DraftPolicy:
-    """How long a guess may be, from measured acceptance and measured step times.
+    """How long a draft may be, from measured acceptance and measured step times.
 
-    A step with m guessed tokens costs 1 + m * e plain steps and yields 1 + a + a^2 + ... + a^m
-    tokens; a is the share of guessed tokens that proved right with like evidence, e the measured
-    cost of one more token, its guessing included. Times are medians: a preempted step says nothing
-    about the engine. What a smaller model's guesses cost is kept apart: they are evaluated twice.
+    A step with m drafted tokens costs 1 + m * e plain steps and yields 1 + a + a^2 + ... + a^m
+    tokens; a is the acceptance rate with similar evidence, e the measured
+    cost of one more token, drafting included. Times are medians: a preempted step says nothing
+    about the engine. The cost of a draft model is kept apart: its tokens are evaluated twice.
 
-    Whatever it expects, it stakes no more than what guessing has won so far and a small share of
-    the answer's own time, so that an answer that only looks like its precedents is not held up.
+    Whatever it expects, it stakes no more than what drafts have won so far and a small share of
+    the answer's own time, so that text that only resembles earlier passages is not held up.
     """
 
     drafted: int = 0
     accepted: int = 0
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    _extras: tuple[deque[float], deque[float]] = field(
+    _costs: tuple[deque[float], deque[float]] = field(
         default_factory=lambda: (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED))
     )
-    _right: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
-    _wrong: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
+    _accepted: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
+    _rejected: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _declined: int = 0
     _balance: float = 0.0  # plain steps won
     _taken: int = 0  # steps so far
 
     def observe_plain(self, seconds: float) -> None:
-        """A step without a guess took `seconds`."""
+        """A step without a draft took `seconds`."""
         self._steps.append(seconds)
         self._taken += 1
 
     def observe_draft(self, draft: Draft, accepted: int, seconds: float) -> None:
-        """A step with `draft` took `seconds`, and `accepted` of its tokens proved right."""
+        """A step with `draft` took `seconds`, and `accepted` of its tokens were right."""
         count = len(draft.tokens)
         self.drafted += count
         self.accepted += accepted
         bucket = _bucket(draft.evidence)
-        self._right[bucket] = _FORGET * self._right[bucket] + accepted
-        self._wrong[bucket] = _FORGET * self._wrong[bucket] + (accepted < count)
+        self._accepted[bucket] = _DECAY * self._accepted[bucket] + accepted
+        self._rejected[bucket] = _DECAY * self._rejected[bucket] + (accepted < count)
         self._taken += 1
         if self._steps:
             extra = max(0.0, (seconds / median(self._steps) - 1.0) / count)
-            self._extras[draft.evidence < 0].append(extra)
-            # One guessed token costs no more than a plain step; what took longer was preempted.
+            self._costs[draft.evidence < 0].append(extra)
+            # A drafted token costs no more than a plain step; what took longer was preempted.
             self._balance += accepted - count * min(extra, 1.0)
 
     def acceptance(self, evidence: int) -> float:
-        """Chance that the next guessed token is right, with this evidence."""
+        """Chance that the next drafted token is accepted, with this evidence."""
         bucket = _bucket(evidence)
-        right = self._right[bucket] + _PRIOR_WEIGHT * _PRIOR[bucket]
-        return right / (self._right[bucket] + self._wrong[bucket] + _PRIOR_WEIGHT)
+        accepted = self._accepted[bucket] + _PRIOR_WEIGHT * _PRIOR[bucket]
+        return accepted / (self._accepted[bucket] + self._rejected[bucket] + _PRIOR_WEIGHT)
 
     def length(self, evidence: int, most: int) -> int:
-        """How many guessed tokens to evaluate, at most `most`; 0 when guessing does not pay."""
+        """How many tokens to draft, at most `most`; 0 when a draft does not pay."""
         if not self._steps:
             return 0  # a plain step has to be measured first
-        chance, relative = self.acceptance(evidence), self._extra(evidence)
+        chance, cost = self.acceptance(evidence), self._token_cost(evidence)
         stake = self._balance + _STAKE + _STAKE_SHARE * self._taken
-        most = min(most, int(stake / self._dearest(evidence)))
+        most = min(most, int(stake / self._cost_bound(evidence)))
         best, best_gain = 0, _GAIN
         for count in (length for length in _LENGTHS if length <= most):
             expected = sum(chance**power for power in range(count + 1))
-            gain = expected / (1.0 + relative * count)
+            gain = expected / (1.0 + cost * count)
             if gain > best_gain:
                 best, best_gain = count, gain
         if best:
             return best
-        # A guess that is nearly sure costs little to try, and only trying shows that it pays again.
+        # A likely draft costs little to try, and only a trial shows that drafts pay again.
         self._declined += _SURE_WEIGHT if chance > _SURE else 1
         if self._declined < _PROBE_EVERY:
             return 0
         self._declined = 0
         return max(0, min(2, most))
 
-    def _extra(self, evidence: int) -> float:
-        measured = self._extras[evidence < 0]
+    def _token_cost(self, evidence: int) -> float:
+        measured = self._costs[evidence < 0]
         return median(measured) if len(measured) >= _FEW else _FIRST_EXTRA
 
-    def _dearest(self, evidence: int) -> float:
-        """What a guessed token may cost: a whole plain step, before it was measured."""
-        measured = self._extras[evidence < 0]
+    def _cost_bound(self, evidence: int) -> float:
+        """What a drafted token may cost at most: a whole plain step, before it was measured."""
+        measured = self._costs[evidence < 0]
         return max(0.01, median(measured)) if len(measured) >= _FEW else 1.0
 
 
 @dataclass
 class Speculation:
-    """What guesses in one generation, and the policy over it. The text so far comes first: its
-    guesses cost nothing."""
+    """What drafts tokens in one generation, and the policy for it. The text so far comes first: its
+    drafts cost nothing."""
 
     lookup: PromptLookup
     limit: int  # of the engine
     model: DraftModel | None = None
     policy: DraftPolicy = field(default_factory=DraftPolicy)
 
-    def next(self, drawn: Sequence[int], room: int) -> Draft | None:
-        """Take the tokens drawn last; returns the guess to evaluate with the last of them.
+    def next(self, sampled: Sequence[int], room: int) -> Draft | None:
+        """Take the tokens sampled last; returns the draft to evaluate with the last of them.
 
-        `room` is how many tokens may still be drawn; the one after the guess counts.
+        `room` is how many tokens may still be sampled; the one after the draft counts.
         """
         most = min(self.limit, room - 1)
-        self.lookup.extend(drawn)
+        self.lookup.extend(sampled)
         if self.model is not None:
-            self.model.extend(drawn)
+            self.model.extend(sampled)
         draft = self.lookup.propose(most)
         length = self.policy.length(draft.evidence, len(draft.tokens)) if draft else 0
         if draft and length:
@@ -257,7 +257,7 @@ def _bucket(evidence: int) -> int:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What must agree between a model and its drafter. `tokens` are texts by id."""
+    """What must agree between a model and its draft model. `tokens` are texts by id."""
 
     kind: str  # tokenizer model and pre-tokenizer, e.g. "gpt2/deepseek-r1-qwen"
     size: int
@@ -267,7 +267,7 @@ class Vocabulary:
 
 
 def vocabulary_mismatch(target: Vocabulary, draft: Vocabulary) -> Reason | None:
-    """Why `draft` cannot guess for `target`; None when it can.
+    """Why `draft` cannot be the draft model of `target`; None when it can.
 
     Ids must mean the same in both. A different size alone is refused: the ids that only one of
     them has would be evaluated as garbage by the other.

@@ -67,7 +67,7 @@ class AnswerStream:
         """Whether the next token belongs to what the model thinks."""
         return self.parser is not None and self.parser.inside
 
-    def weigh(self, logprob: TokenLogprob) -> None:
+    def add_logprob(self, logprob: TokenLogprob) -> None:
         """Note the probability of the token whose text `take` gets next."""
         self._logprobs.append(logprob)
 

@@ -32,7 +32,7 @@ def address_of(device: str) -> str:
     return device.removeprefix(PREFIX).partition("/")[0] if device.startswith(PREFIX) else ""
 
 
-def answers(address: str, seconds: float = CONNECT_SECONDS) -> bool:
+def is_responding(address: str, seconds: float = CONNECT_SECONDS) -> bool:
     """Whether a server is at an address and has time: it lets go of a client that says goodbye at
     once. The system takes connections for one that hangs, or that another program keeps busy."""
     try:
@@ -46,12 +46,14 @@ def answers(address: str, seconds: float = CONNECT_SECONDS) -> bool:
     return True
 
 
-def lost(devices: Iterable[str]) -> str | None:
+def lost_server(devices: Iterable[str]) -> str | None:
     """The first device whose server does not answer any more: one that is gone before one that may
     only be at the end of a computation."""
     servers = {device: address_of(device) for device in devices if address_of(device)}
     gone = (device for device, address in servers.items() if not _is_there(address))
-    hung = (device for device, address in servers.items() if not answers(address, HANG_SECONDS))
+    hung = (
+        device for device, address in servers.items() if not is_responding(address, HANG_SECONDS)
+    )
     return next(gone, None) or next(hung, None)
 
 

@@ -56,8 +56,8 @@ class Run:
     """What a finished run was and did.
 
     `depth` is its mean number of cached tokens, `n_threads` what it really used on average (0 where
-    the engine does not tell), `device` where its blocks really ran, `elsewhere` the share of the
-    weights planned on accelerators that is not there, `planned_tps` what the plan predicted.
+    the engine does not report it), `device` where its blocks really ran, `misplaced_share` the
+    share of the weights planned on accelerators that is elsewhere, `planned_tps` the planned speed.
     """
 
     model: PlanModel
@@ -67,7 +67,7 @@ class Run:
     depth: float
     n_threads: float
     device: str = ""
-    elsewhere: float = 0.0
+    misplaced_share: float = 0.0
     draft_tokens: int = 0
     accepted_tokens: int = 0
 
@@ -220,7 +220,7 @@ def _wrong_device(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
     actual = replace(run.placement, layers=layers, lm_head_device=run.device)
     facts = {"planned": planned, "actual": run.device}
     factor = 4.0
-    if speed.knows(actual) and speed.knows(run.placement):
+    if speed.can_predict(actual) and speed.can_predict(run.placement):
         rates = [
             speed.decode_tps(run.model, placement, round(run.depth)).median
             for placement in (run.placement, actual)
@@ -231,20 +231,20 @@ def _wrong_device(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
 
 def _device_spill(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
     """Weights that were planned on an accelerator and are read by the processor instead."""
-    if run.elsewhere < SPILLED or run.device in ("", "cpu"):
+    if run.misplaced_share < SPILLED or run.device in ("", "cpu"):
         return
     last = run.placement.layers[-1]
-    spilled = min(round(run.elsewhere * (last.last + 1)), last.last)
+    spilled = min(round(run.misplaced_share * (last.last + 1)), last.last)
     layers = (LayerRange("cpu", 0, spilled - 1), LayerRange(last.device, spilled, last.last))
     actual = replace(run.placement, layers=layers) if spilled else run.placement
-    factor = 1 + 9 * run.elsewhere
-    if speed.knows(actual):
+    factor = 1 + 9 * run.misplaced_share
+    if speed.can_predict(actual):
         rates = [
             speed.decode_tps(run.model, placement, round(run.depth)).median
             for placement in (run.placement, actual)
         ]
         factor = rates[0] / rates[1]
-    yield "device_spill", factor, {"elsewhere": run.elsewhere}
+    yield "device_spill", factor, {"elsewhere": run.misplaced_share}
 
 
 def _speculation(run: Run) -> Iterator[_Factor]:

@@ -88,7 +88,7 @@ class SpeedModel:
 
     def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate | None:
         """Prefill of a 512-token prompt, decode at each of DEPTHS in the context and at its end."""
-        if not self.knows(placement):
+        if not self.can_predict(placement):
             return None
         depths = [*(depth for depth in DEPTHS if depth < placement.n_ctx), placement.n_ctx]
         decode = {depth: self.decode_tps(model, placement, depth) for depth in depths}
@@ -105,7 +105,7 @@ class SpeedModel:
             else None,
         )
 
-    def knows(self, placement: Placement) -> bool:
+    def can_predict(self, placement: Placement) -> bool:
         """Whether every device of the placement was measured."""
         return not self._missing(placement)
 

@@ -62,7 +62,7 @@ from runtime.prompt.chat_profile import ChatProfile
 __all__ = ["Worker", "WorkerExit", "run_job", "worker_command"]
 
 START_SECONDS = 30.0
-GRACE_SECONDS = 2.0  # between asking, terminating and killing
+GRACE_SECONDS = 2.0  # between pending, terminating and killing
 LOAD_STALL_SECONDS = 60.0  # without an event or a log line
 GENERATE_STALL_SECONDS = 600.0  # a slow CPU may need minutes for one batch of a long prompt
 STDERR_TAIL_BYTES = 8192
@@ -113,9 +113,9 @@ class Worker:
         self._stall_seconds = GENERATE_STALL_SECONDS
         self._shared = False  # whether other answers would go with it, were it killed for one
         self._tail: deque[bytes] = deque()
-        self._heard = time.monotonic()
+        self._last_event_at = time.monotonic()
         self._boxes: dict[str, _Box] = {}
-        self._begun: dict[str, _Asking] = {}
+        self._begun: dict[str, _PendingCommand] = {}
         self._lock = threading.Lock()
         self._hello: queue.SimpleQueue[Event | _Died] = queue.SimpleQueue()
         self._stderr = threading.Thread(target=self._read_stderr, name="worker-log", daemon=True)
@@ -200,7 +200,7 @@ class Worker:
         """`generate` without waiting: what comes is delivered on the reader's thread, the stats or
         an error last. Somebody has to call `watch` now and then, and after a cancel. Raises
         WorkerDied."""
-        asking = _Asking(self, request.id, cancel, self._stall_seconds)
+        pending = _PendingCommand(self, request.id, cancel, self._stall_seconds)
 
         def put(event: Event | _Died) -> None:
             if isinstance(event, Streamed):
@@ -209,11 +209,11 @@ class Worker:
                 with self._lock:
                     self._boxes.pop(request.id, None)
                     self._begun.pop(request.id, None)
-                deliver(asking.outcome(event))
+                deliver(pending.outcome(event))
 
         self._register(request.id, _Put(put))
         with self._lock:
-            self._begun[request.id] = asking
+            self._begun[request.id] = pending
         with contextlib.suppress(OSError, ValueError):  # its end is delivered
             self._send(Generate(request.id, request, profile))
 
@@ -221,8 +221,8 @@ class Worker:
         """Pass on the cancels of what was begun, and end a worker that hears nothing."""
         with self._lock:
             begun = list(self._begun.values())
-        for asking in begun:
-            asking.watch()
+        for pending in begun:
+            pending.watch()
 
     def count_tokens(self, request: GenerationRequest, profile: ChatProfile | None = None) -> int:
         """Prompt tokens of a request with the loaded model's template and tokenizer."""
@@ -311,12 +311,12 @@ class Worker:
     ) -> Event:
         box: queue.SimpleQueue[Event | _Died] = queue.SimpleQueue()
         self._register(command.id, box)
-        asking = _Asking(self, command.id, cancel, stall_seconds)
+        pending = _PendingCommand(self, command.id, cancel, stall_seconds)
         try:
             with contextlib.suppress(OSError, ValueError):  # its end arrives through the box
                 self._send(command)
             while True:
-                event = asking.next_event(box)
+                event = pending.next_event(box)
                 if isinstance(event, Progressed):
                     on_progress(event.progress)
                 elif isinstance(event, Streamed):
@@ -334,7 +334,7 @@ class Worker:
             if self.exit is not None:
                 raise WorkerDied(**self.exit.facts())
             self._boxes[command_id] = box
-        self._heard = time.monotonic()
+        self._last_event_at = time.monotonic()
 
     def _answer(self, event: Event) -> Event:
         if isinstance(event, Stopped):
@@ -376,7 +376,7 @@ class Worker:
         stdout = self._process.stdout
         assert stdout is not None
         for line in stdout:
-            self._heard = time.monotonic()
+            self._last_event_at = time.monotonic()
             try:
                 event = decode_event(line)
             except ProtocolError:
@@ -415,7 +415,7 @@ class Worker:
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(self._log.open("ab")) if self._log else None
             for line in stderr:
-                self._heard = time.monotonic()
+                self._last_event_at = time.monotonic()
                 self._tail.append(line)
                 while sum(map(len, self._tail)) > STDERR_TAIL_BYTES and len(self._tail) > 1:
                     self._tail.popleft()
@@ -427,7 +427,7 @@ class Worker:
         return b"".join(list(self._tail)).decode("utf-8", "replace")[-STDERR_TAIL_BYTES:]
 
 
-class _Asking:
+class _PendingCommand:
     """Waits for the events of one command: cancel ladder and stall clock."""
 
     POLL_SECONDS = 0.05
@@ -450,7 +450,7 @@ class _Asking:
                 event = None
             if isinstance(event, _TERMINAL):
                 return event  # too late for a cancel, which would meet the next command
-            self._climb()
+            self._escalate()
             if isinstance(event, _Died):
                 self._raise_for(event.exit)
             elif event is not None:
@@ -459,7 +459,7 @@ class _Asking:
 
     def watch(self) -> None:
         """What `next_event` sees to while it waits."""
-        self._climb()
+        self._escalate()
         self._check_stall()
 
     def outcome(self, event: Event | _Died) -> GenerationStats | Exception:
@@ -473,7 +473,7 @@ class _Asking:
         assert isinstance(finished, Finished)
         return finished.stats
 
-    def _climb(self) -> None:
+    def _escalate(self) -> None:
         """Ask, then terminate, then kill, with a grace period between. A shared worker is asked
         only; the stall clock ends it when it hears nothing."""
         if self._cancel is None or not self._cancel.cancelled:
@@ -493,7 +493,7 @@ class _Asking:
             self._worker._process.terminate()
 
     def _check_stall(self) -> None:
-        silent = time.monotonic() - self._worker._heard
+        silent = time.monotonic() - self._worker._last_event_at
         if self._stall is not None and silent > self._stall:
             self._worker.end("stalled")
 

@@ -67,7 +67,7 @@ def oom_kills(vmstat: Path = VMSTAT) -> int:
     return counts[0] if counts else 0
 
 
-def tells_of_memory(text: str) -> bool:
+def mentions_out_of_memory(text: str) -> bool:
     """Whether an engine's own words say that memory ran out."""
     words = text.lower()
     return any(phrase in words for phrase in OUT_OF_MEMORY_PHRASES)
@@ -84,7 +84,7 @@ def classify(
     cause = _cause(exit_code)
     if ended_by_us is not None:
         return WorkerExit(ended_by_us, exit_code, cause, stderr_tail)
-    by_phrase = exit_code != 0 and tells_of_memory(stderr_tail)
+    by_phrase = exit_code != 0 and mentions_out_of_memory(stderr_tail)
     killed = cause in ("SIGKILL", "SIGTERM")
     if (cause == "SIGKILL" and memory_kills > 0) or (by_phrase and not killed):
         return WorkerExit("out_of_memory", exit_code, cause, stderr_tail)

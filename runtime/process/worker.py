@@ -88,7 +88,7 @@ class EventWriter:
                 self._held.append(encode(event))
 
     @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
+    def batched(self) -> Iterator[None]:
         """Write what comes within at its end, at once: the parent wakes once for all of it."""
         self._held = []
         try:
@@ -179,7 +179,7 @@ class Worker:
         while self._batch is not None and self._batch.busy:
             with contextlib.suppress(queue.Empty):
                 return self._reader.queue.get_nowait()
-            with self._writer.together():
+            with self._writer.batched():
                 self._batch.step()
         return self._reader.queue.get()
 

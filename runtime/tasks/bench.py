@@ -149,7 +149,7 @@ class Bench:
 
     A prompt of a wanted length is made of one word: the tokens differ little, and the engines' cost
     does not depend on which they are. A number in front keeps the cache from answering. Nothing is
-    guessed ahead, and every answer has its full length: a figure is what one token costs.
+    drafted, and every answer has its full length: a figure is what one token costs.
     """
 
     def __init__(self, generate: Generate, count: Count) -> None:

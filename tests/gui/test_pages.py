@@ -160,15 +160,15 @@ def test_finished_work_is_told_only_when_the_window_is_not_in_front(
 ) -> None:
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    assert not window.news.notices.tell("done", "text")
+    assert not window.news.notices.notify("done", "text")
     other = QPushButton("other")
     qtbot.addWidget(other)
     other.show()
     other.activateWindow()
     qtbot.waitUntil(lambda: not window.isActiveWindow())
-    assert window.news.notices.tell("done", "text")
+    assert window.news.notices.notify("done", "text")
     window.news.notices.enabled = False
-    assert not window.news.notices.tell("again", "text")
+    assert not window.news.notices.notify("again", "text")
     assert window.news.notices.last == "done"
 
 

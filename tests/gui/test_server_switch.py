@@ -26,11 +26,11 @@ def test_on_shows_address_and_key_and_off_ends_it(qtbot: QtBot, tmp_path: Path) 
     qtbot.addWidget(dialog)
     bridge = Bridge(dialog)
     control = ServerControl(session, bridge, dialog)
-    control.told.connect(lambda text: dialog.tell("serve", text))
+    control.status_changed.connect(lambda text: dialog.show_note("serve", text))
 
     def switch(on: bool) -> None:
         session.settings = session.settings.with_value("serve", on)
-        with qtbot.waitSignal(control.told, timeout=10_000):
+        with qtbot.waitSignal(control.status_changed, timeout=10_000):
             control.use_settings()
 
     switch(True)

@@ -65,7 +65,7 @@ def rpc_server(
     )
     try:
         deadline = time.monotonic() + 30
-        while not rpc.answers(address):
+        while not rpc.is_responding(address):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -73,7 +73,7 @@ def stats_text(stats: GenerationStats) -> str:
     """The measured numbers of one answer, on one line. Memory is the worker's since its start."""
     cached = f" ({stats.cached_tokens} cached)" if stats.cached_tokens else ""
     memory = f", peak memory {format_bytes(stats.peak_memory)} so far" if stats.peak_memory else ""
-    guessed = (
+    drafted = (
         f", {stats.accepted_tokens} of {stats.draft_tokens} drafted tokens accepted"
         if stats.draft_tokens
         else ""
@@ -81,7 +81,7 @@ def stats_text(stats: GenerationStats) -> str:
     return (
         f"prefill {format_tps(stats.prefill_tps)} over {stats.prompt_tokens} tokens{cached}, "
         f"decode {format_tps(stats.decode_tps)} over {stats.generated_tokens} tokens, "
-        f"first token after {format_seconds(stats.time_to_first_token)}{guessed}{memory}"
+        f"first token after {format_seconds(stats.time_to_first_token)}{drafted}{memory}"
         f"{_time_text(stats)}"
     )
 
@@ -143,7 +143,7 @@ def _voice(session: Session, args: Namespace, model: str, console: Console) -> _
     )
     session.load(name, plan, console.progress, CancelToken())
     console.end_progress()
-    _tell_engine(session, console)
+    _print_engine(session, console)
     _warn_demonstration(session, name, console)
     return _loaded_voice(session, name, console)
 
@@ -189,7 +189,7 @@ def _compare(session: Session, args: Namespace, console: Console) -> None:
     console.result(values, f"\n{answers}\n\n{table(headings, rows)}")
 
 
-def _tell_engine(session: Session, console: Console) -> None:
+def _print_engine(session: Session, console: Console) -> None:
     """Say which engine was chosen, and what failed, where that was not a matter of course."""
     loaded = session.loaded
     for reason in loaded.plan.reasons if loaded else ():

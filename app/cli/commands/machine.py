@@ -182,7 +182,7 @@ def _history(session: Session) -> str:
 
 
 def _processor(session: Session) -> str:
-    choice = session.processor.adopt()
+    choice = session.cpu_library.select()
     if choice.reason.code == "cpu_library_none":
         raise BackendUnavailable(backend="llamacpp", reason=reason_text(choice.reason))
     return reason_text(choice.reason)

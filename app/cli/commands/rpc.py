@@ -27,7 +27,7 @@ def serve_rpc(session: Session, args: Namespace, console: Console) -> None:
         f"RPC server running at {address}; Ctrl+C stops it. On the other machine:"
         f" STILLROOM_RPC_SERVERS={address} stillroom chat MODEL --device rpc"
     )
-    session.processor.adopt()
+    session.cpu_library.select()
     cancel = CancelToken()
     job = {"address": address, "threads": args.threads}
     run_job("rpc_server", job, console.progress, cancel, session.paths.worker_log)

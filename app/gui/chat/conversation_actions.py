@@ -103,7 +103,7 @@ class ConversationActions(QObject):
         try:
             path.write_text(exported(conversation, messages, path.suffix.lower()), "utf-8")
         except OSError as error:
-            self._tell(error)
+            self._show_error(error)
             return
         self._toast.show_text(tr("Exported to {0}", path.name))
 
@@ -119,7 +119,7 @@ class ConversationActions(QObject):
         try:
             conversation = import_file(self._chat.store, path)
         except StoreError as error:
-            self._tell(error)
+            self._show_error(error)
             return
         self._chat.open(conversation.id)
         self.changed.emit()
@@ -170,8 +170,8 @@ class ConversationActions(QObject):
             text = _UNREADABLE[error.facts["reason"]]
             self._toast.show_text(tr(text, error.facts["name"]))
         else:
-            self._tell(error)
+            self._show_error(error)
 
-    def _tell(self, error: Exception) -> None:
+    def _show_error(self, error: Exception) -> None:
         wording = explain(error)
         self._toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")

@@ -72,7 +72,7 @@ class FindBar(QFrame):
         if self._hits:
             self._at = (self._at + by) % len(self._hits)
             self._mark(self._hits[self._at])
-        self._tell()
+        self._show_count()
 
     def _search(self, text: str) -> None:
         self._hits = []
@@ -87,7 +87,7 @@ class FindBar(QFrame):
         self._mark(None)
         self.step(1)
 
-    def _tell(self) -> None:
+    def _show_count(self) -> None:
         if not self.field.text():
             self.count.setText("")
         elif not self._hits:

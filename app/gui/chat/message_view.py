@@ -223,8 +223,8 @@ class MessageView(QWidget):
             first = words.seconds(stats["time_to_first_token"])
             parts.append(tr("first token after {0}", first))
         if stats.get("draft_tokens"):
-            guesses = (words.count(stats["accepted_tokens"]), words.count(stats["draft_tokens"]))
-            parts.append(tr("{0} of {1} drafted tokens accepted", *guesses))
+            drafts = (words.count(stats["accepted_tokens"]), words.count(stats["draft_tokens"]))
+            parts.append(tr("{0} of {1} drafted tokens accepted", *drafts))
         if self.message.state == "cut":
             parts.append(tr("stopped early"))
         self._numbers.setText("  ·  ".join(parts))

@@ -125,7 +125,7 @@ class SettingsDialog(QDialog):
         line.setLayout(layout)
         return line
 
-    def tell(self, name: str, text: str) -> None:
+    def show_note(self, name: str, text: str) -> None:
         """Show what became of a setting under its help; an empty text hides it."""
         self._notes[name].setText(text)
         self._notes[name].setVisible(bool(text))

@@ -71,9 +71,7 @@ class ModelsControl(QObject):
     work_changed = Signal(str)  # key
     work_ended = Signal(Work, object, object)  # result or None, error or None
     failed = Signal(object)  # the error of something that was no long work
-    offer_changed = Signal(
-        str, object, object
-    )  # key, the Offer before and after
+    offer_changed = Signal(str, object, object)  # key, the Offer before and after
     described = Signal(str)  # key: what the hub says of it, or why it says nothing, is known
     removed = Signal(object)  # TrashedModel
 

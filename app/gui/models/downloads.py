@@ -84,9 +84,9 @@ class Downloads(QObject):
         top = max((item.priority for item in self.items), default=0)
         self._bridge.call(lambda: self.queue.prioritise(item_id, top + 1))
 
-    def forget_done(self) -> None:
+    def clear_finished(self) -> None:
         """Take finished downloads off the list."""
-        self._bridge.call(self.queue.forget_done).ended.connect(self.changed)
+        self._bridge.call(self.queue.clear_finished).ended.connect(self.changed)
 
     def use_settings(self, settings: Settings) -> None:
         """Apply a changed download limit at once."""

@@ -36,7 +36,7 @@ class DownloadsPanel(QFrame):
         self.rows: dict[str, DownloadRow] = {}
         self.setObjectName("pageHeader")
         self.clear = button(tr("Clear finished"), "link", tr("Installed models are kept"))
-        self.clear.clicked.connect(downloads.forget_done)
+        self.clear.clicked.connect(downloads.clear_finished)
         self._elsewhere = label(
             tr("Another Stillroom window is running these downloads."), "muted", wrap=True
         )

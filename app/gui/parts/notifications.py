@@ -19,7 +19,7 @@ class Notices(QObject):
         self.long_seconds = LONG_SECONDS
         self.last = ""
 
-    def tell(self, title: str, text: str) -> bool:
+    def notify(self, title: str, text: str) -> bool:
         """Notify unless the window is in front or the user does not want it; returns whether."""
         if not self.enabled or self._window.isActiveWindow():
             return False

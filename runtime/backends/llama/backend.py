@@ -22,7 +22,7 @@ from runtime.backends.llama import state as llama_state
 from runtime.backends.llama.batch import RowsBatch
 from runtime.backends.llama.embedding import LlamaEmbedder
 from runtime.backends.llama.exact import SPLIT_FROM, LoneRows
-from runtime.backends.llama.faults import context_refused, evaluation_refused, load_refused
+from runtime.backends.llama.faults import context_error, evaluation_error, load_error
 from runtime.backends.llama.sampling import SamplerChain
 from runtime.backends.llama.sequences import LlamaSequences
 from runtime.backends.llama.tokenizer import LlamaTokenizer
@@ -122,13 +122,13 @@ class LlamaBackend:
         del keep_alive
         if not model:
             cancel.raise_if_cancelled()
-            raise load_refused(path, self._log.errors, placement)
+            raise load_error(path, self._log.errors, placement)
         return model
 
     def _make_context(self, path: str, placement: Placement) -> Any:
         context = native.llama_init_from_model(self._model, context_params(placement))
         if not context:
-            raise context_refused(path, self._log.errors, placement)
+            raise context_error(path, self._log.errors, placement)
         return context
 
     def unload(self) -> None:
@@ -242,7 +242,7 @@ class LlamaBackend:
         """Guesses are checked only where several tokens evaluated at once give the same logits, bit
         for bit, as one at a time. On the CPU that holds with flash attention (measured; beyond 256
         tokens of context by `LoneRows`) and not without it; on other devices it is not promised.
-        Memory that cannot be rewound takes no guesses either."""
+        Memory that cannot be rewound takes no drafts either."""
         assert self._placement is not None
         on_cpu = all(layer.device == "cpu" for layer in self._placement.layers)
         rewinds = not native.llama_model_is_recurrent(self._model)
@@ -309,7 +309,7 @@ class LlamaBackend:
         if code == _ABORTED:
             raise Cancelled
         assert self._placement is not None
-        raise evaluation_refused(code, count, self._log.errors[said:], self._placement)
+        raise evaluation_error(code, count, self._log.errors[said:], self._placement)
 
     def save_state(self, path: Path, tokens: Sequence[int]) -> bool:
         return llama_state.save_state(self._context, tokens, path)
@@ -380,7 +380,7 @@ def context_params(placement: Placement) -> Any:
 
 
 def draft_placement(placement: Placement) -> Placement:
-    """Where the smaller model that guesses for a placement goes: onto the CPU, whole."""
+    """The placement of the draft model: all of it on the CPU."""
     layers = (LayerRange("cpu", 0, 0),)
     return replace(placement, layers=layers, lm_head_device="cpu", sequences=1, draft="")
 

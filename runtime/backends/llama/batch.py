@@ -18,7 +18,7 @@ class RowsBatch:
 
     def fill(self, tokens: Sequence[int], position: int) -> Any:
         """The native batch of `tokens` of sequence 0, the first at `position` in the cache; every
-        token gets logits: what checking a guess needs."""
+        token gets logits: what verifying a draft needs."""
         for row, token in enumerate(tokens):
             self._set(row, token, position + row, 0, logits=True)
         return self._of(len(tokens))

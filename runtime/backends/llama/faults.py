@@ -9,26 +9,26 @@ from collections.abc import Sequence
 
 from runtime.errors import CorruptFile, EngineError, EvaluationFailed, ModelFileError, OutOfMemory
 from runtime.plan import Placement
-from runtime.process.exit import tells_of_memory
+from runtime.process.exit import mentions_out_of_memory
 
 ALLOCATION_FAILED = -2  # of llama_decode (src/llama-context.cpp, GGML_STATUS_ALLOC_FAILED)
 _BUFFER = re.compile(r"failed to allocate (?P<buffer>\S+) buffer of size (?P<bytes>\d+)")
 _ADDRESS = re.compile(r"\[(?P<address>[^\]]+:\d+)\]")
 
 
-def load_refused(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
+def load_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
     """Why no model came of a file."""
     detail = list(errors[-1:]) or "refused"
     return _out_of_memory(errors, placement) or CorruptFile(path=path, detail=detail, tensor="")
 
 
-def context_refused(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
+def context_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
     """Why no context came of a model."""
     detail = " ".join(errors[-2:]) or "no context could be made"
     return _out_of_memory(errors, placement) or ModelFileError(path=path, detail=detail)
 
 
-def evaluation_refused(
+def evaluation_error(
     code: int, tokens: int, errors: Sequence[str], placement: Placement
 ) -> EngineError:
     """Why `tokens` tokens were not evaluated; `errors` are those logged meanwhile."""
@@ -40,7 +40,7 @@ def evaluation_refused(
 
 def _out_of_memory(errors: Sequence[str], placement: Placement) -> OutOfMemory | None:
     """The allocation that failed: on which device, and its bytes where the engine says them."""
-    if not tells_of_memory("\n".join(errors)):
+    if not mentions_out_of_memory("\n".join(errors)):
         return None
     found = next(filter(None, map(_BUFFER.search, reversed(errors))), None)
     if found is None:

@@ -67,7 +67,7 @@ def handles(device_ids: list[str]) -> dict[str, int]:
 
 
 def _server_devices(address: str) -> dict[str, int]:
-    if not rpc.answers(address):  # the engine would wait, or end the process
+    if not rpc.is_responding(address):  # the engine would wait, or end the process
         raise DeviceUnavailable(device=rpc.PREFIX + address, reason="rpc_unreachable")
     pointer = ctypes.c_void_p
     registry = _function("ggml_backend_rpc_add_server", pointer, ctypes.c_char_p)(address.encode())

@@ -1,4 +1,4 @@
-"""A GGUF file's vocabulary as llama.cpp reads it, to tell whether one model can guess for another.
+"""A GGUF file's vocabulary as llama.cpp reads it, to tell whether one model can draft for another.
 
 Imports the native library, so job processes only. Loads no weights.
 """
@@ -49,6 +49,6 @@ def _metadata(model: Any, key: bytes) -> str:
 
 def compare_vocabularies_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
     """Job "compare_vocabularies": {"target": path, "draft": path} -> {"mismatch": Reason as JSON,
-    None where the second can guess for the first}."""
+    None where the second can draft for the first}."""
     mismatch = vocabulary_mismatch(read_vocabulary(args["target"]), read_vocabulary(args["draft"]))
     return {"mismatch": msgspec.to_builtins(mismatch)}

@@ -146,7 +146,7 @@ def test_a_server_that_hangs_is_named(
             with pytest.raises(DeviceUnavailable) as raised:
                 session.generate(request(400), stop)
             assert raised.value.facts == {"device": f"rpc:{address}", "reason": rpc.LOST}
-            assert not rpc.answers(address)
+            assert not rpc.is_responding(address)
             assert session.loaded is not None
             assert {part.device for part in session.loaded.plan.placement.layers} == {"cpu"}
             there = Heard()

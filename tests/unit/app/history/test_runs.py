@@ -10,10 +10,10 @@ import pytest
 from app.history.records import RunRecord
 from app.history.runs import (
     LoadedModel,
-    elsewhere,
     is_below_prediction,
     is_undisturbed,
     mean_depth,
+    misplaced_share,
     predicted_tps,
     ran_on,
     run_record,
@@ -156,7 +156,7 @@ def test_a_stored_run_is_explained(speed: SpeedModel) -> None:
 def test_weights_that_are_not_where_they_were_planned() -> None:
     def share(**buffers: int) -> float:
         held = {name: {"weights": nbytes} for name, nbytes in buffers.items()}
-        return elsewhere(LoadReport("llamacpp", "1", 4096, 0.1, held), LOADED.plan)
+        return misplaced_share(LoadReport("llamacpp", "1", 4096, 0.1, held), LOADED.plan)
 
     assert share(CUDA0=10, CPU=5) == 0.0
     assert share(CUDA0=4, CPU=11) == pytest.approx(0.6)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.backends.llama.faults import context_refused, evaluation_refused, load_refused
+from runtime.backends.llama.faults import context_error, evaluation_error, load_error
 from runtime.errors import CorruptFile, EvaluationFailed, ModelFileError, OutOfMemory
 from runtime.plan import LayerRange, Placement
 
@@ -39,7 +39,7 @@ def cache_on(buffer: str) -> list[str]:
     ],
 )
 def test_memory_is_told_with_its_device(errors: list[str], device: str, needed: int | None) -> None:
-    for refused in (load_refused, context_refused):
+    for refused in (load_error, context_error):
         error = refused("model.gguf", errors, PLACEMENT)
         assert isinstance(error, OutOfMemory)
         assert error.facts == {"device": device, "needed": needed}
@@ -47,14 +47,14 @@ def test_memory_is_told_with_its_device(errors: list[str], device: str, needed: 
 
 def test_other_refusals_stay_what_they_are() -> None:
     other = ["llama_model_load: error loading model: tensor 'x' data is not within the file bounds"]
-    assert isinstance(load_refused("a", other, PLACEMENT), CorruptFile)
-    assert type(context_refused("a", [], PLACEMENT)) is ModelFileError
-    failed = evaluation_refused(-3, 7, ["graph_compute: failed"], PLACEMENT)
+    assert isinstance(load_error("a", other, PLACEMENT), CorruptFile)
+    assert type(context_error("a", [], PLACEMENT)) is ModelFileError
+    failed = evaluation_error(-3, 7, ["graph_compute: failed"], PLACEMENT)
     assert isinstance(failed, EvaluationFailed)
     assert failed.facts == {"code": -3, "tokens": 7, "log": "graph_compute: failed"}
 
 
 def test_the_engine_s_code_for_a_failed_allocation_needs_no_words() -> None:
-    error = evaluation_refused(-2, 7, [], PLACEMENT)
+    error = evaluation_error(-2, 7, [], PLACEMENT)
     assert isinstance(error, OutOfMemory)
     assert error.facts["device"] == "cuda0"

@@ -111,7 +111,7 @@ def test_weights_that_are_not_on_their_device_are_named():
     both = SpeedModel(replace(SPEED.profile, devices=(*SPEED.profile.devices, gpu)))
     placed = replace(PLACED, layers=(LayerRange("cuda0", 0, 27),))
     planned = both.decode_tps(MODEL, placed).median
-    slow = Run(MODEL, placed, planned, planned / 4, 0.0, 2, device="cuda0", elsewhere=0.5)
+    slow = Run(MODEL, placed, planned, planned / 4, 0.0, 2, device="cuda0", misplaced_share=0.5)
     (cause,) = diagnose(slow, IDLE, both).causes
     assert cause.code == "device_spill"
     half = replace(placed, layers=(LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27)))

@@ -137,12 +137,12 @@ def test_what_is_written_together_is_one_write() -> None:
 
     writer = EventWriter(Recorded())
     first, second, third = Stopped("a"), Stopped("b"), Stopped("c")
-    with writer.together():
+    with writer.batched():
         writer.write(first)
         writer.write(second)
         assert not writes
     writer.write(third)
     assert writes == [encode(first) + encode(second), encode(third)]
-    with writer.together():
+    with writer.batched():
         pass
     assert len(writes) == 2
