@@ -1,36 +1,43 @@
 """What has happened, told where it belongs: status bar, toast, notification."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
 
-from app.gui.chat.control import Delta
-from app.gui.models.control import Quantized, Work
+from app.gui.chat.control import ChatControl, Delta
+from app.gui.models.control import ModelsControl, Quantized, Work
 from app.gui.models.wording import progress_words, queue_words
 from app.gui.parts.notifications import Notices
+from app.gui.parts.status_bar import StatusBar
+from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.history.records import StoredMessage
 from app.library.folder import InstalledModel, TrashedModel
 from app.wording.explain import explain
 from runtime.jobs import Progress
 
-if TYPE_CHECKING:
-    from app.gui.main_window import MainWindow
 
+class Announcements(QObject):
+    """Listens to the controls of chat and models. `chat_with` opens a chat with a model."""
 
-class News(QObject):
-    """Listens to the window's controls."""
-
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(
+        self,
+        chat: ChatControl,
+        library: ModelsControl,
+        status: StatusBar,
+        toast: Toast,
+        chat_with: Callable[[str], None],
+        window: QWidget,
+    ) -> None:
         super().__init__(window)
-        self._window = window
-        self._status = window.status
+        self._library = library
+        self._status = status
+        self._toast = toast
+        self._chat_with = chat_with
         self._began = 0.0  # of the last answer, on the monotonic clock
         self.notices = Notices(window)
-        chat, library = window.chat, window.library
         chat.answer_progress.connect(self._answer_progress)
         chat.answer_grew.connect(self._answer_grew)
         chat.answer_started.connect(self._answer_started)
@@ -46,19 +53,17 @@ class News(QObject):
     def tell(self, error: Exception) -> None:
         """A failure of something that has no place of its own to say so."""
         wording = explain(error)
-        self._window.toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
+        self._toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
 
     # -- models ----------------------------------------------------------------------------------
 
     def _work_changed(self, key: str) -> None:
-        work = self._window.library.work.get(key)
-        start = self._window.chat_page.start
-        start.show_work(work.progress if work else None, work is not None)
+        work = self._library.work.get(key)
         text = f"{key}: {progress_words(work.progress)}" if work and work.progress else ""
         self._status.show_work(text)
 
     def _downloads_changed(self) -> None:
-        self._status.show_work(queue_words(self._window.library.downloads.items))
+        self._status.show_work(queue_words(self._library.downloads.items))
 
     def _work_ended(self, work: Work, result: object, error: Exception | None) -> None:
         if error is not None:
@@ -71,12 +76,11 @@ class News(QObject):
     def _model_ready(self, name: str) -> None:
         text = tr("{0} is ready", name)
         self.notices.notify(text, "")
-        self._window.toast.show_text(text, tr("Chat"), lambda: self._window.chat_with(name))
+        self._toast.show_text(text, tr("Chat"), lambda: self._chat_with(name))
 
     def _model_removed(self, trashed: TrashedModel) -> None:
-        library = self._window.library
-        self._window.toast.show_text(
-            tr("{0} removed", trashed.name), tr("Undo"), lambda: library.restore(trashed)
+        self._toast.show_text(
+            tr("{0} removed", trashed.name), tr("Undo"), lambda: self._library.restore(trashed)
         )
 
     # -- the answer in the making ----------------------------------------------------------------
@@ -95,7 +99,6 @@ class News(QObject):
     def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
         self._status.show_work("")
         self._status.show_stats(message.stats)
-        self._window.diagnosis.judge(message.stats)
         stopped = error is None and message.stats.get("finish_reason", "cancelled") == "cancelled"
         if not stopped and time.monotonic() - self._began > self.notices.long_seconds:
             whole = message.state == "finished"

@@ -22,7 +22,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.gui.main_window import MainWindow
-from app.gui.open_requests import Arriving
+from app.gui.open_requests import OpenRequests
 from app.gui.parts import icons, theme
 from app.gui.parts.words import tr
 from app.gui.single_instance import Instance
@@ -63,12 +63,12 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     window.show()
     QTimer.singleShot(0, window.start)
     QTimer.singleShot(SETTLED_AFTER_MILLISECONDS, settle_memory)
-    arriving = Arriving(window)
-    instance.arrived.connect(arriving.take)
+    requests = OpenRequests(window, window.library, window.show_model, window.search_hub)
+    instance.arrived.connect(requests.take)
     if arrival:
-        QTimer.singleShot(0, lambda: arriving.take(arrival))
+        QTimer.singleShot(0, lambda: requests.take(arrival))
     if screenshot is None:
-        QTimer.singleShot(TOUR_AFTER_MILLISECONDS, window.startup.offer_tour)
+        QTimer.singleShot(TOUR_AFTER_MILLISECONDS, window.offer_tour)
         instance.listen()
     else:
         _take_screenshot(window, screenshot)

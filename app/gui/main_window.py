@@ -3,7 +3,7 @@
 import logging
 from functools import partial
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QCloseEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -15,15 +15,21 @@ from PySide6.QtWidgets import (
 )
 
 from app.errors import SettingsError
-from app.gui.announcements import News
+from app.gui.announcements import Announcements
 from app.gui.chat.control import ChatControl
 from app.gui.chat.conversation_actions import ConversationActions
 from app.gui.chat.conversation_list import ConversationList
+from app.gui.chat.conversation_listing import ConversationListing
+from app.gui.chat.conversation_menu import ConversationMenu
 from app.gui.chat.page import ChatPage
 from app.gui.chat.several_answers import SeveralAnswers
-from app.gui.commands import Commands
+from app.gui.commands import Commands, Menu
+from app.gui.dialogs.about import AboutDialog
+from app.gui.dialogs.help import HelpDialog
+from app.gui.dialogs.newer_version import NewerVersion
 from app.gui.dialogs.remote import RemoteDialog
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.dialogs.tour import Tour, three_steps
 from app.gui.inspector import Inspector
 from app.gui.models.access import TokenDialog
 from app.gui.models.control import ModelsControl
@@ -33,6 +39,7 @@ from app.gui.models.selection import ModelControl
 from app.gui.parts import focus
 from app.gui.parts import theme as themes
 from app.gui.parts.bridge import Bridge
+from app.gui.parts.command_palette import Command
 from app.gui.parts.rail import PAGES, Rail
 from app.gui.parts.status_bar import StatusBar
 from app.gui.parts.theme import Theme
@@ -42,9 +49,9 @@ from app.gui.server_control import ServerControl
 from app.gui.speed.diagnosis_panel import DiagnosisPanel
 from app.gui.speed.page import SpeedPage
 from app.gui.startup import Startup
-from app.history.records import Conversation, SearchHit
 from app.session.session import Session
 from app.settings import Settings, save
+from app.system.licences import notices
 from app.wording.explain import explain, pick_text
 
 log = logging.getLogger(__name__)
@@ -70,15 +77,15 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self._build()
         self._wire()
-        self.news = News(self)
-        self.startup = Startup(self)
-        self.commands = Commands(self)
-        self.news.notices.enabled = session.settings.notify
+        self.announcements = Announcements(
+            self.chat, self.library, self.status, self.toast, self.chat_with, self
+        )
+        self.announcements.notices.enabled = session.settings.notify
+        self.listing.failed.connect(self.announcements.tell)
+        self.startup = Startup(session, self.bridge, self.models, self.library, self.toast, self)
+        self.startup.devices_found.connect(self.inspector.plan.set_devices)
+        self.commands = Commands(self, self.body, self._menus(), self._palette_only)
         self.show_page("chat")
-        self._conversations_dirty = QTimer(self)
-        self._conversations_dirty.setSingleShot(True)
-        self._conversations_dirty.setInterval(0)
-        self._conversations_dirty.timeout.connect(self.refresh_conversations)
 
     # -- building --------------------------------------------------------------------------------
 
@@ -118,6 +125,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
         self.toast = Toast(central)
         self.conversations = ConversationActions(self.chat, self.bridge, self.toast, self)
+        self.listing = ConversationListing(self.chat, self.bridge, self.conversation_list, self)
         self.several = SeveralAnswers(self.chat, self)
         self.several.picked.connect(lambda pick: self.toast.show_text(tr(pick_text(pick))))
         self._set_widths()
@@ -143,8 +151,7 @@ class MainWindow(QMainWindow):
         self._wire_conversations()
         self._wire_models()
         chat, status = self.chat, self.status
-        chat.conversations_changed.connect(lambda: self._conversations_dirty.start())
-        chat.opened.connect(self._conversation_opened)
+        chat.answer_ended.connect(lambda message, _error: self.diagnosis.judge(message.stats))
         self.models.chosen_changed.connect(status.show_model)
         self.models.chosen_changed.connect(self._chosen)
         self.models.plan_changed.connect(status.show_plan)
@@ -162,14 +169,13 @@ class MainWindow(QMainWindow):
         listed.opened.connect(self.chat.open)
         listed.hit_opened.connect(self._open_hit)
         listed.new_asked.connect(self.new_chat)
-        listed.search_changed.connect(lambda _text: self.refresh_conversations())
         does = self.conversations
         listed.rename_asked.connect(does.rename)
         listed.pin_asked.connect(does.pin)
         listed.folder_asked.connect(does.move)
         listed.delete_asked.connect(does.delete)
         listed.export_asked.connect(does.export)
-        does.changed.connect(self.refresh_conversations)
+        does.changed.connect(self.listing.refresh)
         composer = self.chat_page.composer
         self.chat_page.attach_asked.connect(lambda: does.choose_attachments(composer))
         self.chat_page.files_dropped.connect(lambda names: does.attach(composer, names))
@@ -177,6 +183,7 @@ class MainWindow(QMainWindow):
     def _wire_models(self) -> None:
         library, start = self.library, self.chat_page.start
         library.items_changed.connect(self._recommend)
+        library.work_changed.connect(self._show_work)
         self.model_list.selected.connect(self.models_page.show_item)
         self.model_list.shown.connect(self.models_page.show_items)
         self.models_page.opened.connect(self._open_model)
@@ -192,8 +199,104 @@ class MainWindow(QMainWindow):
     # -- start -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Fill the window; called once it is shown."""
+        """Fill the window, put the cursor where one types; called once it is shown."""
+        self.listing.refresh()
+        self.chat_page.composer.text.setFocus()
         self.startup.begin()
+
+    def offer_tour(self) -> None:
+        """The tour, at the first start of someone who has not said anything yet."""
+        if not self.session.settings.tour_seen and not self.session.store.conversations():
+            self.show_tour()
+
+    def show_tour(self) -> None:
+        """Three steps: ask, choose, read the numbers."""
+        self.show_page("chat")
+        composer = self.chat_page.composer
+        steps = three_steps(composer, self.chat_page.model_button, self.status)
+        tour = Tour(self.body, steps)
+        tour.ended.connect(lambda: self.remember("tour_seen", True))
+        tour.ended.connect(composer.text.setFocus)
+        tour.ended.connect(tour.deleteLater)
+        tour.begin()
+
+    # -- menus -----------------------------------------------------------------------------------
+
+    def _menus(self) -> tuple[Menu, ...]:
+        offered = ConversationMenu(self.chat, self.chat_page, self.conversations)
+        conversation = [*offered.of_conversation(), None, *offered.of_message()]
+        return (
+            Menu(tr("&Chat"), self._chat_commands()),
+            Menu(tr("C&onversation"), conversation),
+            Menu(tr("&View"), self._view_commands()),
+            Menu(tr("&Search"), self._search_commands()),
+            Menu(tr("&Help"), self._help_commands()),
+        )
+
+    def _chat_commands(self) -> list[Command | None]:
+        does = self.conversations
+        return [
+            Command(tr("New chat"), "Ctrl+N", self.new_chat),
+            Command(tr("Choose model"), "Ctrl+L", self.chat_page.choose_model),
+            Command(tr("Remote models"), "", self.show_remotes),
+            Command(tr("Stop answer"), "Ctrl+.", self.chat.stop),
+            Command(tr("Compare answers"), "Ctrl+D", self.chat_page.compare_last),
+            Command(tr("Answer several times and vote"), "Ctrl+Shift+D", self.several.ask),
+            None,
+            Command(tr("Export conversation"), "Ctrl+S", does.export_open),
+            Command(tr("Import conversation"), "", does.import_file),
+            Command(tr("Print"), "Ctrl+P", does.print_open),
+            None,
+            Command(tr("Settings"), "Ctrl+,", self.show_settings),
+            Command(tr("Quit"), "Ctrl+Q", self.close),
+        ]
+
+    def _view_commands(self) -> list[Command | None]:
+        return [
+            Command(tr("Show chat"), "Ctrl+1", lambda: self.show_page("chat")),
+            Command(tr("Show models"), "Ctrl+2", lambda: self.show_page("models")),
+            Command(tr("Show speed"), "Ctrl+3", lambda: self.show_page("speed")),
+            Command(tr("Why this speed"), "", self.show_plan),
+            Command(tr("Side panel"), "Ctrl+I", self.toggle_inspector),
+            None,
+            Command(tr("Next pane"), "F6", lambda: self.next_pane(1)),
+            Command(tr("Previous pane"), "Shift+F6", lambda: self.next_pane(-1)),
+        ]
+
+    def _search_commands(self) -> list[Command | None]:
+        return [
+            Command(tr("Search this page"), "Ctrl+F", self.search_here),
+            Command(tr("Search all conversations"), "Ctrl+Shift+F", self.search_all),
+            Command(tr("Command palette"), "Ctrl+K", lambda: self.commands.show_palette()),
+        ]
+
+    def _help_commands(self) -> list[Command | None]:
+        newer = NewerVersion(self.session, self.bridge, self.toast, self)
+        return [
+            Command(tr("Help"), "F1", self.show_help),
+            Command(tr("Show the tour"), "", self.show_tour),
+            Command(tr("Check for updates"), "", newer.ask),
+            Command(tr("About Stillroom"), "", lambda: AboutDialog(notices(), self).exec()),
+        ]
+
+    def _palette_only(self) -> list[Command]:
+        """Models and conversations, which are in no menu."""
+        models = [
+            Command(item.title, tr("model"), partial(self.show_model, item.key))
+            for item in self.library.items
+        ]
+        conversations = [
+            Command(each.title, tr("conversation"), partial(self.open_conversation, each.id))
+            for each in self.session.store.conversations()
+        ]
+        return models + conversations
+
+    def show_help(self) -> None:
+        """The bundled help, with the keys of these menus; it may stay open beside the work."""
+        dialog = HelpDialog(self.theme, self.commands.key_table(), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.link_clicked.connect(self.chat_page.open_link)
+        dialog.show()
 
     # -- pages -----------------------------------------------------------------------------------
 
@@ -265,7 +368,7 @@ class MainWindow(QMainWindow):
         except SettingsError as error:
             self.toast.show_text(tr(explain(error).sentence))
         self.chat_page.use_settings(settings)
-        self.news.notices.enabled = settings.notify
+        self.announcements.notices.enabled = settings.notify
         self.library.downloads.use_settings(settings)
         if name in ("theme", "text_scale"):
             application = QApplication.instance()
@@ -340,30 +443,6 @@ class MainWindow(QMainWindow):
         self.conversation_list.set_current(None)
         self.chat.new()
 
-    def refresh_conversations(self) -> None:
-        """Fill the list from the store: all conversations, or what was searched for."""
-        text = self.conversation_list.search.text().strip()
-        if text:  # short words are looked for in all that was said, which takes its time
-            job = self.bridge.call(partial(self.session.store.search, text))
-            job.finished.connect(partial(self._found, text))
-            job.failed.connect(self.news.tell)
-            return
-        self.conversation_list.show_conversations(self.session.store.conversations())
-        self._mark_current()
-
-    def _found(self, text: str, hits: list[SearchHit]) -> None:
-        """Show what was found, unless something else is searched for by now."""
-        if text == self.conversation_list.search.text().strip():
-            self.conversation_list.show_hits(hits)
-            self._mark_current()
-
-    def _mark_current(self) -> None:
-        current = self.chat.conversation
-        self.conversation_list.set_current(current.id if current else None)
-
-    def _conversation_opened(self, conversation: Conversation | None) -> None:
-        self.conversation_list.set_current(conversation.id if conversation else None)
-
     def _open_hit(self, conversation_id: int, message_id: int) -> None:
         self.chat.open(conversation_id)
         self.chat_page.transcript.scroll_to(message_id)
@@ -392,6 +471,16 @@ class MainWindow(QMainWindow):
     def show_model(self, key: str) -> None:
         self.show_page("models")
         self.model_list.select(key)
+
+    def search_hub(self, repository: str) -> None:
+        """Show the models page with what the hub has of this name."""
+        self.show_page("models")
+        self.model_list.search.setText(repository)
+        self.model_list.ask_hub()
+
+    def _show_work(self, key: str) -> None:
+        work = self.library.work.get(key)
+        self.chat_page.start.show_work(work.progress if work else None, work is not None)
 
     def _recommend(self) -> None:
         self.chat_page.start.recommend(self.library.items)

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.gui.dialogs.about import AboutDialog
 from app.gui.main_window import MainWindow
-from app.gui.open_requests import Arriving
+from app.gui.open_requests import OpenRequests
 from app.gui.single_instance import Instance
 from app.system.licences import notices
 
@@ -39,7 +39,7 @@ def test_a_file_is_added_only_when_agreed(window: MainWindow, qtbot: QtBot, tmp_
     original = window.session.installed()[0].path
     file = tmp_path / "another.gguf"
     file.symlink_to(original)
-    arriving = Arriving(window)
+    arriving = OpenRequests(window, window.library, window.show_model, window.search_hub)
     before = len(window.session.installed())
     asked = answer_with(BUTTONS.Cancel)
     arriving.take(str(file))
@@ -52,7 +52,7 @@ def test_a_file_is_added_only_when_agreed(window: MainWindow, qtbot: QtBot, tmp_
 
 
 def test_a_link_asks_before_it_acts(window: MainWindow) -> None:
-    arriving = Arriving(window)
+    arriving = OpenRequests(window, window.library, window.show_model, window.search_hub)
     key = window.library.items[0].key
     asked = answer_with(BUTTONS.Cancel)
     arriving.take(f"stillroom:model/{key}")

@@ -160,16 +160,16 @@ def test_finished_work_is_told_only_when_the_window_is_not_in_front(
 ) -> None:
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    assert not window.news.notices.notify("done", "text")
+    assert not window.announcements.notices.notify("done", "text")
     other = QPushButton("other")
     qtbot.addWidget(other)
     other.show()
     other.activateWindow()
     qtbot.waitUntil(lambda: not window.isActiveWindow())
-    assert window.news.notices.notify("done", "text")
-    window.news.notices.enabled = False
-    assert not window.news.notices.notify("again", "text")
-    assert window.news.notices.last == "done"
+    assert window.announcements.notices.notify("done", "text")
+    window.announcements.notices.enabled = False
+    assert not window.announcements.notices.notify("again", "text")
+    assert window.announcements.notices.last == "done"
 
 
 def test_the_chosen_model_is_remembered(qtbot: QtBot, window: MainWindow) -> None:

@@ -79,8 +79,8 @@ def resume_and_chat(window: MainWindow) -> None:
     elsewhere.activateWindow()
     wait(lambda: not window.isActiveWindow(), "another window in front")
     wait(lambda: window.library.item(NAME), "the installed model")
-    wait(lambda: window.news.notices.last, "the notification")
-    tell(notice=window.news.notices.last)
+    wait(lambda: window.announcements.notices.last, "the notification")
+    tell(notice=window.announcements.notices.last)
     elsewhere.close()
     window.activateWindow()
     detail = window.models_page.detail

@@ -23,6 +23,29 @@ class Step:
     text: str
 
 
+def three_steps(composer: QWidget, models: QWidget, numbers: QWidget) -> tuple[Step, ...]:
+    """What a newcomer is shown: where to type, where to choose a model, and the status bar."""
+    return (
+        Step(
+            composer,
+            tr("Ask anything"),
+            tr("Type here and press Enter. It stays on this machine: no account, no network."),
+        ),
+        Step(
+            models,
+            tr("Choose a model"),
+            tr("The starter model is only a demo. The Models page shows what fits this"
+               " machine and how fast it will be, before you download it."),
+        ),
+        Step(
+            numbers,
+            tr("Understand the numbers"),
+            tr("Speed, the predicted range and memory are shown here. “Why?” explains"
+               " them. Press F1 for help."),
+        ),
+    )  # fmt: skip
+
+
 class Tour(QFrame):
     """A card beside the part it speaks of, which is framed. Enter goes on, Esc leaves."""
 

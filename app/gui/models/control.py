@@ -17,7 +17,7 @@ from app.gui.parts.bridge import Bridge, Job
 from app.hub.values import SearchHit
 from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, TrashedModel
-from app.library.importers import FoundModel, Mode, import_model
+from app.library.importers import FoundModel, Mode, found_file, import_model
 from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, refine_offer
 from app.session.session import Session
 from runtime.jobs import CancelToken, OnProgress, Progress
@@ -284,6 +284,15 @@ class ModelsControl(QObject):
         def work(on_progress: OnProgress, cancel: CancelToken) -> None:
             for each in found:
                 import_model(each, library, mode, on_progress, cancel)
+
+        self.care(work)
+
+    def import_file(self, path: Path) -> None:
+        """Link a file the user has into the library; the work ends with the model."""
+        library = self.session.library
+
+        def work(on_progress: OnProgress, cancel: CancelToken) -> InstalledModel:
+            return import_model(found_file(path), library, "link", on_progress, cancel)
 
         self.care(work)
 

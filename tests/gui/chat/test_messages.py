@@ -212,7 +212,7 @@ def test_only_a_long_answer_that_was_not_stopped_is_told(
 ) -> None:
     use_script(window, tmp_path, thinking=4, answer=400, rate=400)
     leave(qtbot, window)
-    notices = window.news.notices
+    notices = window.announcements.notices
     window.chat.send("Go.")
     qtbot.waitUntil(lambda: not window.chat.busy, timeout=20000)
     assert notices.last == ""  # short

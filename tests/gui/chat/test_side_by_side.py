@@ -47,7 +47,7 @@ def test_several_answers_are_compared_and_one_is_kept(qtbot: QtBot, window: Main
 def test_the_tour_has_three_steps_by_keyboard_and_is_shown_once(
     qtbot: QtBot, window: MainWindow
 ) -> None:
-    window.startup.offer_tour()
+    window.offer_tour()
     seen = []
     for _ in range(3):
         card = QApplication.focusWidget()
@@ -61,7 +61,7 @@ def test_the_tour_has_three_steps_by_keyboard_and_is_shown_once(
     assert len(set(seen)) == 3
     assert QApplication.focusWidget() is window.chat_page.composer.text
     assert load(window.session.paths.settings)[0].tour_seen
-    window.startup.offer_tour()
+    window.offer_tour()
     assert QApplication.focusWidget() is window.chat_page.composer.text
 
 

@@ -79,12 +79,12 @@ def focusable_without_role(window: QWidget) -> list[str]:
 
 
 def opened_help(window: MainWindow) -> QWidget:
-    window.commands.show_help()
+    window.show_help()
     return window.findChildren(HelpDialog)[-1]
 
 
 def opened_tour(window: MainWindow) -> QWidget:
-    window.startup.show_tour()
+    window.show_tour()
     return window.findChildren(Tour)[-1]
 
 
