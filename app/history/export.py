@@ -1,7 +1,7 @@
 """Conversations written to files: Markdown, JSON and HTML. Knows records, no Qt and no store.
 
 JSON holds everything, branches included; Markdown and HTML hold the branch that is shown. All three
-are read back by `transfer_read`.
+are read back by `export_reader`.
 """
 
 import json
@@ -30,7 +30,7 @@ _STYLE = (
     "table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.3em .6em}"
     ".formula{text-align:center;overflow-x:auto}"
 )
-# What a model wrote must reach no server from the page, whatever gets past the renderer.
+# Nothing a model wrote may contact a server from the page, even if it gets past the renderer.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -47,7 +47,7 @@ def exported(conversation: Conversation, messages: Sequence[StoredMessage], suff
 def as_markdown(conversation: Conversation, messages: Sequence[StoredMessage]) -> str:
     """The shown branch; thinking and attached files in blocks of their own.
 
-    A comment before each message, unseen where Markdown is displayed, tells what it is and where
+    A comment before each message, invisible where Markdown is displayed, says what it is and where
     its parts end.
     """
     said = "".join(part for m in messages for part in (m.content, m.reasoning))
@@ -85,7 +85,7 @@ def as_json(conversation: Conversation, messages: Sequence[StoredMessage]) -> st
 def as_html(conversation: Conversation, messages: Sequence[StoredMessage]) -> str:
     """One page without scripts or outside references; formulas drawn into it.
 
-    The shown branch is also in it as data, for `transfer_read`; nothing that is not seen.
+    The shown branch is also in it as data, for `export_reader`; nothing that is not shown.
     """
     title = escape(conversation.title)
     shown = Conversation(conversation.id, conversation.title, conversation.created, 0.0)
@@ -171,6 +171,6 @@ def _formula(source: str, *, inline: bool) -> str:
 
 
 def _image(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
-    """An image's words and address, never the image: fetching it would tell somebody."""
+    """An image's alternative text and address; fetching the image would contact a server."""
     source = str(tokens[index].attrGet("src") or "")
     return escape(f"[image: {tokens[index].content or source}]")

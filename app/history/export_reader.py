@@ -1,4 +1,4 @@
-"""Conversations read from files that `transfer` wrote. Knows the formats; a file may be anything.
+"""Conversations read from files that `export` wrote. Knows the formats; a file may hold anything.
 
 Everything is read and checked before the store is touched, and stored in one transaction.
 """
@@ -109,7 +109,7 @@ def _checked(messages: list[StoredMessage]) -> list[StoredMessage]:
 
 
 def _html(text: str) -> Read:
-    """The data that `transfer.as_html` puts into the page."""
+    """The data that `export.as_html` puts into the page."""
     found = _DATA.search(text)
     if found is None:
         raise ValueError("not an exported conversation")

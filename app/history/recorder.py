@@ -1,4 +1,4 @@
-"""Keeps a streaming answer on disk while it arrives: half a second behind while the disk takes it.
+"""Writes a streaming answer to disk while it arrives, at most half a second behind.
 
 Knows the store and the chunk buffer; knows no Qt.
 """

@@ -29,9 +29,9 @@ from runtime.planning.diagnosis import (
 from runtime.planning.speed import SpeedModel
 from runtime.prompt.chat_profile import ChatProfile
 
-UNEXPLAINED = 0.4  # of a slowdown, from which memory is read again
-JUDGED_TOKENS = 16  # fewer say nothing about the speed
-HELD_BACK = 0.03  # share of its time that a run may wait and still teach
+UNEXPLAINED = 0.4  # share of a slowdown from which memory is measured again
+JUDGED_TOKENS = 16  # fewer are too short to judge the speed
+HELD_BACK = 0.03  # share of its time that a run may wait and still be learnt from
 UNDISTURBED_LOAD_CORES = (
     0.25  # what others may keep busy before a run teaches nothing about the machine
 )
@@ -47,7 +47,7 @@ class LoadedModel:
     profile: ChatProfile | None
 
     @property
-    def moved(self) -> bool:
+    def replanned(self) -> bool:
         """Whether the plan is a second one, made because a device failed."""
         return any(reason.code == "device_failed" for reason in self.plan.reasons)
 

@@ -17,7 +17,7 @@ from runtime.process.client import Worker
 logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 4_000_000_000  # bytes of all states together
-WORTH_SAVING = 256  # tokens; fewer are evaluated again sooner than read
+WORTH_SAVING = 256  # tokens; fewer are faster to evaluate again than to read
 
 
 def context_key(model: str, placement: Placement, report: LoadReport) -> str:
@@ -47,7 +47,7 @@ class SavedContexts:
         self._saved = 0
 
     def enter(self, worker: Worker, key: str, conversation: str | None) -> None:
-        """Make the worker's cache that of `conversation`, where it was kept."""
+        """Restore the cache of `conversation` into the worker, where it was saved."""
         if conversation == self._conversation:
             return
         self.leave(worker, key)
@@ -65,7 +65,7 @@ class SavedContexts:
         self._tokens = stats.prompt_tokens + stats.generated_tokens
 
     def leave(self, worker: Worker, key: str) -> None:
-        """Keep the state of the conversation that is in the worker, if it is worth it."""
+        """Save the state of the conversation that is in the worker, if it is worth it."""
         conversation, tokens, saved = self._conversation, self._tokens, self._saved
         self.forget()
         if conversation is None or tokens < WORTH_SAVING or tokens == saved or not worker.alive:
@@ -76,7 +76,7 @@ class SavedContexts:
             logger.exception("a context could not be saved")
 
     def remove(self, conversation: str) -> None:
-        """Delete what is kept of a conversation: a state holds its words."""
+        """Delete the saved state of a conversation: it contains the conversation's text."""
         StateFolder(self._folder, self._limit).forget(state_name(conversation))
         if conversation == self._conversation:
             self.forget()

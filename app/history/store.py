@@ -431,7 +431,7 @@ class Store:
         return as_closed or large or migrations.is_sound(self.path)
 
     def _failed(self, error: Exception) -> StoreError:
-        """A failure of SQLite as ours; one that betrays damage is remembered."""
+        """A StoreError for an SQLite error; damage is remembered."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             self._damaged = True
@@ -485,7 +485,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _stamp(path: Path) -> str:
-    """What tells a file that was not touched since."""
+    """Identifies a file that was not touched since."""
     state = path.stat()
     return f"{state.st_size} {state.st_mtime_ns}"
 
@@ -511,7 +511,7 @@ def _gather(db: sqlite3.Connection, message_id: int) -> None:
 
 
 def _identity(pid: int) -> str:
-    """A process, told apart from a later one with the same number."""
+    """Identifies a process, distinct from a later one with the same number."""
     try:
         return f"{pid}:{psutil.Process(pid).create_time():.2f}"
     except psutil.Error:

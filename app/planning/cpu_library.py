@@ -1,7 +1,7 @@
 """Which CPU library of the engine this machine uses: chosen once, kept, and handed to children.
 
-Knows where the choice is kept and that children read it from the environment; how one is made is
-`runtime.process.cpu_library`'s.
+Knows where the choice is stored and that children read it from the environment;
+`runtime.process.cpu_library` makes it.
 """
 
 import os
@@ -21,7 +21,7 @@ from runtime.process.cpu_library import (
 
 
 class CpuLibrary:
-    """The choice for this processor. `file` keeps it, `log` is for what self-tests say."""
+    """The choice for this processor: stored in `file`; self-tests write to `log`."""
 
     def __init__(self, file: Path, log: Path) -> None:
         self._file = CpuChoiceFile(file)
@@ -30,8 +30,8 @@ class CpuLibrary:
         self._choosing = threading.Lock()
 
     def select(self) -> CpuChoice:
-        """Make or recall the choice, for all children from now on. Takes a second or more once in
-        the life of an installation; threads that ask meanwhile wait."""
+        """Make or recall the choice, for all children from now on. Takes a second or more once per
+        installation; threads that ask in the meantime wait."""
         with self._choosing:
             if self._choice is None:
                 choice = choose_cpu_library(cpu_libraries(), self._file, _name(), self._log)
@@ -40,7 +40,7 @@ class CpuLibrary:
             return self._choice
 
     def switch_library_after(self, error: EngineError) -> bool:
-        """Move on to another library where a worker met an illegal instruction; whether it did."""
+        """Switch to another library if `error` is an illegal instruction; whether it did."""
         if not isinstance(error, WorkerDied):
             return False
         choice = refuse_cpu_library(cpu_libraries(), self._file, _name(), error, self._log)

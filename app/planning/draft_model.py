@@ -1,8 +1,8 @@
 """Adds a draft model to a plan, or says why it cannot.
 
-Guesses are checked by the model itself, so they change its speed and never its answer; when they
-pay is decided while it answers (`runtime.answer.speculation`). Knows plans and headers; loads
-nothing.
+Drafted tokens are verified by the model, so they change its speed and never its answer; whether
+they pay is decided during generation (`runtime.answer.speculation`). Knows plans and headers;
+loads nothing.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
     if placement.engine != "llamacpp" or not placement.flash_attention:
         raise DraftRefused(draft=draft, code="draft_engine", engine=placement.engine)
     elsewhere = [layer.device for layer in placement.layers if layer.device != "cpu"]
-    if elsewhere:  # there several tokens at once may give other logits than one at a time
+    if elsewhere:  # elsewhere, several tokens at once may give other logits than one at a time
         raise DraftRefused(draft=draft, code="draft_device", device=elsewhere[0])
     target, smaller = planning.build(model, plan), planning.find(draft)
     if smaller.local.is_dir() or target.local.stat().st_size <= smaller.local.stat().st_size:

@@ -1,4 +1,4 @@
-"""Which engine runs a model that is installed for several: timed here, kept, told.
+"""Which engine runs a model that is installed for several: timed here, stored and looked up.
 
 Knows which installed models are the same one, the file of choices and the measuring job's
 arguments; `runtime.planning.engine_choice` times and chooses.
@@ -52,7 +52,7 @@ def same_models(model: InstalledModel, library: Library) -> tuple[InstalledModel
 
 
 class Engines:
-    """The choices made on this machine. `log` gives the file for what the measuring child says."""
+    """The choices made on this machine. `log` gives the log file of the measuring child."""
 
     def __init__(self, file: Path, log: Callable[[], Path]) -> None:
         self._file = ChoiceFile(file)
@@ -88,7 +88,7 @@ class Engines:
 
 def _candidates(models: Sequence[InstalledModel]) -> list[EngineCandidate]:
     named = [(engine_for(model), str(model.path)) for model in models]
-    # In a fixed order: whichever of them is asked for, the question is the same.
+    # In a fixed order, so that the key is the same whichever of them is asked for.
     return sorted(
         (EngineCandidate(engine, path) for engine, path in named if engine),
         key=lambda candidate: ENGINES.index(candidate.engine),

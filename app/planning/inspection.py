@@ -1,4 +1,4 @@
-"""What a model's header tells, read once per file by a child process, and what a planner needs.
+"""What a model's header says, read once per file by a child process, and what a planner needs.
 
 Keeps what it read while the file stays as it is. Plans nothing.
 """
@@ -15,14 +15,14 @@ from runtime.process.client import run_job
 from runtime.prompt.chat_profile import thinks
 from runtime.shape import weight_bytes
 
-DEFAULT_FORMAT = "Q4_0"  # what a catalog entry is planned with before it is here
+DEFAULT_FORMAT = "Q4_0"  # assumed for a catalog entry that is not installed
 
 
 _Stamp = tuple[str, float, int]
 
 
 class Inspection:
-    """Headers of local files. `log` gives the file for what the child says."""
+    """Headers of local files. `log` gives the log file of the child."""
 
     def __init__(self, log: Callable[[], Path]) -> None:
         self.log = log
@@ -30,7 +30,7 @@ class Inspection:
         self._compared: dict[tuple[_Stamp, _Stamp], Reason | None] = {}
 
     def inspect(self, path: Path) -> ModelInfo:
-        """Header facts of a file or folder. Raises ModelFileError and its kin."""
+        """Header facts of a file or folder. Raises ModelFileError or a related error."""
         key = _stamp(path)
         if key not in self._known:
             result = run_job("inspect", {"path": str(path)}, log=self.log(), stall_seconds=30)
@@ -48,7 +48,7 @@ class Inspection:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """A file as it is now: another content has another stamp."""
+    """Identifies a file's current content: it changes when the file does."""
     stat = path.stat() if path.exists() else None
     return (str(path), stat.st_mtime if stat else 0.0, stat.st_size if stat else 0)
 
@@ -67,7 +67,7 @@ def plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
 
 
 def catalog_model(entry: CatalogEntry) -> PlanModel:
-    """The same of a catalog entry that is not here: sizes worked out from its shape."""
+    """The same for a catalog entry that is not installed: sizes follow from its shape."""
     return PlanModel(
         shape=entry.shape,
         weights=weight_bytes(entry.shape, DEFAULT_FORMAT),

@@ -19,7 +19,7 @@ from runtime.planning.calibration import Observation, TrackRecord, fit, track_re
 from runtime.planning.speed import SpeedModel
 
 KEPT = 400
-MIN_DECODED = 16  # fewer tokens time the clock, not the machine
+MIN_DECODED = 16  # fewer tokens are too short to time
 MIN_PREFILLED = 32
 DRAFTED_SHARE = 0.02  # of an answer's tokens: fewer drafted tokens hardly change its speed
 
@@ -64,8 +64,8 @@ class Learning:
         return Learnt(profile, self._load_observations(profile))
 
     def keep_profile(self, profile: BandwidthProfile) -> bool:
-        """Store a profile; whether it was: one that does not trust itself never replaces one that
-        does."""
+        """Store a profile and return whether it was stored: a doubtful one never replaces a trusted
+        one."""
         known = self._load_profile()
         if known is not None and known.trusted and not profile.trusted:
             return False
@@ -147,7 +147,7 @@ def default_learning(folder: Path) -> Learning:
 
 
 def history(runs: Any) -> TrackRecord | None:
-    """How the stored runs' decode predictions fared; `runs` are RunRecords. Predictions are of
+    """How accurate the decode predictions of stored `runs` were. Predictions are of
     tokens made one by one: runs with drafts say nothing about them."""
     return track_record(
         (run.predicted_decode_tps, run.measured_decode_tps)

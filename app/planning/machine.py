@@ -1,6 +1,6 @@
-"""What this machine has: devices as a child process finds them, and what is known against them.
+"""The devices of this machine as a child process finds them, and which of them have failed.
 
-Remembers for a while what was found, and until the end which devices failed under a model. Plans
+Remembers for a while what was found, and until it ends which devices failed under a model. Plans
 nothing; `app.wording.explain` words the reasons.
 """
 
@@ -20,12 +20,12 @@ from runtime.plan import Placement
 from runtime.process.client import run_job
 
 FRESH_SECONDS = 5.0
-_SELF_TEST_SECONDS = 180.0  # without a word from the child; the slowest compiler here takes 10
+_SELF_TEST_SECONDS = 180.0  # without output from the child; the slowest compiler takes 10
 
 
 class Machine:
-    """Devices of this machine. `log` gives the file for what the children say, `rpc_servers` the
-    addresses of the setting."""
+    """Devices of this machine. `log` gives the log file of the children, `rpc_servers` the
+    addresses from the settings."""
 
     def __init__(self, log: Callable[[], Path], rpc_servers: Callable[[], str]) -> None:
         self._log = log
@@ -38,7 +38,7 @@ class Machine:
     def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
         """All devices, the unusable ones with their reason; kept for a few seconds.
 
-        refresh: look again at once, and forget which devices failed.
+        refresh: search again at once, and forget which devices failed.
         """
         if refresh:
             self._failed.clear()
@@ -54,8 +54,8 @@ class Machine:
         )
 
     def _to_ask(self, refresh: bool) -> list[str]:
-        """RPC servers to ask now. One that a loaded model uses takes no other client, and what a
-        server has is kept until a refresh."""
+        """RPC servers to ask now. One that a loaded model uses accepts no other client, and what a
+        server offers is remembered until a refresh."""
         busy = {rpc.address_of(device) for device in self.in_use}
         wanted = rpc.addresses(self._rpc_servers())
         self._servers = {each: self._servers[each] for each in wanted if each in self._servers}
@@ -102,8 +102,8 @@ class Machine:
         return tuple(tried)
 
     def _try(self, known: Preflight, cancel: CancelToken | None) -> Preflight:
-        """The self-test of one provider in a child of its own: what dies there took no other's
-        facts with it."""
+        """The self-test of one provider in its own child process: a crash there loses no other
+        provider's facts."""
         arguments = {"target": known.target}
         try:
             result = run_job(
@@ -126,8 +126,8 @@ def measurable(devices: tuple[Device, ...]) -> list[str]:
 
 
 def failed_device(placement: Placement, error: EngineError) -> tuple[str, str] | None:
-    """The accelerator of a placement that an error blames, and for what (a code); None where it
-    blames none. A crash of the worker counts where a driver plug-in ran in it."""
+    """The accelerator of a placement that an error names, and why (a code); None where it names
+    none. A crash of the worker counts where a driver plug-in ran in it."""
     devices = [part.device for part in placement.layers if part.device != "cpu"]
     if not devices:
         return None

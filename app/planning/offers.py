@@ -1,7 +1,7 @@
-"""The ways to get one model side by side: what each takes to download and would be on this machine.
+"""The ways to get one model, side by side: download size, and how each would run on this machine.
 
-Knows the hub's listings and what a plan is asked for; downloads at most a file's header. Words
-nothing.
+Knows the hub's listings and how to ask for a plan; downloads at most a file's header. Contains
+no texts.
 """
 
 import logging
@@ -24,7 +24,7 @@ from runtime.shape import ModelShape, parameter_count, spread_weight_bytes, weig
 logger = logging.getLogger(__name__)
 
 MakePlan = Callable[[PlanModel], Plan]
-QUANTIZED = "Q4_0"  # what our own recipe makes of full-precision weights
+QUANTIZED = "Q4_0"  # the format our own recipe makes from full-precision weights
 _FULL_PRECISION_BYTES = 1.5  # bytes per weight from which a checkpoint is worth quantizing
 
 
@@ -50,7 +50,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Described:
-    """What the hub says of a model. `notes` is the makers' own page as Markdown; `cached_at` (UTC)
+    """What the hub says of a model. `notes` is the model card as Markdown; `cached_at` (UTC)
     is set when the hub could not be asked."""
 
     repo: RepoDetails
@@ -168,7 +168,7 @@ def _details(repo: str, acquisition: Acquisition, cancel: CancelToken | None) ->
 def _official(
     repo: str | None, details: RepoDetails, acquisition: Acquisition, cancel: CancelToken | None
 ) -> RepoDetails | None:
-    """The makers' own repository, where it can be reached."""
+    """The official repository, where it can be reached."""
     if not repo or repo == details.repo:
         return None
     try:
@@ -188,7 +188,7 @@ def _notes(details: RepoDetails, acquisition: Acquisition, cancel: CancelToken |
 
 @dataclass(frozen=True)
 class _KnownHeader:
-    """A variant, and what its header says."""
+    """A variant whose header has been read."""
 
     variant: Variant
     info: ModelInfo
@@ -197,7 +197,7 @@ class _KnownHeader:
 def _known_header(
     details: RepoDetails, acquisition: Acquisition, cancel: CancelToken | None
 ) -> _KnownHeader | None:
-    """The header of the usual variant."""
+    """The header of the default variant."""
     try:
         variant = usual_variant(details)
         return _KnownHeader(variant, acquisition.read_variant_header(variant, cancel))
@@ -286,7 +286,7 @@ def _from_official(
     name: str,
     entry: CatalogEntry | None,
 ) -> list[Offer]:
-    """The official weights, to be quantized here."""
+    """The official weights, to be quantized on this machine."""
     offers = []
     for variant in variants(details.files):
         if variant.format != "safetensors":

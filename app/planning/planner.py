@@ -1,6 +1,6 @@
 """Plans for one user's models: each build of a model, on each device, with the faster engine.
 
-Joins the library, what headers tell, the devices and what this machine has taught. Loads nothing;
+Combines the library, file headers, the devices and what was measured here. Loads nothing;
 `runtime.planning.placement` decides where a model goes, `runtime.planning.engine_choice` which
 engine runs it.
 """
@@ -40,8 +40,8 @@ _SHORT_CONTEXT = 512  # tokens, enough to time an engine with
 
 @dataclass(frozen=True)
 class Planning:
-    """Plans by the settings as they are now. `find` tells what a name means, `devices` what the
-    next model will find, `threads` is what the user fixed."""
+    """Plans by the settings as they are now. `find` resolves a name, `devices` gives the devices as
+    the next model will find them, `threads` is the user's setting."""
 
     find: Callable[[str], Target]
     catalog: Sequence[CatalogEntry]
@@ -56,7 +56,7 @@ class Planning:
 
     def plan(self, model: str, request: PlanRequest) -> Plan:
         """Where a model would go here. Of one that is installed for several engines, the plan with
-        the faster one. Raises DoesNotFit and its kin."""
+        the faster one. Raises DoesNotFit or a related error."""
         try:
             return self._plan(model, request)
         except DoesNotFit as error:
@@ -74,13 +74,13 @@ class Planning:
                 plans.append(self.plan_for(self.model_of(build), request))
             except EngineError as error:
                 refusals.append(error)
-        if not plans:  # that one build's engine does not reach a device says least
+        if not plans:  # a build whose engine cannot use a device is the least useful refusal
             raise min(refusals, key=lambda error: isinstance(error, DeviceUnavailable))
         chosen = choose_plan(plans, self._choice(builds, plans[0].placement.n_threads_batch))
         return self._with_build(chosen, builds, self.find(model).name)
 
     def plan_for(self, model: PlanModel, request: PlanRequest | None = None) -> Plan:
-        """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
+        """`plan` for a model known only by its header. Raises DoesNotFit or a related error."""
         request = request or PlanRequest(n_threads=self.threads)
         devices, speed = self.devices(), self.learning.load().speed
         if speed is not None:
@@ -110,8 +110,8 @@ class Planning:
         return parts(plan, known, terms)
 
     def confirmed(self, model: str, plan: Plan, worker: Worker) -> Plan:
-        """The plan as the engine in `worker` confirms it, where it is tight: elsewhere what the
-        formula may be wrong by decides nothing, and the engine would read the vocabulary twice.
+        """The plan as the engine in `worker` confirms it, where it is tight: elsewhere the
+        error of the formula does not matter, and the engine would read the vocabulary twice.
         Raises DoesNotFit."""
         return self.exact(model, plan, worker) if plan.fits == "tight" else plan
 
@@ -124,7 +124,7 @@ class Planning:
         try:
             suggestion = next_fit(self.model_of(self.build(model, failed)), devices, failed)
             smaller = self._smaller(self._known(model), request, devices)
-        except EngineError:  # the file may be gone meanwhile: what happened is said all the same
+        except EngineError:  # the file may be gone by now; the original error still counts
             logger.exception("no other plan was found")
             return error
         return type(error)(**error.facts | {"suggestion": suggestion, "smaller_model": smaller})

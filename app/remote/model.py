@@ -186,7 +186,7 @@ class _Answer:
         self._own_field = False  # the server separates reasoning itself: tags are text then
 
     def take(self, event: dict[str, Any]) -> None:
-        """One event of the stream. Raises TypeError and its kin for what is none."""
+        """One event of the stream. Raises TypeError or a related error for what is none."""
         self.usage = event.get("usage") or self.usage
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}

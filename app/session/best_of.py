@@ -23,7 +23,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """All that were made, and which of them to keep."""
+    """All answers, and which of them to keep."""
 
     all: tuple[Attempt, ...]
     pick: Pick
@@ -51,7 +51,7 @@ def make_attempts(
 
 
 def _numbered(request: GenerationRequest, number: int) -> GenerationRequest:
-    """The request of attempt `number`: a seed that was asked for would draw the same again."""
+    """The request of attempt `number`: a fixed seed would sample the same again."""
     seed = request.sampling.seed
     sampling = request.sampling if seed is None else request.sampling.with_seed(seed + number)
     return replace(request, id=uuid4().hex if number else request.id, sampling=sampling)

@@ -1,6 +1,6 @@
-"""Timing the engines on everything that is here: what `stillroom profile` and the window ask for.
+"""Times the engines on all installed models, for `stillroom profile` and the window.
 
-Knows what deserves to be timed; `app.planning.planner` times one model,
+Knows which models to time; `app.planning.planner` times one model,
 `app.planning.engine_choice` keeps the result.
 """
 
@@ -15,11 +15,11 @@ from runtime.jobs import CancelToken, OnProgress
 def time_engines(session: Session, on_progress: OnProgress, cancel: CancelToken) -> None:
     """Time every model that is installed for several engines and was not timed yet.
 
-    Where nothing was timed before, the starter is, converted for the occasion: the result decides
+    Where nothing was timed before, the starter model is converted and timed: the result decides
     what the next model is converted to. Raises Cancelled.
     """
     for name in session.planning.untimed():
-        with suppress(EngineError):  # a broken model has its own moment to say so
+        with suppress(EngineError):  # a broken model is reported when it is used
             session.planning.time_engines(name, on_progress, cancel)
     entry = starter(session.catalog)
     model = session.library.find(entry.id) if entry else None

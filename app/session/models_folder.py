@@ -1,7 +1,7 @@
-"""What keeps the models folder in order, as the user asks for it: import, clean up, move.
+"""The models folder as a whole: import, clean up, move.
 
-Joins the library's care with the download queue, whose unfinished parts are nobody's waste, and
-with the setting that says where the folder is. Words nothing.
+Combines the library's housekeeping with the download queue, whose unfinished parts are no
+leftovers, and with the setting that names the folder. Contains no texts.
 """
 
 import os
@@ -33,7 +33,7 @@ from runtime.jobs import CancelToken, OnProgress, ignore_progress
 
 @dataclass(frozen=True)
 class FolderSurvey:
-    """The state of the models folder. Sizes in bytes; `use` leaves out what is only linked."""
+    """The state of the models folder. Sizes in bytes; `use` excludes linked files."""
 
     folder: Path
     use: int
@@ -48,7 +48,7 @@ class FolderSurvey:
 
 
 def survey(session: Session) -> FolderSurvey:
-    """What is in the models folder, and what of it nobody needs."""
+    """What is in the models folder, and which files are left over."""
     library = session.library
     queued = [download_folder(library, item.request) for item in session.download_queue().items()]
     return FolderSurvey(

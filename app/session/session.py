@@ -1,8 +1,8 @@
 """The value pipeline in order: catalog, install, inspect, plan, quantize, load, generate, store.
 
-The only module that knows the order; window, command line and server all go through it. Methods
+The only module that knows the order; window, command line and server all use it. Methods
 block and are meant for worker threads; callbacks run on the calling thread. Knows no widget and
-words nothing.
+contains no texts.
 """
 
 import logging
@@ -70,16 +70,16 @@ class Session:
         self._worker: Worker | None = None
         self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
-        self._last: tuple[RunRecord, PlanModel] | None = None
+        self._last_run: tuple[RunRecord, PlanModel] | None = None
         self.cpu_library = CpuLibrary(paths.learning / "cpu-library.json", paths.worker_log)
         self._busy = threading.RLock()
-        self._moved = False  # from a device that failed, and the next answer has to say so
+        self._device_changed = False  # from a device that failed, and the next answer has to say so
         self._inspection = Inspection(self._worker_log)
         self.engines = Engines(paths.learning / "engines.json", self._worker_log)
         self._measured = QualityFile(paths.learning / "quality.json")
         self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers)
 
-    # -- what there is -----------------------------------------------------------------------
+    # -- parts ------------------------------------------------------------------------------
 
     @property
     def store(self) -> Store:
@@ -123,8 +123,8 @@ class Session:
         return Endpoints(self.paths.config / "remotes.json", lambda: self.acquisition.tokens)
 
     def add_remote(self, endpoint: Endpoint, key: str | None) -> str | None:
-        """`Endpoints.add`, but no name of an installed model: what is meant for it would leave this
-        machine. Raises SettingsError, UnsafeEndpoint."""
+        """`Endpoints.add`, but the name of an installed model is refused: prompts for it would leave
+        this machine. Raises SettingsError, UnsafeEndpoint."""
         if endpoint.name in (model.name for model in self.installed()):
             raise SettingsError(path=None, key="name", reason="an installed model has this name")
         return self.remotes.add(endpoint, key)
@@ -139,7 +139,7 @@ class Session:
 
     @property
     def learning(self) -> Learning:
-        """What this machine has taught."""
+        """What was learnt about this machine."""
         return default_learning(self.paths.learning)
 
     @property
@@ -156,7 +156,7 @@ class Session:
         return list(self.library.installed())
 
     def find(self, name: str) -> Target:
-        """What a name means. Raises UnknownModel, ModelFileError."""
+        """Resolve a name. Raises UnknownModel, ModelFileError."""
         return resolve(name, self.catalog, self.library)
 
     def entry_of(self, model: InstalledModel) -> CatalogEntry | None:
@@ -230,7 +230,7 @@ class Session:
         engine: EngineName | None = None,
         draft: str = "",
     ) -> Plan:
-        """Where a model would go here, and what that takes. Raises DoesNotFit and its kin.
+        """Where a model would go here, and what that takes. Raises DoesNotFit or a related error.
 
         Of a model that is installed for several engines, the plan with the faster one. `draft`
         names a draft model (raises DraftRefused); the one in the settings does
@@ -248,9 +248,9 @@ class Session:
         plan = planning.plan(model, request)
         if draft:
             return with_draft(planning, model, plan, draft)
-        return self._drafted(model, plan, self.settings.draft_model)
+        return self._with_draft(model, plan, self.settings.draft_model)
 
-    def _drafted(self, model: str, plan: Plan, draft: str) -> Plan:
+    def _with_draft(self, model: str, plan: Plan, draft: str) -> Plan:
         """The plan with the draft model `draft`, or why that cannot be used; empty for none."""
         planning = self.planning
         if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
@@ -278,7 +278,7 @@ class Session:
         )
 
     def plan_for(self, model: PlanModel) -> Plan:
-        """`plan` for what is known of a model without having it. Raises DoesNotFit and its kin."""
+        """`plan` for a model known only by its header. Raises DoesNotFit or a related error."""
         return self.planning.plan_for(model)
 
     def _devices_for_next(self) -> tuple[Device, ...]:
@@ -294,8 +294,8 @@ class Session:
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> LoadReport:
-        """Load a model in a fresh worker, in place of the one before. Raises EngineError: where
-        memory does not hold the model or ran out, with the next plan that fits.
+        """Load a model in a fresh worker, in place of the one before. Raises EngineError; where
+        memory is too small or ran out, it carries the next plan that fits.
 
         Where a device fails, the model is planned and loaded again without it: the plan of what
         is `loaded` then begins with the reason, and the next answer carries a notice.
@@ -312,7 +312,7 @@ class Session:
                     break
                 except EngineError as error:
                     worker.close()
-                    plan = self._plan_around(model, plan, error)
+                    plan = self._plan_after_failure(model, plan, error)
                 except BaseException:
                     worker.close()
                     raise
@@ -322,7 +322,7 @@ class Session:
             self._loaded = LoadedModel(target, plan, report, profile)
             return report
 
-    def _plan_around(self, model: str, plan: Plan, error: EngineError) -> Plan:
+    def _plan_after_failure(self, model: str, plan: Plan, error: EngineError) -> Plan:
         """A plan without the accelerator that failed, by what else was asked for; or the same plan
         with another CPU library. Raises the error where neither failed, or where nothing else is
         left; where memory ran out, with the next plan that fits."""
@@ -340,10 +340,10 @@ class Session:
         try:
             request = replace(plan.request, device=None, n_ctx=plan.placement.n_ctx)
             other = self.planning.plan(model, request)
-            other = self._drafted(model, other, self.settings.draft_model)
+            other = self._with_draft(model, other, self.settings.draft_model)
         except EngineError:
             raise error from None
-        self._moved = True
+        self._device_changed = True
         reason = Reason("device_failed", {"device": device, "why": code})
         return replace(other, reasons=(reason, *other.reasons))
 
@@ -355,7 +355,7 @@ class Session:
         cancel: CancelToken | None = None,
     ) -> BandwidthProfile:
         """Measure the bandwidth of this machine's memories, its GPUs' included, and keep the result
-        unless it doubts itself and a trusted one is known. Raises Cancelled."""
+        unless it is doubtful and a trusted one is known. Raises Cancelled."""
         devices = measurable(self.devices())
         arguments = {"mode": "full" if full else "quick", "devices": devices}
         result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
@@ -364,9 +364,9 @@ class Session:
         return profile
 
     def unload(self) -> None:
-        """End the worker, if there is one, and give its memory back."""
+        """End the worker, if there is one, and free its memory."""
         with self._busy:
-            self._keep_context()
+            self._save_context()
             worker, self._worker, self._loaded = self._worker, None, None
             self.machine.in_use = frozenset()
         if worker is not None:
@@ -387,8 +387,8 @@ class Session:
     ) -> GenerationStats:
         """Generate with the loaded model and store the run. A worker that died before is replaced.
 
-        `conversation` names what the request belongs to: its KV state is kept on disk when another
-        is entered, and comes back with it.
+        `conversation` names what the request belongs to: its KV state is saved when another
+        one is entered, and restored with it.
         Raises InvalidRequest when no model is loaded, WorkerDied when the worker dies meanwhile
         (DeviceUnavailable with the server's name where an RPC server died in the answer),
         Cancelled when stopped before the first token.
@@ -409,20 +409,20 @@ class Session:
             try:
                 stats = self._generate(request, stream, cancel, on_progress, conversation)
             except EngineError as error:
-                plan = self._plan_around(loaded.target.name, loaded.plan, error)
+                plan = self._plan_after_failure(loaded.target.name, loaded.plan, error)
                 self._restart(loaded, plan, on_progress, cancel)
-                if shown:  # another answer must not go on where this one was cut
+                if shown:  # a new answer cannot continue this one
                     failed = plan.reasons[0].facts
-                    if failed.get("why") == rpc.LOST:  # says more than that the engine ended
+                    if failed.get("why") == rpc.LOST:  # more precise than that the engine ended
                         raise DeviceUnavailable(device=failed["device"], reason=rpc.LOST) from error
                     raise
                 stats = self._generate(request, stream, cancel, on_progress, conversation)
-            return self._told(stats)
+            return self._with_device_notice(stats)
 
-    def _told(self, stats: GenerationStats) -> GenerationStats:
-        """The stats of the first answer after a device failed say so."""
-        if self._moved:
-            self._moved = False
+    def _with_device_notice(self, stats: GenerationStats) -> GenerationStats:
+        """The stats of the first answer after a device failed, with a notice."""
+        if self._device_changed:
+            self._device_changed = False
             stats = replace(stats, notices=(*stats.notices, "device_changed"))
         return stats
 
@@ -445,7 +445,7 @@ class Session:
         finally:
             conditions = watch.stop()
         self._contexts.record_growth(stats)
-        self._keep(loaded, stats, conditions)
+        self._record_run(loaded, stats, conditions)
         return stats
 
     def why_slow(self) -> Diagnosis | None:
@@ -457,8 +457,8 @@ class Session:
         speed = self.learning.load().speed
         if speed is None:
             return None
-        if self._last is not None:
-            return why_slow(*self._last, speed, self._read_rate)
+        if self._last_run is not None:
+            return why_slow(*self._last_run, speed, self._read_rate)
         record = next(iter(self.store.runs(1)), None)
         if record is None:
             return None
@@ -469,14 +469,16 @@ class Session:
         result = run_job("read_rate", arguments, log=self._worker_log())
         return float(result["bytes_per_second"])
 
-    def _keep(self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions) -> None:
-        """Store a run and compare the promise with what happened. Where the history cannot be
-        written, or the model's file is gone meanwhile, nothing is learnt; the answer stands."""
+    def _record_run(
+        self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions
+    ) -> None:
+        """Store a run and learn from it. Where the history cannot be written, or the model's file
+        is gone by now, nothing is learnt; the answer is not affected."""
         try:
             record = run_record(loaded, stats, conditions)
             self.store.add_run(record)
             model = self.planning.model_of(loaded.target)
-            self._last = record, model
+            self._last_run = record, model
             if is_undisturbed(conditions):
                 self.learning.learn(model, loaded.plan, stats)
         except (AppError, EngineError, OSError) as error:
@@ -512,8 +514,8 @@ class Session:
     ) -> tuple[InstalledModel, dict[str, Any]]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
         an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
-        says. `calibrate` weighs errors by what a text (True: the bundled one) sends through the
-        model. A model that is then installed for two engines has them timed.
+        says. `calibrate` names a calibration text (True: the bundled one). A model that is then
+        installed for two engines has them timed.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report as JSON. Raises QuantError, LibraryError.
@@ -521,7 +523,7 @@ class Session:
         made, report = self.conversion.quantize(
             model, recipe, on_progress, cancel, name=name, context=context, calibrate=calibrate
         )
-        with suppress(EngineError, Cancelled):  # the new model is there, timed or not
+        with suppress(EngineError, Cancelled):  # the new model is installed, timed or not
             self.planning.time_engines(made.name, on_progress, cancel)
         return made, report
 
@@ -532,9 +534,9 @@ class Session:
 
     def close(self) -> None:
         """End the worker at once and close the history."""
-        if self._busy.acquire(blocking=False):  # an answer that still runs is not waited for
+        if self._busy.acquire(blocking=False):  # do not wait for a running answer
             try:
-                self._keep_context()
+                self._save_context()
             finally:
                 self._busy.release()
         worker = self._worker
@@ -549,17 +551,17 @@ class Session:
     # -- inside ------------------------------------------------------------------------------
 
     def forget_context(self, conversation: str) -> None:
-        """Delete what is kept on disk of a conversation that is deleted. Waits for an answer."""
+        """Delete the saved KV state of a deleted conversation. Waits for a running answer."""
         with self._busy:
             self._contexts.remove(conversation)
 
-    def _keep_context(self) -> None:
+    def _save_context(self) -> None:
         if self._worker is not None and self._loaded is not None:
             self._contexts.leave(self._worker, self._loaded.context_key)
 
     def _worker_log(self) -> Path:
-        """The log of children with an engine. Asked for before each of them starts, and so where
-        the processor's library is chosen: not before the window is there."""
+        """The log of children with an engine. Called before each of them starts, so this is where
+        the CPU library is chosen: not before the window is shown."""
         self.cpu_library.select()
         self.paths.logs.mkdir(parents=True, exist_ok=True)
         return self.paths.worker_log

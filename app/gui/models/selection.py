@@ -207,7 +207,7 @@ class ModelControl(QObject):
         """Tell what the session has loaded now."""
         loaded = self._session.loaded
         self.report = loaded.report if loaded else None
-        if loaded is not None and loaded.target.name == self.chosen and loaded.moved:
+        if loaded is not None and loaded.target.name == self.chosen and loaded.replanned:
             self.plan = loaded.plan  # a device failed: what was planned here cannot be
             self.parts = ()
             self.plan_changed.emit(self.plan)
