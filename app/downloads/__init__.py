@@ -1,1 +1,1 @@
-"""Bringing models here: one file, a queue of models, the starter; resumable and verified."""
+"""Downloading models: one file, a queue of models, the starter; resumable and verified."""

@@ -1,6 +1,6 @@
-"""Getting models: the hub, its download queue and the library, joined by the user's settings.
+"""Getting models: connects the hub, the download queue and the library by the user's settings.
 
-Knows which file of a catalog entry's repository to take. Words nothing; downloads with
+Knows which file of a catalog entry's repository to take. Contains no texts; downloads with
 `app.downloads.install`, talks to the hub with `app.hub.client`.
 """
 
@@ -85,7 +85,7 @@ class Acquisition:
         repo, _, path = rest.partition("/")
         details = self.hub.details(f"{owner}/{repo}", cancel=cancel)
         if not path:
-            return usual_variant(details)
+            return default_variant(details)
         for variant in variants(details.files):
             if any(file.path == path for file in variant.files):
                 return variant
@@ -119,7 +119,7 @@ class Acquisition:
 
 
 def preferred_variant(details: RepoDetails) -> Variant:
-    """The GGUF variant nearest to our 4-bit recipe; the smallest where none is named so.
+    """The GGUF variant nearest to our 4-bit recipe; the smallest where no name matches.
 
     Raises RemoteFileNotFound when the repository has no GGUF file.
     """
@@ -133,7 +133,7 @@ def preferred_variant(details: RepoDetails) -> Variant:
     return min(found, key=lambda variant: variant.size or 1 << 62)
 
 
-def usual_variant(details: RepoDetails) -> Variant:
+def default_variant(details: RepoDetails) -> Variant:
     """The preferred GGUF variant; of a repository without one the full-precision weights, to be
     quantized here. Raises RemoteFileNotFound when there is neither."""
     try:
@@ -150,5 +150,5 @@ def _run_job(name: str, arguments: dict[str, Any], cancel: CancelToken) -> dict[
 
 
 def check_header(path: Path, cancel: CancelToken) -> None:
-    """Raise what is wrong with a downloaded file before it is offered."""
+    """Check a downloaded file's header before it is installed; raises what is wrong."""
     _run_job("inspect", {"path": str(path), "brief": True}, cancel)

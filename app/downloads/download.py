@@ -1,4 +1,4 @@
-"""Download one file, or several together: resumable, verified, put in place only when right.
+"""Download one file, or several together: resumable, and put in place only when verified.
 
 Knows when to try again, how to hash while bytes arrive, and how to stop at once. Does not know
 URLs or repositories (a Source does) and does not know what the files are for.
@@ -29,10 +29,10 @@ from app.errors import (
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 
 RESERVE = 256 << 20  # bytes that a download leaves free
-_TICK = 0.05  # seconds between two looks at cancel, errors and progress
+_TICK = 0.05  # seconds between two checks for cancel, errors and progress
 _REPORT = 0.1  # seconds between two progress values
 _SYNC = 5.0  # seconds between two flushes to the disk, at most
-_SYNC_BYTES = 128 << 20  # new bytes after which one is due: the last flush must not be long
+_SYNC_BYTES = 128 << 20  # new bytes after which a flush is due, so that the last one is short
 _HASH_STEP = 1 << 20
 _HASH_BUFFER = 256 << 10  # small enough to stay in the processor's cache
 _PROBE = 0.2  # seconds of transfer after which a connection's speed is known
@@ -40,9 +40,9 @@ _MEASURE = 5.0  # seconds over which it is measured again and again
 _TEMPORARY = (Offline, HubUnavailable, RateLimited, NotAHubAnswer, ServerMisbehaved)
 
 
-class Answer(Protocol):
-    """Bytes from `start` on, on their way; `ranged` is whether the server knows ranges. A chunk is
-    good until the next is asked for."""
+class RangeResponse(Protocol):
+    """The bytes from `start` on; `ranged` is whether the server supports ranges. A chunk is valid
+    until the next one is requested."""
 
     start: int
     ranged: bool
@@ -52,8 +52,8 @@ class Answer(Protocol):
 
 
 class Source(Protocol):
-    """Where a file comes from. `sha256` or `git_sha1` (hex) says which bytes are right; without
-    either, `identity` alone tells one content from another."""
+    """Where a file comes from. `sha256` or `git_sha1` (hex) verifies the bytes; without
+    either, only `identity` distinguishes one content from another."""
 
     @property
     def name(self) -> str: ...
@@ -66,7 +66,7 @@ class Source(Protocol):
     @property
     def git_sha1(self) -> str | None: ...
 
-    def open_range(self, start: int, stop: int) -> AbstractContextManager[Answer]:
+    def open_range(self, start: int, stop: int) -> AbstractContextManager[RangeResponse]:
         """Ask for bytes start..stop (exclusive). Raises AppError, also while chunks are read."""
         ...
 
@@ -83,8 +83,8 @@ class Retry:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A file in its place. `resumed_from` is how many bytes were there from an earlier attempt;
-    `verified` is False when the source named no checksum: then only the size is known to be right.
+    """A file in its place. `resumed_from` is how many bytes an earlier attempt had left;
+    `verified` is False when the source gave no checksum: then only the size was checked.
     """
 
     path: Path
@@ -98,8 +98,8 @@ class Downloaded:
 class Limits:
     """What downloads share: how many connections, and how fast.
 
-    A file gets its other connections when the first one has shown that the server knows ranges and
-    brings less than `parallel_below` bytes per second: beyond that they only cost.
+    A file gets more connections once the first one has shown that the server supports ranges and
+    delivers less than `parallel_below` bytes per second: above that they do not help.
     """
 
     connections: int = 4
@@ -118,11 +118,11 @@ def download(
     limits: Limits | None = None,
     retry: Retry | None = None,
 ) -> Downloaded:
-    """Bring `source` to `target`, going on where an earlier attempt stopped.
+    """Download `source` to `target`, resuming where an earlier attempt stopped.
 
     Progress is in phases "download" and "verify". On any error or on cancel the part is kept and
     `target` is as it was. Raises ChecksumMismatch (after a second attempt), NotEnoughDisk,
-    Interrupted, DownloadBusy, the HubErrors that trying again cannot mend, and Cancelled.
+    Interrupted, DownloadBusy, the HubErrors that a retry cannot fix, and Cancelled.
     """
     cancel = cancel or CancelToken()
     limits = limits or Limits()
@@ -152,7 +152,7 @@ def reserve_all(files: Sequence[tuple[Source, Path]], limits: Limits) -> None:
     """Take the disk space of all files before the first byte of any. Raises NotEnoughDisk."""
     for source, target in files:
         if target.is_file() and target.stat().st_size == source.size:
-            continue  # as a rule the right one
+            continue  # the right one, as a rule
         part = PartFile(target, source.size, source.identity, limits.unit)
         try:
             part.open()
@@ -215,7 +215,7 @@ def download_all(
 
 
 class _Total:
-    """One progress out of many files'."""
+    """One progress value for several files."""
 
     def __init__(self, sizes: list[int], on_progress: OnProgress) -> None:
         self._done = [0] * len(sizes)
@@ -255,7 +255,7 @@ class _Transfer:
         self._cancel = cancel
         self._stop = CancelToken()
         self._lock = threading.Lock()
-        self._answers: set[Answer] = set()
+        self._answers: set[RangeResponse] = set()
         self._taken: set[int] = set()
         self._threads: list[threading.Thread] = []
         self._error: BaseException | None = None
@@ -281,7 +281,7 @@ class _Transfer:
         self._cancel.raise_if_cancelled()
         if self._error is not None:
             raise self._error
-        return digests.sha256.hexdigest(), digests.right()
+        return digests.sha256.hexdigest(), digests.match()
 
     # ---- the thread that asked ----
 
@@ -364,7 +364,7 @@ class _Transfer:
         return self._stop.cancelled
 
     def _take_unit(self) -> "_Claim | None":
-        """The first unit that lacks bytes and that no other connection is on."""
+        """The first unit that lacks bytes and that no other connection fetches."""
         with self._lock:
             for index in range(self._part.unit_count):
                 start, stop = self._part.missing(index)
@@ -375,7 +375,7 @@ class _Transfer:
 
     def _end_of_run(self, index: int) -> int:
         """How far to ask from unit `index` on: to its end; the only connection to the end of the
-        empty units after it, because a question for each would cost it its speed."""
+        empty units after it, because a request for each would slow it down."""
         stop = self._part.missing(index)[1]
         with self._lock:
             while len(self._threads) == 1 and self._is_free(index + 1):
@@ -407,15 +407,17 @@ class _Transfer:
         if start < stop:
             raise Offline(endpoint="", kind="broken", reason="the answer ended early")
 
-    def _receive(self, answer: Answer, claim: "_Claim") -> None:
-        """Store an answer to its end, or up to a unit that another connection is on. An answer that
-        was read to its end leaves its connection fit for the next question."""
+    def _receive(self, answer: RangeResponse, claim: "_Claim") -> None:
+        """Store a response to its end, or up to a unit that another connection fetches. A response
+        read to the end keeps its connection reusable."""
         offset = since = answer.start
         started = time.monotonic()
         for chunk in answer.chunks():
             self._stop.raise_if_cancelled()
             self._limits.rate.take(len(chunk), self._stop)
-            stop = self._reach(claim, offset + len(chunk)) if answer.ranged else self._part.size
+            stop = (
+                self._writable_end(claim, offset + len(chunk)) if answer.ranged else self._part.size
+            )
             if self._part.write(offset, chunk[: max(stop - offset, 0)]):
                 self._waiting = ""
             offset += len(chunk)
@@ -423,11 +425,11 @@ class _Transfer:
                 return
             if answer.ranged and len(self._threads) == 1:
                 seconds = time.monotonic() - started
-                self._widen(offset - since, seconds)
+                self._add_connections(offset - since, seconds)
                 if seconds > _MEASURE:
                     since, started = offset, time.monotonic()
 
-    def _reach(self, claim: "_Claim", end: int) -> int:
+    def _writable_end(self, claim: "_Claim", end: int) -> int:
         """Up to where, at most `end`, this connection may store: it moves on over free units."""
         stop = self._part.missing(claim.index)[1]
         while stop < end:
@@ -440,7 +442,7 @@ class _Transfer:
             stop = self._part.missing(claim.index)[1]
         return stop
 
-    def _widen(self, count: int, seconds: float) -> None:
+    def _add_connections(self, count: int, seconds: float) -> None:
         """Open the other connections if this one is slow and there is work for them."""
         if seconds < _PROBE or count > seconds * self._limits.parallel_below:
             return
@@ -456,7 +458,7 @@ class _Transfer:
     def _pause(self, error: AppError, failures: int) -> None:
         asked = error.facts.get("retry_after")
         wait = min(self._retry.first * 2 ** (failures - 1), self._retry.longest)
-        if failures == 0:  # it brought new bytes: go on at once
+        if failures == 0:  # it delivered new bytes: continue at once
             wait = self._retry.first / 10
         wait *= random.uniform(0.75, 1.25)  # many clients must not come back at the same moment
         self._waiting = type(error).__name__
@@ -499,7 +501,7 @@ class _Transfer:
 
 @dataclass
 class _Claim:
-    """The unit that a connection is on."""
+    """The unit that a connection fetches."""
 
     index: int
 
@@ -519,8 +521,8 @@ class _Digests:
         if self._git is not None:
             self._git.update(data)
 
-    def right(self) -> bool:
-        """Whether nothing that the source declared is broken."""
+    def match(self) -> bool:
+        """Whether the bytes match every checksum the source declared."""
         if self._source.sha256 is not None:
             return self.sha256.hexdigest() == self._source.sha256
         return self._git is None or self._git.hexdigest() == self._source.git_sha1
@@ -542,6 +544,6 @@ def _already_there(
             digests.update(chunk)
             done += len(chunk)
             on_progress(Progress("verify", done, source.size, "bytes", source.name))
-    if not digests.right():
+    if not digests.match():
         return None
     return Downloaded(target, source.size, digests.sha256.hexdigest(), source.size)

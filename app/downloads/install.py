@@ -1,4 +1,4 @@
-"""Bring one model from the hub into the library: room checked, files verified, installed at once.
+"""Download one model from the hub and install it: disk space checked, files verified, one step.
 
 Knows the order of the steps and where unfinished downloads lie (ROOT/.downloads). Does not queue,
 and does not know why a model is wanted.
@@ -66,7 +66,7 @@ def request_for(
 def download_folder(library: Library, request: ModelRequest) -> Path:
     """Where the parts of this request lie until it is complete: the same for every attempt.
 
-    The commit is no part of it: a file that a newer commit has unchanged goes on where it stopped.
+    The commit is not part of it: a file that a newer commit left unchanged is resumed.
     """
     content = json.dumps([request.repo, sorted(f.path for f in request.files)])
     key = hashlib.sha256(content.encode()).hexdigest()[:12]
@@ -101,8 +101,8 @@ def fetch_model(
     """Download, verify and install. An older version of the same model is replaced; another model
     of the same name stays, and the new one gets a name that is free.
 
-    check: looks at the main file before it is offered (its header, in a child process) and raises
-    if no engine could use it. Raises what `app.downloads.download.download` raises, LibraryError,
+    check: reads the header of the main file before it is installed (in a child process) and raises
+    if no engine can use it. Raises what `app.downloads.download.download` raises, LibraryError,
     Cancelled and what `check` raises; what was downloaded stays for the next attempt.
     """
     cancel = cancel or CancelToken()
@@ -142,7 +142,7 @@ def _install(
                 verified=all(file.verified for file in done),
             )
         except AlreadyInstalled:
-            continue  # another download took the name just now
+            continue  # another download has just taken the name
 
 
 def _place_for(request: ModelRequest, library: Library) -> tuple[str, bool]:

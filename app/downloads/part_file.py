@@ -2,8 +2,8 @@
 
 Knows the disk: reserving space, surviving kill and power loss, the final rename. Does not know
 where bytes come from. `NAME.part` holds the bytes at their final offsets; `NAME.part.state` says,
-for each unit of the file, how many of its bytes are there (written) and how many are on the disk
-for sure (durable). After a kill what was written counts, less 64 KiB of each unit at work; after
+for each unit of the file, how many of its bytes are there (written) and how many are certainly
+on the disk (durable). After a kill what was written counts, less 64 KiB of each unit at work; after
 a restart of the machine, only what was durable.
 """
 
@@ -57,7 +57,7 @@ class PartFile:
     # ---- opening and closing ----
 
     def open(self) -> None:
-        """Take the part up where it was left. Raises DownloadBusy."""
+        """Open the part where it was left. Raises DownloadBusy."""
         self.target.parent.mkdir(parents=True, exist_ok=True)
         if not self._file_lock.try_acquire():
             raise DownloadBusy(path=str(self.target))
@@ -82,13 +82,13 @@ class PartFile:
             self._file_lock.release()
 
     def restart(self) -> None:
-        """Throw all bytes away: they are not what was asked for."""
+        """Discard all bytes: they are not the right ones."""
         with self._lock:
             os.ftruncate(self._data, 0)
             self._start_over()
 
     def finish(self) -> None:
-        """Everything is there and right: put it under its final name, in one step."""
+        """All bytes are there and verified: give the file its final name, in one step."""
         with self._lock:
             os.fsync(self._data)
             os.close(self._data)
@@ -155,7 +155,7 @@ class PartFile:
             )
         try:
             allocated = _allocate(self._data, self.size)
-        except OSError as error:  # another program was quicker, or a quota ends before the disk
+        except OSError as error:  # another program was faster, or a quota is smaller than the disk
             raise self._full(error) from error
         if not allocated and os.fstat(self._data).st_size < self.size:
             os.ftruncate(self._data, self.size)
@@ -184,7 +184,7 @@ class PartFile:
         return fresh
 
     def sync(self) -> None:
-        """Bring what was written so far to the disk, so that it survives a power loss."""
+        """Flush what was written so far to the disk, so that it survives a power loss."""
         with self._lock:
             if self._data < 0:
                 return
@@ -222,7 +222,7 @@ class PartFile:
             raise self._full(error) from error
 
     def _full(self, error: OSError) -> NotEnoughDisk:
-        quota = error.errno == errno.EDQUOT  # what is free is not free for this user
+        quota = error.errno == errno.EDQUOT  # not all free space is available to this user
         free = 0 if quota else shutil.disk_usage(self.target.parent).free
         needed = self.size - self.received
         return NotEnoughDisk(path=str(self.target), needed=needed, available=free, reserve=0)

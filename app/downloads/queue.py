@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 State = Literal["queued", "running", "paused", "waiting", "failed", "done"]
 Fetch = Callable[[ModelRequest, OnProgress, CancelToken, Limits], InstalledModel]
 
-_RETRY_FIRST = 15.0  # seconds until a download that lost its network is tried again
+_RETRY_FIRST = 15.0  # seconds until a download that lost its network is retried
 _RETRY_LONGEST = 300.0
 _RATE_WINDOW = 5.0
 _TEMPORARY = (Interrupted, Offline, HubUnavailable, RateLimited)
@@ -70,7 +70,7 @@ class DownloadQueue:
     """Downloads in order of priority (higher first), then of arrival.
 
     file: where the queue is kept. fetch: does one download. Only one process may run a queue file:
-    `start` returns False in a second one, which can still look.
+    `start` returns False in a second one, which can still read it.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class DownloadQueue:
         self._saving = threading.Lock()  # never taken with `_changed` held: the disk may be slow
         self._items: dict[str, QueueItem] = {}
         self._tokens: dict[str, CancelToken] = {}
-        self._due: dict[str, _Due] = {}
+        self._due: dict[str, _RetryState] = {}
         self._threads: list[threading.Thread] = []
         self._closing = False
         self._load()
@@ -104,7 +104,7 @@ class DownloadQueue:
     # ---- running ----
 
     def start(self) -> bool:
-        """Take the queue up where the last process left it; False if another one runs it."""
+        """Resume the queue where the last process left it; False if another process runs it."""
         if not self._owner.try_acquire():
             return False
         self._closing = False
@@ -135,8 +135,8 @@ class DownloadQueue:
         self._owner.release()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep every process from downloading for a while. Raises DownloadBusy if one does."""
+    def paused(self) -> Iterator[None]:
+        """Keep every process from downloading inside the block. Raises DownloadBusy if one does."""
         if not self._owner.try_acquire():
             raise DownloadBusy(path=str(self._file))
         try:
@@ -210,7 +210,7 @@ class DownloadQueue:
     # ---- inside ----
 
     def _stop(self, item_id: str, state: State) -> None:
-        """Bring a download to rest in `state`, waiting until its thread let go of the part."""
+        """Stop a download with `state`, waiting until its thread has released the part."""
         with self._changed:
             item = self._items[item_id]
         self._save(replace(item, state=state))
@@ -231,7 +231,7 @@ class DownloadQueue:
         return item.state == "done", item.state != "running", -item.priority
 
     def _next(self) -> QueueItem | None:
-        """The queued download that is first in line; brings back those whose wait is over."""
+        """The queued download that is first in line; requeues those whose wait is over."""
         now = time.monotonic()
         for item_id, due in list(self._due.items()):
             item = self._items.get(item_id)
@@ -325,7 +325,7 @@ class DownloadQueue:
         wait = min(self._retry_first * 2**tries, _RETRY_LONGEST)
         asked = error.facts.get("retry_after")
         wait = max(wait, float(asked)) if asked else wait
-        self._due[item.id] = _Due(time.monotonic() + wait, tries + 1, received)
+        self._due[item.id] = _RetryState(time.monotonic() + wait, tries + 1, received)
 
     def _save(self, coming: QueueItem | None = None) -> None:
         """Write what the queue is now. Call without `_changed`, after each change.
@@ -346,7 +346,7 @@ class DownloadQueue:
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 write_json_atomically(self._file, {"version": 1, "downloads": records})
-            except OSError as error:  # a full disk: the downloads themselves will say so
+            except OSError as error:  # a full disk: the downloads themselves will report it
                 logger.warning("the download queue was not saved: %s", error)
             if coming is not None:
                 self._show(coming.id, coming.state)
@@ -383,7 +383,7 @@ class DownloadQueue:
 
 
 @dataclass(frozen=True)
-class _Due:
+class _RetryState:
     """When a waiting download is tried again (monotonic seconds), after how many tries without a
     new byte, and how many bytes it had then."""
 

@@ -61,7 +61,7 @@ def install_starter(
         )
 
 
-def is_carried(entry: PackageSource, bundled_dir: Path | None) -> bool:
+def is_bundled(entry: PackageSource, bundled_dir: Path | None) -> bool:
     """Whether an installer has put the starter beside the program: no network is needed for it."""
     return _find_bundled(bundled_dir, entry) is not None
 

@@ -37,7 +37,7 @@ def fetch_wheel(
 ) -> Path:
     """The wheel of `package` for this machine, without what it depends on, in `directory`, which
     must not exist. hashes: SHA-256 (hex) of the files that may be it. Raises PackageUnavailable
-    with pip's last words, Cancelled."""
+    with the end of pip's output, Cancelled."""
     directory.mkdir()
     if not (_PIN.fullmatch(package) and _PIN.fullmatch(version)):
         raise PackageUnavailable(

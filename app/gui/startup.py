@@ -6,7 +6,7 @@ The window is drawn and takes typing before any of this begins. Knows the order,
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
-from app.downloads.starter import is_carried
+from app.downloads.starter import is_bundled
 from app.gui.models.control import ModelsControl
 from app.gui.models.selection import ModelControl
 from app.gui.parts.bridge import Bridge
@@ -74,7 +74,7 @@ class Startup(QObject):
         if self._starter_readied or entry is None or entry.source is None:
             return
         self._starter_readied = True
-        if is_carried(entry.source, bundled_folder()) and not self._session.library.trash():
+        if is_bundled(entry.source, bundled_folder()) and not self._session.library.trash():
             self._library.install(entry.id)
 
     def _care(self) -> None:

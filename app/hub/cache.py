@@ -19,14 +19,14 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class StoredAnswer(Generic[_T]):
+class CachedResponse(Generic[_T]):
     """A stored value and when it was stored (UTC, ISO 8601)."""
 
     value: _T
     stored_at: str
 
 
-class AnswerCache:
+class ResponseCache:
     """A folder with one JSON file per answer. Losing it, or a file of it, costs nothing else."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,14 +44,14 @@ class AnswerCache:
             write_json_atomically(self._path(key), record)
             self._prune()
 
-    def get(self, key: str, kind: type[_T]) -> StoredAnswer[_T] | None:
+    def get(self, key: str, kind: type[_T]) -> CachedResponse[_T] | None:
         """The stored value of type `kind`, or None when there is none that can be read."""
         try:
             record = msgspec.json.decode(self._path(key).read_bytes())
             if record["key"] != key:
                 return None
             value = msgspec.convert(record["value"], type=kind)
-            return StoredAnswer(value, str(record["stored_at"]))
+            return CachedResponse(value, str(record["stored_at"]))
         except (OSError, msgspec.MsgspecError, KeyError, TypeError):
             return None
 

@@ -21,11 +21,11 @@ from app.errors import (
     RevisionNotFound,
 )
 from app.hub.abandon import run_abandonable
-from app.hub.cache import AnswerCache
+from app.hub.cache import ResponseCache
 from app.hub.endpoint import check_endpoint, failure_kind, has_network, is_loopback, origin_of
 from app.hub.faults import error_from_status, public_url
 from app.hub.huggingface import HubLibrary, load_library
-from app.hub.ranges import RangeAnswer, check_range_answer
+from app.hub.ranges import HubRangeResponse, check_range_response
 from app.hub.values import (
     RemoteFile,
     RepoDetails,
@@ -79,7 +79,7 @@ class Hub:
         self._given_token = token
         self._offline = offline
         self._timeouts = timeouts or Timeouts()
-        self._cache = AnswerCache(cache_dir / "answers")
+        self._cache = ResponseCache(cache_dir / "answers")
 
     @cached_property
     def _library(self) -> HubLibrary:
@@ -193,7 +193,7 @@ class Hub:
         return f"{self.endpoint}/{file.repo}/resolve/{revision}/{quote(file.path)}"
 
     @contextmanager
-    def open_range(self, file: RemoteFile, start: int, stop: int) -> Iterator[RangeAnswer]:
+    def open_range(self, file: RemoteFile, start: int, stop: int) -> Iterator[HubRangeResponse]:
         """Ask for bytes start..stop (exclusive) of a file whose size is known.
 
         The answer's own `start` and `stop` say what really comes: all of the file from a server
@@ -210,7 +210,7 @@ class Hub:
             timeout = self._library.timeout(self._timeouts.connect, self._timeouts.read)
             with session.stream("GET", url, headers=headers, timeout=timeout) as response:
                 self._raise_for(response, **_names(file))
-                yield check_range_answer(response, file, start, stop)
+                yield check_range_response(response, file, start, stop)
 
     def read_range(
         self, file: RemoteFile, start: int, stop: int, cancel: CancelToken | None = None
@@ -386,7 +386,7 @@ class HubSource:
     def git_sha1(self) -> str | None:
         return self.file.blob_id
 
-    def open_range(self, start: int, stop: int) -> AbstractContextManager[RangeAnswer]:
+    def open_range(self, start: int, stop: int) -> AbstractContextManager[HubRangeResponse]:
         return self.hub.open_range(self.file, start, stop)
 
 

@@ -27,7 +27,7 @@ _RESET = re.compile(r"t\s*=\s*(\d+)")
 _MAX_WAIT = 3600.0
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 # The hub did not say anything about what was asked: what it said last may stand in.
-NO_ANSWER = (Offline, NotAHubAnswer, RateLimited, HubUnavailable)
+UNREACHABLE_ERRORS = (Offline, NotAHubAnswer, RateLimited, HubUnavailable)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -23,7 +23,7 @@ _DIRECT_STEP = 256 << 10
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-class RangeAnswer:
+class HubRangeResponse:
     """Bytes `start`..`stop` (exclusive) of a file, on their way; `ranged` is whether the server
     knows ranges. `stop` is None when the server sent no length."""
 
@@ -80,7 +80,9 @@ class RangeAnswer:
                 link.shutdown(socket.SHUT_RDWR)
 
 
-def check_range_answer(response: Any, file: RemoteFile, start: int, stop: int) -> RangeAnswer:
+def check_range_response(
+    response: Any, file: RemoteFile, start: int, stop: int
+) -> HubRangeResponse:
     """The answer to a request for start..stop of `file`, if it is one.
 
     Raises ServerMisbehaved for anything but the exact range or the whole file, NotAHubAnswer for a
@@ -103,7 +105,7 @@ def check_range_answer(response: Any, file: RemoteFile, start: int, stop: int) -
             raise misbehaved(f"asked for bytes {start}-{stop - 1}, got {first}-{last}")
         if match[3] not in ("*", str(file.size)):
             raise misbehaved(f"the file has {match[3]} bytes there, {file.size} in the listing")
-        return RangeAnswer(response, first, last + 1, ranged=True)
+        return HubRangeResponse(response, first, last + 1, ranged=True)
     if response.status_code != 200:
         raise misbehaved(f"status {response.status_code}")
     length = headers.get("content-length", "")
@@ -112,7 +114,7 @@ def check_range_answer(response: Any, file: RemoteFile, start: int, stop: int) -
         if _is_page(response, file):
             raise NotAHubAnswer(endpoint=_endpoint(url), url=url, content_type=kind)
         raise misbehaved(f"the file has {length} bytes there, {file.size} in the listing")
-    return RangeAnswer(response, 0, int(length) if length else None, ranged=False)
+    return HubRangeResponse(response, 0, int(length) if length else None, ranged=False)
 
 
 def _is_page(response: Any, file: RemoteFile) -> bool:

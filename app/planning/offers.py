@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from app.downloads.acquisition import HUB_PREFIX, Acquisition, preferred_variant, usual_variant
+from app.downloads.acquisition import HUB_PREFIX, Acquisition, default_variant, preferred_variant
 from app.downloads.install import ModelRequest, request_for
 from app.errors import AppError, HubError, RemoteFileNotFound
-from app.hub.faults import NO_ANSWER
+from app.hub.faults import UNREACHABLE_ERRORS
 from app.hub.values import RepoDetails, SearchHit, Variant, variants
 from app.library.catalog import CatalogEntry
 from app.planning.inspection import plan_model
@@ -158,7 +158,7 @@ def estimate_for(hit: SearchHit, catalog: Sequence[CatalogEntry]) -> PlanModel |
 def _details(repo: str, acquisition: Acquisition, cancel: CancelToken | None) -> RepoDetails:
     try:
         return acquisition.hub.details(repo, cancel=cancel)
-    except NO_ANSWER:
+    except UNREACHABLE_ERRORS:
         cached = acquisition.hub.cached_details(repo)
         if cached is None:
             raise
@@ -199,7 +199,7 @@ def _known_header(
 ) -> _KnownHeader | None:
     """The header of the default variant."""
     try:
-        variant = usual_variant(details)
+        variant = default_variant(details)
         return _KnownHeader(variant, acquisition.read_variant_header(variant, cancel))
     except (AppError, EngineError) as error:
         logger.info("no header to plan with: %s", error)
@@ -251,7 +251,7 @@ def _offers(
 
 
 def _name(name: str, variant: Variant, best: bool) -> str:
-    """A catalog model's usual variant has the entry's id as its name; the others say which."""
+    """A catalog model's default variant has the entry's id as its name; the others say which."""
     return name if best or not name else f"{name}-{variant.label}".lower().replace("/", "-")
 
 

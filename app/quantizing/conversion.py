@@ -79,7 +79,7 @@ class Conversion:
         on_progress: OnProgress,
         cancel: CancelToken | None,
     ) -> list[InstalledModel]:
-        """The usual 4-bit builds of a model, written into `folder` and not installed."""
+        """The default 4-bit builds of a model, written into `folder` and not installed."""
         builds = []
         made: tuple[tuple[str, ModelFormat, str], ...] = (
             ("quantize_gguf", "gguf", "q4_0"),

@@ -19,7 +19,7 @@ from runtime.process.protocol import Streamed
 
 @dataclass(frozen=True)
 class Part:
-    """What came of answer number `index`: chunks, or at its end the stats."""
+    """A part of answer number `index`: chunks, or at its end the stats."""
 
     index: int
     chunks: tuple[TokenChunk, ...] = ()
@@ -72,7 +72,7 @@ async def embedding(
     working = loop.run_in_executor(pool.threads, served.worker.embed, text, cancel)
     working.add_done_callback(lambda _: served.turns.leave(time.monotonic() - started))
     try:
-        return await asyncio.shield(working)  # its place is free once it really has ended
+        return await asyncio.shield(working)  # its place is free once it has really ended
     finally:
         cancel.cancel()
 

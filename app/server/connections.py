@@ -1,4 +1,4 @@
-"""A connection that must tell its request and read its answer in time; one of so many at most.
+"""Connections: how many at most, and how long a request and its response may take.
 
 uvicorn closes idle connections only: one that sends its request's head a byte at a time would stay
 for ever (encode/uvicorn, h11_impl.py: the keep-alive timer stops at the first byte).
@@ -10,9 +10,9 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class PatientConnection(H11Protocol):
+class TimedConnection(H11Protocol):
     """uvicorn's HTTP/1.1 with limits on their number, on the time a request's head may take, and
-    on the time an answer may lie unread."""
+    on the time a response may stay unread."""
 
     head_seconds = 10.0
     unread_seconds = 30.0
@@ -23,7 +23,7 @@ class PatientConnection(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            transport.abort()  # requests are refused with words long before
+            transport.abort()  # requests are refused with an error message long before
             return
         self._start_timer()
 
@@ -40,8 +40,8 @@ class PatientConnection(H11Protocol):
         self._if_closing()
 
     def pause_writing(self) -> None:
-        """What was sent fills the buffers. A client that leaves it unread is given up: its answer
-        goes on costing, and closing politely would wait for it to read."""
+        """What was sent fills the buffers. A client that does not read is dropped: its answer
+        keeps costing, and a graceful close would wait for it to read."""
         super().pause_writing()
         self._start_unread_timer()
 
@@ -59,7 +59,7 @@ class PatientConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _start_timer(self) -> None:
-        self._head_timer = self.loop.call_later(self.head_seconds, self._give_up)
+        self._head_timer = self.loop.call_later(self.head_seconds, self._abandon)
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -80,7 +80,7 @@ class PatientConnection(H11Protocol):
             self._unread_timer.cancel()
             self._unread_timer = None
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         self._head_timer = None
         if self._between_requests and not self.transport.is_closing():
             self.transport.close()

@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 
 
 class RequestRefused(AppError):
-    """facts: status, code, reason, param (may be None). A request that is not even tried."""
+    """facts: status, code, reason, param (may be None). Refused before it runs."""
 
     def __init__(self, status: int, code: str, reason: str, param: str | None = None) -> None:
         super().__init__(status=status, code=code, reason=reason, param=param)
 
 
 class Busy(AppError):
-    """facts: retry_after (seconds). Too many requests wait already."""
+    """facts: retry_after (seconds). Too many requests are already waiting."""
 
 
 class PortTaken(AppError):
@@ -58,7 +58,7 @@ _RETRY = {"DoesNotFit": 10.0, "OutOfMemory": 10.0, "WorkerDied": 1.0, "WorkerSta
 
 
 def fault_of(error: Exception) -> Fault:
-    """How an error is told to a client."""
+    """How an error is reported to a client."""
     if isinstance(error, RequestRefused):
         facts = error.facts
         return _fault(facts["status"], facts["code"], facts["reason"], facts["param"])
@@ -77,9 +77,9 @@ def fault_of(error: Exception) -> Fault:
 
 
 def log_fault(error: Exception) -> None:
-    """Note a fault of ours by its kind and place; its text may quote a prompt.
+    """Log an unexpected error by its type and place only; its text may quote a prompt.
 
-    A cancelled answer is none: its client has gone.
+    A cancelled answer is not one: its client has disconnected.
     """
     if isinstance(error, Cancelled) or fault_of(error).status < 500:
         return

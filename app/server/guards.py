@@ -1,8 +1,8 @@
-"""What a request must be before anything looks into it: from here, with the key, of bounded size.
+"""Checks before a request is read: where it comes from, its key, and its size.
 
-Pure ASGI. Checked in this order: the host it was sent to (a name that was made to point here is
-not one of ours), where the page that sends it comes from, the key, the type and size of its body.
-Ends a request whose client went away. Knows no model.
+Pure ASGI. Checked in this order: the host it was sent to (DNS rebinding: a foreign name may point
+here), the origin of the page that sends it, the key, the type and size of its body.
+Ends a request whose client has disconnected. Knows no model.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from app.server.faults import Busy, Fault, RequestRefused, fault_of, log_fault
 from app.server.keys import same_key
 from app.server.limits import Limits
 
-_FULL_SECONDS = 2.0  # when to come again, where there are too many requests
+_FULL_SECONDS = 2.0  # Retry-After where there are too many requests
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,8 +27,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class AccessPolicy:
-    """Who may come in. `hosts` are lower-case host names without port; with `any_address` a client
-    may also use any numeric address, which no name server can have made to point here."""
+    """Which hosts and key are accepted. `hosts` are lower-case names without port; with
+    `any_address` a client may also use any numeric address, which DNS rebinding cannot forge."""
 
     key: str
     port: int
@@ -43,13 +43,13 @@ class AccessPolicy:
 
 
 class Guards:
-    """Stands before the application."""
+    """ASGI middleware in front of the application."""
 
     def __init__(self, app: App, policy: AccessPolicy, limits: Limits) -> None:
         self._app = app
         self._policy = policy
         self._limits = limits
-        self._open = 0  # requests that were let in and are not answered yet
+        self._open = 0  # accepted requests that are not answered yet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -110,7 +110,7 @@ class Guards:
             raise _too_large(self._limits)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The whole body; None when the client went away before its end."""
+        """The whole body; None when the client disconnected before its end."""
         pieces: list[bytes] = []
         size = 0
         try:
@@ -132,9 +132,9 @@ class Guards:
         self, scope: Scope, body: bytes, receive: Receive, send: Send
     ) -> None:
         """Run the application until it has answered or its client is gone."""
-        outlet = _Outlet(send)
-        answering = asyncio.ensure_future(self._app(scope, _replay(body), outlet.send))
-        leaving = asyncio.ensure_future(_gone(receive))
+        tracked = _TrackedSend(send)
+        answering = asyncio.ensure_future(self._app(scope, _replay(body), tracked.send))
+        leaving = asyncio.ensure_future(_disconnected(receive))
         try:
             await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -144,12 +144,12 @@ class Guards:
         error = None if answering.cancelled() else answering.exception()
         if isinstance(error, Exception):
             log_fault(error)
-            if not outlet.opened:
+            if not tracked.opened:
                 await refuse(send, fault_of(error))
 
 
-class _Outlet:
-    """`send` that knows whether an answer has begun."""
+class _TrackedSend:
+    """`send` that records whether a response has begun."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -161,7 +161,7 @@ class _Outlet:
 
 
 async def refuse(send: Send, fault: Fault) -> None:
-    """Answer with a fault and end the connection: what else the client sends is not read."""
+    """Send an error and close the connection: the rest of the request is not read."""
     body = json.dumps(fault.body).encode()
     headers = [
         (b"content-type", b"application/json"),
@@ -181,13 +181,13 @@ def _replay(body: bytes) -> Receive:
     async def receive() -> Message:
         if pending:
             return {"type": "http.request", "body": pending.pop(), "more_body": False}
-        await asyncio.Event().wait()  # the guards look after the client's leaving
+        await asyncio.Event().wait()  # the guards handle a client that disconnects
         raise AssertionError
 
     return receive
 
 
-async def _gone(receive: Receive) -> None:
+async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 

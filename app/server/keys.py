@@ -1,4 +1,4 @@
-"""The server's own key: made at the first start, kept like every other token, compared evenly.
+"""The server's own key: created at the first start, stored like tokens, compared in constant time.
 
 Knows random numbers and the token store; knows no request.
 """
@@ -13,7 +13,7 @@ _BYTES = 32
 
 
 def server_key(store: TokenStore) -> tuple[str, bool]:
-    """The key, and whether it was made just now. May block on the system's keyring."""
+    """The key, and whether it has just been created. May block on the system keyring."""
     key = store.get(SERVER)
     if key:
         return key, False
@@ -28,5 +28,5 @@ def new_key(store: TokenStore) -> str:
 
 
 def same_key(given: bytes, key: bytes) -> bool:
-    """Whether two keys are equal, in a time that does not tell where they differ."""
+    """Whether two keys are equal, compared in constant time."""
     return hmac.compare_digest(given, key)

@@ -1,5 +1,5 @@
-"""Starts the server for those who seldom do. Imports the web stack only then: most sessions serve
-nothing, and it would slow every start."""
+"""Starts the server, importing the web stack only then: most sessions serve nothing, and it would
+slow every start."""
 
 import importlib
 from dataclasses import dataclass

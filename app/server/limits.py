@@ -1,4 +1,4 @@
-"""What the server bears: sizes, times and numbers. Data only."""
+"""Limits of the server: sizes, times and counts. Data only."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 class Limits:
     """Bytes, seconds and counts. `waiting` is per model; `unread` is how long a client may leave
     what is sent to it unread. `requests` may be open at a time; connections twice as many, so that
-    one too many can still be told so."""
+    one too many still gets an error message."""
 
     body_bytes: int = 8 * MIB
     head_seconds: float = 10.0
@@ -23,7 +23,7 @@ class Limits:
 @dataclass(frozen=True)
 class ServeOptions:
     """How models are served. `parallel` answers a model at a time, with `n_ctx` tokens each; None
-    lets the plan decide. A model unused for `idle_seconds` gives its memory back."""
+    lets the plan decide. A model unused for `idle_seconds` is unloaded."""
 
     port: int
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Brings what workers deliver on their readers' threads to the event loop, all of it at once.
+"""Passes what workers deliver on reader threads to the event loop, in batches.
 
 Knows threads and the loop; knows no request.
 """
@@ -31,16 +31,16 @@ class Mailbox:
 
     def put(self, take: Take, item: Delivered) -> None:
         """Have `take` called with the item. Waking the loop costs more than an item: it is woken
-        once for all that come before it looks."""
+        once for all items that arrive before it runs."""
         self._items.append((take, item))
         if self._called or self._loop is None:
             return
         self._called = True
-        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+        with suppress(RuntimeError):  # the loop is closed: nobody receives it
             self._loop.call_soon_threadsafe(self._empty)
 
     def _empty(self) -> None:
-        self._called = False  # first: what comes from here on may be too late for this round
+        self._called = False  # first: later items may miss this round
         while self._items:
             take, item = self._items.popleft()
             take(item)

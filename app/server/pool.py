@@ -1,4 +1,4 @@
-"""The models that are being served: loaded when they are asked for, given up when they are not.
+"""The models being served: loaded on demand, unloaded when idle.
 
 Knows sessions, workers and the clock; knows no HTTP. Each model has a worker of its own, so that
 one that dies takes no other with it.
@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 SERVED_FORMATS = ("gguf", "onnx", "genai")
 _SWEEP_SECONDS = 5.0
 _WATCH_SECONDS = 0.5
-_LOAD_SECONDS = 5.0  # when to ask again for a model that too many wait for
-_AHEAD = 2  # requests the worker may hold beyond its places, so that none is empty for a moment
+_LOAD_SECONDS = 5.0  # Retry-After for a model that too many requests wait for
+_AHEAD = 2  # requests the worker may hold beyond its places, so that no place is idle
 
 
 @dataclass
@@ -55,7 +55,7 @@ class ServedModel:
 
 @dataclass
 class _Load:
-    """A model on its way in, and how many requests wait for it."""
+    """A model being loaded, and how many requests wait for it."""
 
     task: "asyncio.Task[ServedModel]"
     waiting: int = 0
@@ -167,29 +167,29 @@ class ModelPool:
         return planning.plan(model.name, request)
 
     async def _make_room(self) -> bool:
-        """Give up the model that was unused for longest; whether there was one."""
+        """Unload the model unused for longest; whether there was one."""
         idle = [served for served in self.served if not served.users]
         if not idle:
             return False
-        await self._give_up(max(idle, key=lambda served: served.idle_seconds))
+        await self._unload(max(idle, key=lambda served: served.idle_seconds))
         await asyncio.to_thread(self._session.devices, refresh=True)
         return True
 
-    async def _give_up(self, served: ServedModel) -> None:
+    async def _unload(self, served: ServedModel) -> None:
         self._served.pop(served.name, None)
         logger.info("%s unloaded", served.name)
         await asyncio.to_thread(served.worker.close)
 
     async def sweep(self) -> None:
-        """Give up models that nobody used for long enough; runs until it is cancelled."""
+        """Unload models that have been idle long enough; runs until cancelled."""
         while True:
             await asyncio.sleep(min(_SWEEP_SECONDS, self._options.idle_seconds / 2))
             for served in self.served:
                 if served.idle_seconds > self._options.idle_seconds:
-                    await self._give_up(served)
+                    await self._unload(served)
 
     async def watch(self) -> None:
-        """See to answers whose clients have left and to workers that hear nothing; runs until it is
+        """Stop answers whose clients have disconnected and check silent workers; runs until
         cancelled."""
         loop = asyncio.get_running_loop()
         while True:
@@ -199,7 +199,7 @@ class ModelPool:
                     await loop.run_in_executor(self.threads, served.worker.watch)
 
     async def stop(self) -> None:
-        """Load nothing any more, and wait for what was being loaded to be given up."""
+        """Load nothing more, and wait for loads in progress to be closed."""
         self._stopping.cancel()
         loads = [loading.task for loading in self._loads.values()]
         await asyncio.gather(*loads, return_exceptions=True)

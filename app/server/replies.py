@@ -1,4 +1,4 @@
-"""Answers in OpenAI's forms: whole, or as the chunks of a stream, with usage and timings.
+"""Answers in OpenAI's format: whole, or as the chunks of a stream, with usage and timings.
 
 Values in, JSON values out; knows no model and no HTTP.
 """
@@ -22,7 +22,7 @@ _FINISH = {"stop": "stop", "loop": "stop", "length": "length", "context": "lengt
 
 @dataclass
 class Reply:
-    """The common head of all parts of one reply, and what has come of it so far."""
+    """The common head of all parts of one reply, and its content so far."""
 
     model: str
     kind: str  # "chat.completion" or "text_completion"
@@ -37,7 +37,7 @@ class Reply:
         self._choices: dict[int, _Choice] = {}
 
     def take(self, part: Part) -> list[dict[str, Any]]:
-        """Note a part; the choices of the stream's chunks that it makes."""
+        """Take in a part; returns the choices of the stream chunk it results in."""
         choice = self._choices.setdefault(part.index, _Choice(part.index, self))
         made = []
         for chunk in part.chunks:
@@ -99,7 +99,7 @@ class _Choice:
     finish: str | None = None
     call: dict[str, Any] | None = None
     opened: bool = False
-    characters: int = 0  # whose offsets were told
+    characters: int = 0  # whose offsets were sent
     decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
@@ -126,7 +126,7 @@ class _Choice:
         return self._event({name: text}, logprobs)
 
     def end(self, stats: GenerationStats) -> dict[str, Any]:
-        """What ends a stream."""
+        """The last delta of a stream."""
         thoughts, text = moved("".join(self.thoughts), self.text, stats.unopened_reasoning)
         self.thoughts, self.texts = [thoughts] if thoughts else [], [text]
         self.finish = _FINISH.get(stats.finish_reason, "stop")
@@ -149,7 +149,7 @@ class _Choice:
 
     def _event(self, delta: dict[str, Any], logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
         event: dict[str, Any] = {"index": self.index, "finish_reason": None}
-        event["logprobs"] = self._told(logprobs)
+        event["logprobs"] = self._logprobs_json(logprobs)
         if self.reply.kind == "text_completion":
             return event | {"text": delta["content"]}
         if not self.opened:
@@ -161,7 +161,7 @@ class _Choice:
         choice: dict[str, Any] = {"index": self.index, "finish_reason": self.finish}
         self.characters = 0
         self.decoder.reset()
-        choice["logprobs"] = self._told(self.logprobs)
+        choice["logprobs"] = self._logprobs_json(self.logprobs)
         if self.reply.kind == "text_completion":
             return choice | {"text": self.text}
         message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
@@ -171,7 +171,7 @@ class _Choice:
             message |= {"content": None, "tool_calls": [self.call]}
         return choice | {"message": message}
 
-    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    def _logprobs_json(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
         if self.reply.logprobs is None:
             return None
         if self.reply.kind == "chat.completion":

@@ -104,7 +104,7 @@ class Endpoints:
         usage: bool,
     ) -> Response:
         """The whole answer, or a stream once its first part is here: until then an error can still
-        be told by its status."""
+        be sent as its status."""
         await stack.enter_async_context(aclosing(parts))
         async with asyncio.timeout(self._seconds):
             first = await anext(parts)
@@ -121,16 +121,16 @@ async def _events(
     parts: AsyncGenerator[Part, None], first: Part, reply: Reply, *, usage: bool
 ) -> AsyncIterator[bytes]:
     if choices := reply.take(first):
-        yield _told(reply, choices)
+        yield _chunk_event(reply, choices)
     async for part in parts:
         if choices := reply.take(part):
-            yield _told(reply, choices)
+            yield _chunk_event(reply, choices)
     if usage:
         yield event(reply.chunk([], usage=True))
     yield _DONE
 
 
-def _told(reply: Reply, choices: list[dict[str, Any]]) -> bytes:
+def _chunk_event(reply: Reply, choices: list[dict[str, Any]]) -> bytes:
     return b"".join([event(reply.chunk([choice])) for choice in choices])
 
 
@@ -157,7 +157,7 @@ class EventStream(Response):
                 async with asyncio.timeout(self._most_seconds):
                     async for data in self._events:
                         await _send_part(send, data)
-            except Exception as error:  # too late for a status: the stream says what happened
+            except Exception as error:  # too late for a status: the error goes into the stream
                 log_fault(error)
                 await _send_part(send, event(fault_of(error).body))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -188,8 +188,8 @@ def decoded(body: bytes, kind: type[_T]) -> _T:
 
 
 def client_of(request: Request, user: str | None) -> str:
-    """Who takes turns with whom: an address, and the users that it tells apart. There is one key
-    for all, and a connection more is no client more."""
+    """Who takes turns with whom: an address, and the `user` values it sends. All share one key, and
+    another connection is not another client."""
     return f"{request.client.host if request.client else ''} {user or ''}"
 
 

@@ -1,4 +1,4 @@
-"""The server as something that is started and stopped, in the foreground or beside a window.
+"""Starts and stops the server, in the foreground or beside a window.
 
 Knows uvicorn, sockets and threads; knows no request.
 """
@@ -13,7 +13,7 @@ import uvicorn
 
 from app.server.address import LOOPBACK, Address
 from app.server.application import application
-from app.server.connections import PatientConnection
+from app.server.connections import TimedConnection
 from app.server.faults import PortTaken
 from app.server.guards import AccessPolicy
 from app.server.limits import ServeOptions
@@ -49,7 +49,7 @@ class RunningServer:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Stop answering, end what is generated and every worker."""
+        """Stop answering, cancel running generations and end every worker."""
         self._server.should_exit = True
         self._thread.join(10 * _STOP_SECONDS)
 
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: object, options: ServeOptions) -> uvicorn.Config:
-    class Connection(PatientConnection):
+    class Connection(TimedConnection):
         head_seconds = options.limits.head_seconds
         unread_seconds = options.limits.unread_seconds
         most = 2 * options.limits.requests
@@ -81,7 +81,7 @@ def _config(app: object, options: ServeOptions) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
         log_level="warning",
-        access_log=False,  # paths and addresses are nobody's business either
+        access_log=False,  # paths and addresses are private, too
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_SECONDS,

@@ -24,7 +24,7 @@ Stops = Annotated[list[Stop], Meta(max_length=16)]
 
 
 class TextPart(Struct, tag_field="type", tag="text"):
-    """A part of a message. Images and sounds are not taken."""
+    """A part of a message. Images and audio are not supported."""
 
     text: Text
 
@@ -83,7 +83,7 @@ class NamedSchema(Struct):
 
 
 class SchemaFormat(Struct, tag_field="type", tag="json_schema"):
-    """JSON of a schema. With `strict`, keywords that cannot be held to are refused."""
+    """JSON of a schema. With `strict`, keywords that cannot be enforced are refused."""
 
     json_schema: NamedSchema
 
@@ -127,7 +127,7 @@ class ChatRequest(_Sampling, kw_only=True):
 
 
 class CompletionRequest(_Sampling, kw_only=True):
-    """POST /v1/completions: a text to go on with as it stands."""
+    """POST /v1/completions: continue a text as it is."""
 
     prompt: Text | Annotated[list[Text], Meta(min_length=1, max_length=16)]
     max_tokens: Count | None = 16

@@ -1,5 +1,5 @@
-"""From a client's request to what a worker is asked: sampling, stop texts, grammar, one value for
-each of `n` choices. Values in, values out; knows no HTTP."""
+"""Turns a client's request into requests for a worker: sampling, stop texts, grammar, one for each
+of `n` choices. Values in, values out; knows no HTTP."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,10 @@ from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, Message, SamplingParams
 
 
-def sampling_of(request: ChatRequest | CompletionRequest, usual: SamplingParams) -> SamplingParams:
-    """What the client fixed, and for the rest what the model's makers recommend."""
+def sampling_of(
+    request: ChatRequest | CompletionRequest, defaults: SamplingParams
+) -> SamplingParams:
+    """The client's values, and the model's recommended ones for the rest."""
     given: dict[str, Any] = {
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -30,7 +32,7 @@ def sampling_of(request: ChatRequest | CompletionRequest, usual: SamplingParams)
         "repeat_penalty": request.repeat_penalty,
         "seed": request.seed,
     }
-    return replace(usual, **{key: value for key, value in given.items() if value is not None})
+    return replace(defaults, **{key: value for key, value in given.items() if value is not None})
 
 
 def offer_of(request: ChatRequest) -> Offer | None:
@@ -47,13 +49,13 @@ def offer_of(request: ChatRequest) -> Offer | None:
 
 
 def chat_requests(
-    request: ChatRequest, offer: Offer | None, usual: SamplingParams
+    request: ChatRequest, offer: Offer | None, defaults: SamplingParams
 ) -> list[GenerationRequest]:
-    """Raises InvalidRequest for what cannot be held to."""
+    """Raises InvalidRequest for what cannot be guaranteed."""
     one = GenerationRequest(
         "",
         offered([_message(each) for each in request.messages], offer),
-        sampling_of(request, usual),
+        sampling_of(request, defaults),
         max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=_stops(request),
         grammar=_grammar(request, offer),
@@ -63,12 +65,12 @@ def chat_requests(
 
 
 def chat_logprobs(request: ChatRequest) -> int | None:
-    """How many likeliest tokens are told of each token; None for no probabilities at all."""
+    """How many most likely tokens to report per token; None for no probabilities at all."""
     return request.top_logprobs or 0 if request.logprobs else None
 
 
 def completion_requests(
-    request: CompletionRequest, usual: SamplingParams
+    request: CompletionRequest, defaults: SamplingParams
 ) -> list[GenerationRequest]:
     prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
     if not all(prompts):
@@ -78,7 +80,7 @@ def completion_requests(
         one = GenerationRequest(
             "",
             (),
-            sampling_of(request, usual),
+            sampling_of(request, defaults),
             max_tokens=request.max_tokens,
             stop=_stops(request),
             prompt=prompt,
@@ -124,7 +126,7 @@ def _stops(request: ChatRequest | CompletionRequest) -> tuple[str, ...]:
 
 
 def _choices(one: GenerationRequest, count: int) -> list[GenerationRequest]:
-    """The same request for each choice, each drawing from a seed of its own."""
+    """The same request for each choice, each with its own seed."""
     made = []
     for index in range(count):
         sampling = one.sampling

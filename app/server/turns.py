@@ -51,7 +51,7 @@ class Turns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self._pass_on()  # it came just as nobody wanted it any more
+                self._pass_on()  # it was granted just as the client left
             else:
                 self._forget(client, place)
             raise

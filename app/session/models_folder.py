@@ -87,7 +87,7 @@ def move_models(
 
     Raises DownloadBusy while downloads run, NotEnoughDisk, LibraryError, Cancelled.
     """
-    with session.download_queue().held():
+    with session.download_queue().paused():
         session.unload()
         moved = move_library(session.library, folder.expanduser(), on_progress, cancel)
         session.settings = session.settings.with_value("models_folder", str(moved.root))

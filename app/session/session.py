@@ -123,7 +123,7 @@ class Session:
         return Endpoints(self.paths.config / "remotes.json", lambda: self.acquisition.tokens)
 
     def add_remote(self, endpoint: Endpoint, key: str | None) -> str | None:
-        """`Endpoints.add`, but the name of an installed model is refused: prompts for it would leave
+        """`Endpoints.add`, but not under the name of an installed model: its prompts would leave
         this machine. Raises SettingsError, UnsafeEndpoint."""
         if endpoint.name in (model.name for model in self.installed()):
             raise SettingsError(path=None, key="name", reason="an installed model has this name")

@@ -36,7 +36,7 @@ def quantize(session: Session, args: Namespace, console: Console) -> None:
 
 
 def _default_recipe(session: Session, to: str | None, console: Console) -> str:
-    """The usual recipe for a format, and for the one of the engine that was faster here last."""
+    """The default recipe for a format, and for the one of the engine that was faster here last."""
     faster = session.engines.latest() if to is None else None
     if faster is None or any(d.usable and d.kind == "GPU" for d in session.devices()):
         return DEFAULT_RECIPES[to or "gguf"]

@@ -198,7 +198,7 @@ class ModelDetail(QScrollArea):
         key, control = item.key, self._control
         queued = control.downloads.of(_source(item))
         if not queued:
-            size = _usual_size(control.description(key)) or item.size
+            size = _default_size(control.description(key)) or item.size
             text = tr("Download · {0}", words.size(size)) if size else tr("Download")
             tip = tr("Download the default variant from the hub, verify it and install it")
             return [_button("download", text, lambda: self._download(key, None), "primary", tip)]
@@ -420,8 +420,8 @@ def _get_words(offer: Offer) -> str:
     return tr("Download {0} · {1}", offer_name(offer), size)
 
 
-def _usual_size(found: Described | Exception | None) -> int:
-    """Bytes of the usual variant; 0 until the hub has told."""
+def _default_size(found: Described | Exception | None) -> int:
+    """Bytes of the default variant; 0 until the hub has told."""
     offers = found.offers if isinstance(found, Described) else ()
     return next((offer.size or 0 for offer in offers if offer.preferred), 0)
 

@@ -31,7 +31,7 @@ class Downloads(QObject):
         super().__init__(parent)
         self._session = session
         self._bridge = bridge
-        self._told: dict[str, str] = {}
+        self._last_states: dict[str, str] = {}
         self._posted.connect(self._changed, Qt.ConnectionType.QueuedConnection)
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
@@ -112,7 +112,7 @@ class Downloads(QObject):
     def _changed(self, item: QueueItem) -> None:
         if not self._redraw.isActive():
             self._redraw.start()
-        before, self._told[item.id] = self._told.get(item.id), item.state
+        before, self._last_states[item.id] = self._last_states.get(item.id), item.state
         if before == item.state:
             return
         if item.state == "done":

@@ -6,14 +6,14 @@ from PySide6.QtCore import QObject, Signal
 
 from app.errors import HubError
 from app.gui.parts.bridge import Bridge, Job
-from app.hub.faults import NO_ANSWER
+from app.hub.faults import UNREACHABLE_ERRORS
 from app.hub.values import SearchHit, SearchPage, SearchQuery
 from app.session.session import Session
 from runtime.jobs import CancelToken, OnProgress
 
 
 @dataclass(frozen=True)
-class _NoAnswer:
+class _SearchFailed:
     """Why the hub did not answer, and what it said to the same question last."""
 
     error: HubError
@@ -73,12 +73,12 @@ class HubSearch(QObject):
             self._job.cancel()
         query = self.query
 
-        def work(_progress: OnProgress, cancel: CancelToken) -> SearchPage | _NoAnswer:
+        def work(_progress: OnProgress, cancel: CancelToken) -> SearchPage | _SearchFailed:
             hub = self._session.acquisition.hub
             try:
                 return hub.search(query, next_page, cancel)
-            except NO_ANSWER as error:
-                return _NoAnswer(error, hub.cached_search(query))
+            except UNREACHABLE_ERRORS as error:
+                return _SearchFailed(error, hub.cached_search(query))
 
         job = self._bridge.run(work)
         self._job = job
@@ -86,10 +86,10 @@ class HubSearch(QObject):
         job.failed.connect(lambda error: self._failed(job, error))
         self.changed.emit()
 
-    def _found(self, job: Job, page: SearchPage | _NoAnswer) -> None:
+    def _found(self, job: Job, page: SearchPage | _SearchFailed) -> None:
         if job is not self._job:
             return
-        if isinstance(page, _NoAnswer):
+        if isinstance(page, _SearchFailed):
             self._failed(job, page.error, page.cached)
             return
         self._job, self._next, self.asked = None, page.next_page, True

@@ -54,5 +54,5 @@ def test_the_plan_panel_shows_where_the_model_runs_now_and_why(qtbot, tiny: Sess
     with qtbot.waitSignal(models.loaded_changed, timeout=60_000):
         models.load()
     assert models.plan.placement.layers[0].device == "cpu"
-    assert "openvino-cpu was planned and failed" in panel._reasons.text()
+    assert "openvino-cpu was planned but failed" in panel._reasons.text()
     bridge.close()
