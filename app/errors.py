@@ -1,182 +1,260 @@
 """The errors of the application layer. They carry facts; `app.wording.explain` alone words them.
 
 AppError
-├── CatalogError              path, entry, field, reason
-├── SettingsError             path, key, reason
-├── StoreError                path, reason
-├── UnknownModel              name, suggestions
-├── LibraryError              path, reason; name where a model is to blame
-│   ├── AlreadyInstalled      name
-│   ├── DamagedModel          name, path, expected, got (SHA-256, or sizes in bytes)
-│   ├── LibraryBusy           path: other work on the folder as a whole is running
-│   └── ImportRefused         path, reason
-├── HubError                  endpoint; repo and path where known
-│   ├── Offline               endpoint, kind (of app.wording.sentences.OFFLINE), reason
-│   ├── NotAHubAnswer         url, content_type: a sign-in page or a proxy answered
-│   ├── GatedModel            repo, url (page where access is asked for), token_sent
-│   ├── RepoNotFound          repo, url, token_sent: missing, or private
-│   ├── RevisionNotFound      repo, revision
-│   ├── RemoteFileNotFound    repo, path
-│   ├── TokenRefused          endpoint
-│   ├── RateLimited           retry_after (seconds, or None)
-│   ├── HubUnavailable        status
-│   ├── UnsafeEndpoint        endpoint, reason
-│   └── BadRemoteHeader       repo, path, reason
-└── DownloadError             path; url where known
-    ├── ChecksumMismatch      path, expected, got
-    ├── NotEnoughDisk         path, needed, available, reserve (bytes)
-    ├── Interrupted           path, received, total, attempts, reason: the part is kept
-    ├── ServerMisbehaved      path, url, reason: the part is kept
-    ├── DownloadBusy          path: another process is downloading the same file
-    └── PackageUnavailable    package, version, exit_code, output_tail
-
-A class is registered by its name, so that an error can cross a pipe or lie in the queue's file as
-{type, facts}.
+├── Unexpected                a fault of the program, its traceback is in the log
+├── CatalogError
+├── SettingsError
+├── StoreError
+├── UnknownModel
+├── UnreadableFile            an attachment
+├── LibraryError              the models folder
+│   ├── LibraryRefused
+│   ├── AlreadyInstalled
+│   ├── DamagedModel
+│   ├── LibraryBusy           other work on the folder as a whole is running
+│   ├── ImportRefused
+│   └── PackRefused           an add-on pack
+├── HubError                  between here and the hub
+│   ├── Offline
+│   ├── NotAHubAnswer         a sign-in page or a proxy answered
+│   ├── GatedModel
+│   ├── RepoNotFound          missing, or private
+│   ├── RevisionNotFound
+│   ├── RemoteFileNotFound
+│   ├── TokenRefused
+│   ├── RateLimited
+│   ├── HubUnavailable
+│   ├── UnsafeEndpoint
+│   └── BadRemoteHeader
+└── DownloadError             what can stop a download
+    ├── ChecksumMismatch
+    ├── DiskFull
+    ├── Interrupted           the part is kept
+    ├── ServerMisbehaved      the part is kept
+    ├── DownloadBusy          another process is downloading the same file
+    └── PackageUnavailable
 """
 
-from typing import Any, ClassVar
+from typing import Literal
+
+from quant.error_base import LogOnly, StillroomError
+
+OfflineKind = Literal["setting", "no network", "dns", "refused", "timeout", "tls", "broken"]
 
 
-class AppError(Exception):
-    """Base of all application errors; `facts` are JSON values."""
+class AppError(StillroomError):
+    """Base of all application errors."""
 
-    registry: ClassVar[dict[str, type["AppError"]]] = {}
 
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(", ".join(f"{key}={value!r}" for key, value in facts.items()))
-        self.facts: dict[str, Any] = facts
+class Unexpected(AppError):
+    """A fault of the program that ended some work; `name` is the exception's class."""
 
-    def __init_subclass__(cls) -> None:
-        AppError.registry[cls.__name__] = cls
-
-    def to_json(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "facts": self.facts}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "AppError":
-        """Rebuild a stored error; an unknown type becomes AppError."""
-        cls = AppError.registry.get(str(data.get("type")), AppError)
-        return cls(**data.get("facts", {}))
+    name: str
+    detail: str
 
 
 class CatalogError(AppError):
-    """facts: path, entry (id or index), field, reason."""
+    """`entry` is an id or an index, "" for the file as a whole."""
 
-    def __init__(self, *, path: str, entry: str, field: str, reason: str) -> None:
-        super().__init__(path=path, entry=entry, field=field, reason=reason)
+    path: str
+    entry: str
+    field: str
+    reason: str
 
 
 class SettingsError(AppError):
-    """facts: path (None when not from a file), key, reason."""
+    """`path` is None when the setting does not come from a file."""
+
+    key: str
+    reason: str
+    path: str | None = None
+    value: str | int | float | None = None
+    choices: list[str] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    expected: str | None = None
+    detail: str | None = None
 
 
 class StoreError(AppError):
-    """facts: path, reason."""
+    path: str
+    reason: str
 
 
 class UnknownModel(AppError):
-    """facts: name, suggestions (names that come close, best first)."""
+    """`suggestions` are names that come close, best first."""
 
-    def __init__(self, name: str, suggestions: list[str] | None = None) -> None:
-        super().__init__(name=name, suggestions=list(suggestions or []))
+    name: str
+    suggestions: list[str]
+
+
+class UnreadableFile(AppError):
+    name: str
+    reason: Literal["too_large", "binary", "damaged", "empty", "missing"]
 
 
 class LibraryError(AppError):
-    """facts: path, reason; name where one model is to blame."""
+    """Base of what can go wrong with the models folder; `path` is its own or a file's."""
+
+    path: str
+
+
+class LibraryRefused(LibraryError):
+    """`name` is there where one model is to blame."""
+
+    reason: str
+    name: str | None = None
 
 
 class AlreadyInstalled(LibraryError):
-    """facts: name."""
+    name: str
 
 
 class DamagedModel(LibraryError):
-    """facts: name, path, expected, got."""
+    """`expected` and `got` are SHA-256, or sizes in bytes."""
+
+    name: str
+    expected: LogOnly[str | int]
+    got: LogOnly[str | int]
 
 
 class LibraryBusy(LibraryError):
-    """facts: path. Other work on the models folder as a whole is running."""
+    """Other work on the models folder as a whole is running."""
 
 
 class ImportRefused(LibraryError):
-    """facts: path, reason."""
+    reason: str
 
 
 class PackRefused(LibraryError):
-    """An add-on pack cannot be installed or removed. facts: path, reason."""
+    """An add-on pack cannot be installed or removed."""
+
+    reason: str
 
 
 class HubError(AppError):
-    """Base of what can go wrong between here and the hub."""
+    """Base of what can go wrong between here and the hub. `endpoint` is "" where it is not
+    known."""
+
+    endpoint: str = ""
 
 
 class Offline(HubError):
-    """facts: endpoint, kind (a key of app.wording.sentences.OFFLINE), reason (the system's own
-    words)."""
+    """`detail` is the system's own words."""
+
+    kind: OfflineKind
+    detail: str = ""
 
 
 class NotAHubAnswer(HubError):
-    """facts: url, content_type. Something between here and the hub answered in its place."""
+    """Something between here and the hub answered in its place."""
+
+    url: str
+    content_type: str = ""
+    detail: str = ""
 
 
 class GatedModel(HubError):
-    """facts: repo, url, token_sent."""
+    """`url` is the page where access is asked for."""
+
+    repo: str
+    url: str
+    token_sent: bool
 
 
 class RepoNotFound(HubError):
-    """facts: repo, url, token_sent. The hub does not tell missing from private."""
+    """The hub does not tell missing from private."""
+
+    repo: str
+    url: str
+    token_sent: bool
 
 
 class RevisionNotFound(HubError):
-    """facts: repo, revision."""
+    repo: str
+    revision: str
 
 
 class RemoteFileNotFound(HubError):
-    """facts: repo, path."""
+    repo: str
+    path: str
 
 
 class TokenRefused(HubError):
-    """facts: endpoint."""
+    pass
 
 
 class RateLimited(HubError):
-    """facts: endpoint, retry_after (seconds, or None when the hub did not say)."""
+    """`retry_after` is in seconds, None when the hub did not say."""
+
+    retry_after: float | None
 
 
 class HubUnavailable(HubError):
-    """facts: endpoint, status."""
+    status: int
+    retry_after: float | None = None
 
 
 class UnsafeEndpoint(HubError):
-    """facts: endpoint, reason. A token goes over https or loopback only."""
+    """A token goes over https or loopback only."""
+
+    reason: str
 
 
 class BadRemoteHeader(HubError):
-    """facts: repo, path, reason."""
+    repo: str
+    path: str
+    reason: str
 
 
 class DownloadError(AppError):
     """Base of what can stop a download; `path` is the final name, which was not touched."""
 
+    path: str
+
 
 class ChecksumMismatch(DownloadError):
-    """facts: path, expected, got (hex digests)."""
+    """`expected` and `got` are hex digests, `size` is in bytes."""
+
+    expected: LogOnly[str]
+    got: LogOnly[str]
+    size: LogOnly[int | None] = None
 
 
-class NotEnoughDisk(DownloadError):
-    """facts: path, needed, available, reserve (bytes)."""
+class DiskFull(DownloadError):
+    """Amounts in bytes; `reserve` is what is to stay free beside what is needed."""
+
+    needed: int
+    available: int
+    reserve: int = 0
 
 
 class Interrupted(DownloadError):
-    """facts: path, received, total (bytes), attempts, reason. The part is kept."""
+    """Amounts in bytes. `reason` is the JSON of the error that the last attempt ended with. The
+    part is kept."""
+
+    received: int
+    total: int | None
+    attempts: int
+    reason: dict[str, object]
 
 
 class ServerMisbehaved(DownloadError):
-    """facts: path, url, reason. The part is kept."""
+    """The part is kept."""
+
+    url: str
+    reason: str
 
 
 class DownloadBusy(DownloadError):
-    """facts: path. Another process is downloading the same file."""
+    """Another process is downloading the same file."""
 
 
 class PackageUnavailable(DownloadError):
-    """facts: package, version, exit_code, output_tail."""
+    """A package of the index; `exit_code` is pip's, None where it was not run."""
+
+    path: str = ""
+    package: str
+    version: str
+    exit_code: int | None
+    output_tail: LogOnly[str]

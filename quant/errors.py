@@ -1,77 +1,84 @@
 """The errors of the quant layer. They carry facts; the application alone words them.
 
 QuantError
-├── UnsupportedFormat      path, format or architecture that no code here reads or writes
-├── IncompatibleShape      tensor, shape, and what was expected of it
-├── CorruptCheckpoint      path, tensor (None where the file as a whole is to blame), detail
-├── AlreadyQuantized       path, format: requantizing was not allowed
-├── NonFiniteWeights       tensor, count of NaN or infinite values
-├── InvalidRecipe          field, reason
-├── MissingTensor          tensor, path
-├── NotEnoughDisk          path, needed, available (bytes)
-└── NativeQuantizerFailed  reason
+├── UnsupportedFormat      a file, format or architecture that no code here reads or writes
+├── IncompatibleShape      a tensor whose shape is not what its place demands
+├── CorruptCheckpoint      a file whose bytes contradict its format
+├── AlreadyQuantized       requantizing was not allowed
+├── NonFiniteWeights       NaN or infinite values
+├── InvalidRecipe          a field of a recipe
+├── MissingTensor
+├── NotEnoughDisk          bytes
+└── NativeQuantizerFailed
 """
 
 import errno
-from typing import Any, ClassVar
+
+from quant.error_base import StillroomError
 
 # What the system says where NotEnoughDisk is meant: no room, a quota, a limit on a file's size.
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class QuantError(Exception):
-    """Base of all quant errors; `facts` are JSON values."""
-
-    registry: ClassVar[dict[str, type["QuantError"]]] = {}
-
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(", ".join(f"{key}={value!r}" for key, value in facts.items()))
-        self.facts: dict[str, Any] = facts
-
-    def __init_subclass__(cls) -> None:
-        QuantError.registry[cls.__name__] = cls
-
-    def to_json(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "facts": self.facts}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "QuantError":
-        """Rebuild an error that crossed a pipe; an unknown type becomes QuantError."""
-        cls = QuantError.registry.get(str(data.get("type")), QuantError)
-        return cls(**data.get("facts", {}))
+class QuantError(StillroomError):
+    """Base of all quant errors."""
 
 
 class UnsupportedFormat(QuantError):
-    """facts: path, and format or architecture, detail."""
+    """`path` is None where a format was named without a file."""
+
+    path: str | None
+    format: str | None = None
+    architecture: str | None = None
+    tensor: str | None = None
+    detail: str | None = None
 
 
 class IncompatibleShape(QuantError):
-    """facts: tensor, shape, detail."""
+    """`tensor` is None where no single one is to blame."""
+
+    tensor: str | None
+    shape: list[int]
+    detail: str
 
 
 class CorruptCheckpoint(QuantError):
-    """facts: path, tensor (or None), detail. The file's bytes contradict its format."""
+    """The file's bytes contradict its format. `tensor` is None where the whole file is to blame."""
+
+    path: str
+    tensor: str | None
+    detail: str
 
 
 class AlreadyQuantized(QuantError):
-    """facts: path, format."""
+    path: str
+    format: str
+    tensor: str
 
 
 class NonFiniteWeights(QuantError):
-    """facts: tensor, count."""
+    tensor: str
+    count: int
 
 
 class InvalidRecipe(QuantError):
-    """facts: field, reason."""
+    field: str
+    reason: str
 
 
 class MissingTensor(QuantError):
-    """facts: tensor, path."""
+    tensor: str
+    path: str
 
 
 class NotEnoughDisk(QuantError):
-    """facts: path, needed, available (bytes)."""
+    """Amounts in bytes; `reserve` is what is to stay free beside what is needed."""
+
+    path: str
+    needed: int
+    available: int
+    reserve: int = 0
 
 
 class NativeQuantizerFailed(QuantError):
-    """facts: reason."""
+    reason: str

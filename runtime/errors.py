@@ -1,57 +1,75 @@
 """The errors of the runtime layer. They carry facts; `app.wording.explain` alone words them.
 
 EngineError
-├── ModelFileError            a file that cannot be used: path, detail
+├── ModelFileError            a file that cannot be used
 │   ├── CorruptFile
 │   └── UnsupportedModel
-├── BackendUnavailable        engine missing or refused: backend, reason
-├── DeviceUnavailable         device id, reason
-├── DoesNotFit                needed, available, device, suggestion, smaller_model
-├── OutOfMemory               device, needed, suggestion, smaller_model
-├── DraftRefused              draft, code, and the facts that disagree
-├── ContextOverflow           n_tokens, n_ctx
-├── EvaluationFailed          code, tokens, log
-├── StageFailed               stage, device, detail
-├── TemplateFailed            reason, detail
-├── InvalidRequest            field, reason
-│   └── ContextTooLong        n_ctx, longest, device, why
-├── InternalError             detail: a fault of the program, its traceback is in the log
-└── WorkerError               the worker process: kind, facts
+├── BackendUnavailable        engine missing or refused
+├── NoEngineRan
+├── DeviceUnavailable
+├── DoesNotFit                memory, by the plan
+├── OutOfMemory               memory, by the engine
+├── DraftRefused
+├── ContextOverflow
+├── EvaluationFailed
+├── StageFailed
+├── TemplateFailed
+├── TokenizerFailed
+├── InvalidRequest
+│   └── ContextTooLong
+├── InternalError             a fault of the program, its traceback is in the log
+└── WorkerError               the worker process
     ├── WorkerStartFailed
     ├── ProtocolMismatch
     ├── WorkerStalled
-    └── WorkerDied            exit: see runtime.process.client.WorkerExit
+    └── WorkerDied
 
-Every class is registered by name, so an error can cross the pipe as {type, facts} and be rebuilt.
+All are defined here and none beside an engine, so that a parent that never imports an engine can
+rebuild what crosses the pipe.
 """
 
-from typing import Any, ClassVar
+from typing import Literal, TypedDict
+
+from quant.error_base import LogOnly, StillroomError
+
+ContextLimit = Literal["trained", "exported", "compiled"]
+ExitKind = Literal[
+    "clean",  # it was asked to end
+    "cancelled",  # ended by us because a cancel was not answered in time
+    "stalled",  # ended by us because it went silent
+    "crashed",  # a fault in native or Python code
+    "killed",  # ended by the system or another program
+    "out_of_memory",
+    "lost_protocol",  # it wrote something that is not of the protocol
+]
 
 
-class EngineError(Exception):
-    """Base of all runtime errors; `facts` are JSON values."""
+class Suggestion(TypedDict, total=False):
+    """The request closest to a refused one that fits, see `runtime.planning.nearest_fit`; of a
+    cluster, how many machines would do. `needed` in bytes, `gives_up` names what differs."""
 
-    registry: ClassVar[dict[str, type["EngineError"]]] = {}
+    n_ctx: int
+    kv_type: str
+    policy: str
+    device: str
+    blocks_off_cpu: int
+    blocks: int
+    accelerators: str
+    needed: int
+    gives_up: list[str]
+    machines: int | None
 
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(", ".join(f"{key}={value!r}" for key, value in facts.items()))
-        self.facts: dict[str, Any] = facts
 
-    def __init_subclass__(cls) -> None:
-        EngineError.registry[cls.__name__] = cls
-
-    def to_json(self) -> dict[str, Any]:
-        return {"type": type(self).__name__, "facts": self.facts}
-
-    @staticmethod
-    def from_json(data: dict[str, Any]) -> "EngineError":
-        """Rebuild an error that crossed the pipe; an unknown type becomes EngineError."""
-        cls = EngineError.registry.get(str(data.get("type")), EngineError)
-        return cls(**data.get("facts", {}))
+class EngineError(StillroomError):
+    """Base of all runtime errors."""
 
 
 class ModelFileError(EngineError):
-    """facts: path, detail, and tensor where one is to blame."""
+    """`tensor` is None where no single one is to blame."""
+
+    path: str
+    detail: str
+    tensor: str | None = None
 
 
 class CorruptFile(ModelFileError):
@@ -63,61 +81,118 @@ class UnsupportedModel(ModelFileError):
 
 
 class BackendUnavailable(EngineError):
-    """facts: backend, reason."""
+    backend: str
+    reason: str
+
+
+class NoEngineRan(EngineError):
+    """No engine could be measured with the model. `failed` tells of each why: an error's name."""
+
+    failed: dict[str, str]
 
 
 class DeviceUnavailable(EngineError):
-    """facts: device, reason."""
+    """`reason` is a code that `app.wording` has words for. What a provider's self-test found is
+    told by `finding` (a code), `cosine` and `seconds`."""
+
+    device: str
+    reason: str
+    detail: str | None = None
+    path: LogOnly[str | None] = None
+    package: str | None = None
+    known: list[str] | None = None
+    finding: str | None = None
+    cosine: float | None = None
+    seconds: float | None = None
 
 
 class DoesNotFit(EngineError):
-    """facts: device, needed, available (bytes), suggestion (JSON of the nearest plan or None), and
-    smaller_model (a name) where one of the same family fits."""
+    """Amounts in bytes. `smaller_model` names one of the same family that fits."""
+
+    device: str
+    needed: int
+    available: int
+    suggestion: Suggestion | None = None
+    smaller_model: str | None = None
 
 
 class OutOfMemory(EngineError):
-    """facts: device, needed (bytes of the allocation that failed, None where the engine does not
-    say), suggestion and smaller_model as in DoesNotFit. The engine said so; a process killed for
-    memory is a WorkerDied."""
+    """The engine said so; a process killed for memory is a WorkerDied. `needed` is in bytes, of the
+    allocation that failed; None where the engine does not say."""
+
+    device: str
+    needed: int | None = None
+    suggestion: Suggestion | None = None
+    smaller_model: str | None = None
 
 
 class DraftRefused(EngineError):
-    """facts: draft (its name), code (of `runtime.answer.speculation.vocabulary_mismatch`, or
-    draft_engine, draft_device, draft_not_smaller, draft_does_not_fit), and what that code is
-    about."""
+    """`code` is one of `runtime.answer.speculation.vocabulary_mismatch`, or draft_engine,
+    draft_device, draft_not_smaller, draft_does_not_fit; the facts after it are what it is about."""
+
+    draft: str
+    code: str
+    engine: str | None = None
+    device: str | None = None
+    needed: int | None = None
+    token: int | None = None
+    target: str | int | None = None
+    theirs: str | int | None = None
 
 
 class ContextOverflow(EngineError):
-    """facts: n_tokens, n_ctx."""
+    n_tokens: int
+    n_ctx: int
 
 
 class EvaluationFailed(EngineError):
-    """facts: code (the engine's return value), tokens, log (its last error line). Defined here and
-    not beside the engine, so that a parent that never imports an engine can rebuild it."""
+    """`code` is the engine's return value, `log` its last error line."""
+
+    code: int
+    tokens: int
+    log: LogOnly[str]
 
 
 class StageFailed(EngineError):
-    """facts: stage, device, detail. A stage raised, or its numbers were not finite."""
+    """A stage raised, or its numbers were not finite."""
+
+    stage: str
+    device: str
+    detail: str
 
 
 class TemplateFailed(EngineError):
-    """A chat template could not be used. facts: reason, detail.
+    """A chat template could not be used; it "raised" where the template itself refused."""
 
-    reason is "syntax", "raised" (the template itself refused), "limit" or "error".
-    """
+    reason: Literal["syntax", "raised", "limit", "error"]
+    detail: str
+
+
+class TokenizerFailed(EngineError):
+    """The tokenizer refused a text of `length` bytes or characters."""
+
+    length: int
 
 
 class InvalidRequest(EngineError):
-    """facts: field, reason."""
+    field: str
+    reason: str
 
 
 class ContextTooLong(InvalidRequest):
-    """facts: n_ctx (asked for), longest (what is possible), device, why: "trained" (the model's own
-    limit), "exported" (the file's) or "compiled" (that of its body for the device)."""
+    """`n_ctx` was asked for, `longest` is possible; `why`: the model's own limit, the file's, or
+    that of its body for the device."""
+
+    field: str = "n_ctx"
+    reason: str = "too_long"
+    n_ctx: int
+    longest: int
+    device: str
+    why: ContextLimit
 
 
 class InternalError(EngineError):
-    """facts: detail."""
+    detail: str
 
 
 class WorkerError(EngineError):
@@ -125,16 +200,28 @@ class WorkerError(EngineError):
 
 
 class WorkerStartFailed(WorkerError):
-    """facts: command, reason, stderr_tail."""
+    command: LogOnly[list[str]]
+    reason: str
+    stderr_tail: LogOnly[str]
 
 
 class ProtocolMismatch(WorkerError):
-    """facts: expected, got."""
+    expected: int
+    got: int | None
 
 
 class WorkerStalled(WorkerError):
-    """facts: seconds, doing."""
+    seconds: float
+    stderr_tail: LogOnly[str]
 
 
 class WorkerDied(WorkerError):
-    """facts: kind, signal, exit_code, stderr_tail (see runtime.process.client.WorkerExit)."""
+    """How it ended: see `runtime.process.exit.classify`. `suggestion` and `smaller_model` are there
+    where memory ran out, as in DoesNotFit."""
+
+    kind: ExitKind
+    exit_code: int
+    cause: str = ""
+    stderr_tail: LogOnly[str] = ""
+    suggestion: Suggestion | None = None
+    smaller_model: str | None = None

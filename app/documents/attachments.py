@@ -7,18 +7,11 @@ active in a document are ignored.
 from pathlib import Path
 
 from app.documents.token_estimate import estimated_tokens
+from app.errors import UnreadableFile
 from app.history.records import Attachment
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_PAGES = 500
-
-
-class UnreadableFile(Exception):
-    """facts: name, reason ("too_large", "binary", "damaged", "empty", "missing")."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name}: {reason}")
-        self.facts = {"name": name, "reason": reason}
 
 
 def read_attachment(path: Path) -> Attachment:
@@ -26,18 +19,18 @@ def read_attachment(path: Path) -> Attachment:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise UnreadableFile(path.name, "missing") from error
+        raise UnreadableFile(name=path.name, reason="missing") from error
     if size > MAX_FILE_BYTES:
-        raise UnreadableFile(path.name, "too_large")
+        raise UnreadableFile(name=path.name, reason="too_large")
     reader = {".pdf": _pdf, ".docx": _docx}.get(path.suffix.lower(), _text)
     try:
         text = reader(path)
     except UnreadableFile:
         raise
     except Exception as error:  # the readers raise whatever a damaged file leads them to
-        raise UnreadableFile(path.name, "damaged") from error
+        raise UnreadableFile(name=path.name, reason="damaged") from error
     if not text.strip():
-        raise UnreadableFile(path.name, "empty")
+        raise UnreadableFile(name=path.name, reason="empty")
     return Attachment(path.name, text, estimated_tokens(text))
 
 
@@ -46,7 +39,7 @@ def _text(path: Path) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16")
     if b"\x00" in data:
-        raise UnreadableFile(path.name, "binary")
+        raise UnreadableFile(name=path.name, reason="binary")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

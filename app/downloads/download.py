@@ -26,6 +26,7 @@ from app.errors import (
     RateLimited,
     ServerMisbehaved,
 )
+from app.hub.faults import asked_to_wait
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 
 RESERVE = 256 << 20  # bytes that a download leaves free
@@ -121,7 +122,7 @@ def download(
     """Download `source` to `target`, resuming where an earlier attempt stopped.
 
     Progress is in phases "download" and "verify". On any error or on cancel the part is kept and
-    `target` is as it was. Raises ChecksumMismatch (after a second attempt), NotEnoughDisk,
+    `target` is as it was. Raises ChecksumMismatch (after a second attempt), DiskFull,
     Interrupted, DownloadBusy, the HubErrors that a retry cannot fix, and Cancelled.
     """
     cancel = cancel or CancelToken()
@@ -143,13 +144,13 @@ def download(
                 return Downloaded(target, source.size, sha256, resumed_from, expected is not None)
             part.restart()
             resumed_from = 0
-        raise ChecksumMismatch(path=str(target), expected=expected, got=sha256)
+        raise ChecksumMismatch(path=str(target), expected=expected or "", got=sha256)
     finally:
         part.close()
 
 
 def reserve_all(files: Sequence[tuple[Source, Path]], limits: Limits) -> None:
-    """Take the disk space of all files before the first byte of any. Raises NotEnoughDisk."""
+    """Take the disk space of all files before the first byte of any. Raises DiskFull."""
     for source, target in files:
         if target.is_file() and target.stat().st_size == source.size:
             continue  # the right one, as a rule
@@ -405,7 +406,7 @@ class _Transfer:
                     self._answers.discard(answer)
         start, stop = self._part.missing(claim.index)
         if start < stop:
-            raise Offline(endpoint="", kind="broken", reason="the answer ended early")
+            raise Offline(endpoint="", kind="broken", detail="the answer ended early")
 
     def _receive(self, answer: RangeResponse, claim: "_Claim") -> None:
         """Store a response to its end, or up to a unit that another connection fetches. A response
@@ -456,13 +457,13 @@ class _Transfer:
         return range(self._part.unit_count)
 
     def _pause(self, error: AppError, failures: int) -> None:
-        asked = error.facts.get("retry_after")
+        asked = asked_to_wait(error)
         wait = min(self._retry.first * 2 ** (failures - 1), self._retry.longest)
         if failures == 0:  # it delivered new bytes: continue at once
             wait = self._retry.first / 10
         wait *= random.uniform(0.75, 1.25)  # many clients must not come back at the same moment
         self._waiting = type(error).__name__
-        self._stop.wait(max(float(asked), wait) if asked is not None else wait)
+        self._stop.wait(max(asked, wait) if asked is not None else wait)
 
     def _given_up(self, error: AppError, attempts: int) -> AppError:
         return Interrupted(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from app.downloads.download import RESERVE, Downloaded, Limits, Retry, download_all, reserve_all
 from app.downloads.part_file import part_allocated, part_received
-from app.errors import AlreadyInstalled, NotEnoughDisk, RemoteFileNotFound
+from app.errors import AlreadyInstalled, DiskFull, RemoteFileNotFound
 from app.hub.client import Hub
 from app.hub.values import RemoteFile, Variant, WeightFormat
 from app.library.folder import InstalledModel, Library, safe_name
@@ -190,7 +190,7 @@ def _main_file(request: ModelRequest) -> str | None:
 
 
 def _require_room(folder: Path, sizes: dict[Path, int], reserve: int = RESERVE) -> None:
-    """Raise NotEnoughDisk before the first byte if all files together do not fit."""
+    """Raise DiskFull before the first byte if all files together do not fit."""
     folder.mkdir(parents=True, exist_ok=True)
     needed = 0
     for target, size in sizes.items():
@@ -198,4 +198,4 @@ def _require_room(folder: Path, sizes: dict[Path, int], reserve: int = RESERVE) 
         needed += max(size - held, 0)
     available = shutil.disk_usage(folder).free
     if needed and available < needed + reserve:
-        raise NotEnoughDisk(path=str(folder), needed=needed, available=available, reserve=reserve)
+        raise DiskFull(path=str(folder), needed=needed, available=available, reserve=reserve)

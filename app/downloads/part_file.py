@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from app.errors import DownloadBusy, NotEnoughDisk
+from app.errors import DiskFull, DownloadBusy
 from app.locks import FileLock
 from runtime.jobs import Cancelled
 
@@ -142,7 +142,7 @@ class PartFile:
     # ---- changing ----
 
     def reserve(self, spare: int) -> None:
-        """Take the disk space for all of the file. Raises NotEnoughDisk, with nothing written.
+        """Take the disk space for all of the file. Raises DiskFull, with nothing written.
 
         spare: bytes that must stay free beside it.
         """
@@ -150,9 +150,7 @@ class PartFile:
         needed = max(self.size - held, 0)
         available = shutil.disk_usage(self.target.parent).free
         if needed and available < needed + spare:
-            raise NotEnoughDisk(
-                path=str(self.target), needed=needed, available=available, reserve=spare
-            )
+            raise DiskFull(path=str(self.target), needed=needed, available=available, reserve=spare)
         try:
             allocated = _allocate(self._data, self.size)
         except OSError as error:  # another program was faster, or a quota is smaller than the disk
@@ -164,7 +162,7 @@ class PartFile:
         """Store `data` at `offset`; returns how many of its bytes were new.
 
         Only what continues a unit is stored: bytes already there are left, and so are bytes after
-        a gap or past the end. Raises NotEnoughDisk, Cancelled after `close`.
+        a gap or past the end. Raises DiskFull, Cancelled after `close`.
         """
         fresh = 0
         view = memoryview(data)[: max(self.size - offset, 0)]
@@ -221,11 +219,11 @@ class PartFile:
                 raise
             raise self._full(error) from error
 
-    def _full(self, error: OSError) -> NotEnoughDisk:
+    def _full(self, error: OSError) -> DiskFull:
         quota = error.errno == errno.EDQUOT  # not all free space is available to this user
         free = 0 if quota else shutil.disk_usage(self.target.parent).free
         needed = self.size - self.received
-        return NotEnoughDisk(path=str(self.target), needed=needed, available=free, reserve=0)
+        return DiskFull(path=str(self.target), needed=needed, available=free, reserve=0)
 
     def _is_due(self, index: int) -> bool:
         fresh = self._written[index] - self._recorded[index]

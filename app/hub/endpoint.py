@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from app.errors import UnsafeEndpoint
+from app.errors import OfflineKind, UnsafeEndpoint
 
 
 def check_endpoint(endpoint: str) -> bool:
@@ -60,10 +60,10 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or default
 
 
-def failure_kind(error: BaseException) -> str:
+def failure_kind(error: BaseException) -> OfflineKind:
     """What kind of unreachable: "tls", "timeout", "dns", "refused" or "broken"."""
     text = f"{type(error).__name__} {error} {error.__cause__}".lower()
-    signs = {
+    signs: dict[OfflineKind, tuple[str, ...]] = {
         "tls": ("certificate", "ssl", "tls"),
         "timeout": ("timeout", "timed out"),
         "dns": ("name resolution", "name or service", "getaddrinfo", "nodename"),

@@ -49,6 +49,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return min(float(match[1]), _MAX_WAIT) if match else None
 
 
+def asked_to_wait(error: BaseException) -> float | None:
+    """Seconds that an error of the hub asks to wait; None where it asks for none."""
+    return error.retry_after if isinstance(error, RateLimited | HubUnavailable) else None
+
+
 def public_url(url: str) -> str:
     """`url` without user, query and fragment: what may be shown or logged (signatures may not)."""
     parts = urlsplit(url)
@@ -77,6 +82,7 @@ def error_from_status(
     lower = {key.lower(): value for key, value in headers.items()}
     code = lower.get("x-error-code", "")
     page = f"{endpoint}/{repo}" if repo else endpoint
+    repo = repo or ""
     if status == 511:
         return NotAHubAnswer(
             endpoint=endpoint, url=public_url(url), content_type=lower.get("content-type", "")
@@ -88,9 +94,9 @@ def error_from_status(
     if code == "GatedRepo":
         return GatedModel(endpoint=endpoint, repo=repo, url=page, token_sent=token_sent)
     if code == "RevisionNotFound":
-        return RevisionNotFound(endpoint=endpoint, repo=repo, revision=revision)
+        return RevisionNotFound(endpoint=endpoint, repo=repo, revision=revision or "")
     if code == "EntryNotFound" or (status in (404, 410) and path is not None and not code):
-        return RemoteFileNotFound(endpoint=endpoint, repo=repo, path=path)
+        return RemoteFileNotFound(endpoint=endpoint, repo=repo, path=path or "")
     refused = "invalid" in lower.get("x-error-message", "").lower()
     if status in (401, 403) and token_sent and (refused or not code):
         return TokenRefused(endpoint=endpoint)

@@ -55,7 +55,7 @@ class HubRangeResponse:
             raise Offline(
                 endpoint=_endpoint(str(self._response.url)),
                 kind=failure_kind(error),
-                reason=str(error) or repr(error),
+                detail=str(error) or repr(error),
             ) from error
 
     def _direct_socket(self) -> Any:

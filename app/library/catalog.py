@@ -115,7 +115,7 @@ def entry_named(entries: Sequence[CatalogEntry], entry_id: str) -> CatalogEntry:
     for entry in entries:
         if entry.id == entry_id:
             return entry
-    raise UnknownModel(entry_id, [entry.id for entry in entries])
+    raise UnknownModel(name=entry_id, suggestions=[entry.id for entry in entries])
 
 
 def starter(entries: Iterable[CatalogEntry]) -> CatalogEntry | None:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from app.errors import AlreadyInstalled, DamagedModel, LibraryError
+from app.errors import AlreadyInstalled, DamagedModel, LibraryError, LibraryRefused
 from app.locks import FileLock
 from quant.files import hash_file, write_json_atomically
 from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
@@ -122,7 +122,7 @@ class Library:
     def manifest_path(self, name: str) -> Path:
         """Where the manifest of the model `name` is, or would be. LibraryError for a bad name."""
         if not _is_name(name):
-            raise LibraryError(path=str(self.root), name=name, reason="not a usable model name")
+            raise LibraryRefused(path=str(self.root), name=name, reason="not a usable model name")
         return self.root / f"{name}.json"
 
     def directory_for(self, name: str) -> Path:
@@ -183,7 +183,7 @@ class Library:
         """
         manifest = self.manifest_path(name)
         if not replace and self.find(name) is not None:
-            raise AlreadyInstalled(path=str(self.root), name=name, reason="the name is taken")
+            raise AlreadyInstalled(path=str(self.root), name=name)
         entries = _measure(files, only, digests or {}, on_progress, cancel or CancelToken())
         record: dict[str, Any] = {
             "version": _MANIFEST_VERSION,
@@ -202,7 +202,7 @@ class Library:
         with FileLock(self.root / ".lock"):
             previous = self.find(name)
             if previous is not None and not replace:
-                raise AlreadyInstalled(path=str(self.root), name=name, reason="the name is taken")
+                raise AlreadyInstalled(path=str(self.root), name=name)
             old = self._own_directory(previous) if previous else None
             if link:
                 record["linked"] = str((files if files.is_dir() else files.parent).absolute())
@@ -243,7 +243,7 @@ class Library:
             record = _load_json(place / "manifest.json")
             name = str(record["name"])
             if self.find(name) is not None:
-                raise AlreadyInstalled(path=str(self.root), name=name, reason="the name is taken")
+                raise AlreadyInstalled(path=str(self.root), name=name)
             if "directory" in record:
                 target = self.directory_for(name)
                 os.replace(place / "files", target)
@@ -271,7 +271,7 @@ class Library:
             size = file.path.stat().st_size if file.path.is_file() else None
             if size != file.size:
                 raise DamagedModel(
-                    name=model.name, path=str(file.path), expected=file.size, got=size
+                    name=model.name, path=str(file.path), expected=file.size, got=size or 0
                 )
             on_bytes = counted_bytes(
                 on_progress, cancel, "verify", model.size, done, file.path.name
@@ -288,7 +288,7 @@ class Library:
     def _require(self, name: str) -> InstalledModel:
         model = self.find(name)
         if model is None:
-            raise LibraryError(path=str(self.root), name=name, reason="not installed")
+            raise LibraryRefused(path=str(self.root), name=name, reason="not installed")
         return model
 
     def _own_directory(self, model: InstalledModel) -> Path | None:
@@ -308,11 +308,11 @@ class Library:
     def _read(self, manifest: Path) -> InstalledModel:
         record = _load_json(manifest)
         if str(record.get("name")) != manifest.stem or not _is_name(manifest.stem):
-            raise LibraryError(path=str(manifest), reason="the name inside differs from the file's")
+            raise LibraryRefused(path=str(manifest), reason="the name inside differs")
         try:
             return _to_model(record, self.root)
         except (KeyError, TypeError, ValueError) as error:
-            raise LibraryError(path=str(manifest), reason=f"bad manifest: {error}") from error
+            raise LibraryRefused(path=str(manifest), reason=f"bad manifest: {error}") from error
 
     def _read_trashed(self, place: Path) -> TrashedModel:
         record = _load_json(place / "manifest.json")
@@ -337,9 +337,9 @@ def _load_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise LibraryError(path=str(path), reason=f"unreadable: {error}") from error
+        raise LibraryRefused(path=str(path), reason=f"unreadable: {error}") from error
     if not isinstance(record, dict):
-        raise LibraryError(path=str(path), reason="not a JSON object")
+        raise LibraryRefused(path=str(path), reason="not a JSON object")
     return record
 
 
@@ -357,7 +357,7 @@ def _measure(
         inside = (base / name for name in only) if only is not None else base.rglob("*")
         paths = sorted(path for path in inside if path.is_file())
     if not paths or not all(path.is_file() for path in paths):
-        raise LibraryError(path=str(files), reason="no such file")
+        raise LibraryRefused(path=str(files), reason="no such file")
     total = sum(path.stat().st_size for path in paths)
     entries = []
     done = 0
@@ -381,7 +381,7 @@ class _Entry:
 def _main_path(files: Path, format: ModelFormat, main: str | None, relative: list[str]) -> str:
     if main is not None:
         if main != "." and main not in relative:
-            raise LibraryError(path=str(files), reason=f"no file {main} in it")
+            raise LibraryRefused(path=str(files), reason=f"no file {main} in it")
         return main
     if format != "gguf":
         return "."

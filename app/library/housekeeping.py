@@ -13,7 +13,7 @@ from typing import Literal
 
 import psutil
 
-from app.errors import DamagedModel, LibraryError, NotEnoughDisk
+from app.errors import DamagedModel, DiskFull, LibraryRefused
 from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
 from quant.files import copy_hashed, sync, write_json_atomically
@@ -123,7 +123,7 @@ def remove_orphans(library: Library, found: Sequence[Orphan]) -> int:
     freed = 0
     for orphan in found:
         if library.root not in orphan.path.parents:
-            raise LibraryError(path=str(orphan.path), reason="not in the models folder")
+            raise LibraryRefused(path=str(orphan.path), reason="not in the models folder")
         if orphan.path.is_dir() and not orphan.path.is_symlink():
             shutil.rmtree(orphan.path, ignore_errors=True)
         else:
@@ -142,25 +142,25 @@ def move_library(
 
     A model is removed from the old place only when its copy is complete and verified, so a stop in
     the middle leaves every model in one of the two. Unfinished downloads and the trash follow: hold
-    the queue meanwhile. Raises NotEnoughDisk, DamagedModel, Cancelled.
+    the queue meanwhile. Raises DiskFull, DamagedModel, Cancelled.
     """
     cancel = cancel or CancelToken()
     old, new = library.root.absolute(), new_root.absolute()
     if new == old:
         return library
     if old in new.parents or new in old.parents:
-        raise LibraryError(path=str(new), reason="one folder is inside the other")
+        raise LibraryRefused(path=str(new), reason="one folder is inside the other")
     new.mkdir(parents=True, exist_ok=True)
     models = library.installed()
     target = Library(new)
     for model in models:
         if target.find(model.name) is not None:
-            raise LibraryError(path=str(new), name=model.name, reason="the name is taken there")
+            raise LibraryRefused(path=str(new), name=model.name, reason="the name is taken there")
     total = disk_use(library)
     same_disk = os.stat(new).st_dev == os.stat(old).st_dev
     available = shutil.disk_usage(new).free
     if not same_disk and total > available:
-        raise NotEnoughDisk(path=str(new), needed=total, available=available, reserve=0)
+        raise DiskFull(path=str(new), needed=total, available=available, reserve=0)
     done = 0
     for model in models:
         cancel.raise_if_cancelled()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.errors import ImportRefused, NotEnoughDisk
+from app.errors import DiskFull, ImportRefused
 from app.library.folder import InstalledModel, Library, ModelFormat, safe_name
 from quant.files import copy_hashed, hash_file, sync
 from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
@@ -110,7 +110,7 @@ def import_model(
     """Put a found model into the library, linked where it lies or copied.
 
     Both read all of it once, for its checksum. Raises ImportRefused for what is no model,
-    AlreadyInstalled, NotEnoughDisk, Cancelled.
+    AlreadyInstalled, DiskFull, Cancelled.
     """
     cancel = cancel or CancelToken()
     for path in found.files:
@@ -287,7 +287,7 @@ def _copy(
     """Copy all files, hashing on the way: SHA-256 by name."""
     available = shutil.disk_usage(staging).free
     if available < found.size:
-        raise NotEnoughDisk(path=str(staging), needed=found.size, available=available, reserve=0)
+        raise DiskFull(path=str(staging), needed=found.size, available=available, reserve=0)
     digests: dict[str, str] = {}
     on_bytes = counted_bytes(on_progress, cancel, "copy", found.size, detail=found.name)
     for path, name in zip(found.files, _names(found), strict=True):
@@ -298,7 +298,7 @@ def _copy(
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise
-                raise NotEnoughDisk(
+                raise DiskFull(
                     path=str(staging), needed=found.size, available=0, reserve=0
                 ) from error
             sync(writing)

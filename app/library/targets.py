@@ -54,7 +54,8 @@ def resolve(name: str, catalog: Sequence[CatalogEntry], library: Library) -> Tar
     known = [entry.id for entry in catalog] + [model.name for model in library.installed()]
     import difflib  # only for what is mistyped: not for the start of the window
 
-    raise UnknownModel(name, difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4))
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
+    raise UnknownModel(name=name, suggestions=near)
 
 
 def entry_of(

@@ -52,7 +52,7 @@ def _origin(entry: CatalogEntry | None) -> str:
 def memory_ran_out(error: EngineError) -> str | None:
     """The device whose memory an error says ran out; None for other errors."""
     if isinstance(error, OutOfMemory):
-        return str(error.facts["device"])
-    if isinstance(error, WorkerDied) and error.facts.get("kind") == "out_of_memory":
+        return error.device
+    if isinstance(error, WorkerDied) and error.kind == "out_of_memory":
         return "cpu"
     return None

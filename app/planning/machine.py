@@ -110,7 +110,7 @@ class Machine:
                 "preflight", arguments, ignore_progress, cancel, self._log(), _SELF_TEST_SECONDS
             )
         except WorkerDied as error:
-            cause = error.facts.get("cause") or error.facts.get("kind")
+            cause = error.cause or error.kind
             return known.with_fact(Fact("self_test", False, "crashed", {"cause": cause}))
         except WorkerStalled:
             return known.with_fact(
@@ -132,12 +132,11 @@ def failed_device(placement: Placement, error: EngineError) -> tuple[str, str] |
     if not devices:
         return None
     if isinstance(error, DeviceUnavailable):
-        named = str(error.facts.get("device"))
-        return named if named in devices else devices[-1], str(error.facts["reason"])
+        return error.device if error.device in devices else devices[-1], error.reason
     server = rpc.lost_server(devices) if isinstance(error, WorkerDied | WorkerStalled) else None
     if server is not None:
         return server, rpc.LOST
-    crashed = isinstance(error, WorkerDied) and error.facts.get("kind") == "crashed"
+    crashed = isinstance(error, WorkerDied) and error.kind == "crashed"
     if isinstance(error, StageFailed) or (crashed and placement.engine == "onnx"):
         return devices[-1], "device_lost"
     return None

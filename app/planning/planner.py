@@ -22,7 +22,7 @@ from app.planning.learning import Learning
 from app.quantizing.quality_file import QualityFile
 from runtime.backend import DESCRIPTORS
 from runtime.devices import Device
-from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError
+from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError, OutOfMemory, WorkerDied
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest, Reason
 from runtime.planning.candidates import fits, shortage, tight
@@ -60,8 +60,8 @@ class Planning:
         try:
             return self._plan(model, request)
         except DoesNotFit as error:
-            smaller = self._smaller(self._known(model), request, self.devices())
-            raise DoesNotFit(**error.facts, smaller_model=smaller) from error
+            error.smaller_model = self._smaller(self._known(model), request, self.devices())
+            raise
 
     def _plan(self, model: str, request: PlanRequest) -> Plan:
         if model.startswith(HUB_PREFIX):
@@ -127,7 +127,9 @@ class Planning:
         except EngineError:  # the file may be gone by now; the original error still counts
             logger.exception("no other plan was found")
             return error
-        return type(error)(**error.facts | {"suggestion": suggestion, "smaller_model": smaller})
+        if isinstance(error, DoesNotFit | OutOfMemory | WorkerDied):
+            error.suggestion, error.smaller_model = suggestion, smaller
+        return error
 
     def _smaller(
         self, refused: Known, request: PlanRequest, devices: Sequence[Device]

@@ -45,7 +45,7 @@ class Conversion:
         target, library, chosen = self.find(model), self.library, load_recipe(recipe)
         source = target.local
         if name is not None and library.find(library.manifest_path(name).stem) is not None:
-            raise AlreadyInstalled(path=str(library.root), name=name, reason="the name is taken")
+            raise AlreadyInstalled(path=str(library.root), name=name)
         original = target.name if target.installed else source.name.removesuffix(".gguf")
         name = name or safe_name(f"{original}-{chosen.name}".lower())
         is_onnx = chosen.family == "onnx"

@@ -90,7 +90,7 @@ class Endpoints:
         """Forget an endpoint and its key. Raises UnknownModel."""
         endpoint = self.find(name)
         if endpoint is None:
-            raise UnknownModel(name, [each.name for each in self.all()])
+            raise UnknownModel(name=name, suggestions=[each.name for each in self.all()])
         self._tokens().delete(endpoint.key_name)
         self._write([each for each in self.all() if each.name != name])
         return endpoint

@@ -1,38 +1,57 @@
-"""What can go wrong between here and a remote model. Facts only; worded by `app.wording.explain`.
+"""What can go wrong between here and a remote model. Facts only; `app.wording` words them."""
 
-`name` is the endpoint's name and `url` its address, without the key.
-"""
-
-from app.errors import AppError
+from app.errors import AppError, OfflineKind
+from quant.error_base import LogOnly
 
 
 class RemoteError(AppError):
-    """facts: name, url; base of the others."""
+    """Base of the others. `name` is the endpoint's name and `url` its address, without the key."""
+
+    name: str
+    url: str
 
 
 class RemoteUnreachable(RemoteError):
-    """facts: kind (of app.hub.endpoint.failure_kind, or "setting"), reason (the system's words)."""
+    """`detail` is the system's own words."""
+
+    kind: OfflineKind
+    detail: str = ""
 
 
 class RemoteKeyRefused(RemoteError):
-    """facts: status (401 or 403), key_sent, message (the server's)."""
+    """`status` is 401 or 403, `detail` the server's message."""
+
+    status: int
+    key_sent: LogOnly[bool]
+    detail: str
 
 
 class RemoteBusy(RemoteError):
-    """facts: retry_after (seconds, or None when the server did not say)."""
+    """`retry_after` is in seconds, None when the server did not say."""
+
+    retry_after: float | None
 
 
 class RemoteRefused(RemoteError):
-    """facts: status, message (the server's). The request itself was not accepted, or failed."""
+    """The request itself was not accepted, or failed. `detail` is the server's message."""
+
+    status: int
+    detail: str
 
 
 class RemoteRedirects(RemoteError):
-    """facts: target. Never followed: the key and the prompt would go elsewhere."""
+    """Never followed: the key and the prompt would go elsewhere."""
+
+    target: str
 
 
 class RemoteNotUnderstood(RemoteError):
-    """facts: reason. Something answered that is no OpenAI-compatible server."""
+    """Something answered that is no OpenAI-compatible server."""
+
+    reason: str
 
 
 class RemoteCut(RemoteError):
-    """facts: pieces (of text before the connection ended)."""
+    """`pieces` is how much of the text came before the connection ended."""
+
+    pieces: int

@@ -45,7 +45,12 @@ class RemoteModel:
             return tuple(str(model["id"]) for model in listed)
         except (KeyError, TypeError) as error:
             reason = "its list of models is none"
-            raise self.transport.error(RemoteNotUnderstood, reason=reason) from error
+            raise RemoteNotUnderstood(
+                name=self.transport.name, url=self.transport.url, reason=reason
+            ) from error
+
+    def _not_understood(self, reason: str) -> RemoteNotUnderstood:
+        return RemoteNotUnderstood(name=self.transport.name, url=self.transport.url, reason=reason)
 
     def model(self, client: "httpx2.Client") -> str:
         """The server's name for the model: the one chosen, else the only one it offers."""
@@ -91,19 +96,23 @@ class RemoteModel:
         if cancel.cancelled:
             return answer.finish("cancelled")
         if not answer.done and answer.finished is None:
-            raise self.transport.error(RemoteCut, pieces=answer.pieces)
+            raise RemoteCut(name=self.transport.name, url=self.transport.url, pieces=answer.pieces)
         return answer.finish(answer.finished or "stop")
 
     def _take(self, answer: "_Answer", event: str) -> None:
         try:
             data = json.loads(event)
             if "error" in data:
-                facts = {"status": 200, "message": message_of(event)}
-                raise self.transport.error(RemoteRefused, **facts)
+                message = message_of(event)
+                raise RemoteRefused(
+                    name=self.transport.name, url=self.transport.url, status=200, detail=message
+                )
             answer.take(data)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             reason = "an event of its stream is no piece of an answer"
-            raise self.transport.error(RemoteNotUnderstood, reason=reason) from error
+            raise RemoteNotUnderstood(
+                name=self.transport.name, url=self.transport.url, reason=reason
+            ) from error
 
 
 class _Reader(threading.Thread):

@@ -18,7 +18,6 @@ from app.hub.faults import public_url, retry_after
 from app.remote.endpoints import Endpoint
 from app.remote.errors import (
     RemoteBusy,
-    RemoteError,
     RemoteKeyRefused,
     RemoteNotUnderstood,
     RemoteRedirects,
@@ -58,7 +57,7 @@ class Transport:
 
         local = is_loopback(self.endpoint.url)
         if self.offline and not local:
-            raise self.error(RemoteUnreachable, kind="setting", reason="offline by setting")
+            raise RemoteUnreachable(name=self.name, url=self.url, kind="setting")
         headers = {"User-Agent": "stillroom", "Accept-Encoding": "identity"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
@@ -74,8 +73,10 @@ class Transport:
             ) as client:
                 yield client
         except (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError) as error:
-            reason = _plain(str(error) or type(error).__name__)
-            raise self.error(RemoteUnreachable, kind=failure_kind(error), reason=reason) from error
+            detail = _plain(str(error) or type(error).__name__)
+            raise RemoteUnreachable(
+                name=self.name, url=self.url, kind=failure_kind(error), detail=detail
+            ) from error
 
     @contextmanager
     def ask(
@@ -93,14 +94,16 @@ class Transport:
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise self.error(RemoteNotUnderstood, reason="the answer is not JSON") from error
+            raise RemoteNotUnderstood(
+                name=self.name, url=self.url, reason="the answer is not JSON"
+            ) from error
 
     def events(self, response: "httpx2.Response") -> Iterator[str]:
         """The data of server-sent events, one at a time. Raises RemoteError."""
         kind = response.headers.get("content-type", "").partition(";")[0]
         if kind != "text/event-stream":
             reason = f"it answered with {_plain(kind) or 'no type'}, not with a stream of events"
-            raise self.error(RemoteNotUnderstood, reason=reason)
+            raise self._not_understood(reason)
         for line in self._lines(response):
             if line.startswith("data:"):
                 yield line[5:].strip()
@@ -111,12 +114,21 @@ class Transport:
             *lines, held = (held + decoder.decode(chunk)).split("\n")
             if len(held) > _MAX_LINE or any(len(line) > _MAX_LINE for line in lines):
                 reason = f"a line of more than {_MAX_LINE} characters"
-                raise self.error(RemoteNotUnderstood, reason=reason)
+                raise self._not_understood(reason)
             yield from lines
         yield held
 
-    def error(self, cls: type[RemoteError], /, **facts: Any) -> RemoteError:
-        return cls(name=self.endpoint.name, url=public_url(self.endpoint.url), **facts)
+    @property
+    def name(self) -> str:
+        return self.endpoint.name
+
+    @property
+    def url(self) -> str:
+        """The endpoint's address as it may be shown."""
+        return public_url(self.endpoint.url)
+
+    def _not_understood(self, reason: str) -> RemoteNotUnderstood:
+        return RemoteNotUnderstood(name=self.name, url=self.url, reason=reason)
 
     def _raise_for(self, response: "httpx2.Response") -> None:
         status = response.status_code
@@ -125,14 +137,18 @@ class Transport:
         if 300 <= status < 400:
             target = response.url.join(response.headers.get("location", ""))
             scheme, host, port = origin_of(str(target))
-            raise self.error(RemoteRedirects, target=f"{scheme}://{host}:{port}")
+            raise RemoteRedirects(name=self.name, url=self.url, target=f"{scheme}://{host}:{port}")
         if status == 429:
-            raise self.error(RemoteBusy, retry_after=retry_after(response.headers))
+            raise RemoteBusy(
+                name=self.name, url=self.url, retry_after=retry_after(response.headers)
+            )
         message = message_of(_limited(response))
         if status in (401, 403):
-            facts = {"status": status, "key_sent": bool(self.key), "message": message}
-            raise self.error(RemoteKeyRefused, **facts)
-        raise self.error(RemoteRefused, status=status, message=message)
+            sent = bool(self.key)
+            raise RemoteKeyRefused(
+                name=self.name, url=self.url, status=status, key_sent=sent, detail=message
+            )
+        raise RemoteRefused(name=self.name, url=self.url, status=status, detail=message)
 
 
 def message_of(content: bytes | str) -> str:

@@ -56,7 +56,7 @@ def application(pool: ModelPool, policy: AccessPolicy, options: ServeOptions) ->
 async def _on_http(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: no such path, no such method."""
     assert isinstance(error, HTTPException)
-    refused = RequestRefused(error.status_code, "not_found", f"{error.detail}.")
+    refused = RequestRefused(status=error.status_code, code="not_found", detail=str(error.detail))
     response = await on_error(request, refused)
     response.headers.update(error.headers or {})
     return response

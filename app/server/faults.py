@@ -6,32 +6,57 @@ Knows statuses; the wording is `app.wording.explain`'s.
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from app.errors import AppError
 from app.wording.explain import explain
+from quant.error_base import LogOnly
+from runtime.errors import InvalidRequest
 from runtime.jobs import Cancelled
+
+RefusalCode = Literal[
+    "not_found",
+    "wrong_host",
+    "cross_origin",
+    "invalid_api_key",
+    "unsupported_media_type",
+    "body_too_large",
+    "timeout",
+    "invalid_request",
+    "invalid_json",
+]
 
 logger = logging.getLogger(__name__)
 
 
 class RequestRefused(AppError):
-    """facts: status, code, reason, param (may be None). Refused before it runs."""
+    """Refused before it runs. `status` is HTTP's, `limit` in MiB, `detail` what the
+    library that read the request says."""
 
-    def __init__(self, status: int, code: str, reason: str, param: str | None = None) -> None:
-        super().__init__(status=status, code=code, reason=reason, param=param)
+    status: LogOnly[int]
+    code: RefusalCode
+    limit: int | None = None
+    detail: str = ""
 
 
 class Busy(AppError):
-    """facts: retry_after (seconds). Too many requests are already waiting."""
+    """Too many requests are already waiting; `retry_after` is in seconds."""
+
+    retry_after: float
 
 
 class PortTaken(AppError):
-    """facts: host, port, reason."""
+    """`detail` is the system's own words."""
+
+    host: str
+    port: int
+    detail: str
 
 
 class NotConfirmed(AppError):
-    """facts: host. Opening to the network was not confirmed."""
+    """Opening to the network was not confirmed."""
+
+    host: str
 
 
 @dataclass(frozen=True)
@@ -60,17 +85,15 @@ _RETRY = {"DoesNotFit": 10.0, "OutOfMemory": 10.0, "WorkerDied": 1.0, "WorkerSta
 def fault_of(error: Exception) -> Fault:
     """How an error is reported to a client."""
     if isinstance(error, RequestRefused):
-        facts = error.facts
-        return _fault(facts["status"], facts["code"], facts["reason"], facts["param"])
+        return _fault(error.status, error.code, str(explain(error).sentence))
     names = [cls.__name__ for cls in type(error).__mro__]
     known = next((name for name in names if name in _STATUS), None)
     if known is None:
         return _fault(500, "internal_error", "Something went wrong; the log has the details.")
     status, code = _STATUS[known]
-    facts = getattr(error, "facts", {})
-    param = facts.get("field") if known == "InvalidRequest" else None
+    param = error.field if isinstance(error, InvalidRequest) else None
     fault = _fault(status, code, str(explain(error).sentence), param)
-    retry = facts.get("retry_after") or _RETRY.get(known)
+    retry = error.retry_after if isinstance(error, Busy) else _RETRY.get(known)
     if retry is not None:
         fault.headers["retry-after"] = str(math.ceil(retry))
     return fault

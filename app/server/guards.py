@@ -84,11 +84,11 @@ class Guards:
         headers = _headers(scope)
         hosts = headers.get("host", [])
         if len(hosts) != 1 or not self._policy.allows_host(hosts[0]):
-            raise RequestRefused(421, "wrong_host", "This server does not answer to that name.")
+            raise RequestRefused(status=421, code="wrong_host")
         origin = headers.get("origin", [])
         site = headers.get("sec-fetch-site", ["none"])[-1]
         if origin not in ([], [f"http://{hosts[0]}"]) or site not in ("none", "same-origin"):
-            raise RequestRefused(403, "cross_origin", "Web pages of other sites are not answered.")
+            raise RequestRefused(status=403, code="cross_origin")
         self._check_key(headers.get("authorization", []))
         if scope["method"] in ("POST", "PUT", "PATCH"):
             self._check_body(headers)
@@ -97,14 +97,12 @@ class Guards:
         scheme, _, key = (given[0] if len(given) == 1 else "").partition(" ")
         right = same_key(key.strip().encode("latin-1"), self._policy.key.encode())
         if scheme.lower() != "bearer" or not right:
-            raise RequestRefused(
-                401, "invalid_api_key", "The key is missing or wrong; `stillroom serve` shows it."
-            )
+            raise RequestRefused(status=401, code="invalid_api_key")
 
     def _check_body(self, headers: dict[str, list[str]]) -> None:
         kind = headers.get("content-type", [""])[-1].partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise RequestRefused(415, "unsupported_media_type", "The body must be JSON.")
+            raise RequestRefused(status=415, code="unsupported_media_type")
         length = headers.get("content-length", ["0"])[-1]
         if not length.isdecimal() or int(length[:20]) > self._limits.body_bytes:
             raise _too_large(self._limits)
@@ -126,7 +124,7 @@ class Guards:
                     if not message.get("more_body", False):
                         return b"".join(pieces)
         except TimeoutError:
-            raise RequestRefused(408, "timeout", "The request took too long to arrive.") from None
+            raise RequestRefused(status=408, code="timeout") from None
 
     async def _while_connected(
         self, scope: Scope, body: bytes, receive: Receive, send: Send
@@ -217,4 +215,4 @@ def _is_address(name: str) -> bool:
 
 def _too_large(limits: Limits) -> RequestRefused:
     most = limits.body_bytes // (1024 * 1024)
-    return RequestRefused(413, "body_too_large", f"A request may have {most} MiB at most.")
+    return RequestRefused(status=413, code="body_too_large", limit=most)

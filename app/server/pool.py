@@ -119,7 +119,7 @@ class ModelPool:
     async def _load(self, name: str) -> ServedModel:
         known = {model.name: model for model in await asyncio.to_thread(self.available)}
         if name not in known:
-            raise UnknownModel(name[:200], sorted(known)[:3])
+            raise UnknownModel(name=name[:200], suggestions=sorted(known)[:3])
         async with self._loading:
             self._served.pop(name, None)
             while True:

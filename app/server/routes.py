@@ -182,9 +182,9 @@ def decoded(body: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise RequestRefused(400, "invalid_request", f"{error}.") from None
+        raise RequestRefused(status=400, code="invalid_request", detail=str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RequestRefused(400, "invalid_json", "The body is not JSON.") from None
+        raise RequestRefused(status=400, code="invalid_json") from None
 
 
 def client_of(request: Request, user: str | None) -> str:

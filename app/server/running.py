@@ -97,7 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
         made.bind((host, port))
     except OSError as error:
         made.close()
-        raise PortTaken(host=host, port=port, reason=error.strerror or str(error)) from error
+        raise PortTaken(host=host, port=port, detail=error.strerror or str(error)) from error
     made.listen(128)
     return made
 

@@ -85,7 +85,7 @@ def move_models(
 ) -> Settings:
     """Move all models and unfinished downloads to `folder`; returns the settings that name it.
 
-    Raises DownloadBusy while downloads run, NotEnoughDisk, LibraryError, Cancelled.
+    Raises DownloadBusy while downloads run, DiskFull, LibraryError, Cancelled.
     """
     with session.download_queue().paused():
         session.unload()

@@ -258,7 +258,7 @@ class Session:
         try:
             return with_draft(planning, model, plan, draft)
         except DraftRefused as error:
-            reason = Reason(str(error.facts["code"]), error.facts)
+            reason = Reason(error.code, error.facts)
             return replace(plan, reasons=(*plan.reasons, reason))
 
     @property
@@ -330,7 +330,7 @@ class Session:
             return plan
         short = memory_ran_out(error)
         if short is not None:
-            raise self.planning.out_of_memory_error(model, plan, short, error) from error
+            raise self.planning.out_of_memory_error(model, plan, short, error)
         failed = failed_device(plan.placement, error)
         if failed is None:
             raise error

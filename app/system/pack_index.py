@@ -46,7 +46,7 @@ def install_known(
     if known is None:
         raise PackRefused(path=name, reason="it is neither a file nor a pack of the list")
     if offline:
-        raise Offline(reason="the setting Stay offline")
+        raise Offline(kind="setting")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
         place = Path(temporary) / "wheel"

@@ -15,7 +15,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from app.errors import ChecksumMismatch, NotEnoughDisk, PackRefused
+from app.errors import ChecksumMismatch, DiskFull, PackRefused
 from quant.files import copy_hashed, hash_file
 from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
 from runtime.machine.packs import VARIABLE
@@ -70,7 +70,7 @@ def install(
     """Unpack a wheel below `folder`, in place of an earlier version of it.
 
     The file must have this SHA-256, and each file inside the one its RECORD states.
-    Raises PackRefused, ChecksumMismatch, NotEnoughDisk, Cancelled.
+    Raises PackRefused, ChecksumMismatch, DiskFull, Cancelled.
     """
     cancel = cancel or CancelToken()
     if not wheel.is_file() or not zipfile.is_zipfile(wheel):
@@ -130,7 +130,7 @@ def _unpack(
     total = sum(entry.file_size for entry in files)
     free = shutil.disk_usage(folder.parent).free
     if free < total + _RESERVE:
-        raise NotEnoughDisk(path=str(folder), needed=total, available=free, reserve=_RESERVE)
+        raise DiskFull(path=str(folder), needed=total, available=free, reserve=_RESERVE)
     stated = _record(archive)
     done = 0
     for entry in files:

@@ -13,7 +13,7 @@ import msgspec
 
 from app import __version__
 from app.errors import HubUnavailable, NotAHubAnswer, Offline, SettingsError, UnsafeEndpoint
-from app.hub.endpoint import check_endpoint
+from app.hub.endpoint import check_endpoint, failure_kind
 from app.hub.huggingface import load_library
 from app.settings import Settings
 
@@ -51,12 +51,14 @@ def newest_release(settings: Settings, cache: Path, built_in: Path = BUILT_IN) -
     if not check_endpoint(address):
         raise UnsafeEndpoint(endpoint=address, reason="only https is trusted with this")
     if settings.offline:
-        raise Offline(reason="the setting Stay offline")
+        raise Offline(endpoint=address, kind="setting")
     library = load_library(cache)
     try:
         answer = library.session().get(address, headers={"Accept": "application/json"})
     except library.request_error as error:
-        raise Offline(reason=type(error).__name__) from error
+        raise Offline(
+            endpoint=address, kind=failure_kind(error), detail=str(error) or type(error).__name__
+        ) from error
     if answer.status_code != 200:
         raise HubUnavailable(endpoint=address, status=answer.status_code)
     return _release(answer.content, address)
@@ -78,7 +80,7 @@ def _release(content: bytes, address: str) -> Release:
         if not version_key(release.version):
             raise msgspec.ValidationError("it names no version")
     except msgspec.MsgspecError as error:
-        raise NotAHubAnswer(url=address, reason=str(error)) from error
+        raise NotAHubAnswer(endpoint=address, url=address, detail=str(error)) from error
     if urlsplit(release.page).scheme != "https":
         return msgspec.structs.replace(release, page="")
     return release

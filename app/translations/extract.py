@@ -20,6 +20,7 @@ import PySide6
 
 from app.settings import DECLARATIONS
 from app.wording import explain
+from app.wording.codes import CODES
 from app.wording.sentences import (
     CAUSES,
     CONTEXT_LIMITS,
@@ -51,7 +52,7 @@ def texts_of(source: str) -> Iterator[str]:
                 yield first.value
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
             names = [t.id for t in node.targets if isinstance(t, ast.Name)]
-            if names and names[0] in ("_WORDS", "_UNREADABLE"):
+            if names and names[0] == "_WORDS":
                 for value in node.value.values:
                     if isinstance(value, ast.Constant) and isinstance(value.value, str):
                         yield value.value
@@ -90,7 +91,7 @@ def all_texts() -> list[str]:
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (
         ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
-        UNREACHABLE, VERDICTS, CAUSES, PICKS,
+        UNREACHABLE, VERDICTS, CAUSES, PICKS, CODES,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     for declaration in DECLARATIONS.values():

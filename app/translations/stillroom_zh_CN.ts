@@ -84,6 +84,10 @@
       <translation>可能是代理或系统时间不正确所致。</translation>
     </message>
     <message>
+      <source>A request may have {limit} MiB at most.</source>
+      <translation>请求最大 {limit} MiB。</translation>
+    </message>
+    <message>
       <source>A smaller model with the same vocabulary, for speculative decoding. Leave empty for none.</source>
       <translation>用于推测解码的较小模型，词表须相同。留空则不使用。</translation>
     </message>
@@ -190,6 +194,10 @@
     <message>
       <source>Another operation is using the models folder.</source>
       <translation>另一项操作正在使用模型文件夹。</translation>
+    </message>
+    <message>
+      <source>Another version of Stillroom reported “{name}”, which this one does not know.</source>
+      <translation>另一个版本的 Stillroom 报告了“{name}”，此版本不认识它。</translation>
     </message>
     <message>
       <source>Answer</source>
@@ -350,6 +358,10 @@
     <message>
       <source>Cannot import</source>
       <translation>无法导入</translation>
+    </message>
+    <message>
+      <source>Cannot read the file</source>
+      <translation>无法读取文件</translation>
     </message>
     <message>
       <source>Catalog</source>
@@ -1028,6 +1040,10 @@
       <translation>检查点不完整</translation>
     </message>
     <message>
+      <source>Install the newest version.</source>
+      <translation>请安装最新版本。</translation>
+    </message>
+    <message>
       <source>Install · {0}</source>
       <translation>安装 · {0}</translation>
     </message>
@@ -1416,8 +1432,16 @@
       <translation>还没有对话</translation>
     </message>
     <message>
+      <source>No engine could run this model here: {failed}.</source>
+      <translation>此处没有引擎能运行这个模型：{failed}。</translation>
+    </message>
+    <message>
       <source>No engine here can run {file}: {detail}.</source>
       <translation>这里没有引擎能运行 {file}：{detail}。</translation>
+    </message>
+    <message>
+      <source>No engine ran the model</source>
+      <translation>没有引擎能运行该模型</translation>
     </message>
     <message>
       <source>No gated models</source>
@@ -2276,6 +2300,14 @@
       <translation>地址 {host} 可从网络访问，而这尚未确认。</translation>
     </message>
     <message>
+      <source>The body is not JSON.</source>
+      <translation>请求正文不是 JSON。</translation>
+    </message>
+    <message>
+      <source>The body must be JSON.</source>
+      <translation>请求正文必须是 JSON。</translation>
+    </message>
+    <message>
       <source>The checkpoint may belong to another model.</source>
       <translation>该检查点可能属于另一个模型。</translation>
     </message>
@@ -2428,8 +2460,12 @@
       <translation>文件可能损坏；请试试该模型的其他版本。</translation>
     </message>
     <message>
-      <source>The harness exited with code {exit_code}: {output_tail}.</source>
-      <translation>评测程序以代码 {exit_code} 退出：{output_tail}</translation>
+      <source>The harness ended without writing any results.</source>
+      <translation>评测程序结束时没有写出任何结果。</translation>
+    </message>
+    <message>
+      <source>The harness exited with code {exit_code}: {detail}.</source>
+      <translation>评测程序以代码 {exit_code} 退出：{detail}。</translation>
     </message>
     <message>
       <source>The history file failed: {reason}.</source>
@@ -2460,8 +2496,8 @@
       <translation>模型库要求等待 {retry_after:.0f} 秒。</translation>
     </message>
     <message>
-      <source>The hub cannot be reached ({reason}).</source>
-      <translation>无法连接模型库（{reason}）。</translation>
+      <source>The hub cannot be reached ({detail}).</source>
+      <translation>无法连接模型库（{detail}）。</translation>
     </message>
     <message>
       <source>The hub could not prove its identity: its certificate was not accepted.</source>
@@ -2496,6 +2532,10 @@
       <translation>解释器 {python} 没有 lm-eval。</translation>
     </message>
     <message>
+      <source>The key is missing or wrong; `stillroom serve` shows it.</source>
+      <translation>缺少密钥或密钥有误；`stillroom serve` 会显示它。</translation>
+    </message>
+    <message>
       <source>The largest DeepSeek-R1 distill that answers at reading speed or faster on this machine.</source>
       <translation>本机上回答速度不低于阅读速度的最大 DeepSeek-R1 蒸馏模型。</translation>
     </message>
@@ -2526,6 +2566,14 @@
     <message>
       <source>The model's chat template failed: {detail}.</source>
       <translation>模型的聊天模板出错：{detail}。</translation>
+    </message>
+    <message>
+      <source>The model's tokenizer could not read a text of {length} characters.</source>
+      <translation>模型的分词器无法处理一段 {length} 个字符的文本。</translation>
+    </message>
+    <message>
+      <source>The models folder has a problem.</source>
+      <translation>模型文件夹有问题。</translation>
     </message>
     <message>
       <source>The models folder has a problem: {reason}.</source>
@@ -2596,16 +2644,24 @@
       <translation>远程模型出错</translation>
     </message>
     <message>
+      <source>The request cannot be read: {detail}.</source>
+      <translation>无法读取请求：{detail}。</translation>
+    </message>
+    <message>
       <source>The request failed.</source>
       <translation>请求失败。</translation>
+    </message>
+    <message>
+      <source>The request took too long to arrive.</source>
+      <translation>请求传输时间过长。</translation>
     </message>
     <message>
       <source>The server at {url} did not reply like an OpenAI-compatible API: {reason}.</source>
       <translation>{url} 的服务器没有按 OpenAI 兼容 API 的方式回复：{reason}。</translation>
     </message>
     <message>
-      <source>The server cannot listen at {host}, port {port}: {reason}.</source>
-      <translation>服务器无法在 {host} 端口 {port} 上监听：{reason}。</translation>
+      <source>The server cannot listen at {host}, port {port}: {detail}.</source>
+      <translation>服务器无法监听 {host} 的端口 {port}：{detail}。</translation>
     </message>
     <message>
       <source>The server does not offer that model. It offers {0}.</source>
@@ -2676,6 +2732,10 @@
       <translation>没有名为“{name}”的模型。</translation>
     </message>
     <message>
+      <source>There is nothing at this address: {detail}.</source>
+      <translation>此地址没有内容：{detail}。</translation>
+    </message>
+    <message>
       <source>There is only one answer.</source>
       <translation>只有一个回答。</translation>
     </message>
@@ -2706,6 +2766,10 @@
     <message>
       <source>This needs {needed} on {device}, but only {available} is free.</source>
       <translation>需要 {device} 上的 {needed}，但可用的只有 {available}。</translation>
+    </message>
+    <message>
+      <source>This server does not answer to that name.</source>
+      <translation>本服务器不使用该主机名。</translation>
     </message>
     <message>
       <source>Thought</source>
@@ -2964,6 +3028,10 @@
       <translation>等待网络</translation>
     </message>
     <message>
+      <source>Web pages of other sites are not answered.</source>
+      <translation>不响应其他网站的网页。</translation>
+    </message>
+    <message>
       <source>What determines this speed</source>
       <translation>速度由什么决定</translation>
     </message>
@@ -3220,6 +3288,10 @@
       <translation>指示写在第一条消息中，不用系统提示词</translation>
     </message>
     <message>
+      <source>it contains no text</source>
+      <translation>其中没有文本</translation>
+    </message>
+    <message>
       <source>it could not compile the self-test</source>
       <translation>它无法编译自检</translation>
     </message>
@@ -3230,6 +3302,22 @@
     <message>
       <source>it did not answer in time</source>
       <translation>它没有及时响应</translation>
+    </message>
+    <message>
+      <source>it is empty</source>
+      <translation>它是空的</translation>
+    </message>
+    <message>
+      <source>it is larger than 20 MB</source>
+      <translation>它大于 20 MB</translation>
+    </message>
+    <message>
+      <source>it may be damaged or locked</source>
+      <translation>它可能已损坏或被锁定</translation>
+    </message>
+    <message>
+      <source>it no longer exists</source>
+      <translation>它已不存在</translation>
     </message>
     <message>
       <source>it refused the connection</source>
@@ -3588,14 +3676,6 @@
       <translation>{0} 层</translation>
     </message>
     <message>
-      <source>{0} cannot be read; it may be damaged or locked.</source>
-      <translation>{0} 无法读取，可能已损坏或被锁定。</translation>
-    </message>
-    <message>
-      <source>{0} contains no text.</source>
-      <translation>{0} 中没有文字。</translation>
-    </message>
-    <message>
       <source>{0} downloads</source>
       <translation>{0} 个下载</translation>
     </message>
@@ -3612,10 +3692,6 @@
       <translation>{0} 小时前</translation>
     </message>
     <message>
-      <source>{0} is larger than 20 MB.</source>
-      <translation>{0} 超过 20 MB。</translation>
-    </message>
-    <message>
       <source>{0} is ready</source>
       <translation>{0} 已就绪</translation>
     </message>
@@ -3630,10 +3706,6 @@
     <message>
       <source>{0} more per token when full</source>
       <translation>填满时每个词元多用 {0}</translation>
-    </message>
-    <message>
-      <source>{0} no longer exists.</source>
-      <translation>{0} 已不存在。</translation>
     </message>
     <message>
       <source>{0} of {1}</source>
@@ -3698,6 +3770,10 @@
     <message>
       <source>{blocks} blocks are on {device}: more would not fit.</source>
       <translation>{blocks} 层在 {device} 上：再多就放不下。</translation>
+    </message>
+    <message>
+      <source>{code}</source>
+      <translation>{code}</translation>
     </message>
     <message>
       <source>{device} is not used: {why}.</source>
@@ -3844,8 +3920,8 @@
       <translation>{n_threads} 个线程：每个可用核心一个。</translation>
     </message>
     <message>
-      <source>{name} answered with an error (status {status}): {message}.</source>
-      <translation>{name} 返回了错误（状态 {status}）：{message}。</translation>
+      <source>{name} answered with an error (status {status}): {detail}.</source>
+      <translation>{name} 返回了错误（状态 {status}）：{detail}。</translation>
     </message>
     <message>
       <source>{name} at {url} cannot be reached: {reason}.</source>
@@ -3856,8 +3932,12 @@
       <translation>{url} 上的 {name} 把请求重定向到 {target}；未跟随重定向。</translation>
     </message>
     <message>
-      <source>{name} at {url} refused the request (status {status}): {message}.</source>
-      <translation>{url} 上的 {name} 拒绝了请求（状态 {status}）：{message}。</translation>
+      <source>{name} at {url} refused the request (status {status}): {detail}.</source>
+      <translation>{url} 上的 {name} 拒绝了请求（状态 {status}）：{detail}。</translation>
+    </message>
+    <message>
+      <source>{name} cannot be read: {reason}.</source>
+      <translation>无法读取 {name}：{reason}。</translation>
     </message>
     <message>
       <source>{name} ended its answer early, after {pieces} chunks.</source>
@@ -3874,6 +3954,10 @@
     <message>
       <source>{name} received too many requests and did not say how long to wait.</source>
       <translation>{name} 收到的请求过多，但没有说明需要等待多久。</translation>
+    </message>
+    <message>
+      <source>{name}: {detail}.</source>
+      <translation>{name}：{detail}。</translation>
     </message>
     <message>
       <source>{path} is in the catalog but not on this machine.</source>

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from app.errors import AppError
+from app.wording.codes import CODES
 from app.wording.sentences import (
     CAUSES,
     CONTEXT_LIMITS,
@@ -29,6 +28,7 @@ from app.wording.sentences import (
 )
 from app.wording.units import format_bytes, format_seconds, format_tps
 from app.wording.worded import Facts, Worded, worded
+from quant.error_base import StillroomError
 from runtime.answer.voting import Pick
 from runtime.jobs import Cancelled
 from runtime.machine.providers import Fact, Preflight
@@ -47,7 +47,7 @@ class Explanation:
 
 def explain(error: BaseException) -> Explanation:
     """Word an error. Unknown ones are named as what they are: a fault of the program."""
-    facts = Facts(_readable(getattr(error, "facts", {})))
+    facts = Facts(_words(error) if isinstance(error, StillroomError) else {})
     name = type(error).__name__
     if name in ("WorkerDied", "WorkerStartFailed") or name == "WorkerStalled":
         return _worker(name, facts)
@@ -71,13 +71,28 @@ def explain(error: BaseException) -> Explanation:
     )
 
 
-def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
+_BYTES = frozenset({"needed", "available", "reserve", "received", "total", "size"})
+
+
+def _words(error: StillroomError) -> dict[str, object]:
+    """The facts of an error as words, its codes as phrases."""
+    words = _readable(error.facts)
+    for cls in type(error).__mro__:
+        for name in error.fact_names():
+            phrases = CODES.get((cls.__name__, name), {})
+            code = str(getattr(error, name))
+            if code in phrases:
+                words[name] = worded(phrases[code], words)
+    return words
+
+
+def _readable(facts: Mapping[str, object]) -> dict[str, object]:
     """Facts as words: byte counts with units, lists joined, empty details dropped."""
-    words: dict[str, Any] = {}
+    words: dict[str, object] = {}
     for key, value in facts.items():
         if isinstance(value, list):
             words[key] = ", ".join(str(item) for item in value)
-        elif key in ("needed", "available", "reserve", "received", "total") and value is not None:
+        elif key in _BYTES and isinstance(value, int):
             words[key] = format_bytes(value)
         else:
             words[key] = value
@@ -88,7 +103,7 @@ def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
     return words
 
 
-def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
+def _worker(name: str, facts: Mapping[str, object]) -> Explanation:
     kind = {"WorkerStalled": "stalled", "WorkerStartFailed": "start_failed"}.get(name)
     kind = kind or str(facts.get("kind"))
     cause = facts.get("cause") or f"exit code {facts.get('exit_code')}"
@@ -101,7 +116,7 @@ def _worker(name: str, facts: Mapping[str, Any]) -> Explanation:
     return Explanation(title, worded(sentence, words), worded(hint, words))
 
 
-def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
+def _does_not_fit(facts: Mapping[str, object]) -> Explanation:
     return Explanation(
         "Not enough memory",
         worded("This needs {needed} on {device}, but only {available} is free.", facts),
@@ -109,15 +124,15 @@ def _does_not_fit(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
-def _out_of_memory(facts: Mapping[str, Any]) -> Explanation:
+def _out_of_memory(facts: Mapping[str, object]) -> Explanation:
     title, sentence, hint = ERRORS["OutOfMemory"]
     return Explanation(title, worded(sentence, facts), _instead(facts, hint))
 
 
-def _instead(facts: Mapping[str, Any], hint: str) -> str:
+def _instead(facts: Mapping[str, object], hint: str) -> str:
     """What would fit where memory does not, or `hint` where nothing is known to."""
     suggestion, smaller = facts.get("suggestion"), facts.get("smaller_model")
-    words: dict[str, Any] = {"model": smaller}
+    words: dict[str, object] = {"model": smaller}
     if isinstance(suggestion, Mapping):
         words["suggestion"] = _suggestion(suggestion)
         if smaller:
@@ -126,7 +141,7 @@ def _instead(facts: Mapping[str, Any], hint: str) -> str:
     return worded("What would fit: the smaller model {model}.", words) if smaller else worded(hint)
 
 
-def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
+def _suggestion(suggestion: Mapping[str, object]) -> Worded:
     """What a suggestion gives up of what was asked for; all it tells where it does not say."""
     texts = {
         "policy": _placement_suggested(suggestion),
@@ -135,7 +150,8 @@ def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
         "device": "device {device}",
         "machines": "{machines} such machines",
     }
-    names = suggestion.get("gives_up") or texts
+    given_up = suggestion.get("gives_up")
+    names = given_up if isinstance(given_up, list) and given_up else texts
     parts = [
         worded(text, suggestion)
         for name, text in texts.items()
@@ -147,7 +163,7 @@ def _suggestion(suggestion: Mapping[str, Any]) -> Worded:
     return whole
 
 
-def _placement_suggested(suggestion: Mapping[str, Any]) -> str:
+def _placement_suggested(suggestion: Mapping[str, object]) -> str:
     off_cpu = suggestion.get("blocks_off_cpu", 0)
     if not off_cpu:
         return "placement {policy} with every block on the CPU"
@@ -156,7 +172,7 @@ def _placement_suggested(suggestion: Mapping[str, Any]) -> str:
     return "placement {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}"
 
 
-def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
+def _unknown_model(facts: Mapping[str, object]) -> Explanation:
     near = facts.get("suggestions")
     hint = "`stillroom search` lists the available models."
     if near:
@@ -165,7 +181,7 @@ def _unknown_model(facts: Mapping[str, Any]) -> Explanation:
     return Explanation("Unknown model", sentence, worded(hint, facts))
 
 
-def _missing_or_bad_file(facts: Mapping[str, Any]) -> Explanation:
+def _missing_or_bad_file(facts: Mapping[str, object]) -> Explanation:
     if facts.get("detail") == "missing":
         return Explanation(
             "No such file", worded("There is no file or folder {path}.", facts), "Check the path."
@@ -177,7 +193,7 @@ def _missing_or_bad_file(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
-def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
+def _unsupported_model(facts: Mapping[str, object]) -> Explanation:
     if facts.get("detail") == "not_installed":
         return Explanation(
             "Not installed",
@@ -191,7 +207,7 @@ def _unsupported_model(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
-def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
+def _device_unavailable(facts: Mapping[str, object]) -> Explanation:
     words = {**facts, "reason": unavailable_text(str(facts["reason"]))}
     return Explanation(
         "Device not usable",
@@ -200,13 +216,13 @@ def _device_unavailable(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
-def _draft_refused(facts: Mapping[str, Any]) -> Explanation:
+def _draft_refused(facts: Mapping[str, object]) -> Explanation:
     sentence = reason_text(Reason(str(facts["code"]), dict(facts)))
     hint = "The model also works without a draft model."
     return Explanation("Draft model cannot be used", sentence, hint)
 
 
-def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
+def _context_too_long(facts: Mapping[str, object]) -> Explanation:
     limit, or_else = CONTEXT_LIMITS.get(str(facts["why"]), ("possible here", ""))
     words = {**facts, "limit": worded(limit, facts), "or_else": worded(or_else, facts)}
     return Explanation(
@@ -216,30 +232,30 @@ def _context_too_long(facts: Mapping[str, Any]) -> Explanation:
     )
 
 
-def _offline(facts: Mapping[str, Any]) -> Explanation:
+def _offline(facts: Mapping[str, object]) -> Explanation:
     title, sentence, hint = ERRORS["Offline"]
     sentence, hint = OFFLINE.get(str(facts.get("kind")), (sentence, hint))
     return Explanation(worded(title, facts), worded(sentence, facts), worded(hint, facts))
 
 
-def _interrupted(facts: Mapping[str, Any]) -> Explanation:
+def _interrupted(facts: Mapping[str, object]) -> Explanation:
     """The error that every try ended with says why."""
     title, sentence, hint = ERRORS["Interrupted"]
     last = facts.get("reason")
-    reason = explain(AppError.from_json(last if isinstance(last, dict) else {})).sentence
+    reason = explain(StillroomError.from_json(last if isinstance(last, dict) else {})).sentence
     return Explanation(
         worded(title), worded(sentence, {**facts, "reason": reason}), worded(hint, facts)
     )
 
 
-def _rate_limited(facts: Mapping[str, Any]) -> Explanation:
+def _rate_limited(facts: Mapping[str, object]) -> Explanation:
     title, sentence, hint = ERRORS["RateLimited"]
     if facts.get("retry_after") is None:
         sentence, hint = "The hub asked to wait but did not say how long.", "Try again later."
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
 
-def _remote_busy(facts: Mapping[str, Any]) -> Explanation:
+def _remote_busy(facts: Mapping[str, object]) -> Explanation:
     title, sentence, hint = ERRORS["RemoteBusy"]
     if facts.get("retry_after") is None:
         sentence = "{name} received too many requests and did not say how long to wait."
@@ -247,14 +263,14 @@ def _remote_busy(facts: Mapping[str, Any]) -> Explanation:
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
 
-def _remote_unreachable(facts: Mapping[str, Any]) -> Explanation:
+def _remote_unreachable(facts: Mapping[str, object]) -> Explanation:
     title, sentence, hint = ERRORS["RemoteUnreachable"]
     reason = worded(UNREACHABLE.get(str(facts.get("kind")), "{reason}"), facts)
     words = {**facts, "reason": reason}
     return Explanation(worded(title), worded(sentence, words), worded(hint))
 
 
-_SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
+_SPECIAL: dict[str, Callable[[Mapping[str, object]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
     "DraftRefused": _draft_refused,
     "ContextTooLong": _context_too_long,
@@ -273,20 +289,21 @@ _SPECIAL: dict[str, Callable[[Mapping[str, Any]], Explanation]] = {
 
 def reason_text(reason: Reason) -> str:
     """Why a plan is as it is, as one sentence."""
-    facts: dict[str, Any] = dict(reason.facts)
+    facts: dict[str, object] = dict(reason.facts)
     for key in ("decode_tps", "other_decode_tps"):
         if key in facts:
-            facts[key] = format_tps(facts[key])
+            facts[key] = format_tps(reason.facts[key])
     if "kl_mean" in facts:
-        facts["kl_mean"] = f"{facts['kl_mean']:.3f}"
+        facts["kl_mean"] = f"{reason.facts['kl_mean']:.3f}"
     for key in ("engine", "other"):
         if key in facts:
             facts[key] = ENGINES.get(str(facts[key]), facts[key])
     for key in ("needed", "available"):
         if isinstance(facts.get(key), int):
-            facts[key] = format_bytes(facts[key])
-    if isinstance(facts.get("failed"), dict):
-        facts["failed"] = ", ".join(f"{name} ({why})" for name, why in facts["failed"].items())
+            facts[key] = format_bytes(reason.facts[key])
+    failed = reason.facts.get("failed")
+    if isinstance(failed, dict):
+        facts["failed"] = ", ".join(f"{name} ({why})" for name, why in failed.items())
     if "why" in facts:
         facts["why"] = unavailable_text(str(facts["why"]))
     return worded(REASONS.get(reason.code, reason.code.replace("_", " ")), facts)
@@ -308,16 +325,16 @@ def preflight_text(preflight: Preflight) -> str:
 
 def finding_text(fact: Fact) -> str:
     """One fact in words: what was found, or what is missing and what to install."""
-    facts: dict[str, Any] = dict(fact.facts)
+    facts: dict[str, object] = dict(fact.facts)
     for key, form in (
         ("bytes", format_bytes),
         ("needed", format_bytes),
         ("seconds", format_seconds),
     ):
         if key in facts:
-            facts[key] = form(facts[key])
+            facts[key] = form(fact.facts[key])
     if "cosine" in facts:
-        facts["cosine"] = f"{facts['cosine']:.5f}"
+        facts["cosine"] = f"{fact.facts['cosine']:.5f}"
     code = fact.code
     if getattr(sys, "frozen", False) and code in ("not_installed", "provider_not_installed"):
         code = "not_installed_frozen"  # the program is one folder: there is no pip in it

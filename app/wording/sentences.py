@@ -39,6 +39,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "InvalidRecipe": ("Unusable recipe", "The recipe's {field} is invalid: {reason}.", ""),
     "MissingTensor": ("Incomplete checkpoint", "{file} has no tensor {tensor}.", ""),
     "NativeQuantizerFailed": ("Quantization failed", "The quantizer failed: {reason}.", ""),
+    "NotEnoughDisk": (
+        "Disk full",
+        "{file} needs {needed}, but only {available} is free.",
+        "Free some space and try again.",
+    ),
     "QuantError": ("Conversion failed", "The conversion failed.", ""),
     # engines and devices
     "BackendUnavailable": (
@@ -87,6 +92,16 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The engine process hit an unexpected error: {detail}.",
         "The log has the details (`stillroom doctor` says where).",
     ),
+    "TokenizerFailed": (
+        "The engine failed",
+        "The model's tokenizer could not read a text of {length} characters.",
+        "The file may be damaged; try another build of the model.",
+    ),
+    "NoEngineRan": (
+        "No engine ran the model",
+        "No engine could run this model here: {failed}.",
+        "`stillroom doctor` says what is missing.",
+    ),
     "EngineError": ("The engine failed", "The engine reported an error.", ""),
     # application
     "CatalogError": (
@@ -113,11 +128,13 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "{file}: {reason}.",
         "`stillroom packs` lists what is installed.",
     ),
-    "LibraryError": ("Models folder", "The models folder has a problem: {reason}.", ""),
+    "LibraryRefused": ("Models folder", "The models folder has a problem: {reason}.", ""),
+    "LibraryError": ("Models folder", "The models folder has a problem.", ""),
+    "UnreadableFile": ("Cannot read the file", "{name} cannot be read: {reason}.", ""),
     # hub and downloads
     "Offline": (
         "Offline",
-        "The hub cannot be reached ({reason}).",
+        "The hub cannot be reached ({detail}).",
         "Installed models work without a network.",
     ),
     "NotAHubAnswer": (
@@ -148,11 +165,6 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "{file} does not match its checksum; it was not installed.",
         "Try again; if it happens again, the source is damaged.",
     ),
-    "NotEnoughDisk": (
-        "Disk full",
-        "{file} needs {needed}, but only {available} is free.",
-        "Free some space and try again.",
-    ),
     "Interrupted": (
         "Interrupted",
         "The download of {file} stopped. {reason}",
@@ -169,6 +181,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "The package {package} {version} could not be downloaded.",
         "Check the network, or the package index configured on this machine.",
     ),
+    "DiskFull": (
+        "Disk full",
+        "{file} needs {needed}, but only {available} is free.",
+        "Free some space and try again.",
+    ),
     "DownloadError": ("Download failed", "The download of {file} failed.", "Try again."),
     "HarnessMissing": (
         "lm-eval is missing",
@@ -177,7 +194,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "HarnessFailed": (
         "The evaluation failed",
-        "The harness exited with code {exit_code}: {output_tail}.",
+        "{reason}",
         "",
     ),
     # models of other machines
@@ -189,7 +206,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "RemoteKeyRefused": (
         "Key not accepted",
-        "{name} at {url} refused the request (status {status}): {message}.",
+        "{name} at {url} refused the request (status {status}): {detail}.",
         "Enter the right key under Remote models, or run `stillroom remote add` with the same"
         " name.",
     ),
@@ -200,7 +217,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "RemoteRefused": (
         "The remote model failed",
-        "{name} answered with an error (status {status}): {message}.",
+        "{name} answered with an error (status {status}): {detail}.",
         "",
     ),
     "RemoteRedirects": (
@@ -221,7 +238,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     # the local server
     "PortTaken": (
         "Port in use",
-        "The server cannot listen at {host}, port {port}: {reason}.",
+        "The server cannot listen at {host}, port {port}: {detail}.",
         "Choose another port with --port or in the settings.",
     ),
     "NotConfirmed": (
@@ -230,8 +247,19 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Confirm when asked, or add --open-to-network.",
     ),
     "Busy": ("Busy", "Too many requests are waiting; try again in {retry_after:.0f} s.", ""),
-    "RequestRefused": ("Refused", "{reason}", ""),
+    "RequestRefused": ("Refused", "{code}", ""),
+    "Unexpected": (
+        "Something went wrong",
+        "{name}: {detail}.",
+        "This is a bug in Stillroom; the log has the details.",
+    ),
+    "UnrecognizedError": (
+        "Something went wrong",
+        "Another version of Stillroom reported “{name}”, which this one does not know.",
+        "Install the newest version.",
+    ),
     "AppError": ("Something went wrong", "The request failed.", ""),
+    "StillroomError": ("Something went wrong", "The request failed.", ""),
 }
 
 FIELDS: dict[str, str] = {

@@ -71,10 +71,10 @@ def checkpoint_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, A
     try:
         info = checkpoint_info(Path(args["folder"]), args["name"])
     except CorruptCheckpoint as error:
-        detail = str(error.facts.get("detail", error))
+        detail = error.detail
         raise CorruptFile(path=args["name"], detail=detail, tensor="") from error
     except UnsupportedFormat as error:
-        detail = str(error.facts.get("detail") or error.facts.get("format"))
+        detail = error.detail or error.format or ""
         raise UnsupportedModel(path=args["name"], detail=detail) from error
     result: dict[str, Any] = {"info": msgspec.to_builtins(info)}
     return result

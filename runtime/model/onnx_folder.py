@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from quant.errors import CorruptCheckpoint, QuantError
+from quant.errors import CorruptCheckpoint, UnsupportedFormat
 from quant.onnx.manifest import FolderManifest, StaticBody, check_sizes, read_manifest, verify
 from runtime.errors import ContextOverflow, CorruptFile, UnsupportedModel
 from runtime.jobs import CancelToken, OnProgress, counted_bytes
@@ -91,10 +91,7 @@ def _translated(call: Callable[[], _Result]) -> _Result:
     try:
         return call()
     except CorruptCheckpoint as error:
-        raise CorruptFile(
-            path=error.facts["path"], detail=error.facts["detail"], tensor=""
-        ) from error
-    except QuantError as error:
-        facts = error.facts
-        detail = str(facts.get("detail", error))
-        raise UnsupportedModel(path=str(facts.get("path", "")), detail=detail) from error
+        raise CorruptFile(path=error.path, detail=error.detail) from error
+    except UnsupportedFormat as error:
+        detail = error.detail or error.format or ""
+        raise UnsupportedModel(path=error.path or "", detail=detail) from error

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from runtime.errors import DoesNotFit, InvalidRequest
+from runtime.errors import DoesNotFit, InvalidRequest, Suggestion
 from runtime.plan import Interval, KvCacheType
 from runtime.planning.memory import kv_cache_bytes
 from runtime.planning.speed import operations_per_block
@@ -116,7 +116,7 @@ def plan_cluster(shape: ModelShape, cluster: Cluster, workload: Workload) -> Clu
     if not fitting:
         least = min(splits, key=lambda split: split.needed)
         room = int(cluster.memory * MEMORY_SHARE)
-        suggestion = {"machines": machines_needed(shape, cluster, workload)}
+        suggestion: Suggestion = {"machines": machines_needed(shape, cluster, workload)}
         raise DoesNotFit(
             device=cluster.gpu, needed=least.needed, available=room, suggestion=suggestion
         )

@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from quant.files import write_json_atomically
 from runtime.backend import DESCRIPTORS, Backend, open_backend
-from runtime.errors import EngineError, InvalidRequest
+from runtime.errors import EngineError, NoEngineRan
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.plan import Alternative, EngineName, LayerRange, Placement, Plan, Reason
@@ -67,12 +67,12 @@ def choose_engine(measurements: Sequence[EngineMeasurement]) -> EngineChoice:
     """The fastest in decode; among equals the one listed first. The reason compares it with the
     best of the other engines.
 
-    Raises InvalidRequest where no candidate could be measured.
+    Raises NoEngineRan where no candidate could be measured.
     """
     working = [one for one in measurements if not one.failed and one.decode_tps > 0]
     if not working:
         failed = _failures(measurements)
-        raise InvalidRequest(field="engine", reason="no engine ran the model", failed=failed)
+        raise NoEngineRan(failed=failed)
     best = max(one.decode_tps for one in working)
     chosen = next(one for one in working if best <= one.decode_tps * (1 + EQUAL_SHARE))
     others = [one for one in working if one.engine != chosen.engine]
@@ -169,7 +169,7 @@ class ChoiceFile:
         for kept, data in reversed(self._read().items()):
             if not wanted <= set(kept.split(_PART)):
                 continue
-            with suppress(KeyError, TypeError, ValueError, InvalidRequest):
+            with suppress(KeyError, TypeError, ValueError, NoEngineRan):
                 choice = _choice_from_json(data)
                 if kept == key:
                     return choice

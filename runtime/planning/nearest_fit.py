@@ -6,9 +6,9 @@ Knows what is given up first. Makes no plan and knows no engine.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 from runtime.devices import Device
+from runtime.errors import Suggestion
 from runtime.plan import KvCacheType, Placement, Plan, PlanModel, PlanRequest, Policy
 from runtime.planning.candidates import SMALLEST_CONTEXT, Candidate, candidates, choose, fits
 from runtime.planning.memory import kv_head_rest
@@ -19,7 +19,7 @@ _KV_TYPES: tuple[KvCacheType, ...] = ("f16", "q8_0", "q4_0")
 
 def nearest_fit(
     model: PlanModel, devices: Sequence[Device], request: PlanRequest, refused: Placement
-) -> dict[str, Any] | None:
+) -> Suggestion | None:
     """The request closest to `request` that fits; None when even the smallest does not.
 
     Order of what is given up: 16-bit KV cache, then the policy (fewer blocks off the CPU), then
@@ -42,7 +42,7 @@ def less_on(device: str, failed: Plan, devices: Sequence[Device]) -> tuple[Devic
     )
 
 
-def next_fit(model: PlanModel, devices: Sequence[Device], failed: Plan) -> dict[str, Any] | None:
+def next_fit(model: PlanModel, devices: Sequence[Device], failed: Plan) -> Suggestion | None:
     """`nearest_fit` for a plan whose memory ran out; `devices` are those of `less_on`."""
     placement = failed.placement
     wanted = replace(failed.request, n_ctx=placement.n_ctx, n_ubatch=placement.n_ubatch)
@@ -56,7 +56,7 @@ def _first_fit(
     requests: Iterator[PlanRequest],
     refused: Placement,
     policy: Policy,
-) -> dict[str, Any] | None:
+) -> Suggestion | None:
     for changed in requests:
         if kv_head_rest(model.shape, changed.kv_type or "f16"):
             continue
@@ -68,7 +68,7 @@ def _first_fit(
 
 def _as_json(
     best: Candidate, changed: PlanRequest, refused: Placement, policy: Policy
-) -> dict[str, Any]:
+) -> Suggestion:
     placement = best.placement
     moved = (placement.blocks_off_cpu, placement.lm_head_device != "cpu") < (
         refused.blocks_off_cpu,

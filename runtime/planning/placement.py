@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import get_args
 
 from runtime.devices import Device
-from runtime.errors import ContextTooLong, DeviceUnavailable, DoesNotFit, InvalidRequest
+from runtime.errors import (
+    ContextLimit,
+    ContextTooLong,
+    DeviceUnavailable,
+    DoesNotFit,
+    InvalidRequest,
+)
 from runtime.machine import rpc
 from runtime.plan import (
     Alternative,
@@ -87,8 +93,7 @@ def _nothing_to_choose(
     if short:
         placement = short[0].placement
         return ContextTooLong(
-            field="n_ctx",
-            n_ctx=request.n_ctx,
+            n_ctx=request.n_ctx or 0,
             longest=placement.n_ctx,
             device=placement.layers[0].device,
             why="compiled",
@@ -122,10 +127,8 @@ def _check(model: PlanModel, request: PlanRequest) -> None:
     if request.n_ctx is not None and request.n_ctx < 1:
         raise InvalidRequest(field="n_ctx", reason="must be at least 1")
     if request.n_ctx is not None and request.n_ctx > limit:
-        why = "exported" if limit < model.shape.context_length else "trained"
-        raise ContextTooLong(
-            field="n_ctx", n_ctx=request.n_ctx, longest=limit, device="cpu", why=why
-        )
+        why: ContextLimit = "exported" if limit < model.shape.context_length else "trained"
+        raise ContextTooLong(n_ctx=request.n_ctx, longest=limit, device="cpu", why=why)
     if request.kv_type is not None and request.kv_type not in get_args(KvCacheType):
         raise InvalidRequest(field="kv_type", reason=f"one of {', '.join(get_args(KvCacheType))}")
     if request.kv_type and "gguf" in model.formats and kv_head_rest(model.shape, request.kv_type):

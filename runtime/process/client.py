@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 from uuid import uuid4
 
-from quant.errors import QuantError
+from quant.error_base import StillroomError
 from runtime.backend import LoadReport
 from runtime.errors import (
-    EngineError,
     ProtocolMismatch,
-    WorkerDied,
     WorkerStalled,
     WorkerStartFailed,
 )
@@ -332,7 +330,7 @@ class Worker:
         """Have the events of a command put into a box. Raises WorkerDied."""
         with self._lock:
             if self.exit is not None:
-                raise WorkerDied(**self.exit.facts())
+                raise self.exit.as_error()
             self._boxes[command_id] = box
         self._last_event_at = time.monotonic()
 
@@ -340,7 +338,7 @@ class Worker:
         if isinstance(event, Stopped):
             raise Cancelled
         if isinstance(event, Failed):
-            raise error_from_json(event.error)
+            raise StillroomError.from_json(event.error)
         return event
 
     def _send(self, command: Command) -> None:
@@ -501,15 +499,8 @@ class _PendingCommand:
         if exit_.kind == "cancelled":
             raise Cancelled
         if exit_.kind == "stalled":
-            raise WorkerStalled(seconds=self._stall, stderr_tail=exit_.stderr_tail)
-        raise WorkerDied(**exit_.facts())
-
-
-def error_from_json(data: dict[str, Any]) -> Exception:
-    """An error that crossed the pipe, of whichever layer it came from."""
-    if data.get("type") in QuantError.registry:
-        return QuantError.from_json(data)
-    return EngineError.from_json(data)
+            raise WorkerStalled(seconds=self._stall or 0.0, stderr_tail=exit_.stderr_tail)
+        raise exit_.as_error()
 
 
 def run_job(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from quant.files import write_json_atomically
-from runtime.errors import EngineError, WorkerDied
+from runtime.errors import BackendUnavailable, EngineError, WorkerDied
 from runtime.plan import Reason
 from runtime.process.client import run_job
 
@@ -134,7 +134,7 @@ def refuse_cpu_library(
 ) -> CpuChoice | None:
     """What to use after a worker died of an illegal instruction that no self-test had met; None
     where that is not how it died, or where there was no choice."""
-    cause = str(died.facts.get("cause", ""))
+    cause = died.cause
     if not libraries or cause not in _ILLEGAL:
         return None
     key = choice_key(libraries, processor)
@@ -192,4 +192,6 @@ def _run(job: str, arguments: dict[str, Any], log: Path | None) -> dict[str, Any
 
 def _cause(error: EngineError) -> str:
     """The signal or status a child died of, else what it raised."""
-    return str(error.facts.get("cause") or error.facts.get("reason") or type(error).__name__)
+    if isinstance(error, WorkerDied):
+        return error.cause or error.kind
+    return error.reason if isinstance(error, BackendUnavailable) else type(error).__name__

@@ -5,19 +5,12 @@ memory runs out. Knows neither pipes nor threads.
 """
 
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-ExitKind = Literal[
-    "clean",  # it was asked to end
-    "cancelled",  # ended by us because a cancel was not answered in time
-    "stalled",  # ended by us because it went silent
-    "crashed",  # a fault in native or Python code
-    "killed",  # ended by the system or another program
-    "out_of_memory",
-    "lost_protocol",  # it wrote something that is not of the protocol
-]
+from runtime.errors import ExitKind, WorkerDied
+
 EndedByUs = Literal["clean", "cancelled", "stalled", "lost_protocol"]
 
 VMSTAT = Path("/proc/vmstat")
@@ -53,8 +46,13 @@ class WorkerExit:
     cause: str = ""
     stderr_tail: str = ""
 
-    def facts(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_error(self) -> WorkerDied:
+        return WorkerDied(
+            kind=self.kind,
+            exit_code=self.exit_code,
+            cause=self.cause,
+            stderr_tail=self.stderr_tail,
+        )
 
 
 def oom_kills(vmstat: Path = VMSTAT) -> int:

@@ -165,7 +165,7 @@ def _rendered(
     try:
         return attempt(turns)
     except TemplateFailed as error:
-        if error.facts.get("reason") != "raised" or all(turn.role != "system" for turn in turns):
+        if error.reason != "raised" or all(turn.role != "system" for turn in turns):
             raise
     return attempt(_folded(turns, notices))
 

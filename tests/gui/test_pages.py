@@ -9,7 +9,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.documents.attachments import UnreadableFile, read_attachment
+from app.documents.attachments import read_attachment
+from app.errors import UnreadableFile
 from app.gui.chat.control import prompt_message
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.main_window import MainWindow

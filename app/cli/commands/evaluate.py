@@ -14,7 +14,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from app.cli.console import Console, table
 from app.errors import AppError
@@ -28,11 +28,17 @@ _TAIL = 2000  # characters of the harness's messages that a failure shows
 
 
 class HarnessMissing(AppError):
-    """facts: python. The interpreter has no lm-eval."""
+    """The interpreter `python` has no lm-eval."""
+
+    python: str
 
 
 class HarnessFailed(AppError):
-    """facts: exit_code, output_tail."""
+    """`detail` is the end of what the harness wrote."""
+
+    reason: Literal["ended", "no_results"]
+    exit_code: int = 0
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def _results(folder: Path) -> Path:
     """The harness's result file. Raises HarnessFailed."""
     found = next(folder.rglob("results*.json"), None)
     if found is None:
-        raise HarnessFailed(exit_code=0, output_tail="it wrote no results")
+        raise HarnessFailed(reason="no_results")
     return found
 
 
@@ -125,7 +131,7 @@ def _run(command: list[str], key: str, args: Namespace) -> None:
         cwd=args.include,
     )
     if done.returncode != 0:
-        raise HarnessFailed(exit_code=done.returncode, output_tail=done.stderr[-_TAIL:])
+        raise HarnessFailed(reason="ended", exit_code=done.returncode, detail=done.stderr[-_TAIL:])
 
 
 def scores_in(file: Path) -> Iterator[Score]:

@@ -45,7 +45,7 @@ def _named(session: Session, text: str) -> tuple[FoundModel, ...]:
     found = importable(session)
     named = tuple(each for each in found if each.name.casefold() == text.casefold())
     if not named:
-        raise UnknownModel(text, [each.name for each in found])
+        raise UnknownModel(name=text, suggestions=[each.name for each in found])
     return named[:1]
 
 
@@ -68,7 +68,7 @@ def restore(session: Session, args: Namespace, console: Console) -> None:
             model = session.library.restore(trashed.key)
             console.result(model, f"{model.name} has been restored.")
             return
-    raise UnknownModel(args.name, [each.name for each in trash])
+    raise UnknownModel(name=args.name, suggestions=[each.name for each in trash])
 
 
 def clean_up(session: Session, args: Namespace, console: Console) -> None:

@@ -13,7 +13,7 @@ from app.planning.offers import estimate_for
 from app.session.session import Session
 from app.wording.explain import explain, reason_text
 from app.wording.units import format_bytes, format_count, format_duration, format_interval, pace
-from runtime.errors import EngineError
+from runtime.errors import DoesNotFit, EngineError, OutOfMemory
 from runtime.jobs import CancelToken
 from runtime.plan import TYPICAL_ANSWER, TYPICAL_PROMPT, Interval, Plan, SpeedEstimate
 
@@ -103,7 +103,7 @@ def _planned(make: Callable[[], Plan]) -> dict[str, Any]:
     try:
         plan = make()
     except EngineError as error:
-        needed = error.facts.get("needed")
+        needed = error.needed if isinstance(error, DoesNotFit | OutOfMemory) else None
         return {"memory": needed, "fits": "does_not_fit", "speed": None, "speed_text": "–"}
     speed = plan.speed.decode_tps if plan.speed else None
     return {
@@ -238,7 +238,9 @@ def remove(session: Session, args: Namespace, console: Console) -> None:
     """Move a model to the library's trash."""
     installed = session.library.find(args.model)
     if installed is None:
-        raise UnknownModel(args.model, [model.name for model in session.installed()])
+        raise UnknownModel(
+            name=args.model, suggestions=[model.name for model in session.installed()]
+        )
     trashed = session.library.remove(installed.name)
     text = f"{trashed.name} was removed ({format_bytes(trashed.size)})."
     back = (
@@ -251,7 +253,9 @@ def verify(session: Session, args: Namespace, console: Console) -> None:
     """Compare a model's files with the checksums kept at installation."""
     installed = session.library.find(args.model)
     if installed is None:
-        raise UnknownModel(args.model, [model.name for model in session.installed()])
+        raise UnknownModel(
+            name=args.model, suggestions=[model.name for model in session.installed()]
+        )
     session.library.verify(installed, console.progress, CancelToken())
     console.end_progress()
     console.result({"name": installed.name, "sound": True}, f"{installed.name} is intact.")

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QPageLayout
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QWidget
 
-from app.documents.attachments import UnreadableFile, read_attachment
+from app.documents.attachments import read_attachment
 from app.errors import StoreError
 from app.gui.chat.composer import Composer
 from app.gui.chat.control import ChatControl
@@ -26,14 +26,6 @@ from app.wording.explain import explain
 
 if TYPE_CHECKING:
     from PySide6.QtPrintSupport import QPrinter
-
-_UNREADABLE = {
-    "too_large": "{0} is larger than 20 MB.",
-    "binary": "{0} contains no text.",
-    "damaged": "{0} cannot be read; it may be damaged or locked.",
-    "empty": "{0} contains no text.",
-    "missing": "{0} no longer exists.",
-}
 
 
 class ConversationActions(QObject):
@@ -155,7 +147,7 @@ class ConversationActions(QObject):
         for name in names:
             job = self._bridge.call(partial(read_attachment, Path(name)))
             job.finished.connect(partial(self._attached, composer))
-            job.failed.connect(self._attachment_failed)
+            job.failed.connect(self._show_error)
 
     def _attached(self, composer: Composer, attachment: Attachment) -> None:
         """Show the file at once; a loaded model counts its tokens meanwhile."""
@@ -164,13 +156,6 @@ class ConversationActions(QObject):
             count = partial(self._chat.models.count_tokens, attachment)
             counted = partial(composer.recount, attachment)
             self._bridge.call(count).finished.connect(counted)
-
-    def _attachment_failed(self, error: Exception) -> None:
-        if isinstance(error, UnreadableFile):
-            text = _UNREADABLE[error.facts["reason"]]
-            self._toast.show_text(tr(text, error.facts["name"]))
-        else:
-            self._show_error(error)
 
     def _show_error(self, error: Exception) -> None:
         wording = explain(error)

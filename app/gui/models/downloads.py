@@ -9,11 +9,10 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.downloads.install import ModelRequest
 from app.downloads.queue import DownloadQueue, QueueItem
-from app.errors import AppError
 from app.gui.parts.bridge import Bridge
 from app.session.session import Session
 from app.settings import Settings
-from runtime.errors import EngineError
+from quant.error_base import StillroomError
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +122,4 @@ def error_of(item: QueueItem) -> Exception | None:
     """What stopped or delays a download; None for one that goes on."""
     if item.error is None or item.state not in ("failed", "waiting"):
         return None
-    if item.error.get("type") in EngineError.registry:
-        return EngineError.from_json(item.error)
-    return AppError.from_json(item.error)
+    return StillroomError.from_json(item.error)

@@ -18,7 +18,7 @@ _ADDRESS = re.compile(r"\[(?P<address>[^\]]+:\d+)\]")
 
 def load_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
     """Why no model came of a file."""
-    detail = list(errors[-1:]) or "refused"
+    detail = " ".join(errors[-1:]) or "refused"
     return _out_of_memory(errors, placement) or CorruptFile(path=path, detail=detail, tensor="")
 
 

@@ -46,7 +46,7 @@ def simulate(path: str, placement: Placement) -> dict[str, Any]:
     model = native.llama_model_load_from_file(path.encode(), params)
     del keep_alive
     if not model:
-        raise CorruptFile(path=path, detail=log.errors[-1:] or "refused", tensor="")
+        raise CorruptFile(path=path, detail=" ".join(log.errors[-1:]) or "refused", tensor="")
     context = native.llama_init_from_model(model, context_params(placement))
     if not context:
         raise ModelFileError(path=path, detail=" ".join(log.errors[-2:]) or "no context")

@@ -89,7 +89,7 @@ def rpc_devices(addresses: list[str]) -> list[Device]:
             for identity, handle in _server_devices(address).items():
                 found.append(_device(identity, handle))
         except (DeviceUnavailable, BackendUnavailable) as error:
-            reason = str(error.facts["reason"])
+            reason = error.reason
             found.append(_described(rpc.PREFIX + address, 0, 0, reason, {}))
     return found
 

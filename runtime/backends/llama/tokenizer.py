@@ -8,7 +8,7 @@ from typing import Any
 
 import llama_cpp.llama_cpp as native
 
-from runtime.errors import EngineError
+from runtime.errors import TokenizerFailed
 
 _PIECE_BYTES = 256
 REASONING_TAGS = ("<think>", "</think>")
@@ -43,7 +43,7 @@ class LlamaTokenizer:
             self._vocab, raw, len(raw), tokens, size, False, parse_special
         )
         if count < 0:
-            raise EngineError(reason="the tokenizer refused the text", length=len(raw))
+            raise TokenizerFailed(length=len(raw))
         return list(tokens[:count])
 
     def piece(self, token: int) -> bytes:

@@ -126,7 +126,11 @@ class OnnxBackend:
         tested = self_test(target)
         if not tested.ok:
             raise DeviceUnavailable(
-                device=device, reason="self_test_failed", detail=tested.code, **tested.facts
+                device=device,
+                reason="self_test_failed",
+                finding=tested.code,
+                cosine=tested.facts.get("cosine"),
+                seconds=tested.facts.get("seconds"),
             )
         wide, single = folder.static_pair(self._n_ctx)
         cache = CompiledCache(folder.path / COMPILED, manifest.digest)

@@ -59,9 +59,10 @@ def preflight(target: ProviderTarget, open_session: OpenSession = _open) -> Pref
             self_test(target, open_session) if memory.ok else Fact("self_test", None, "not_run")
         )
     except DeviceUnavailable as error:
-        facts = {key: value for key, value in error.facts.items() if key != "reason"}
+        told = {"detail": error.detail, "package": error.package}
+        facts = {key: value for key, value in told.items() if value is not None}
         tested = Fact("self_test", None, "not_run")
-        provider = Fact("provider", False, str(error.facts["reason"]), facts)
+        provider = Fact("provider", False, error.reason, facts)
         if provider.code == "compile_failed":
             provider = known.fact("provider")
             tested = Fact("self_test", False, "compile_failed", facts)

@@ -13,7 +13,7 @@ from typing import Any
 
 from quant.onnx.tokenizer_files import read_chat_template
 from runtime.backends.onnx.native import genai
-from runtime.errors import CorruptFile, EngineError, UnsupportedModel
+from runtime.errors import CorruptFile, TokenizerFailed, UnsupportedModel
 
 REASONING_TAGS = ("<think>", "</think>")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -76,7 +76,7 @@ class OnnxTokenizer:
         try:
             tokens = [int(token) for token in self._native.encode(text)]
         except RuntimeError as error:
-            raise EngineError(reason="the tokenizer refused the text", length=len(text)) from error
+            raise TokenizerFailed(length=len(text)) from error
         added = len(self.added)
         return tokens[added:] if added and tokens[:added] == self.added else tokens
 

@@ -21,10 +21,10 @@ from app.downloads.rate_limit import RateLimit
 from app.errors import (
     AppError,
     ChecksumMismatch,
+    DiskFull,
     DownloadBusy,
     GatedModel,
     Interrupted,
-    NotEnoughDisk,
     RemoteFileNotFound,
     RevisionNotFound,
 )
@@ -349,7 +349,7 @@ def test_too_small_a_disk_is_refused_before_the_first_byte(
     server: HubServer, tmp_path: Path, target: Path
 ) -> None:
     free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(NotEnoughDisk) as caught:
+    with pytest.raises(DiskFull) as caught:
         fetch(server, tmp_path, target, limits=Limits(reserve=free))
     assert caught.value.facts["needed"] == len(DATA)
     assert server.count("cdn") == 0
@@ -381,7 +381,7 @@ def test_a_full_file_system_is_refused_though_it_seemed_to_have_room(
             with pytest.raises(OSError, match="no space") as caught:
                 app.downloads.part_file._allocate(part._data, len(DATA))
             assert caught.value.errno == errno.ENOSPC
-            with pytest.raises(NotEnoughDisk) as refused:
+            with pytest.raises(DiskFull) as refused:
                 part.reserve(-len(DATA))  # the question for free space is answered: enough
             assert refused.value.facts["available"] <= 4 << 20
         finally:
@@ -401,7 +401,7 @@ def test_a_full_disk_in_the_middle_keeps_the_part(
         return real(descriptor, data, offset)
 
     monkeypatch.setattr(app.downloads.part_file, "_write_at", full)
-    with pytest.raises(NotEnoughDisk):
+    with pytest.raises(DiskFull):
         fetch(server, tmp_path, target)
     monkeypatch.undo()
     assert fetch(server, tmp_path, target).resumed_from > 2_000_000

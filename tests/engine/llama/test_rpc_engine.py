@@ -145,7 +145,7 @@ def test_a_server_that_hangs_is_named(
 
             with pytest.raises(DeviceUnavailable) as raised:
                 session.generate(request(400), stop)
-            assert raised.value.facts == {"device": f"rpc:{address}", "reason": rpc.LOST}
+            assert (raised.value.device, raised.value.reason) == (f"rpc:{address}", rpc.LOST)
             assert not rpc.is_responding(address)
             assert session.loaded is not None
             assert {part.device for part in session.loaded.plan.placement.layers} == {"cpu"}

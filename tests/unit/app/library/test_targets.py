@@ -54,7 +54,7 @@ def test_ids_in_any_case(library: Library) -> None:
 def test_a_missing_path_is_a_missing_file(library: Library, name: str) -> None:
     with pytest.raises(ModelFileError) as caught:
         resolve(name, CATALOG, library)
-    assert caught.value.facts == {"path": name, "detail": "missing"}
+    assert (caught.value.path, caught.value.detail) == (name, "missing")
 
 
 def test_a_near_miss_brings_suggestions(library: Library) -> None:

@@ -259,7 +259,7 @@ def test_a_difference_has_the_interval_of_both() -> None:
 
 
 def test_a_harness_that_writes_nothing_has_failed(tmp_path: Path) -> None:
-    with pytest.raises(HarnessFailed, match="no results"):
+    with pytest.raises(HarnessFailed, match="no_results"):
         _results(tmp_path)
     (tmp_path / "model").mkdir()
     file = tmp_path / "model" / "results_2026.json"

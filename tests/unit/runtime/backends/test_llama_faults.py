@@ -42,7 +42,7 @@ def test_memory_is_told_with_its_device(errors: list[str], device: str, needed: 
     for refused in (load_error, context_error):
         error = refused("model.gguf", errors, PLACEMENT)
         assert isinstance(error, OutOfMemory)
-        assert error.facts == {"device": device, "needed": needed}
+        assert (error.device, error.needed) == (device, needed)
 
 
 def test_other_refusals_stay_what_they_are() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InvalidRequest
+from runtime.errors import NoEngineRan
 from runtime.plan import LayerRange, MemoryEstimate, Placement, Plan, Reason
 from runtime.planning.engine_choice import (
     ChoiceFile,
@@ -67,7 +67,7 @@ def test_an_engine_that_failed_is_no_choice() -> None:
     choice = choose_engine([LLAMA, onnx(0, failed="CorruptFile")])
     assert (choice.engine, choice.reason.code) == ("llamacpp", "engine_only")
     assert choice.reason.facts["failed"] == {"onnx": "CorruptFile"}
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(NoEngineRan):
         choose_engine([onnx(0, failed="CorruptFile")])
 
 

@@ -1,0 +1,89 @@
+"""What every error of Stillroom is: declared facts under a name, so that it can cross a pipe.
+
+Knows how facts become JSON and are checked when they come back. Knows no sentence: the application
+alone words errors.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Annotated, ClassVar, TypeVar, dataclass_transform
+
+import msgspec
+
+_T = TypeVar("_T")
+
+
+class _LogOnly:
+    """Marks a fact that is for the log and for programs: the words leave it out."""
+
+
+LogOnly = Annotated[_T, _LogOnly()]
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+class StillroomError(Exception):
+    """Base of all errors a person may meet.
+
+    A subclass declares its facts as annotated fields and is a dataclass by that: its constructor
+    takes exactly these, by keyword, and a type checker holds every place that raises it to them.
+    Facts are JSON values or what msgspec makes of JSON. Two classes of one name are refused.
+    """
+
+    registry: ClassVar[dict[str, type["StillroomError"]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        dataclass(kw_only=True, eq=False, repr=False)(cls)
+        if cls.__name__ in StillroomError.registry:
+            raise TypeError(f"there is an error of the name {cls.__name__} already")
+        StillroomError.registry[cls.__name__] = cls
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The declared facts as JSON values."""
+        facts: dict[str, object] = {
+            name: msgspec.to_builtins(getattr(self, name)) for name in self.fact_names()
+        }
+        return facts
+
+    @classmethod
+    def fact_names(cls) -> tuple[str, ...]:
+        # The base itself is no dataclass: it declares nothing.
+        return tuple(f.name for f in fields(cls)) if cls is not StillroomError else ()  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key}={value!r}" for key, value in self.facts.items())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    def to_json(self) -> dict[str, object]:
+        return {"type": type(self).__name__, "facts": self.facts}
+
+    @staticmethod
+    def from_json(data: object) -> "StillroomError":
+        """Rebuild an error that crossed a pipe or lay in a file.
+
+        One of an unknown name, or whose facts are not those its class declares, becomes an
+        UnrecognizedError that keeps what was told.
+        """
+        try:
+            told = msgspec.convert(data, _Told)
+            cls = StillroomError.registry[told.type]
+            if not set(told.facts) <= set(cls.fact_names()):
+                raise KeyError(*set(told.facts) - set(cls.fact_names()))
+            checked = msgspec.convert(told.facts, cls)
+            return cls(**{name: getattr(checked, name) for name in cls.fact_names()})
+        except (msgspec.ValidationError, KeyError):
+            name = data.get("type") if isinstance(data, dict) else None
+            return UnrecognizedError(name=str(name)[:80], told=repr(data)[:2000])
+
+
+class _Told(msgspec.Struct):
+    type: str
+    facts: dict[str, object]
+
+
+class UnrecognizedError(StillroomError):
+    """Another version of Stillroom told it, under a name or with facts that this one lacks."""
+
+    name: str
+    told: LogOnly[str]
