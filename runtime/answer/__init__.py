@@ -1,1 +1,1 @@
-"""From a prompt's tokens to an answer: the token loops, drawing, drafts, the stream."""
+"""From a prompt's tokens to an answer: the token loops, sampling, drafts, the stream."""

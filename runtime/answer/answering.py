@@ -1,6 +1,6 @@
 """One answer at a time from a loaded model: prompt, token loop, stream, stats.
 
-Joins the engine-free parts around one Backend inside the worker. Knows no pipe and no process.
+Combines the engine-free parts around one Backend inside the worker. Knows no pipe and no process.
 """
 
 from pathlib import Path
@@ -63,7 +63,7 @@ class Answerer:
         return stats_of(request.id, outcome, stream, backend.stage_seconds(), threads)
 
     def save_state(self, folder: StateFolder, name: str, key: str) -> SavedState | None:
-        """Keep the cache on disk; None when there is none or the engine or the disk refused."""
+        """Save the cache to disk; None when there is none or saving failed."""
         backend, cached = self._backend, self._loop.cached
 
         def write(path: Path) -> int:
@@ -77,7 +77,7 @@ class Answerer:
         return folder.save(name, key, write)
 
     def restore_state(self, folder: StateFolder, name: str, key: str) -> int:
-        """Replace the cache by one kept on disk; returns its tokens, 0 when none can be used."""
+        """Replace the cache by a saved one; returns its tokens, 0 when none can be used."""
         backend, loop = self._backend, self._loop
 
         def read(path: Path) -> int:

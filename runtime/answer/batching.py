@@ -1,7 +1,7 @@
 """Several answers at a time from one loaded model: requests join and leave between evaluations.
 
 Each answer has a seat, which is one sequence of the engine with its own cached tokens. A step
-evaluates one token for every answer under way, all of them together, and then at most one
+evaluates one token for every running answer, all of them together, and then at most one
 micro-batch of prompts, each prompt by itself. Prompts are never mixed with other rows, so that what
 an answer is computed from has the same shape whoever else is answered. Knows no engine and no pipe.
 """
@@ -25,13 +25,14 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.prompt.chat_profile import ChatProfile
 from runtime.prompt.prompting import Prompter
 
-FLUSH_SECONDS = 0.05  # between two texts of an answer that is not alone: all are told in one step
-WORTH_REUSING = 16  # cached tokens below which a seat's age decides instead of its content
+FLUSH_SECONDS = 0.05  # between flushes of concurrent answers: all are flushed in the same step
+WORTH_REUSING = 16  # with fewer cached tokens, a seat is chosen by age, not by content
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who asked. `ended` is called once, with the stats or with the error that ended it."""
+    """Receives what comes of a request. `ended` is called once, with the stats or with the error
+    that ended it."""
 
     chunks: OnChunks
     progress: OnProgress
@@ -56,7 +57,7 @@ class _Seat:
     sequence: int
     cached: list[int] = field(default_factory=list)
     answer: _Answer | None = None
-    left_at: int = 0  # when it was last given up, counted in answers
+    left_at: int = 0  # when it was last freed, counted in answers
 
 
 class BatchAnswerer:
@@ -108,9 +109,9 @@ class BatchAnswerer:
         return tokens, AnswerStream(request, chosen, prompt, on_chunks)
 
     def step(self) -> None:
-        """Evaluate once: a token of every answer under way, then prompts up to a micro-batch.
+        """Evaluate once: a token of every running answer, then prompts up to a micro-batch.
 
-        In this order the first words of an answer are out as soon as its prompt is evaluated.
+        In this order the first token of an answer is sent as soon as its prompt is evaluated.
         """
         self._drop_cancelled()
         self._seat_waiting()
@@ -122,7 +123,7 @@ class BatchAnswerer:
                 room -= self._prefill(seat, seat.answer, room)
 
     def _pace(self) -> None:
-        """Let all answers tell what they have in the same steps, so that it goes out at once."""
+        """Flush all answers in the same steps, so that their text is written at once."""
         streams = [seat.answer.stream for seat in self._seats if seat.answer is not None]
         if len(streams) == 1:
             streams[0].every = None
@@ -134,7 +135,7 @@ class BatchAnswerer:
         for stream in streams:
             stream.every = 0.0 if due else math.inf
 
-    # -- coming and going ----------------------------------------------------------------------
+    # -- join and leave   ----------------------------------------------------------------------
 
     def _drop_cancelled(self) -> None:
         for answer in [a for a in self._waiting if a.cancel.cancelled]:
@@ -172,7 +173,7 @@ class BatchAnswerer:
         return kept
 
     def _leave(self, seat: _Seat, how: FinishReason | Exception) -> None:
-        """Free a seat and tell who asked. What it has cached stays for a prompt that begins so."""
+        """Free a seat and report the end. Its cache stays for a prompt with the same beginning."""
         answer, seat.answer = seat.answer, None
         assert answer is not None
         self._answered += 1
@@ -191,7 +192,8 @@ class BatchAnswerer:
     # -- evaluating ----------------------------------------------------------------------------
 
     def _prefill(self, seat: _Seat, answer: _Answer, room: int) -> int:
-        """Evaluate the next piece of a prompt and, after its last, draw; the tokens evaluated.
+        """Evaluate the next piece of a prompt and, after its last, sample; returns the tokens
+        evaluated.
 
         Pieces end at multiples of the micro-batch, counted from the first token, so that they do
         not depend on what else there is to evaluate.
@@ -199,7 +201,7 @@ class BatchAnswerer:
         done, chunk = len(seat.cached), self._backend.chunk
         piece = answer.prompt[done : (done // chunk + 1) * chunk]
         if len(piece) > room and room < chunk:
-            return room  # in the next step, whole
+            return room  # the whole piece in the next step
         try:
             self._backend.prefill(seat.sequence, piece, answer.cancel)
         except (Cancelled, EngineError) as error:
@@ -251,6 +253,6 @@ class BatchAnswerer:
 
 
 def _worth(seat: _Seat, prompt: Sequence[int]) -> tuple[int, int]:
-    """How much of a prompt a free seat holds; among those that hold little, the longest unused."""
+    """How much of a prompt a free seat has cached; with little, the longest unused seat wins."""
     common = common_prefix(seat.cached, prompt)
     return (common if common >= WORTH_REUSING else 0, -seat.left_at)

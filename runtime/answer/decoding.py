@@ -1,7 +1,8 @@
 """The token loop: reuse what is cached, prefill the rest, decode, stop, measure.
 
 Works on token ids and one Backend, and is the same for every engine, so that every engine is
-measured by the same clock. Knows no template; reasoning and stop strings come as collaborators.
+measured by the same clock. Knows no template; reasoning and stop strings are passed in as
+collaborators.
 """
 
 import codecs
@@ -28,7 +29,7 @@ class LoopLimits:
     max_tokens: int | None
     detect_loops: bool = True
     draft: bool = True  # speculative decoding where it pays
-    full_length: bool = False  # go on after the end of the turn and in loops
+    full_length: bool = False  # continue past the end of the turn and in loops
 
     @classmethod
     def of(cls, request: GenerationRequest, n_ctx: int) -> "LoopLimits":
@@ -84,7 +85,7 @@ class StopRules:
         return self._budget - len(self.generated)
 
     def take(self, token: int) -> FinishReason | None:
-        """Add a sampled token; why the answer ends with it, None where it goes on."""
+        """Add a sampled token; returns why the answer ends with it, None where it continues."""
         self.generated.append(token)
         if self._tokenizer.is_end(token) and not self._full_length:
             return "stop"
@@ -131,7 +132,7 @@ class TokenLoop:
         speculation = self._speculation(prompt, cancel) if wanted else None
         generated, reason = self._decode(limits, speculation, on_text, cancel, times)
         if isinstance(backend, AsynchronousBackend):
-            backend.wait()  # a step begun for a token that then ended the answer
+            backend.wait()  # for a step started with a token that then ended the answer
         times.ended = time.perf_counter()
         drafted, accepted = (
             (speculation.policy.drafted, speculation.policy.accepted) if speculation else (0, 0)
@@ -210,9 +211,9 @@ class TokenLoop:
         return token
 
     def _evaluate_ahead(self, token: int, room: int, times: LoopTimes) -> bool:
-        """Begin to evaluate a token where the device then works while its text is written.
+        """Start to evaluate a token on a device that works while its text is written.
 
-        Not for a token known to be the last; one that a stop string ends was evaluated in vain.
+        Not for a token known to be the last. If a stop string ends the answer, it was in vain.
         """
         if not self._ahead or room <= 1 or self._backend.tokenizer.is_end(token):
             return False
@@ -223,7 +224,7 @@ class TokenLoop:
         return True
 
     def _following(self, times: LoopTimes) -> int:
-        """The token after the one whose evaluation was begun."""
+        """The token after the one whose evaluation was started."""
         backend = self._backend
         assert isinstance(backend, AsynchronousBackend)
         before = time.perf_counter()

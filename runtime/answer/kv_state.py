@@ -1,10 +1,10 @@
-"""KV states of conversations on disk: a folder of limited size, oldest thrown away first.
+"""KV states of conversations on disk: a folder of limited size, least recently used deleted first.
 
     FOLDER/NAME.kv      what the engine wrote
     FOLDER/NAME.json    key, tokens, bytes, SHA-256 of the .kv file; written last
 
 A state is used only with the key (model and settings) it was made with and only while its digest
-holds: an engine must not be handed a damaged file. Knows files and what an engine must offer;
+matches: an engine must not read a damaged file. Knows files and what an engine must offer;
 knows no engine.
 """
 
@@ -37,14 +37,15 @@ class SavedState:
 
 @runtime_checkable
 class SavingBackend(Protocol):
-    """A Backend that can put its cache into a file and take it out again."""
+    """A Backend that can save its cache to a file and restore it."""
 
     def save_state(self, path: Path, tokens: Sequence[int]) -> bool:
         """Write the cache, which holds exactly `tokens`; whether it was written."""
         ...
 
     def load_state(self, path: Path) -> list[int]:
-        """Replace the cache by a file's; the tokens it holds now, none when it was refused."""
+        """Replace the cache by a file's; returns the tokens it holds now, none when it was
+        refused."""
         ...
 
 
@@ -67,9 +68,9 @@ class StateFolder:
         self._limit = limit
 
     def save(self, name: str, key: str, write: Callable[[Path], int]) -> SavedState | None:
-        """Keep what `write` puts into the path it is given (it returns the number of tokens).
+        """Save what `write` writes to the path it is given (it returns the number of tokens).
 
-        None when it was not kept: larger than the folder may be, or the disk refused.
+        None when it was not saved: larger than the limit, or the disk failed.
         """
         part = self._folder / f".{name}.{os.getpid()}.part"
         try:
@@ -114,7 +115,7 @@ class StateFolder:
         tokens = read(self._file(name)) if sound else 0
         if tokens:
             with contextlib.suppress(OSError):
-                os.utime(self._manifest(name))  # used now: the last to go
+                os.utime(self._manifest(name))  # just used: deleted last
         else:
             self.forget(name)
         return tokens

@@ -3,8 +3,8 @@
 Works on token ids, so it sees reasoning and answer alike; knows no text and no model. Two signs:
 
 exact   the last tokens repeat with a fixed period, for several rounds
-near    almost everything said lately was said before, more than once (the same paragraph with
-        another number in it)
+near    almost everything in a recent window occurred before, more than once (the same paragraph
+        with another number in it)
 """
 
 from collections import deque
@@ -16,13 +16,13 @@ MAX_PERIOD = 2048
 MIN_REPEATED = 192  # tokens that must be repetition before it is called an exact loop
 MIN_ROUNDS = 3  # and rounds, beyond the first
 NEAR_WINDOW = 1024
-NEAR_SHARE = 0.8  # of the window whose n-grams were said before ...
+NEAR_SHARE = 0.8  # share of the window whose n-grams occurred before ...
 NEAR_COUNT = 5  # ... at least this often
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What was noticed. `period` is in tokens, 0 for a near loop; `repeated` counts tokens."""
+    """A detected loop. `period` is in tokens, 0 for a near loop; `repeated` counts tokens."""
 
     kind: Literal["exact", "near"]
     period: int
@@ -30,7 +30,7 @@ class Loop:
 
 
 class LoopDetector:
-    """Feed every generated token; `found` tells what was noticed, None so far.
+    """Feed every generated token; `found` is the loop, None so far.
 
     An n-gram's hash finds its last place, which makes the candidate period; the run of tokens
     that kept this period is counted. Both take the same few steps for every token.
@@ -42,7 +42,7 @@ class LoopDetector:
         self._places: dict[int, int] = {}
         self._counts: dict[int, int] = {}
         self._window: deque[bool] = deque(maxlen=NEAR_WINDOW)
-        self._said_before = 0
+        self._seen_before = 0
         self._position = 0
         self._period = 0
         self._run = 0
@@ -75,10 +75,10 @@ class LoopDetector:
         count = self._counts.get(key, 0)
         self._counts[key] = count + 1
         if len(self._window) == NEAR_WINDOW:
-            self._said_before -= self._window[0]
+            self._seen_before -= self._window[0]
         self._window.append(count >= NEAR_COUNT)
-        self._said_before += count >= NEAR_COUNT
-        if self._said_before < NEAR_SHARE * NEAR_WINDOW:
+        self._seen_before += count >= NEAR_COUNT
+        if self._seen_before < NEAR_SHARE * NEAR_WINDOW:
             return False
-        self.found = Loop("near", 0, self._said_before)
+        self.found = Loop("near", 0, self._seen_before)
         return True

@@ -1,4 +1,4 @@
-"""Draws the next token from logits: penalties, top-k, top-p, min-p, temperature, in that order.
+"""Samples the next token from logits: penalties, top-k, top-p, min-p, temperature, in that order.
 
 The order and meaning of the filters are llama.cpp's, so that one set of parameters gives the same
 distribution on every engine. numpy only; knows no engine and no text.
@@ -58,7 +58,7 @@ def top_k_tokens(logits: Logits, k: int) -> Tokens:
 
 
 class Sampler:
-    """Sampling of one generation. Remembers drawn tokens for the repeat penalty."""
+    """Sampling of one generation. Remembers sampled tokens for the repeat penalty."""
 
     def __init__(self, params: SamplingParams, history: Sequence[int] = ()) -> None:
         check_sampling(params)

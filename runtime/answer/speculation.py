@@ -50,7 +50,7 @@ class PromptLookup:
         self.extend(tokens)
 
     def extend(self, tokens: Iterable[int]) -> None:
-        """The text went on with `tokens`."""
+        """`tokens` were added to the text."""
         text, after = self._text, self._after
         for token in tokens:
             place = len(text)
@@ -64,7 +64,7 @@ class PromptLookup:
             text.append(token)
 
     def propose(self, limit: int) -> Draft | None:
-        """Up to `limit` tokens that may come next; None without a precedent."""
+        """Up to `limit` tokens that may come next; None without a match."""
         text = self._text
         if not self._at:
             self._at = self._after.get(tuple(text[-MIN_MATCH:]), 0)
@@ -83,7 +83,7 @@ class PromptLookup:
 
 
 class DraftModel:
-    """Guesses with a smaller model of the same vocabulary, greedily. Keeps its cache between
+    """Drafts with a smaller model of the same vocabulary, greedily. Keeps its cache between
     answers."""
 
     def __init__(self, backend: Backend) -> None:
@@ -93,12 +93,12 @@ class DraftModel:
         self._cached: list[int] = []
 
     def begin(self, prompt: Sequence[int], cancel: CancelToken) -> None:
-        """Guess about an answer to `prompt` from now on."""
+        """Draft for an answer to `prompt` from now on."""
         self._text, self._cancel = list(prompt), cancel
         self._backend.set_sampling(_GREEDY, ())
 
     def extend(self, tokens: Iterable[int]) -> None:
-        """The text went on with `tokens`."""
+        """`tokens` were added to the text."""
         self._text.extend(tokens)
 
     def propose(self, limit: int) -> Draft:

@@ -23,9 +23,9 @@ if sys.platform == "win32":
 else:
     import resource
 
-COALESCE_SECONDS = 0.025  # no frame of a window at 35 a second goes without; cheap beside decoding
-SPARING_SECONDS = 0.05  # where the engine waits for the cores on which its chunks are read
-FREE_CORES = 0.6  # fewer, and what reads the chunks is taken from the engine
+COALESCE_SECONDS = 0.025  # a window at 35 frames a second gets text for each; cheap beside decoding
+SPARING_SECONDS = 0.05  # where reading the chunks takes cores from the engine
+FREE_CORES = 0.6  # with fewer free, reading chunks slows the engine
 
 OnChunks = Callable[[tuple[TokenChunk, ...], float | None], None]
 
@@ -64,11 +64,11 @@ class AnswerStream:
 
     @property
     def inside_reasoning(self) -> bool:
-        """Whether the next token belongs to what the model thinks."""
+        """Whether the next token belongs to the reasoning."""
         return self.parser is not None and self.parser.inside
 
     def add_logprob(self, logprob: TokenLogprob) -> None:
-        """Note the probability of the token whose text `take` gets next."""
+        """Add the probability of the token whose text `take` gets next."""
         self._logprobs.append(logprob)
 
     def take(self, text: str, tokens: int) -> bool:

@@ -1,7 +1,7 @@
-"""What the profiler measured of this machine's memories and kernels, as values with look-ups.
+"""What the profiler measured of this machine's memories and kernels, as values with lookup.
 
 Knows curves, interpolation, the machine's fingerprint and the JSON form. Measures nothing:
-`runtime.tasks.profile` does, in a child process.
+`runtime.tasks.profile` does that, in a child process.
 """
 
 import hashlib
@@ -158,7 +158,7 @@ class DeviceProfile:
 
 @dataclass(frozen=True)
 class BandwidthProfile:
-    """One profiling of one machine. `doubts` say why it should not be trusted, if it should not.
+    """One profiling of one machine. `doubts` are reasons not to trust it.
 
     `spread` is the relative half-width between repeated readings of the same kernel (80 % of them).
     """
@@ -183,7 +183,7 @@ class BandwidthProfile:
 
     @property
     def identity(self) -> str:
-        """Which profiling of which machine this is: what corrects one corrects no other."""
+        """Identifies this profiling of this machine: corrections to one do not apply to another."""
         told = json.dumps([self.measured_at, self.fingerprint], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 

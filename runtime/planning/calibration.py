@@ -1,7 +1,7 @@
 """Coefficients that turn predicted time terms into this machine's times, learnt from finished runs.
 
 A prediction is a sum of terms in seconds ("weights:Q4_0@cpu", "attention@cpu" ...). Each term has
-a coefficient, 1 until runs say otherwise; terms of one kind share part of theirs, so that a run of
+a coefficient, 1 until runs show otherwise; terms of one kind share part of theirs, so that a run of
 one weight format teaches about the others. Knows statistics; knows no model and no device.
 """
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Z80 = 1.2816  # standard deviations of a two-sided 80 % interval
 NOISE = 0.13  # relative spread of runs about a fitted prediction: between runs, minutes and shapes
-WIDEST = 0.25  # an interval wider than this tells a user nothing
-HUBER = 1.5  # residuals beyond so many deviations weigh less: a disturbed run must not teach much
+WIDEST = 0.25  # a wider interval would be useless to a user
+HUBER = 1.5  # residuals beyond so many deviations weigh less: a disturbed run must not count much
 KEPT_OBSERVATIONS = 400
 
 # Prior spread of the logarithm of each coefficient, by kind; the second is what one variant (a
@@ -40,8 +40,8 @@ PRIORS: Mapping[str, tuple[float, float]] = {
 
 
 # And what one thread count may differ. A profile reads all formats at a thread count within a
-# moment, and what disturbed that moment is in all of them: without a parameter of its own it went
-# into the format's, and the other counts paid for it.
+# moment, and a disturbance affects all of them: without its own parameter it would distort the
+# format's, and with it the predictions for other thread counts.
 THREADS_PRIOR = 0.12
 
 
@@ -242,7 +242,7 @@ def _variance(known: EngineCoefficients | None, gradient: Mapping[str, float]) -
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """How predictions have fared: share inside their interval, median absolute relative error."""
+    """Accuracy of past predictions: share inside their interval, median absolute relative error."""
 
     runs: int
     median_error: float

@@ -31,9 +31,9 @@ from runtime.planning.memory import GPU_OVERHEAD, estimate
 SMALLEST_CONTEXT = 512
 UBATCH = 512
 SMALL_UBATCH = 128  # a quarter of the scratch memory, where that is what does not fit
-RESERVE_SHARE = 0.03  # of what is free stays free: other programs move while a model loads
+RESERVE_SHARE = 0.03  # of the free memory stays free: other programs change while a model loads
 TIGHT_SHARE = 0.85
-FEWER_THREADS_GAIN = 1.03  # less is within what a profile may be wrong by
+FEWER_THREADS_GAIN = 1.03  # less is within the error of a profile
 ENGINES: tuple[EngineName, ...] = ("llamacpp", "onnx", "genai", "fake")
 
 
@@ -79,7 +79,7 @@ def candidates(
 ) -> Iterator[Candidate]:
     """Every placement worth comparing, fitting or not; `request.n_ctx` is set.
 
-    llama.cpp's small micro-batch is one only where the usual one does not fit and it does.
+    llama.cpp's small micro-batch is included only where it fits and the default one does not.
     Raises BackendUnavailable when no engine runs the formats at hand.
     """
     cpu = next(device for device in devices if device.id == "cpu")
@@ -135,7 +135,7 @@ def _engines(model: PlanModel, request: PlanRequest) -> list[EngineName]:
         return [request.engine]
     if not engines:
         raise BackendUnavailable(backend="any", reason=f"no engine reads {model.formats}")
-    # Stock genai reads our folders too, but cannot rewind them: only when it is asked for.
+    # Stock genai reads our folders too, but cannot rewind: only when it is asked for.
     return [e for e in engines if e != "genai" or "onnx" not in engines]
 
 
@@ -240,7 +240,7 @@ def _estimate(model: PlanModel, placement: Placement, devices: Sequence[Device])
 
 
 def _shared(memory: MemoryEstimate, devices: Sequence[Device]) -> MemoryEstimate:
-    """Integrated accelerators live in the host's memory: what they take is not free there."""
+    """Integrated accelerators use the host's memory: what they take is not free there."""
     integrated = {device.id for device in devices if device.integrated and device.id != "cpu"}
     taken = sum(d.total for d in memory.devices if d.device in integrated)
     if not taken:

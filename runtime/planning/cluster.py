@@ -37,7 +37,7 @@ FORMATS: dict[str, dict[str, str]] = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """Alike machines with alike GPUs. Bytes, bytes per second (each way), and seconds."""
+    """Identical machines with identical GPUs. Bytes, bytes per second (each way), and seconds."""
 
     machines: int
     gpus: int  # in each machine
@@ -66,7 +66,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Split:
-    """One way to share a model out. Bytes are those of the fullest GPU.
+    """One way to split a model. Bytes are those of the fullest GPU.
 
     decode_tps is one sequence's tokens per second, total_tps all sequences' together.
     longest is how many tokens all sequences together may hold.
@@ -104,7 +104,7 @@ class ClusterPlan:
 
 def plan_cluster(shape: ModelShape, cluster: Cluster, workload: Workload) -> ClusterPlan:
     """Plan every way to use all GPUs. Raises DoesNotFit with the machines that would do as its
-    suggestion, InvalidRequest for a workload or a cluster that makes no sense."""
+    suggestion, InvalidRequest for an impossible workload or cluster."""
     _check(shape, cluster, workload)
     splits = list(_splits(shape, cluster, workload))
     if not splits:

@@ -1,7 +1,7 @@
 """Why was a run slow? Causes found by measurement, each with the share of the slowdown it explains.
 
-Compares what was predicted under the planned conditions with what the run met. Knows what each
-condition costs; takes no samples and words nothing.
+Compares the speed predicted under the planned conditions with the conditions of the run. Knows
+what each condition costs; takes no samples and contains no texts.
 """
 
 import math
@@ -18,18 +18,18 @@ from runtime.shape import base_format
 
 DISK_PAGE_SECONDS = 120e-6  # one page fault served from a solid-state disk
 SLOWEST_PAGE_SECONDS = 0.02  # and from a busy hard disk
-SLOWEST_DISK = 30e6  # bytes per second: whoever waited longer was not this process
-FASTEST_DISK = 2e9  # and no page of a mapped file comes faster: reading it costs at least so much
+SLOWEST_DISK = 30e6  # bytes per second: longer waits were not for this process
+FASTEST_DISK = 2e9  # no page of a mapped file is read faster than this
 BUSY_FACTOR = 2.4  # loss per over-committed core and thread: barriers wait for the slowest
-NOTICEABLE = 1.03  # factors below this are not named
+NOTICEABLE = 1.03  # factors below this are not reported
 YIELDED_LOAD = 0.3  # cores of other load from which the engine gives up a thread for it
-UNEXPLAINED_SHOWN = 0.05  # share of a slowdown from which what is open is told
-SLOWER = 1.05  # a slowdown below this is none: runs differ by as much
+UNEXPLAINED_SHOWN = 0.05  # unexplained share of a slowdown from which it is shown
+SLOWER = 1.05  # a smaller slowdown is within the variation of runs
 SPILLED = 0.05  # share of an accelerator's weights elsewhere from which that is a cause
 FULL_LIMIT = 0.93  # a memory limit this full is being reclaimed from
 PROBE_BYTES = 512 << 20
 SINGLE_CHANNEL = 22e9  # bytes per second that one channel of current memory can deliver
-SLOWER_READING = 0.8  # a fresh reading below this share of the profile's tells of a change
+SLOWER_READING = 0.8  # a new reading below this share of the profile's shows a change
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Cause:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Causes by weight, and the share (0..1) they leave open. `slowdown` is planned / measured."""
+    """Causes by weight, and the share (0..1) they leave unexplained. `slowdown` is planned /
+    measured."""
 
     slowdown: float
     causes: tuple[Cause, ...]
@@ -53,7 +54,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished run was and did.
+    """A finished run.
 
     `depth` is its mean number of cached tokens, `n_threads` what it really used on average (0 where
     the engine does not report it), `device` where its blocks really ran, `misplaced_share` the
@@ -80,7 +81,7 @@ def diagnose(
     `reading` is what `read_probe` asks for, measured now, in bytes per second.
     """
     slowdown = run.planned_tps / run.measured_tps
-    # What the plan itself gave away by the threads it was told to use is a cause as well.
+    # Speed lost to the thread count the plan was given is a cause as well.
     best = _best_threads(run, conditions, speed)
     chosen = _at_threads(run, speed, best) / _at_threads(run, speed, run.placement.n_threads)
     whole = math.log(max(slowdown * max(chosen, 1.0), 1.0))  # fewer may be faster
@@ -90,7 +91,7 @@ def diagnose(
     factors = [each for each in found if each[1] > NOTICEABLE]
     factors.sort(key=lambda found: found[1], reverse=True)
     explained = sum(math.log(factor) for _, factor, _ in factors)
-    # Estimates may add up to more than happened: then they share what did.
+    # Estimates may add up to more than the slowdown: then they share it in proportion.
     scale = max(whole, explained)
     if scale <= 0:
         return Diagnosis(slowdown, (), 0.0)
@@ -116,8 +117,8 @@ def _factors(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_F
 
 
 def _load(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
-    """What a quota held back, and what other processes took: the threads given up for them, and the
-    waiting at barriers of those that were not."""
+    """CPU time lost to a quota and to other processes: threads given up for them, and waiting at
+    barriers."""
     if conditions.throttled_share:
         factor = 1 / max(0.05, 1 - conditions.throttled_share)
         yield "cpu_quota", factor, {"throttled_share": conditions.throttled_share}
@@ -176,7 +177,7 @@ def _waiting_for_memory(run: Run, conditions: Conditions) -> Iterator[_Factor]:
     blocked = conditions.blocked_seconds
     if blocked is None:
         blocked = conditions.major_faults * DISK_PAGE_SECONDS
-    # Reading ahead hides most pages from the count of faults; what was read tells of the others.
+    # Read-ahead hides most pages from the fault count; bytes read show the others.
     by_pages = conditions.major_faults * SLOWEST_PAGE_SECONDS
     blocked = min(blocked, max(by_pages, conditions.read_bytes / SLOWEST_DISK))
     blocked = max(blocked, conditions.read_bytes / FASTEST_DISK)
@@ -248,7 +249,7 @@ def _device_spill(run: Run, speed: SpeedModel) -> Iterator[_Factor]:
 
 
 def _speculation(run: Run) -> Iterator[_Factor]:
-    """Guesses that are not taken cost their evaluation: about a tenth of a step each, batched."""
+    """Rejected drafts cost their evaluation: about a tenth of a step each, batched."""
     if run.draft_tokens < 20:
         return
     acceptance = run.accepted_tokens / run.draft_tokens
@@ -259,7 +260,7 @@ def _speculation(run: Run) -> Iterator[_Factor]:
 
 
 def read_probe(profile: BandwidthProfile) -> tuple[int, int] | None:
-    """(threads, bytes) of the plain read whose rate tells whether the profile still holds."""
+    """(threads, bytes) of the plain read whose rate shows whether the profile is still valid."""
     host = profile.device("cpu")
     if host is None or not host.plain:
         return None

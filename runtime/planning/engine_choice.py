@@ -1,7 +1,7 @@
-"""Which engine runs a model here: both are timed on this machine, the faster one is kept.
+"""Which engine runs a model here: both are timed on this machine, and the faster one is used.
 
-The measuring job alternates the candidates round by round, so that both meet the same machine. The
-choice is a pure function of what was measured; a small JSON file keeps it until the model, an
+The measuring job alternates the candidates round by round, so that both meet the same conditions.
+The choice is a pure function of what was measured; a small JSON file keeps it until the model, an
 engine or the processor changes. `app.wording.explain` words the reasons.
 """
 
@@ -21,7 +21,7 @@ from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.plan import Alternative, EngineName, LayerRange, Placement, Plan, Reason
 
-EQUAL_SHARE = 0.05  # engines nearer than this count as equally fast: the first candidate stays
+EQUAL_SHARE = 0.05  # a smaller difference counts as equally fast: the first candidate stays
 DEFAULT_ROUNDS = 3
 DEFAULT_PROMPT_TOKENS = 64
 DEFAULT_TOKENS = 24
@@ -138,8 +138,8 @@ def _alternative(plan: Plan, reason: Reason) -> Alternative:
 def choice_key(
     candidates: Sequence[EngineCandidate], digests: Mapping[str, str], processor: str, threads: int
 ) -> str:
-    """What a choice holds for: these files (path -> digest), these engine versions, this processor
-    and thread count. Anything else is measured again."""
+    """What a choice is valid for: these files (path -> digest), these engine versions, this
+    processor and thread count. Anything else is measured again."""
     parts = [f"{processor} x{threads}"]
     for candidate in candidates:
         installed = _version(DESCRIPTORS[candidate.engine].distribution)
@@ -183,7 +183,7 @@ class ChoiceFile:
         return None
 
     def put(self, key: str, choice: EngineChoice) -> None:
-        """Keep a choice, whole or not at all."""
+        """Store a choice atomically."""
         data = self._read()
         data.pop(key, None)  # the latest is the last
         data[key] = asdict(choice)
@@ -314,7 +314,7 @@ class _CandidateRun:
         return between - started, time.perf_counter() - between
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         if self._backend is not None:
             self._backend.unload()
             self._backend = None

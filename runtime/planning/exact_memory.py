@@ -1,4 +1,4 @@
-"""An estimate of memory made exact by what the engine reports without allocating.
+"""Makes a memory estimate exact with what the engine reports without allocating.
 
 Knows the report's form; knows no engine (see `runtime.backends.llama.memory`).
 """
@@ -13,7 +13,7 @@ from runtime.plan import MemoryEstimate
 def exact_memory(estimate: MemoryEstimate, report: Mapping[str, Any]) -> MemoryEstimate:
     """The estimate with the report's compute buffers and KV cache; weights are exact already.
 
-    The report tells one figure for all KV caches: devices keep their shares of it.
+    The report has one figure for all KV caches: devices keep their shares of it.
     """
     total = sum(device.kv_cache for device in estimate.devices)
     factor = int(report["kv_cache"]) / total if total else 1.0

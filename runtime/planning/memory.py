@@ -258,8 +258,8 @@ def _compute_on(
 class MemoryCell:
     """Peak bytes on the host for one batch of sequences at one context and KV-cache type.
 
-    `total` must be free; `mapped` bytes of the file come on top in what the system shows, and go
-    when memory is short.
+    `total` must be free; `mapped` bytes of the file are shown by the system in addition, and
+    reclaimed when memory is short.
     """
 
     batch: int
@@ -271,7 +271,7 @@ class MemoryCell:
 
     @property
     def resident(self) -> int:
-        """What the system shows of the process at its peak."""
+        """Resident memory of the process at its peak, as the system shows it."""
         return self.total + self.mapped
 
 
@@ -281,7 +281,7 @@ def memory_table(
     contexts: Sequence[int] = (1024, 2048, 4096, 8192, 16384, 32768),
     kv_types: Sequence[KvCacheType] = ("f16", "q8_0"),
 ) -> tuple[MemoryCell, ...]:
-    """Peak memory over batch x context x KV type, each cell what a plan on the CPU would promise.
+    """Peak memory over batch x context x KV type, each cell what a plan on the CPU would need.
 
     The layout of the tables in the DeepSeek LLM paper (appendix: 7B with MHA, 67B with GQA).
     Contexts beyond the model's own are left out. An ONNX folder has the cells of its engine: one

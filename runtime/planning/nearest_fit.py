@@ -1,6 +1,6 @@
 """What would fit where a request does not: the request closest to it, as JSON.
 
-Knows what is given up first. Makes no plan and knows no engine.
+Knows the order in which wishes are given up. Makes no plan and knows no engine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ def nearest_fit(
 
 def less_on(device: str, failed: Plan, devices: Sequence[Device]) -> tuple[Device, ...]:
     """The devices as they are to be planned with after memory ran out on one of them, whatever is
-    said to be free there: it holds less than the plan that failed took."""
+    reported free there: it holds less than the failed plan needed."""
     held = {part.device: part.total for part in failed.memory.devices}
     return tuple(
         replace(d, memory_free=min(d.memory_free, held.get(device, d.memory_free)))
@@ -92,7 +92,7 @@ def _as_json(
 
 
 def _smaller(request: PlanRequest) -> Iterator[PlanRequest]:
-    """Ever smaller requests. The person's own policy is kept as long as anything fits with it at
+    """Ever smaller requests. The user's own policy is kept as long as anything fits with it at
     the same context and KV cache."""
     asked = request.kv_type or "f16"
     types = (asked, *_KV_TYPES[_KV_TYPES.index(asked) + 1 :]) if asked in _KV_TYPES else _KV_TYPES

@@ -1,4 +1,4 @@
-"""plan(): where each part of a model goes, with reasons, alternatives and a promise of memory.
+"""plan(): where each part of a model goes, with reasons, alternatives and a memory estimate.
 
 Knows the context rule, why a plan is as it is and why others are not. What could be chosen comes
 from `candidates`, what to offer when nothing fits from `nearest_fit`. Knows no engine and no file.
@@ -109,7 +109,7 @@ def _nothing_to_choose(
 
 def default_context(model: PlanModel, devices: Sequence[Device], request: PlanRequest) -> int:
     """The largest step up to 8192 tokens (16384 for reasoning models) that fits; the smallest step
-    if none does, so that the refusal can tell how much is missing."""
+    if none does, so that the refusal can say how much is missing."""
     wanted = REASONING_CONTEXT if model.reasoning else DEFAULT_CONTEXT
     limit = min(model.longest_context, wanted)
     for n_ctx in [limit, *(step for step in CONTEXT_STEPS if step < limit)]:

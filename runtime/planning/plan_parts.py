@@ -1,4 +1,4 @@
-"""A plan taken apart: what each part of the model takes on each device, in bytes and time.
+"""A plan in parts: what each part of the model takes on each device, in bytes and time.
 
 Knows weights by role and a plan's own figures; makes no plan and measures nothing.
 """

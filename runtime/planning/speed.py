@@ -36,8 +36,8 @@ from runtime.shape import (
 )
 
 DEPTHS = (0, 4096, 16384, 32768)
-RPC_DOUBTED = 3.0  # the same for servers whose processor and memory nobody has measured
-DOUBTED = 1.3  # an interval's ends move out so far where the profile does not trust itself
+RPC_DOUBTED = 3.0  # the same for servers whose processor and memory were not measured
+DOUBTED = 1.3  # factor by which intervals widen where the profile is doubtful
 SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
 DEVICE_SAMPLING_SECONDS = 1.1e-9  # the same where the chain runs on the GPU that has the logits
 TRANSFER_SECONDS = 30e-6  # per change of device within a step, with its synchronisation
@@ -45,7 +45,9 @@ OPERATIONS_PER_BLOCK = 24  # graph operations of a dense block with flash attent
 # A batch's operations are launched one by one on a GPU, where a decode step replays a recording:
 # 16 to 17 us each over three shapes (benchmarks/results/gpu-placements.json, llama-bench pp512).
 BATCH_LAUNCH_SECONDS = 16.5e-6
-OFFLOADED_FROM = 32  # tokens of a batch from which the engine lends the processor's blocks the GPU
+OFFLOADED_FROM = (
+    32  # tokens of a batch from which the engine runs the processor's blocks on the GPU
+)
 COPIED_SHARE = 0.7  # of the measured host-to-device rate: pages of a mapped file are not pinned
 FUSED_SHARE = 0.55  # of them are left on a GPU, whose library joins neighbours into one kernel
 # What a matrix in the engine's plain host buffer is read like: kernels for repacked formats do not
@@ -56,7 +58,7 @@ KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.8, "q8_0": 1.0, "q4_0"
 
 @dataclass(frozen=True)
 class Link:
-    """The way to an RPC server: seconds there and back, bytes per second."""
+    """The link to an RPC server: round trip in seconds, bytes per second."""
 
     round_trip: float
     rate: float
@@ -80,9 +82,9 @@ class SpeedModel:
     links: Mapping[str, Link] = field(default_factory=dict)
 
     def linked(self, devices: Iterable[Device]) -> "SpeedModel":
-        """The model with the links of RPC servers as they were measured. What a server computes
-        with is not known: it is taken to be like this machine's processor, with an interval as wide
-        as that is bold."""
+        """The model with the links of RPC servers as they were measured. A server's own speed
+        is not known: it is assumed to match this machine's processor, with a wide
+        interval."""
         servers = [device for device in devices if device.kind == "RPC" and device.usable]
         return replace(self, links={server.id: link_of(server) for server in servers})
 
@@ -191,7 +193,7 @@ class SpeedModel:
                 attention *= KV_TYPE_COST[placement.kv_type_k]
                 cached = cache * cells / shape.block_count
                 seconds = attention * cost.attention_seconds(shape.key_length, cached)
-            else:  # arithmetic is no limit there, reading the cache is
+            else:  # there, reading the cache is the limit, not arithmetic
                 cells = _attended(shape, depth)
                 read = cache * cells * len(indices) / shape.block_count
                 seconds = read / profile.read_rate("F16", read, threads)
@@ -235,7 +237,7 @@ class SpeedModel:
         batches = -(-tokens // placement.n_ubatch)
         blocks = _blocks(placement)
         if min(tokens, placement.n_ubatch) >= OFFLOADED_FROM:
-            blocks = self._lend_gpu(terms, model, blocks, batches)
+            blocks = self._add_gpu_offload(terms, model, blocks, batches)
         for device, indices in blocks.items():
             profile, threads = self._device(device), _threads(device, placement, prefill=True)
             operations = 2.0 * per_block * len(indices) * tokens
@@ -274,7 +276,7 @@ class SpeedModel:
                 seconds = 2 * batches * link.round_trip + nbytes / link.rate
                 terms.add("link", device, seconds)
 
-    def _lend_gpu(
+    def _add_gpu_offload(
         self,
         terms: "_Terms",
         model: PlanModel,
@@ -396,8 +398,8 @@ def _head_kind(shape: ModelShape) -> str:
 def _cells_waited_for(depth: float, threads: int) -> float:
     """Cached tokens that a step's time depends on.
 
-    The engine deals the padded cache out to its threads in equal parts; whoever has no empty cells
-    in his part is waited for. One thread skips the empty ones.
+    The engine deals the padded cache out to its threads in equal parts; the thread without empty
+    cells in its part determines the time. One thread skips the empty ones.
     """
     return depth if threads == 1 else padded_context(max(1, round(depth)))
 

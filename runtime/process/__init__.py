@@ -1,1 +1,1 @@
-"""Worker and job processes: the language, the parent's handle, how one ended."""
+"""Worker and job processes: the protocol, the parent's handle, how a process ended."""

@@ -1,6 +1,6 @@
 """The parent's handle on one worker process: spawn, ask, stream, cancel, and why it ended.
 
-Knows pipes, threads and the cancel ladder. Callbacks run on the thread that asked. Knows no window
+Knows pipes, threads and the steps of a cancel. Callbacks run on the calling thread. Knows no window
 and no engine.
 """
 
@@ -109,7 +109,7 @@ class Worker:
         self._kills_before = oom_kills()
         self._ended_by_us: EndedByUs | None = None
         self._stall_seconds = GENERATE_STALL_SECONDS
-        self._shared = False  # whether other answers would go with it, were it killed for one
+        self._shared = False  # whether killing it for one answer would end others
         self._tail: deque[bytes] = deque()
         self._last_event_at = time.monotonic()
         self._boxes: dict[str, _Box] = {}
@@ -196,7 +196,7 @@ class Worker:
         profile: ChatProfile | None = None,
     ) -> None:
         """`generate` without waiting: what comes is delivered on the reader's thread, the stats or
-        an error last. Somebody has to call `watch` now and then, and after a cancel. Raises
+        an error last. The caller has to call `watch` now and then, and after a cancel. Raises
         WorkerDied."""
         pending = _PendingCommand(self, request.id, cancel, self._stall_seconds)
 
@@ -212,11 +212,11 @@ class Worker:
         self._register(request.id, _Put(put))
         with self._lock:
             self._begun[request.id] = pending
-        with contextlib.suppress(OSError, ValueError):  # its end is delivered
+        with contextlib.suppress(OSError, ValueError):  # its last event has been delivered
             self._send(Generate(request.id, request, profile))
 
     def watch(self) -> None:
-        """Pass on the cancels of what was begun, and end a worker that hears nothing."""
+        """Pass on cancels of running commands, and end a worker that does not respond."""
         with self._lock:
             begun = list(self._begun.values())
         for pending in begun:
@@ -243,11 +243,11 @@ class Worker:
         return event.value["vector"], event.value["tokens"]
 
     def save_state(self, folder: Path, name: str, key: str, limit: int) -> dict[str, Any]:
-        """Keep the cache as `name`: {"tokens", "bytes"}, zeros when nothing was kept."""
+        """Save the cache as `name`: {"tokens", "bytes"}, zeros when nothing was saved."""
         return self._result(SaveState(uuid4().hex, str(folder), name, key, limit))
 
     def restore_state(self, folder: Path, name: str, key: str) -> int:
-        """Replace the cache by the one kept as `name`; its tokens, 0 when none fits."""
+        """Replace the cache by the one saved as `name`; its tokens, 0 when none fits."""
         return int(self._result(RestoreState(uuid4().hex, str(folder), name, key))["tokens"])
 
     def _result(self, command: SaveState | RestoreState) -> dict[str, Any]:
@@ -287,7 +287,7 @@ class Worker:
             self._send(Exit())
         stdin = self._process.stdin
         assert stdin is not None
-        with contextlib.suppress(OSError):  # what was not written can no longer be
+        with contextlib.suppress(OSError):  # the rest cannot be written any more
             stdin.close()
         for step in (self._process.terminate, self._process.kill):
             try:
@@ -311,7 +311,7 @@ class Worker:
         self._register(command.id, box)
         pending = _PendingCommand(self, command.id, cancel, stall_seconds)
         try:
-            with contextlib.suppress(OSError, ValueError):  # its end arrives through the box
+            with contextlib.suppress(OSError, ValueError):  # its last event arrives through the box
                 self._send(command)
             while True:
                 event = pending.next_event(box)
@@ -426,7 +426,7 @@ class Worker:
 
 
 class _PendingCommand:
-    """Waits for the events of one command: cancel ladder and stall clock."""
+    """Waits for the events of one command: cancel steps and stall timeout."""
 
     POLL_SECONDS = 0.05
 
@@ -461,7 +461,7 @@ class _PendingCommand:
         self._check_stall()
 
     def outcome(self, event: Event | _Died) -> GenerationStats | Exception:
-        """How an answer ended, by its last event."""
+        """How an answer ended, from its last event."""
         try:
             if isinstance(event, _Died):
                 self._raise_for(event.exit)
@@ -472,8 +472,8 @@ class _PendingCommand:
         return finished.stats
 
     def _escalate(self) -> None:
-        """Ask, then terminate, then kill, with a grace period between. A shared worker is asked
-        only; the stall clock ends it when it hears nothing."""
+        """Ask, then terminate, then kill, with a grace period between. A shared worker is only
+        asked; the stall timeout ends it when it does not respond."""
         if self._cancel is None or not self._cancel.cancelled:
             return
         now = time.monotonic()

@@ -1,10 +1,10 @@
 """Which of the engine's CPU libraries runs on this processor.
 
-An engine for other people's machines carries one library per processor generation. Its own pick is
-the one with the highest score among those the processor's features allow, and that can die all the
-same (ggml-org/llama.cpp #26954). Here the same order is tried, each in a child process that
-evaluates a token; the first that survives is used, and all of it remembered until the processor or
-the engine changes. Imports no engine. Children learn the choice from the environment.
+An engine for other people's machines carries one library per processor generation. It picks the
+one with the highest score among those the processor's features allow, and that one can still crash
+(ggml-org/llama.cpp #26954). Here they are tried in the same order, each in a child process that
+evaluates a token; the first that survives is used, and the result is stored until the processor
+or the engine changes. Imports no engine. Children learn the choice from the environment.
 """
 
 import importlib.util
@@ -37,7 +37,7 @@ class CpuChoice:
 
     reason.code: "cpu_library_own", "cpu_library_best", "cpu_library_next" (better ones failed) or
     "cpu_library_none" (all failed). `refused` maps file names to "unsupported" (by the processor),
-    the signal or status a self-test died of, or the type of its error.
+    the signal or status that ended a self-test, or the type of its error.
     """
 
     library: str
@@ -96,8 +96,8 @@ class CpuChoiceFile:
         return CpuChoice(library, reason, refused)
 
     def put(self, key: str, choice: CpuChoice) -> None:
-        """Keep a choice in place of the one before, whole or not at all: what cannot be written is
-        chosen again the next time."""
+        """Keep a choice in place of the one before, whole or not at all: if it cannot be written,
+        it is made again the next time."""
         data = {"key": key, "choice": asdict(choice)}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def choose_cpu_library(
 ) -> CpuChoice:
     """The remembered choice, else the best library that passes a self-test.
 
-    processor: names this machine's processor; log: file for what the children say. Takes about a
+    processor: names this machine's processor; log: log file of the children. Takes about a
     second for each library tried, and no time once remembered.
     """
     if not libraries:
@@ -132,8 +132,8 @@ def refuse_cpu_library(
     died: WorkerDied,
     log: Path | None = None,
 ) -> CpuChoice | None:
-    """What to use after a worker died of an illegal instruction that no self-test had met; None
-    where that is not how it died, or where there was no choice."""
+    """What to use after a worker met an illegal instruction that no self-test had met; None
+    where it ended otherwise, or where there was no choice."""
     cause = died.cause
     if not libraries or cause not in _ILLEGAL:
         return None
@@ -171,7 +171,7 @@ def _tested(libraries: Sequence[Path], known: Mapping[str, str], log: Path | Non
 def _scores(
     libraries: Sequence[Path], refused: dict[str, str], log: Path | None
 ) -> dict[Path, int]:
-    """How well each library suits the processor by its own account; unfit ones are refused."""
+    """Each library's own score for this processor; unsupported ones are refused."""
     try:
         names = [str(path) for path in libraries]
         scores = _run("score_cpu_libraries", {"libraries": names}, log)["scores"]
@@ -179,7 +179,7 @@ def _scores(
         if len(libraries) == 1:
             refused[libraries[0].name] = _cause(error)
             return {}
-        # One of them ended the child: each in a child of its own tells which.
+        # One of them ended the child: try each in its own child to find out which.
         return {p: s for one in libraries for p, s in _scores([one], refused, log).items()}
     unfit = [path for path in libraries if scores[str(path)] <= 0]
     refused.update({path.name: UNSUPPORTED for path in unfit})
@@ -191,7 +191,7 @@ def _run(job: str, arguments: dict[str, Any], log: Path | None) -> dict[str, Any
 
 
 def _cause(error: EngineError) -> str:
-    """The signal or status a child died of, else what it raised."""
+    """The signal or status that ended a child, else what it raised."""
     if isinstance(error, WorkerDied):
         return error.cause or error.kind
     return error.reason if isinstance(error, BackendUnavailable) else type(error).__name__

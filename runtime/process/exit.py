@@ -66,7 +66,7 @@ def oom_kills(vmstat: Path = VMSTAT) -> int:
 
 
 def mentions_out_of_memory(text: str) -> bool:
-    """Whether an engine's own words say that memory ran out."""
+    """Whether an engine's output says that memory ran out."""
     words = text.lower()
     return any(phrase in words for phrase in OUT_OF_MEMORY_PHRASES)
 

@@ -1,8 +1,8 @@
 """The named jobs a child process can run, as data.
 
 A job is a function `(args: dict, on_progress) -> dict` of JSON values. It runs in a process of its
-own: a crash in native code or an endless parse costs the child. Nothing is imported until a child
-runs the job; cancelling a job ends its process, so jobs write to temporary names.
+own: a crash in native code or an endless parse ends only the child. Nothing is imported until a
+child runs the job; cancelling a job ends its process, so jobs write to temporary names.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The worker's language: commands and events, one JSON object a line.
+"""The worker protocol: commands and events, one JSON object a line.
 
 Knows how each is written and read; knows no process and no engine. `docs/protocol.md` shows an
 example of every line.
@@ -66,8 +66,8 @@ class Embed:
 
 @dataclass(frozen=True)
 class SaveState:
-    """Keep the loaded model's cache in `folder`; answered by Result {"tokens", "bytes"}, zeros when
-    nothing was kept. `limit`: bytes of all states in the folder. See `runtime.answer.kv_state`."""
+    """Save the loaded model's cache in `folder`; answered by Result {"tokens", "bytes"}, zeros when
+    nothing was saved. `limit`: bytes of all states in the folder. See `runtime.answer.kv_state`."""
 
     id: str
     folder: str
@@ -78,7 +78,7 @@ class SaveState:
 
 @dataclass(frozen=True)
 class RestoreState:
-    """Replace the cache by one kept before; answered by Result {"tokens"}, 0 when none fits."""
+    """Replace the cache by a saved one; answered by Result {"tokens"}, 0 when none fits."""
 
     id: str
     folder: str

@@ -58,7 +58,7 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
-    # An engine that aborts would start a debugger, whose output drives its own last words out of
+    # An engine that aborts would start a debugger, whose output pushes its own last output out of
     # what is kept for the diagnosis.
     "GGML_NO_BACKTRACE": "1",
 }
@@ -89,7 +89,8 @@ class EventWriter:
 
     @contextlib.contextmanager
     def batched(self) -> Iterator[None]:
-        """Write what comes within at its end, at once: the parent wakes once for all of it."""
+        """Write all events of the block together at its end: the parent wakes once for all of
+        them."""
         self._held = []
         try:
             yield
@@ -123,7 +124,7 @@ class CommandReader(threading.Thread):
             self._tokens.setdefault(command_id, CancelToken()).cancel()
 
     def forget(self, command_id: str) -> None:
-        """A command has ended; waits for a cancel of it that is just being acted on."""
+        """A command has ended; waits for a cancel in progress."""
         with self._lock:
             self._tokens.pop(command_id, None)
 
@@ -175,7 +176,7 @@ class Worker:
             self._end(command.id, self._outcome(handlers[type(command)], command, cancel))
 
     def _next(self) -> Command | ProtocolError:
-        """The next command; answers under way go on until one comes."""
+        """The next command; running answers continue until one comes."""
         while self._batch is not None and self._batch.busy:
             with contextlib.suppress(queue.Empty):
                 return self._reader.queue.get_nowait()
@@ -184,7 +185,7 @@ class Worker:
         return self._reader.queue.get()
 
     def _end(self, command_id: str, event: Event | None) -> None:
-        """Write a command's final event; None where it goes on beside others."""
+        """Write a command's final event; None where it continues beside others."""
         if event is not None:
             self._reader.forget(command_id)
             self._write(event)
@@ -270,7 +271,7 @@ def _failure(command_id: str, error: Exception) -> Event:
         return Failed(command_id, error.to_json())
     if isinstance(error, MemoryError):
         return Failed(command_id, OutOfMemory(device="cpu", needed=None).to_json())
-    traceback.print_exception(error)  # a fault of ours: the log has the traceback
+    traceback.print_exception(error)  # a bug: the log has the traceback
     return Failed(command_id, InternalError(detail=repr(error)).to_json())
 
 
@@ -286,7 +287,7 @@ def main() -> int:
     code = 0
     try:
         Worker(reader, writer).serve()
-    except BaseException:  # a parent that is no parent of ours, or is gone
+    except BaseException:  # not our parent, or already gone
         traceback.print_exc()
         code = 1
     sys.stderr.flush()

@@ -137,12 +137,12 @@ def test_find_unfolds_the_thinking_it_finds_words_in(
     window.open_conversation(talk.id)
     view = window.chat_page.transcript.views()[-1]
     assert view.thinking is not None
-    assert not view.thinking.unfolded
+    assert not view.thinking.expanded
     QTest.keyClick(window, Qt.Key.Key_F, CONTROL)
     bar = window.chat_page.find_bar
     QTest.keyClicks(bar.field, "Silver")
     assert bar.count.text() == "1 of 1"
-    assert view.thinking.unfolded
+    assert view.thinking.expanded
     assert view.thinking.marked() == "silver"
     qtbot.waitUntil(lambda: not view.thinking.visibleRegion().isEmpty())
     QTest.keyClick(bar.field, Qt.Key.Key_Escape)

@@ -150,7 +150,7 @@ class MessageView(QWidget):
 
     def _thinking_view(self) -> ThinkingView:
         if self._thinking is None:
-            self._thinking = ThinkingView(self._theme, unfolded=self._show_thinking)
+            self._thinking = ThinkingView(self._theme, expanded=self._show_thinking)
             self._layout.insertWidget(self._layout.indexOf(self.answer), self._thinking)
         return self._thinking
 

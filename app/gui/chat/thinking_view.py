@@ -1,4 +1,4 @@
-"""What a model thinks: one line while folded, a box of plain text when unfolded.
+"""What a model thinks: one line while folded, a box of plain text when expanded.
 
 Plain text in a view of its own, because thinking runs to hundreds of thousands of characters; each
 frame costs what arrived in it, not what stands there.
@@ -24,7 +24,7 @@ class ThinkingView(QFrame):
 
     toggled = Signal(bool)
 
-    def __init__(self, theme: Theme, *, unfolded: bool, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, *, expanded: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
         self._tokens = 0
@@ -35,7 +35,7 @@ class ThinkingView(QFrame):
         self._pending: list[str] = []
         self.setObjectName("thinking")
         self._title = button(tr("Thinking"), "fold")
-        self._title.clicked.connect(lambda: self.set_unfolded(not self.unfolded))
+        self._title.clicked.connect(lambda: self.set_expanded(not self.expanded))
         self._line = ElidedLabel("", "small", Qt.TextElideMode.ElideLeft)
         self._box = _Box()
         self._box.setVisible(False)
@@ -50,11 +50,11 @@ class ThinkingView(QFrame):
         layout.addLayout(header)
         layout.addWidget(self._box)
         self._draw_arrow()
-        if unfolded:
-            self.set_unfolded(True)
+        if expanded:
+            self.set_expanded(True)
 
     @property
-    def unfolded(self) -> bool:
+    def expanded(self) -> bool:
         return not self._box.isHidden()
 
     def text(self) -> str:
@@ -67,7 +67,7 @@ class ThinkingView(QFrame):
             self._box.clear()
             self._line_length = 0
             self._pending = [_broken(text)]
-            if self.unfolded:
+            if self.expanded:
                 self._flush()
                 self._box.verticalScrollBar().setValue(0)
         self.finish(tokens, seconds)
@@ -79,7 +79,7 @@ class ThinkingView(QFrame):
         if not self._running or seconds - self._seconds >= COUNT_SECONDS:
             self._running = True
             self._count(tokens, seconds)
-        if self.unfolded:
+        if self.expanded:
             self._flush()
         else:
             self._line.setText(" ".join(self._last_line.split())[-200:])
@@ -90,24 +90,24 @@ class ThinkingView(QFrame):
         self._line.setText("")
         self._count(tokens, seconds)
 
-    def set_unfolded(self, unfolded: bool) -> None:
-        if unfolded:
+    def set_expanded(self, expanded: bool) -> None:
+        if expanded:
             self._flush()
-        self._box.setVisible(unfolded)
+        self._box.setVisible(expanded)
         self._draw_arrow()
         self._describe()
-        self.toggled.emit(unfolded)
+        self.toggled.emit(expanded)
 
     def mark(self, place: int | None, length: int = 0) -> None:
-        """Select a place of the text (in UTF-16 units, as cursors count), unfolded for it; None
+        """Select a place of the text (in UTF-16 units, as cursors count), expanded for it; None
         takes the selection away."""
         cursor = self._box.textCursor()
         if place is None and not cursor.hasSelection():
             return  # setting a cursor scrolls to it
         cursor.clearSelection()
         if place is not None:
-            if not self.unfolded:
-                self.set_unfolded(True)
+            if not self.expanded:
+                self.set_expanded(True)
             cursor.setPosition(place)
             cursor.setPosition(place + length, QTextCursor.MoveMode.KeepAnchor)
         self._box.setTextCursor(cursor)
@@ -131,7 +131,7 @@ class ThinkingView(QFrame):
         self._describe()
 
     def _describe(self) -> None:
-        state = tr("expanded") if self.unfolded else tr("collapsed")
+        state = tr("expanded") if self.expanded else tr("collapsed")
         name = f"{self._title.text()}, {state}"
         self.setAccessibleName(name)
         self._title.setAccessibleName(name)
@@ -163,16 +163,16 @@ class ThinkingView(QFrame):
         return f"{text[:at].rstrip(' ')}\n{text[at:]}"
 
     def _draw_arrow(self) -> None:
-        name = "down" if self.unfolded else "right"
+        name = "down" if self.expanded else "right"
         self._title.setIcon(icons.icon(name, self._theme.muted, self._theme.px(16)))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.position().y() < 34:
-            self.set_unfolded(not self.unfolded)
+            self.set_expanded(not self.expanded)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.set_unfolded(not self.unfolded)
+            self.set_expanded(not self.expanded)
         else:
             super().keyPressEvent(event)
 

@@ -232,22 +232,22 @@ def test_formulas_are_pictures_and_broken_ones_are_text(qtbot: QtBot, qapp: QApp
 
 
 def test_folding_the_thinking_keeps_its_text(qtbot: QtBot, qapp: QApplication) -> None:
-    view = ThinkingView(theme.choose("light", 100, False), unfolded=False)
+    view = ThinkingView(theme.choose("light", 100, False), expanded=False)
     qtbot.addWidget(view)
     view.show()
     view.append("first thought ", 3, 1.0)
     assert "collapsed" in view.accessibleName()
-    view.set_unfolded(True)
+    view.set_expanded(True)
     view.append("and another", 5, 2.0)
     view.finish(5, 2.0)
     assert view.text() == "first thought and another"
-    assert view.accessibleName() == "Thought · 2.0 s · 5 tokens, unfolded"
+    assert view.accessibleName() == "Thought · 2.0 s · 5 tokens, expanded"
 
 
 @pytest.mark.parametrize("piece", ["铜的导热性很好，", "蒸馏", "word "])
 def test_thinking_has_no_endless_line(qtbot: QtBot, piece: str) -> None:
     look = theme.choose("dark", 100, False)
-    grown, settled = (ThinkingView(look, unfolded=True) for _ in range(2))
+    grown, settled = (ThinkingView(look, expanded=True) for _ in range(2))
     for view in (grown, settled):
         qtbot.addWidget(view)
     text = piece * 3000

@@ -48,7 +48,7 @@ def test_the_answer_most_agree_on_is_kept(qtbot: QtBot, window: MainWindow, tmp_
     shown = window.chat_page.transcript.views()[-1].message
     assert shown.id == answers[1].message.id
     assert window.session.store.conversation(shown.conversation_id).head_id == shown.id
-    assert "Answer 2 is kept" in window.toast.text()
+    assert "Answer 2 was chosen" in window.toast.text()
 
 
 def test_a_stopped_answer_ends_the_vote(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> None:

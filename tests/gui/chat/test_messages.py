@@ -20,7 +20,7 @@ from tests.helpers.streamed_window import scripted_plan, write_script
 
 @pytest.fixture
 def thinking(qtbot: QtBot) -> ThinkingView:
-    view = ThinkingView(theme.choose("light", 100, False), unfolded=True)
+    view = ThinkingView(theme.choose("light", 100, False), expanded=True)
     qtbot.addWidget(view)
     view.resize(500, 320)
     view.show()

@@ -55,12 +55,12 @@ def test_parts_made_here_have_a_role(qtbot: QtBot, window: MainWindow) -> None:
     assert thinking is not None
     (title,) = thinking.findChildren(QAbstractButton)
     assert role(title) == ROLES.Button
-    assert title.accessibleName() == "Thought, folded"
+    assert title.accessibleName() == "Thought, collapsed"
     title.setFocus()
     QTest.keyClick(title, Qt.Key.Key_Space)
-    assert title.accessibleName() == "Thought, unfolded"
+    assert title.accessibleName() == "Thought, expanded"
     QTest.keyClick(title, Qt.Key.Key_Return)
-    assert title.accessibleName() == "Thought, folded"
+    assert title.accessibleName() == "Thought, collapsed"
 
 
 def focusable_without_role(window: QWidget) -> list[str]:
