@@ -18,6 +18,7 @@ EngineError
 ├── InvalidRequest
 │   └── ContextTooLong
 ├── InternalError             a fault of the program, its traceback is in the log
+├── JobMismatch               a fault of the program too
 └── WorkerError               the worker process
     ├── WorkerStartFailed
     ├── ProtocolMismatch
@@ -192,6 +193,16 @@ class ContextTooLong(InvalidRequest):
 
 
 class InternalError(EngineError):
+    detail: str
+
+
+class JobMismatch(EngineError):
+    """A job's arguments, which the process reads, or its answer, which its parent reads, are not
+    what the job's values say. `field` is dotted, "" for the whole."""
+
+    job: str
+    side: LogOnly[Literal["arguments", "answer"]]
+    field: str
     detail: str
 
 

@@ -22,7 +22,10 @@ from app.locks import FileLock
 from app.paths import HOME_VARIABLE, Paths
 from app.session.session import Session
 from app.settings import Settings
+from quant.recipe import recipe_named
 from runtime.process.client import run_job
+from runtime.process.job_table import QUANTIZE_GGUF
+from runtime.process.job_values import QuantizeArgs
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "build" / "test-models"
@@ -175,8 +178,7 @@ def starter_gguf(starter_model: InstalledModel) -> Path:
 def starter_q4(starter_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter quantized to Q4_0 by role, by the product itself."""
     target = tmp_path_factory.mktemp("starter") / "starter-q4_0.gguf"
-    arguments = {"source": str(starter_gguf), "target": str(target), "recipe": "q4_0"}
-    run_job("quantize_gguf", arguments)
+    run_job(QUANTIZE_GGUF, QuantizeArgs(starter_gguf, target, recipe_named("q4_0")))
     return target
 
 

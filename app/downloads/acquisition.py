@@ -6,7 +6,6 @@ Knows which file of a catalog entry's repository to take. Contains no texts; dow
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest, fetch_model, request_for
@@ -23,6 +22,9 @@ from app.settings import Settings
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.model.info import ModelInfo
 from runtime.process.client import run_job
+from runtime.process.job import Answer, Args, Job
+from runtime.process.job_table import INSPECT
+from runtime.process.job_values import InspectArgs
 
 HUB_PREFIX = "hub:"
 # Of a repository's ready-made GGUF files, the ones closest to our own 4-bit recipe, best first.
@@ -145,10 +147,10 @@ def default_variant(details: RepoDetails) -> Variant:
         raise
 
 
-def _run_job(name: str, arguments: dict[str, Any], cancel: CancelToken) -> dict[str, Any]:
-    return run_job(name, arguments, cancel=cancel, stall_seconds=60)
+def _run_job(job: Job[Args, Answer], args: Args, cancel: CancelToken) -> Answer:
+    return run_job(job, args, cancel=cancel, stall_seconds=60)
 
 
 def check_header(path: Path, cancel: CancelToken) -> None:
     """Check a downloaded file's header before it is installed; raises what is wrong."""
-    _run_job("inspect", {"path": str(path), "brief": True}, cancel)
+    _run_job(INSPECT, InspectArgs(path, brief=True), cancel)

@@ -5,18 +5,18 @@ a child process as files. A 40 GB model costs a few megabytes and a second.
 """
 
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
-
-import msgspec
+from typing import Protocol
 
 from app.errors import BadRemoteHeader
 from app.hub.values import RemoteFile, Variant
 from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo
+from runtime.process.job import Answer, Args, Job
+from runtime.process.job_table import INSPECT_CHECKPOINT, INSPECT_PREFIX
+from runtime.process.job_values import CheckpointArgs, HeaderPart, PrefixArgs
 
 # Bytes asked for, one step after another, until the header is whole. The vocabulary is the bulk of
 # it: 6 MB for Qwen, 8 MB for Llama 3. A first step that holds nearly all spares a second parse.
@@ -36,7 +36,10 @@ class Reader(Protocol):
     ) -> bytes: ...
 
 
-RunJob = Callable[[str, dict[str, Any], CancelToken], dict[str, Any]]
+class RunJob(Protocol):
+    """Runs a job in a child process (`runtime.process.client.run_job`)."""
+
+    def __call__(self, job: Job[Args, Answer], args: Args, cancel: CancelToken, /) -> Answer: ...
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,7 @@ def inspect_remote(
 ) -> RemoteModel:
     """ModelInfo of a variant on the hub, the same as its files would give on disk.
 
-    run_job: runs a named job in a child process (`runtime.process.client.run_job`). Raises
-    BadRemoteHeader, other HubErrors, CorruptFile and UnsupportedModel (as for local files),
+    Raises BadRemoteHeader, other HubErrors, CorruptFile and UnsupportedModel (as for local files),
     Cancelled.
     """
     cancel = cancel or CancelToken()
@@ -94,16 +96,14 @@ def _inspect_gguf(reader: _Counting, variant: Variant, run_job: RunJob, folder: 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         steps = [_GGUF_STEPS[0]] + [_SHARD_STEP] * (len(paths) - 1)
         list(pool.map(extend, range(len(paths)), steps))
-    parts = [
-        {"path": str(path), "size": _size(file)}
-        for path, file in zip(paths, variant.files, strict=True)
-    ]
-    name = _name(variant)
+    parts = (HeaderPart(path, _size(file)) for path, file in zip(paths, variant.files, strict=True))
+    args = PrefixArgs(_name(variant), tuple(parts))
     for _ in range(len(_GGUF_STEPS) * len(paths)):
-        answer = run_job("inspect_prefix", {"parts": parts, "name": name}, reader.cancel)
-        if "info" in answer:
-            return msgspec.convert(answer["info"], type=ModelInfo)
-        index, needed = int(answer["part"]), int(answer["needed"])
+        answer = run_job(INSPECT_PREFIX, args, reader.cancel)
+        if answer.more is None:
+            assert answer.info is not None
+            return answer.info
+        index, needed = answer.more.part, answer.more.needed
         have = paths[index].stat().st_size
         step = next((s for s in _GGUF_STEPS if s > have and s >= needed), None)
         if step is None or have >= _size(variant.files[index]):
@@ -142,9 +142,7 @@ def _inspect_safetensors(
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(fetch, wanted))
-    arguments = {"folder": str(folder), "name": _name(variant)}
-    answer = run_job("inspect_checkpoint", arguments, reader.cancel)
-    return msgspec.convert(answer["info"], type=ModelInfo)
+    return run_job(INSPECT_CHECKPOINT, CheckpointArgs(folder, _name(variant)), reader.cancel)
 
 
 def _name(variant: Variant) -> str:

@@ -18,11 +18,12 @@ from runtime.planning.engine_choice import (
     ChoiceFile,
     EngineCandidate,
     EngineChoice,
-    EngineMeasurement,
     choice_key,
     choose_engine,
 )
 from runtime.process.client import run_job
+from runtime.process.job_table import MEASURE_ENGINES
+from runtime.process.job_values import EnginesArgs
 
 # Two builds of one model whose sizes differ by more hold weights of different precision: taking one
 # for the other would change the answers.
@@ -78,10 +79,9 @@ class Engines:
         cancel: CancelToken | None,
     ) -> EngineChoice:
         """Time all and keep the choice. Raises InvalidRequest where none runs, Cancelled."""
-        candidates = [vars(candidate) for candidate in _candidates(models)]
-        arguments = {"candidates": candidates, "threads": n, "together": together}
-        result = run_job("measure_engines", arguments, on_progress, cancel, self._log())
-        choice = choose_engine([EngineMeasurement(**one) for one in result["measurements"]])
+        args = EnginesArgs(tuple(_candidates(models)), n, together)
+        answer = run_job(MEASURE_ENGINES, args, on_progress, cancel, self._log())
+        choice = choose_engine(answer.measurements)
         self._file.put(_key(models, cpu, n), choice)
         return choice
 

@@ -6,12 +6,12 @@ Keeps what it read while the file stays as it is. Plans nothing.
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from app.library.catalog import CatalogEntry
 from runtime.model.info import ModelInfo
 from runtime.plan import PlanModel, Reason
 from runtime.process.client import run_job
+from runtime.process.job_table import COMPARE_VOCABULARIES, INSPECT
+from runtime.process.job_values import InspectArgs, VocabulariesArgs
 from runtime.prompt.chat_profile import thinks
 from runtime.shape import weight_bytes
 
@@ -33,17 +33,17 @@ class Inspection:
         """Header facts of a file or folder. Raises ModelFileError or a related error."""
         key = _stamp(path)
         if key not in self._known:
-            result = run_job("inspect", {"path": str(path)}, log=self.log(), stall_seconds=30)
-            self._known[key] = msgspec.convert(result, type=ModelInfo)
+            args = InspectArgs(path)
+            self._known[key] = run_job(INSPECT, args, log=self.log(), stall_seconds=30)
         return self._known[key]
 
     def vocabulary_mismatch(self, target: Path, draft: Path) -> Reason | None:
         """Why the GGUF file `draft` cannot draft for `target`; None when it can."""
         key = (_stamp(target), _stamp(draft))
         if key not in self._compared:
-            files = {"target": str(target), "draft": str(draft)}
-            result = run_job("compare_vocabularies", files, log=self.log(), stall_seconds=60)
-            self._compared[key] = msgspec.convert(result["mismatch"], type=Reason | None)
+            files = VocabulariesArgs(target, draft)
+            answer = run_job(COMPARE_VOCABULARIES, files, log=self.log(), stall_seconds=60)
+            self._compared[key] = answer.mismatch
         return self._compared[key]
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied, WorkerStalled
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
@@ -18,6 +16,8 @@ from runtime.machine import rpc
 from runtime.machine.providers import Fact, Preflight
 from runtime.plan import Placement
 from runtime.process.client import run_job
+from runtime.process.job_table import PREFLIGHT, PREFLIGHT_TARGETS, PROBE
+from runtime.process.job_values import Nothing, PreflightArgs, ProbeArgs
 
 FRESH_SECONDS = 5.0
 _SELF_TEST_SECONDS = 180.0  # without output from the child; the slowest compiler takes 10
@@ -44,9 +44,9 @@ class Machine:
             self._failed.clear()
         found_at, devices = self._found
         if refresh or time.monotonic() - found_at > FRESH_SECONDS:
-            servers = self._to_ask(refresh)
-            result = run_job("probe", {"rpc": servers}, log=self._log(), stall_seconds=30)
-            devices = self._with_servers(msgspec.convert(result["devices"], tuple[Device, ...]))
+            args = ProbeArgs(tuple(self._to_ask(refresh)))
+            answer = run_job(PROBE, args, log=self._log(), stall_seconds=30)
+            devices = self._with_servers(answer.devices)
             self._found = (time.monotonic(), devices)
         return tuple(
             replace(d, unavailable_reason=d.unavailable_reason or self._failed.get(d.id, ""))
@@ -86,8 +86,9 @@ class Machine:
     ) -> tuple[Preflight, ...]:
         """Try every execution provider that is installed or whose hardware is here: five facts
         about each. A device whose facts do not all hold is planned without."""
-        result = run_job("preflight_targets", {}, ignore_progress, cancel, self._log())
-        known = msgspec.convert(result["preflights"], type=tuple[Preflight, ...])
+        nothing = Nothing()
+        answer = run_job(PREFLIGHT_TARGETS, nothing, ignore_progress, cancel, self._log())
+        known = answer.preflights
         tried = []
         for done, each in enumerate(known):
             on_progress(Progress("preflight", done, len(known), "steps", each.target))
@@ -104,10 +105,10 @@ class Machine:
     def _try(self, known: Preflight, cancel: CancelToken | None) -> Preflight:
         """The self-test of one provider in its own child process: a crash there loses no other
         provider's facts."""
-        arguments = {"target": known.target}
+        args = PreflightArgs(known.target)
         try:
-            result = run_job(
-                "preflight", arguments, ignore_progress, cancel, self._log(), _SELF_TEST_SECONDS
+            return run_job(
+                PREFLIGHT, args, ignore_progress, cancel, self._log(), _SELF_TEST_SECONDS
             )
         except WorkerDied as error:
             cause = error.cause or error.kind
@@ -116,7 +117,6 @@ class Machine:
             return known.with_fact(
                 Fact("self_test", False, "hung", {"seconds": _SELF_TEST_SECONDS})
             )
-        return msgspec.convert(result["preflight"], type=Preflight)
 
 
 def measurable(devices: tuple[Device, ...]) -> list[str]:

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
-import msgspec
-
 from app.downloads.acquisition import HUB_PREFIX, Acquisition
 from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, Library
@@ -26,12 +24,14 @@ from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError, OutOfMemo
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest, Reason
 from runtime.planning.candidates import fits, shortage, tight
-from runtime.planning.engine_choice import DEFAULT_PROMPT_TOKENS, EngineChoice, choose_plan
+from runtime.planning.engine_choice import EngineChoice, choose_plan
 from runtime.planning.exact_memory import exact_memory
 from runtime.planning.nearest_fit import less_on, next_fit
 from runtime.planning.placement import plan as make_plan
 from runtime.planning.plan_parts import Part, parts
 from runtime.process.client import Worker, run_job
+from runtime.process.job_table import SIMULATE_MEMORY
+from runtime.process.job_values import DEFAULT_PROMPT_TOKENS, MemoryArgs
 
 logger = logging.getLogger(__name__)
 
@@ -170,13 +170,13 @@ class Planning:
         path = self.build(model, plan).path
         if path is None:
             return plan
-        arguments = {"path": str(path), "placement": msgspec.to_builtins(plan.placement)}
+        args = MemoryArgs(path, plan.placement)
         try:
             if worker is not None:
-                report = worker.run_job("simulate_memory", arguments, stall_seconds=60)
+                report = worker.run_job(SIMULATE_MEMORY, args, stall_seconds=60)
             else:
                 log = self.inspection.log()
-                report = run_job("simulate_memory", arguments, log=log, stall_seconds=60)
+                report = run_job(SIMULATE_MEMORY, args, log=log, stall_seconds=60)
         except EngineError:
             logger.exception("the engine could not simulate its memory")
             return plan

@@ -5,19 +5,29 @@ nothing is left behind.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from app.errors import AlreadyInstalled
-from app.library.folder import InstalledModel, Library, ModelFormat, safe_name
+from app.library.folder import InstalledModel, Library, safe_name
 from app.library.targets import QUANTIZED_FROM, Target
 from app.quantizing.quality_file import QualityFile
 from quant.checkpoint.safetensors import read_json
 from quant.errors import InvalidRecipe
-from quant.recipe import QuantRecipe, recipe_from_json, recipe_named
+from quant.quality.figures import QualityReport, SchemesReport
+from quant.recipe import QuantRecipe, QuantReport, recipe_from_json, recipe_named
+from runtime.errors import InvalidRequest
 from runtime.jobs import CancelToken, OnProgress
 from runtime.process.client import run_job
+from runtime.process.job_table import EXPORT_ONNX, QUALITY, QUANTIZE_GGUF, SCHEMES
+from runtime.process.job_values import (
+    DEFAULT_STATIC_CONTEXT,
+    ExportArgs,
+    QualityArgs,
+    QuantizeArgs,
+    SchemesArgs,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class Conversion:
         name: str | None = None,
         context: int | None = None,
         calibrate: Path | bool = False,
-    ) -> tuple[InstalledModel, dict[str, Any]]:
+    ) -> tuple[InstalledModel, QuantReport]:
         """Quantize and install. See `Session.quantize`."""
         target, library, chosen = self.find(model), self.library, load_recipe(recipe)
         source = target.local
@@ -51,15 +61,9 @@ class Conversion:
         is_onnx = chosen.family == "onnx"
         with library.staging() as staging:
             output = staging / (name if is_onnx else f"{name}.gguf")
-            arguments: dict[str, Any] = {
-                "source": str(source),
-                "target": str(output),
-                "recipe": chosen.to_json(),
-                "calibrate": str(calibrate) if isinstance(calibrate, Path) else calibrate,
-                "static_context": context,
-            }
-            job = "export_onnx" if is_onnx else "quantize_gguf"
-            report = run_job(job, arguments, on_progress, cancel, self.log())
+            text = str(calibrate) if isinstance(calibrate, Path) else calibrate
+            args = QuantizeArgs(source, output, chosen, calibrate=text)
+            report = self._convert(args, context, on_progress, cancel)
             quantized = library.add(
                 output,
                 name=name,
@@ -72,6 +76,22 @@ class Conversion:
             )
         return quantized, report
 
+    def _convert(
+        self,
+        args: QuantizeArgs,
+        context: int | None,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+    ) -> QuantReport:
+        """By the engine that the recipe is for. Raises InvalidRequest."""
+        if args.recipe.family == "gguf":
+            return run_job(QUANTIZE_GGUF, args, on_progress, cancel, self.log())
+        positions = DEFAULT_STATIC_CONTEXT if context is None else context
+        if positions < 0:
+            raise InvalidRequest(field="context", reason="a whole number from 0 is needed")
+        export = ExportArgs(**vars(args), static_context=positions)
+        return run_job(EXPORT_ONNX, export, on_progress, cancel, self.log())
+
     def for_each_engine(
         self,
         model: InstalledModel,
@@ -81,15 +101,12 @@ class Conversion:
     ) -> list[InstalledModel]:
         """The default 4-bit builds of a model, written into `folder` and not installed."""
         builds = []
-        made: tuple[tuple[str, ModelFormat, str], ...] = (
-            ("quantize_gguf", "gguf", "q4_0"),
-            ("export_onnx", "onnx", "onnx-q4-b32"),
-        )
-        for job, form, recipe in made:
-            path = folder / f"{model.name}.{form}"
-            arguments = {"source": str(model.path), "target": str(path), "recipe": recipe}
-            run_job(job, arguments, on_progress, cancel, self.log())
-            builds.append(replace(model, path=path, format=form, recipe=recipe))
+        for name in ("q4_0", "onnx-q4-b32"):
+            recipe = recipe_named(name)
+            path = folder / f"{model.name}.{recipe.family}"
+            args = QuantizeArgs(model.path, path, recipe)
+            self._convert(args, None, on_progress, cancel)
+            builds.append(replace(model, path=path, format=recipe.family, recipe=name))
         return builds
 
     def quality(
@@ -101,13 +118,15 @@ class Conversion:
         *,
         texts: Sequence[Path] = (),
         quick: bool = False,
-    ) -> dict[str, Any]:
+    ) -> QualityReport:
         """What a quantized model lost against its source over `texts` (else the bundled ones), or
-        over the beginnings of them: a QualityReport as JSON. Raises EngineError, QuantError,
-        Cancelled."""
+        over the beginnings of them. Raises EngineError, QuantError, Cancelled."""
         source, target = self.find(against), self.find(model)
-        arguments = {"source": str(source.local), "target": str(target.local)}
-        report = self._measure("quality", arguments, texts, quick, on_progress, cancel)
+        with self._folder() as folder:
+            args = QualityArgs(
+                _named(texts), quick, folder=folder, source=source.local, target=target.local
+            )
+            report = run_job(QUALITY, args, on_progress, cancel, self.log())
         if target.installed is not None and self.measured is not None:
             self.measured.put(target.installed.sha256, source.name, report)
         return report
@@ -120,25 +139,20 @@ class Conversion:
         *,
         texts: Sequence[Path] = (),
         quick: bool = False,
-    ) -> dict[str, Any]:
+    ) -> SchemesReport:
         """The model at 4 bits per tensor, per channel and per block, each against itself."""
-        arguments = {"source": str(self.find(model).local)}
-        return self._measure("schemes", arguments, texts, quick, on_progress, cancel)
+        source = self.find(model).local
+        with self._folder() as folder:
+            args = SchemesArgs(_named(texts), quick, folder=folder, source=source)
+            return run_job(SCHEMES, args, on_progress, cancel, self.log())
 
-    def _measure(
-        self,
-        job: str,
-        arguments: dict[str, Any],
-        texts: Sequence[Path],
-        quick: bool,
-        on_progress: OnProgress,
-        cancel: CancelToken | None,
-    ) -> dict[str, Any]:
-        """Run a job that may write full-precision files, which a cancelled one cannot remove."""
-        own = {str(path): str(path.absolute()) for path in texts}
-        with self.library.staging() as staging:
-            arguments = {**arguments, "texts": own, "quick": quick, "folder": str(staging)}
-            return run_job(job, arguments, on_progress, cancel, self.log())
+    def _folder(self) -> AbstractContextManager[Path]:
+        """For the full-precision files of a job, which a cancelled one cannot remove."""
+        return self.library.staging()
+
+
+def _named(texts: Sequence[Path]) -> dict[str, Path]:
+    return {str(path): path.absolute() for path in texts}
 
 
 def load_recipe(recipe: str) -> QuantRecipe:

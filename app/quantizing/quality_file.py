@@ -4,14 +4,13 @@ Knows the file and which figures are kept; `runtime.tasks.quality` measures.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from quant.files import write_json_atomically
+from quant.quality.figures import QualityReport
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class QualityFile:
         """What was measured of a model last; None where nothing was."""
         return self._read().get(sha256)
 
-    def put(self, sha256: str, against: str, report: Mapping[str, Any]) -> None:
-        """Keep the figures of a QualityReport (as JSON)."""
-        figures = KeptQuality(against, report["kl_mean"]["value"], report["same_top"]["value"])
+    def put(self, sha256: str, against: str, report: QualityReport) -> None:
+        """Keep the figures of a report."""
+        figures = KeptQuality(against, report.kl_mean.value, report.same_top.value)
         kept = {**self._read(), sha256: figures}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_json_atomically(self._path, {key: asdict(value) for key, value in kept.items()})

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from app.downloads.acquisition import HUB_PREFIX, Acquisition
 from app.downloads.download import Limits
@@ -41,6 +40,7 @@ from app.remote.endpoints import Endpoint, Endpoints
 from app.remote.model import RemoteModel
 from app.remote.transport import Transport
 from app.settings import Settings
+from quant.recipe import QuantReport
 from runtime.backend import LoadReport
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DraftRefused, EngineError, InvalidRequest
@@ -53,6 +53,8 @@ from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, 
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.diagnosis import Diagnosis
 from runtime.process.client import Worker, run_job
+from runtime.process.job_table import PROFILE, READ_RATE
+from runtime.process.job_values import ProfileArgs, ReadRateArgs
 from runtime.process.protocol import Streamed
 
 logger = logging.getLogger(__name__)
@@ -356,10 +358,8 @@ class Session:
     ) -> BandwidthProfile:
         """Measure the bandwidth of this machine's memories, its GPUs' included, and keep the result
         unless it is doubtful and a trusted one is known. Raises Cancelled."""
-        devices = measurable(self.devices())
-        arguments = {"mode": "full" if full else "quick", "devices": devices}
-        result = run_job("profile", arguments, on_progress, cancel, self._worker_log())
-        profile = BandwidthProfile.from_json(result)
+        args = ProfileArgs("full" if full else "quick", tuple(measurable(self.devices())))
+        profile = run_job(PROFILE, args, on_progress, cancel, self._worker_log())
         self.learning.keep_profile(profile)
         return profile
 
@@ -465,9 +465,8 @@ class Session:
         return why_slow(record, self.planning.model(record.model), speed)
 
     def _read_rate(self, threads: int, nbytes: int) -> float:
-        arguments = {"threads": threads, "nbytes": nbytes}
-        result = run_job("read_rate", arguments, log=self._worker_log())
-        return float(result["bytes_per_second"])
+        args = ReadRateArgs(threads, nbytes)
+        return run_job(READ_RATE, args, log=self._worker_log()).bytes_per_second
 
     def _record_run(
         self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions
@@ -511,14 +510,14 @@ class Session:
         name: str | None = None,
         context: int | None = None,
         calibrate: Path | bool = False,
-    ) -> tuple[InstalledModel, dict[str, Any]]:
+    ) -> tuple[InstalledModel, QuantReport]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
         an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
         says. `calibrate` names a calibration text (True: the bundled one). A model that is then
         installed for two engines has them timed.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
-        the report as JSON. Raises QuantError, LibraryError.
+        the report. Raises QuantError, LibraryError.
         """
         made, report = self.conversion.quantize(
             model, recipe, on_progress, cancel, name=name, context=context, calibrate=calibrate

@@ -102,6 +102,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "No engine could run this model here: {failed}.",
         "`stillroom doctor` says what is missing.",
     ),
+    "JobMismatch": (
+        "Versions do not match",
+        "Two parts of the program disagree about the job {job}: {field} ({detail}).",
+        "Install Stillroom again.",
+    ),
     "EngineError": ("The engine failed", "The engine reported an error.", ""),
     # application
     "CatalogError": (

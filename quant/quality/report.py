@@ -11,13 +11,13 @@ exp of the mean negative log-likelihood of the text's own next tokens.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from quant.errors import IncompatibleShape
+from quant.quality.figures import Estimate, QualityReport, TextQuality, Verdict
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -25,7 +25,6 @@ F64 = npt.NDArray[np.float64]
 # Logits of positions first.. of a window, in order, as blocks [n, vocabulary]; the window starts
 # with an empty cache.
 Logits = Callable[[Sequence[int], int], Iterator[F32]]
-Verdict = Literal["faithful", "close", "noticeable", "damaged"]
 
 # Positions worked on at once: bounds the float copies at 8 times the vocabulary.
 _ROWS = 8
@@ -61,50 +60,6 @@ class Windows:
 
 
 WINDOWS = Windows()
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class TextQuality:
-    """The figures of one text. `tokens` counts scored positions."""
-
-    name: str
-    tokens: int
-    source_perplexity: float
-    perplexity: float
-    kl_mean: float
-    same_top: float
-
-
-@dataclass(frozen=True)
-class QualityReport:
-    """What one model lost against its source. `perplexity_ratio` is target / source;
-    `error_by_role` relative root mean square error of the weights."""
-
-    source: str
-    target: str
-    tokens: int
-    source_perplexity: Estimate
-    perplexity: Estimate
-    perplexity_ratio: Estimate
-    kl_mean: Estimate
-    kl_p99: Estimate
-    same_top: Estimate
-    verdict: Verdict
-    texts: tuple[TextQuality, ...]
-    error_by_role: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -177,7 +132,7 @@ def _summary(per_text: Mapping[str, _Scores], names: tuple[str, str]) -> Quality
         perplexity_ratio=_exponential(_mean(everything.target_nll - everything.source_nll)),
         kl_mean=kl,
         kl_p99=_quantile(everything.kl, 0.99),
-        same_top=Estimate(same.value, max(same.low, 0.0), min(same.high, 1.0)),
+        same_top=_share(same),
         verdict=verdict_of(kl.value, same.value),
         texts=tuple(_text(name, part) for name, part in per_text.items()),
     )
@@ -244,7 +199,7 @@ def _mean(values: F64) -> Estimate:
     mean = float(values.mean())
     clusters = np.array_split(values - mean, max(1, len(values) // _CLUSTER))
     if len(clusters) < 2:
-        return Estimate(mean, -math.inf, math.inf)
+        return Estimate(mean)
     sums = np.array([cluster.sum() for cluster in clusters])
     correction = len(clusters) / (len(clusters) - 1)
     error = _Z95 * math.sqrt(float((sums**2).sum()) * correction) / len(values)
@@ -252,9 +207,11 @@ def _mean(values: F64) -> Estimate:
 
 
 def _exponential(estimate: Estimate) -> Estimate:
-    return Estimate(
-        *(math.exp(min(v, 700.0)) for v in (estimate.value, estimate.low, estimate.high))
-    )
+    return estimate.through(lambda value: math.exp(min(value, 700.0)))
+
+
+def _share(estimate: Estimate) -> Estimate:
+    return estimate.through(lambda value: min(1.0, max(0.0, value)))
 
 
 def _quantile(values: F64, share: float) -> Estimate:

@@ -1,28 +1,20 @@
 """Header facts of models that are elsewhere: from the first bytes of their files.
 
-Jobs for a child process, as the bytes are untrusted: time and memory are limited here. Knows the
-headers of GGUF (also in shards) and safetensors (with config.json); fetches nothing.
+Knows the headers of GGUF in shards and of safetensors (with config.json); fetches nothing. The
+bytes are untrusted: `runtime.tasks.inspect` reads them in a child process.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import psutil
-
-from quant.checkpoint.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
+from quant.checkpoint.gguf_header import GgufHeader
 from quant.checkpoint.safetensors import Entry, read_checkpoint, read_json
-from quant.errors import CorruptCheckpoint, UnsupportedFormat
+from quant.errors import CorruptCheckpoint
 from runtime.errors import CorruptFile, UnsupportedModel
-from runtime.jobs import OnProgress
-from runtime.model.info import ModelInfo, TensorInfo, gguf_info
+from runtime.model.info import ModelInfo, TensorInfo
 from runtime.shape import ModelShape, WeightBytes
-
-CPU_SECONDS = 60
-MEMORY_BYTES = 3 << 30  # more than the process has when the job begins
 
 _ARCHITECTURES: Mapping[str, str] = {
     "LlamaForCausalLM": "llama",
@@ -32,52 +24,6 @@ _ARCHITECTURES: Mapping[str, str] = {
     "DeepseekV2ForCausalLM": "deepseek2",
     "DeepseekV3ForCausalLM": "deepseek2",
 }
-
-
-def prefix_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "inspect_prefix": ModelInfo of a GGUF from the first bytes of its file or shards.
-
-    args: "name" (what errors call it) and "parts", a list of {"path": a file with the first bytes,
-    "size": the whole size}. Returns {"info"}, or {"part", "needed"} when part number "part" must
-    bring at least "needed" bytes. Raises CorruptFile, UnsupportedModel.
-    """
-    _limit_resources()
-    headers = []
-    for index, part in enumerate(args["parts"]):
-        try:
-            headers.append(read_header(Path(part["path"]).read_bytes(), int(part["size"])))
-        except HeaderTruncated as error:
-            if error.needed > int(part["size"]):
-                detail = "the file ends inside its header"
-                raise CorruptFile(path=args["name"], detail=detail, tensor="") from error
-            return {"part": index, "needed": error.needed}
-        except HeaderError as error:
-            raise CorruptFile(
-                path=args["name"], detail=error.detail, tensor=error.tensor
-            ) from error
-    total = sum(int(part["size"]) for part in args["parts"])
-    info = gguf_info(_joined(headers, args["name"]), args["name"], total)
-    result: dict[str, Any] = {"info": msgspec.to_builtins(info)}
-    return result
-
-
-def checkpoint_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "inspect_checkpoint": ModelInfo of a safetensors checkpoint from its headers.
-
-    args: "folder" with config.json and the weights' files, of which only headers need to be real
-    (the rest may be a hole), and "name". Raises CorruptFile, UnsupportedModel.
-    """
-    _limit_resources()
-    try:
-        info = checkpoint_info(Path(args["folder"]), args["name"])
-    except CorruptCheckpoint as error:
-        detail = error.detail
-        raise CorruptFile(path=args["name"], detail=detail, tensor="") from error
-    except UnsupportedFormat as error:
-        detail = error.detail or error.format or ""
-        raise UnsupportedModel(path=args["name"], detail=detail) from error
-    result: dict[str, Any] = {"info": msgspec.to_builtins(info)}
-    return result
 
 
 def checkpoint_info(folder: Path, name: str) -> ModelInfo:
@@ -165,8 +111,11 @@ def shape_from_config(
     )
 
 
-def _joined(headers: list[GgufHeader], name: str) -> GgufHeader:
-    """One header for all shards: the first one has the metadata, each has its own tensors."""
+def joined(headers: list[GgufHeader], name: str) -> GgufHeader:
+    """One header for all shards: the first one has the metadata, each has its own tensors.
+
+    Raises CorruptFile where shards are missing or hold the same tensor.
+    """
     first = headers[0]
     declared = first.metadata.get("split.count", 1) or 1
     if declared != len(headers):
@@ -203,20 +152,3 @@ def _elements(entry: Entry) -> int:
     for size in entry.shape:
         count *= size
     return count
-
-
-def _limit_resources() -> None:
-    """Bound what a hostile header can cost this process, where the system can."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    used = psutil.Process().memory_info().vms
-    spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    for kind, limit in (
-        (resource.RLIMIT_AS, used + MEMORY_BYTES),
-        (resource.RLIMIT_CPU, int(spent) + CPU_SECONDS),
-    ):
-        _, hard = resource.getrlimit(kind)
-        allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (allowed, hard))

@@ -1,10 +1,9 @@
 """Header facts of a model on disk, without loading its weights.
 
 Knows GGUF metadata keys and what an ONNX folder's manifest says; knows no engine. Untrusted files
-are inspected in a child process (`runtime.process.job_table`, job "inspect").
+are inspected in a child process (`runtime.tasks.inspect`).
 """
 
-import dataclasses
 import mmap
 import re
 from collections.abc import Callable
@@ -17,7 +16,6 @@ import msgspec
 from quant.checkpoint.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
 from quant.onnx.tokenizer_files import read_chat_template
 from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
-from runtime.jobs import OnProgress
 from runtime.model.genai_folder import CONFIG as GENAI_CONFIG
 from runtime.model.genai_folder import read_genai_folder
 from runtime.shape import ModelShape, WeightBytes
@@ -269,12 +267,3 @@ def _elements(dims: tuple[int, ...]) -> int:
 
 def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def inspect_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "inspect": {"path"} -> ModelInfo as JSON, without tensors when {"brief"} is true."""
-    info = inspect(Path(args["path"]))
-    if args.get("brief"):
-        info = dataclasses.replace(info, tensors=())
-    result: dict[str, Any] = msgspec.to_builtins(info)
-    return result

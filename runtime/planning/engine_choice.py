@@ -1,13 +1,11 @@
 """Which engine runs a model here: both are timed on this machine, and the faster one is used.
 
-The measuring job alternates the candidates round by round, so that both meet the same conditions.
-The choice is a pure function of what was measured; a small JSON file keeps it until the model, an
-engine or the processor changes. `app.wording.explain` words the reasons.
+`runtime.tasks.measure_engines` times them, in a child process. The choice is a pure function of
+what was measured; a small JSON file keeps it until the model, an engine or the processor changes.
+`app.wording.explain` words the reasons.
 """
 
 import json
-import statistics
-import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,19 +13,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from quant.files import write_json_atomically
-from runtime.backend import DESCRIPTORS, Backend, open_backend
-from runtime.errors import EngineError, NoEngineRan
-from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
-from runtime.plan import Alternative, EngineName, LayerRange, Placement, Plan, Reason
+from runtime.backend import DESCRIPTORS
+from runtime.errors import NoEngineRan
+from runtime.plan import Alternative, EngineName, Plan, Reason
 
 EQUAL_SHARE = 0.05  # a smaller difference counts as equally fast: the first candidate stays
-DEFAULT_ROUNDS = 3
-DEFAULT_PROMPT_TOKENS = 64
-DEFAULT_TOKENS = 24
 _PART = "; "  # between what a choice holds for
-_FIRST_TOKEN = 100  # ids below are often control tokens
-_TOKEN_RANGE = 20_000
 
 
 @dataclass(frozen=True)
@@ -132,9 +123,6 @@ def _alternative(plan: Plan, reason: Reason) -> Alternative:
     return Alternative(plan.placement, plan.memory.total, tps, reason)
 
 
-# -- keeping --------------------------------------------------------------------------------------
-
-
 def choice_key(
     candidates: Sequence[EngineCandidate], digests: Mapping[str, str], processor: str, threads: int
 ) -> str:
@@ -204,130 +192,3 @@ def _choice_from_json(data: Mapping[str, Any]) -> EngineChoice:
     if data["engine"] not in get_args(EngineName):
         raise ValueError(data["engine"])
     return EngineChoice(data["engine"], str(data["path"]), reason, measurements)
-
-
-# -- measuring ------------------------------------------------------------------------------------
-
-
-def measure_engines_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "measure_engines": times candidates on the CPU in this process.
-
-    args: candidates: [{"engine", "path"}, ...]; threads; together: whether memory holds them all
-    at once, so that they can alternate (default true); rounds, prompt_tokens, tokens (optional).
-    Returns {"measurements": [EngineMeasurement as JSON, ...]} in the candidates' order.
-    """
-    candidates = [EngineCandidate(item["engine"], item["path"]) for item in args["candidates"]]
-    rounds = int(args.get("rounds", DEFAULT_ROUNDS))
-    timing = _Timing(
-        threads=int(args.get("threads", 1)),
-        prompt_tokens=int(args.get("prompt_tokens", DEFAULT_PROMPT_TOKENS)),
-        tokens=int(args.get("tokens", DEFAULT_TOKENS)),
-    )
-    total, done = len(candidates) * (rounds + 1), 0
-    groups = [candidates] if args.get("together", True) else [[each] for each in candidates]
-    results: list[dict[str, Any]] = []
-
-    def step(candidate: EngineCandidate) -> None:
-        nonlocal done
-        on_progress(Progress("measure", done, total, "steps", candidate.engine))
-        done += 1
-
-    for group in groups:
-        runs = []
-        for candidate in group:
-            step(candidate)
-            runs.append(_CandidateRun(candidate, timing))
-        for _ in range(rounds):
-            for run in runs:
-                step(run.candidate)
-                run.measure()
-        for run in runs:
-            results.append(asdict(run.result()))
-            run.close()
-    on_progress(Progress("measure", total, total, "steps"))
-    return {"measurements": results}
-
-
-@dataclass(frozen=True)
-class _Timing:
-    threads: int
-    prompt_tokens: int
-    tokens: int
-
-
-class _CandidateRun:
-    """One loaded candidate and its rounds so far; an error ends it and is remembered."""
-
-    def __init__(self, candidate: EngineCandidate, timing: _Timing) -> None:
-        self.candidate = candidate
-        self._timing = timing
-        self._prefill: list[float] = []
-        self._decode: list[float] = []
-        self._failed = ""
-        self._load_seconds = 0.0
-        self._backend: Backend | None = None
-        placement = Placement(
-            engine=candidate.engine,
-            layers=(LayerRange("cpu", 0, 0),),
-            lm_head_device="cpu",
-            n_ctx=timing.prompt_tokens + timing.tokens + 8,
-            n_ubatch=timing.prompt_tokens,
-            n_threads=timing.threads,
-            n_threads_batch=timing.threads,
-        )
-        try:
-            self._backend = open_backend(candidate.engine)
-            report = self._backend.load(candidate.path, placement, ignore_progress, CancelToken())
-            self._load_seconds = report.load_seconds
-            self._round(min(4, timing.tokens))  # the first touch of the weights is not counted
-        except EngineError as error:
-            self._failed = type(error).__name__
-
-    def measure(self) -> None:
-        """One round, unless the candidate has failed."""
-        if self._failed:
-            return
-        try:
-            prefill, decode = self._round(self._timing.tokens)
-        except EngineError as error:
-            self._failed = type(error).__name__
-            return
-        self._prefill.append(self._timing.prompt_tokens / prefill)
-        self._decode.append(self._timing.tokens / decode)
-
-    def _round(self, tokens: int) -> tuple[float, float]:
-        """Seconds of prefill and of decoding `tokens`."""
-        backend = self._backend
-        assert backend is not None
-        highest = min(backend.tokenizer.n_vocab, _TOKEN_RANGE)
-        step = max(1, (highest - _FIRST_TOKEN) // max(1, self._timing.prompt_tokens))
-        prompt = [
-            (_FIRST_TOKEN + place * step) % highest for place in range(self._timing.prompt_tokens)
-        ]
-        backend.truncate(0)
-        backend.set_sampling(SamplingParams(temperature=0), prompt)
-        started = time.perf_counter()
-        backend.prefill(prompt, ignore_progress, CancelToken())
-        between = time.perf_counter()
-        for _ in range(tokens):
-            backend.decode(backend.sample())
-        return between - started, time.perf_counter() - between
-
-    def close(self) -> None:
-        """Free the memory."""
-        if self._backend is not None:
-            self._backend.unload()
-            self._backend = None
-
-    def result(self) -> EngineMeasurement:
-        engine, path = self.candidate.engine, self.candidate.path
-        if self._failed or not self._decode:
-            return EngineMeasurement(engine, path, failed=self._failed or "NotMeasured")
-        return EngineMeasurement(
-            engine,
-            path,
-            statistics.median(self._prefill),
-            statistics.median(self._decode),
-            self._load_seconds,
-            depth=self._timing.prompt_tokens + self._timing.tokens / 2,
-        )

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 from uuid import uuid4
 
 from quant.error_base import StillroomError
@@ -30,26 +30,32 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, ignore_progress
 from runtime.machine import rpc
 from runtime.plan import Placement
 from runtime.process.exit import EndedByUs, WorkerExit, classify, oom_kills
+from runtime.process.job import Answer, Args, Job
 from runtime.process.protocol import (
     PROTOCOL_VERSION,
     Cancel,
     Command,
+    Counted,
     CountTokens,
     Embed,
+    Embedded,
     Event,
     Exit,
     Failed,
     Finished,
     Generate,
     Hello,
+    JobDone,
     Load,
     Loaded,
     Progressed,
     ProtocolError,
+    Request,
     RestoreState,
-    Result,
     RunJob,
     SaveState,
+    StateRestored,
+    StateSaved,
     Stopped,
     Streamed,
     decode_event,
@@ -64,7 +70,17 @@ GRACE_SECONDS = 2.0  # between pending, terminating and killing
 LOAD_STALL_SECONDS = 60.0  # without an event or a log line
 GENERATE_STALL_SECONDS = 600.0  # a slow CPU may need minutes for one batch of a long prompt
 STDERR_TAIL_BYTES = 8192
-_TERMINAL = (Loaded, Finished, Result, Stopped, Failed)
+_TERMINAL = (
+    Loaded,
+    Finished,
+    Counted,
+    Embedded,
+    StateSaved,
+    StateRestored,
+    JobDone,
+    Stopped,
+    Failed,
+)
 
 OnStream = Callable[[Streamed], None]
 
@@ -231,46 +247,47 @@ class Worker:
             None,
             GENERATE_STALL_SECONDS,
         )
-        assert isinstance(event, Result)
-        return int(event.value["tokens"])
+        assert isinstance(event, Counted)
+        return event.tokens
 
     def embed(self, text: str, cancel: CancelToken | None = None) -> tuple[list[float], int]:
         """A text as a vector of length 1, and its tokens. Raises ContextOverflow, InvalidRequest
         where the engine has no vectors, Cancelled."""
         command = Embed(uuid4().hex, text)
         event = self._ask(command, ignore_progress, None, cancel, GENERATE_STALL_SECONDS)
-        assert isinstance(event, Result)
-        return event.value["vector"], event.value["tokens"]
+        assert isinstance(event, Embedded)
+        return event.vector, event.tokens
 
-    def save_state(self, folder: Path, name: str, key: str, limit: int) -> dict[str, Any]:
-        """Save the cache as `name`: {"tokens", "bytes"}, zeros when nothing was saved."""
-        return self._result(SaveState(uuid4().hex, str(folder), name, key, limit))
+    def save_state(self, folder: Path, name: str, key: str, limit: int) -> StateSaved:
+        """Save the cache as `name`."""
+        command = SaveState(uuid4().hex, str(folder), name, key, limit)
+        event = self._ask(command, ignore_progress, None, None, GENERATE_STALL_SECONDS)
+        assert isinstance(event, StateSaved)
+        return event
 
     def restore_state(self, folder: Path, name: str, key: str) -> int:
         """Replace the cache by the one saved as `name`; its tokens, 0 when none fits."""
-        return int(self._result(RestoreState(uuid4().hex, str(folder), name, key))["tokens"])
-
-    def _result(self, command: SaveState | RestoreState) -> dict[str, Any]:
+        command = RestoreState(uuid4().hex, str(folder), name, key)
         event = self._ask(command, ignore_progress, None, None, GENERATE_STALL_SECONDS)
-        assert isinstance(event, Result)
-        return event.value
+        assert isinstance(event, StateRestored)
+        return event.tokens
 
     def run_job(
         self,
-        name: str,
-        args: dict[str, Any],
+        job: Job[Args, Answer],
+        args: Args,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
         stall_seconds: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Run a job of `runtime.process.job_table`. A cancel kills the process: jobs leave no
-        trace."""
-        command = RunJob(uuid4().hex, name, args)
+        trace. Raises what the job raises, JobMismatch, WorkerDied, WorkerStalled, Cancelled."""
+        command = RunJob(uuid4().hex, job.name, job.write_args(args))
         if cancel is not None:
             cancel.on_cancel(lambda: self.end("cancelled"))
         event = self._ask(command, on_progress, None, cancel, stall_seconds)
-        assert isinstance(event, Result)
-        return event.value
+        assert isinstance(event, JobDone)
+        return job.read_answer(event.answer)
 
     def end(self, reason: EndedByUs) -> None:
         """Kill the process at once and remember why."""
@@ -301,7 +318,7 @@ class Worker:
 
     def _ask(
         self,
-        command: Any,
+        command: Request,
         on_progress: OnProgress,
         on_stream: OnStream | None,
         cancel: CancelToken | None,
@@ -504,18 +521,18 @@ class _PendingCommand:
 
 
 def run_job(
-    name: str,
-    args: dict[str, Any],
+    job: Job[Args, Answer],
+    args: Args,
     on_progress: OnProgress = ignore_progress,
     cancel: CancelToken | None = None,
     log: Path | None = None,
     stall_seconds: float | None = None,
-) -> dict[str, Any]:
+) -> Answer:
     """Run one job in a process of its own and end it. See `Worker.run_job`."""
     if cancel is not None:
         cancel.raise_if_cancelled()
     worker = Worker.start(log)
     try:
-        return worker.run_job(name, args, on_progress, cancel, stall_seconds)
+        return worker.run_job(job, args, on_progress, cancel, stall_seconds)
     finally:
         worker.close()

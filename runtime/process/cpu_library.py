@@ -15,12 +15,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from quant.files import write_json_atomically
 from runtime.errors import BackendUnavailable, EngineError, WorkerDied
 from runtime.plan import Reason
 from runtime.process.client import run_job
+from runtime.process.job import Answer, Args, Job
+from runtime.process.job_table import CHECK_CPU_LIBRARY, SCORE_CPU_LIBRARIES
+from runtime.process.job_values import LibrariesArgs, LibraryArgs
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +159,7 @@ def _tested(libraries: Sequence[Path], known: Mapping[str, str], log: Path | Non
     scores = _scores([path for path in libraries if path.name not in refused], refused, log)
     for path in sorted(scores, key=lambda path: scores[path], reverse=True):
         try:
-            _run("check_cpu_library", {"library": str(path)}, log)
+            _run(CHECK_CPU_LIBRARY, LibraryArgs(str(path)), log)
         except EngineError as error:
             refused[path.name] = _cause(error)
             continue
@@ -173,8 +175,8 @@ def _scores(
 ) -> dict[Path, int]:
     """Each library's own score for this processor; unsupported ones are refused."""
     try:
-        names = [str(path) for path in libraries]
-        scores = _run("score_cpu_libraries", {"libraries": names}, log)["scores"]
+        names = LibrariesArgs(tuple(str(path) for path in libraries))
+        scores = _run(SCORE_CPU_LIBRARIES, names, log).scores
     except EngineError as error:
         if len(libraries) == 1:
             refused[libraries[0].name] = _cause(error)
@@ -183,11 +185,11 @@ def _scores(
         return {p: s for one in libraries for p, s in _scores([one], refused, log).items()}
     unfit = [path for path in libraries if scores[str(path)] <= 0]
     refused.update({path.name: UNSUPPORTED for path in unfit})
-    return {path: int(scores[str(path)]) for path in libraries if path not in unfit}
+    return {path: scores[str(path)] for path in libraries if path not in unfit}
 
 
-def _run(job: str, arguments: dict[str, Any], log: Path | None) -> dict[str, Any]:
-    return run_job(job, arguments, log=log, stall_seconds=_STALL_SECONDS)
+def _run(job: Job[Args, Answer], args: Args, log: Path | None) -> Answer:
+    return run_job(job, args, log=log, stall_seconds=_STALL_SECONDS)
 
 
 def _cause(error: EngineError) -> str:

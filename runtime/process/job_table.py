@@ -1,47 +1,120 @@
-"""The named jobs a child process can run, as data.
+"""The jobs a child process can run, as data: where each is, what it takes and what it answers.
 
-A job is a function `(args: dict, on_progress) -> dict` of JSON values. It runs in a process of its
-own: a crash in native code or an endless parse ends only the child. Nothing is imported until a
-child runs the job; cancelling a job ends its process, so jobs write to temporary names.
+A job runs in a process of its own: a crash in native code or an endless parse ends only the child.
+Its module is imported by the child alone; cancelling a job ends its process, so jobs write to
+temporary names.
 """
 
-import importlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Protocol
 
+import msgspec
+
+from quant.quality.figures import QualityReport, SchemesReport
+from quant.recipe import QuantReport
 from runtime.errors import InvalidRequest
 from runtime.jobs import OnProgress
+from runtime.machine.providers import Preflight
+from runtime.model.info import ModelInfo
+from runtime.planning.bandwidth import BandwidthProfile
+from runtime.planning.exact_memory import MemoryReport
+from runtime.process.job import Job
+from runtime.process.job_values import (
+    CheckpointArgs,
+    EnginesAnswer,
+    EnginesArgs,
+    ExportArgs,
+    ImatrixAnswer,
+    ImatrixArgs,
+    InspectArgs,
+    LibrariesAnswer,
+    LibrariesArgs,
+    LibraryAnswer,
+    LibraryArgs,
+    MemoryArgs,
+    Nothing,
+    PrefixAnswer,
+    PrefixArgs,
+    PreflightArgs,
+    PreflightsAnswer,
+    ProbeAnswer,
+    ProbeArgs,
+    ProfileArgs,
+    QualityArgs,
+    QuantizeArgs,
+    ReadRateAnswer,
+    ReadRateArgs,
+    RpcServerArgs,
+    SchemesArgs,
+    VocabulariesAnswer,
+    VocabulariesArgs,
+)
 
-Job = Callable[[dict[str, Any], OnProgress], dict[str, Any]]
+_TASKS = "runtime.tasks"
+_LLAMA = "runtime.backends.llama"
+_ONNX = "runtime.backends.onnx"
 
-JOBS: dict[str, str] = {
-    "inspect": "runtime.model.info:inspect_job",
-    "inspect_prefix": "runtime.model.headers:prefix_job",
-    "inspect_checkpoint": "runtime.model.headers:checkpoint_job",
-    "probe": "runtime.tasks.probe:probe_job",
-    "rpc_server": "runtime.backends.llama.rpc:rpc_server_job",
-    "simulate_memory": "runtime.backends.llama.memory:simulate_memory_job",
-    "compare_vocabularies": "runtime.backends.llama.vocabulary:compare_vocabularies_job",
-    "score_cpu_libraries": "runtime.backends.llama.self_test:score_cpu_libraries_job",
-    "check_cpu_library": "runtime.backends.llama.self_test:check_cpu_library_job",
-    "quantize_gguf": "runtime.tasks.convert:quantize_gguf_job",
-    "quality": "runtime.tasks.quality:quality_job",
-    "schemes": "runtime.tasks.quality:schemes_job",
-    "profile": "runtime.tasks.profile:profile_job",
-    "read_rate": "runtime.tasks.profile:read_rate_job",
-    "export_onnx": "runtime.tasks.convert:export_onnx_job",
-    "preflight_targets": "runtime.backends.onnx.preflight:preflight_targets_job",
-    "preflight": "runtime.backends.onnx.preflight:preflight_job",
-    "measure_engines": "runtime.planning.engine_choice:measure_engines_job",
-    "imatrix": "runtime.tasks.quality:imatrix_job",
-}
+INSPECT = Job(f"{_TASKS}.inspect:inspect_job", InspectArgs, ModelInfo)
+INSPECT_PREFIX = Job(f"{_TASKS}.inspect:inspect_prefix_job", PrefixArgs, PrefixAnswer)
+INSPECT_CHECKPOINT = Job(f"{_TASKS}.inspect:inspect_checkpoint_job", CheckpointArgs, ModelInfo)
+COMPARE_VOCABULARIES = Job(
+    f"{_LLAMA}.vocabulary:compare_vocabularies_job", VocabulariesArgs, VocabulariesAnswer
+)
+PROBE = Job(f"{_TASKS}.probe:probe_job", ProbeArgs, ProbeAnswer)
+RPC_SERVER = Job(f"{_LLAMA}.rpc:rpc_server_job", RpcServerArgs, Nothing)
+SIMULATE_MEMORY = Job(f"{_LLAMA}.memory:simulate_memory_job", MemoryArgs, MemoryReport)
+SCORE_CPU_LIBRARIES = Job(
+    f"{_LLAMA}.self_test:score_cpu_libraries_job", LibrariesArgs, LibrariesAnswer
+)
+CHECK_CPU_LIBRARY = Job(f"{_LLAMA}.self_test:check_cpu_library_job", LibraryArgs, LibraryAnswer)
+PREFLIGHT_TARGETS = Job(f"{_ONNX}.preflight:preflight_targets_job", Nothing, PreflightsAnswer)
+PREFLIGHT = Job(f"{_ONNX}.preflight:preflight_job", PreflightArgs, Preflight)
+PROFILE = Job(f"{_TASKS}.profile:profile_job", ProfileArgs, BandwidthProfile)
+READ_RATE = Job(f"{_TASKS}.profile:read_rate_job", ReadRateArgs, ReadRateAnswer)
+MEASURE_ENGINES = Job(f"{_TASKS}.measure_engines:measure_engines_job", EnginesArgs, EnginesAnswer)
+QUANTIZE_GGUF = Job(f"{_TASKS}.convert:quantize_gguf_job", QuantizeArgs, QuantReport)
+EXPORT_ONNX = Job(f"{_TASKS}.convert:export_onnx_job", ExportArgs, QuantReport)
+QUALITY = Job(f"{_TASKS}.quality:quality_job", QualityArgs, QualityReport)
+SCHEMES = Job(f"{_TASKS}.quality:schemes_job", SchemesArgs, SchemesReport)
+IMATRIX = Job(f"{_TASKS}.quality:imatrix_job", ImatrixArgs, ImatrixAnswer)
 
 
-def find_job(name: str) -> Job:
-    """Import and return a job's function. Raises InvalidRequest for an unknown name."""
-    target = JOBS.get(name)
-    if target is None:
+class Runnable(Protocol):
+    """A job, whatever it takes and answers."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, args: msgspec.Raw, on_progress: OnProgress) -> msgspec.Raw: ...
+
+
+_ALL: tuple[Runnable, ...] = (
+    INSPECT,
+    INSPECT_PREFIX,
+    INSPECT_CHECKPOINT,
+    COMPARE_VOCABULARIES,
+    PROBE,
+    RPC_SERVER,
+    SIMULATE_MEMORY,
+    SCORE_CPU_LIBRARIES,
+    CHECK_CPU_LIBRARY,
+    PREFLIGHT_TARGETS,
+    PREFLIGHT,
+    PROFILE,
+    READ_RATE,
+    MEASURE_ENGINES,
+    QUANTIZE_GGUF,
+    EXPORT_ONNX,
+    QUALITY,
+    SCHEMES,
+    IMATRIX,
+)
+JOBS: Mapping[str, Runnable] = {job.name: job for job in _ALL}
+
+
+def find_job(name: str) -> Runnable:
+    """The job of a name. Raises InvalidRequest for an unknown one."""
+    job = JOBS.get(name)
+    if job is None:
         raise InvalidRequest(field="job", reason=f"unknown job {name!r}")
-    module, _, function = target.partition(":")
-    job: Job = getattr(importlib.import_module(module), function)
     return job

@@ -6,7 +6,7 @@ example of every line.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -16,7 +16,7 @@ from runtime.jobs import Progress
 from runtime.plan import Placement
 from runtime.prompt.chat_profile import ChatProfile
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class ProtocolError(ValueError):
@@ -48,7 +48,7 @@ class Generate:
 
 @dataclass(frozen=True)
 class CountTokens:
-    """Count the prompt tokens of messages with the loaded model; answered by Result."""
+    """Count the prompt tokens of messages with the loaded model; answered by Counted."""
 
     id: str
     request: GenerationRequest
@@ -57,8 +57,7 @@ class CountTokens:
 
 @dataclass(frozen=True)
 class Embed:
-    """A text as a vector of length 1, by the loaded model; answered by Result {"vector",
-    "tokens"}."""
+    """A text as a vector of length 1, by the loaded model; answered by Embedded."""
 
     id: str
     text: str
@@ -66,8 +65,8 @@ class Embed:
 
 @dataclass(frozen=True)
 class SaveState:
-    """Save the loaded model's cache in `folder`; answered by Result {"tokens", "bytes"}, zeros when
-    nothing was saved. `limit`: bytes of all states in the folder. See `runtime.answer.kv_state`."""
+    """Save the loaded model's cache in `folder`; answered by StateSaved. `limit`: bytes of all
+    states in the folder. See `runtime.answer.kv_state`."""
 
     id: str
     folder: str
@@ -78,7 +77,7 @@ class SaveState:
 
 @dataclass(frozen=True)
 class RestoreState:
-    """Replace the cache by a saved one; answered by Result {"tokens"}, 0 when none fits."""
+    """Replace the cache by a saved one; answered by StateRestored."""
 
     id: str
     folder: str
@@ -88,12 +87,12 @@ class RestoreState:
 
 @dataclass(frozen=True)
 class RunJob:
-    """Run one named job of `runtime.process.job_table`; answered by Progressed, then Result or
-    Failed."""
+    """Run one named job of `runtime.process.job_table`; answered by Progressed, then JobDone or
+    Failed. The job knows what its `args` must be."""
 
     id: str
     name: str
-    args: dict[str, Any]
+    args: msgspec.Raw
 
 
 @dataclass(frozen=True)
@@ -142,9 +141,41 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Result:
+class Counted:
     id: str
-    value: dict[str, Any]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Embedded:
+    id: str
+    vector: list[float]
+    tokens: int
+
+
+@dataclass(frozen=True)
+class StateSaved:
+    """Zeros where nothing was saved."""
+
+    id: str
+    tokens: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class StateRestored:
+    """`tokens` is 0 where no state fits."""
+
+    id: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """The job knows what its `answer` must be."""
+
+    id: str
+    answer: msgspec.Raw
 
 
 @dataclass(frozen=True)
@@ -162,17 +193,14 @@ class Failed:
     error: dict[str, Any] = field(default_factory=dict)
 
 
-Command = Load | Generate | CountTokens | Embed | SaveState | RestoreState | RunJob | Cancel | Exit
-Event = Hello | Progressed | Loaded | Streamed | Finished | Result | Stopped | Failed
+# Commands that are answered by exactly one final event.
+Request = Load | Generate | CountTokens | Embed | SaveState | RestoreState | RunJob
+Command = Request | Cancel | Exit
+Outcome = Counted | Embedded | StateSaved | StateRestored | JobDone
+Event = Hello | Progressed | Loaded | Streamed | Finished | Outcome | Stopped | Failed
 
-_COMMANDS: dict[str, type[Command]] = {
-    cls.__name__: cls
-    for cls in (Load, Generate, CountTokens, Embed, SaveState, RestoreState, RunJob, Cancel, Exit)
-}
-_EVENTS: dict[str, type[Event]] = {
-    cls.__name__: cls
-    for cls in (Hello, Progressed, Loaded, Streamed, Finished, Result, Stopped, Failed)
-}
+_COMMANDS: tuple[type[Command], ...] = get_args(Command)
+_EVENTS: tuple[type[Event], ...] = get_args(Event)
 
 
 def encode(value: Command | Event) -> bytes:
@@ -187,8 +215,8 @@ class _Line(msgspec.Struct):
 
 _T = TypeVar("_T")
 _LINES = msgspec.json.Decoder(_Line)
-_COMMAND_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in _COMMANDS.items()}
-_EVENT_DECODERS = {name: msgspec.json.Decoder(cls) for name, cls in _EVENTS.items()}
+_COMMAND_DECODERS = {kind.__name__: msgspec.json.Decoder(kind) for kind in _COMMANDS}
+_EVENT_DECODERS = {kind.__name__: msgspec.json.Decoder(kind) for kind in _EVENTS}
 
 
 def decode_command(line: bytes) -> Command:

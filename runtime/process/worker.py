@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from quant.errors import QuantError
 from runtime.answer.answering import Answerer
@@ -30,22 +30,27 @@ from runtime.process.protocol import (
     PROTOCOL_VERSION,
     Cancel,
     Command,
+    Counted,
     CountTokens,
     Embed,
+    Embedded,
     Event,
     Exit,
     Failed,
     Finished,
     Generate,
     Hello,
+    JobDone,
     Load,
     Loaded,
     Progressed,
     ProtocolError,
+    Request,
     RestoreState,
-    Result,
     RunJob,
     SaveState,
+    StateRestored,
+    StateSaved,
     Stopped,
     Streamed,
     decode_command,
@@ -155,15 +160,6 @@ class Worker:
 
     def serve(self) -> None:
         """Run commands until Exit."""
-        handlers: dict[type, Callable[[Any, CancelToken], Event | None]] = {
-            Load: self._load,
-            Generate: self._generate,
-            CountTokens: self._count,
-            Embed: self._embed,
-            SaveState: self._save_state,
-            RestoreState: self._restore_state,
-            RunJob: self._run_job,
-        }
         while True:
             command = self._next()
             if isinstance(command, ProtocolError):
@@ -172,8 +168,7 @@ class Worker:
                 return
             if isinstance(command, Cancel):
                 continue
-            cancel = self._reader.token(command.id)
-            self._end(command.id, self._outcome(handlers[type(command)], command, cancel))
+            self._end(command.id, self._outcome(command, self._reader.token(command.id)))
 
     def _next(self) -> Command | ProtocolError:
         """The next command; running answers continue until one comes."""
@@ -190,13 +185,28 @@ class Worker:
             self._reader.forget(command_id)
             self._write(event)
 
-    def _outcome(
-        self, handler: Callable[[Any, CancelToken], Event | None], command: Any, cancel: CancelToken
-    ) -> Event | None:
+    def _outcome(self, command: Request, cancel: CancelToken) -> Event | None:
         try:
-            return handler(command, cancel)
+            return self._run(command, cancel)
         except Exception as error:
             return _failure(command.id, error)
+
+    def _run(self, command: Request, cancel: CancelToken) -> Event | None:
+        match command:
+            case Load():
+                return self._load(command, cancel)
+            case Generate():
+                return self._generate(command, cancel)
+            case CountTokens():
+                return self._count(command)
+            case Embed():
+                return self._embed(command, cancel)
+            case SaveState():
+                return self._save_state(command)
+            case RestoreState():
+                return self._restore_state(command)
+            case RunJob():
+                return self._run_job(command)
 
     def _progress(self, command_id: str) -> Callable[[Progress], None]:
         return lambda progress: self._write(Progressed(command_id, progress))
@@ -237,30 +247,30 @@ class Worker:
         )
         return Finished(command.id, stats)
 
-    def _count(self, command: CountTokens, _cancel: CancelToken) -> Event:
+    def _count(self, command: CountTokens) -> Event:
         answerer = self._batch or self._loaded()
-        return Result(command.id, {"tokens": answerer.count(command.request, command.profile)})
+        return Counted(command.id, answerer.count(command.request, command.profile))
 
     def _embed(self, command: Embed, cancel: CancelToken) -> Event:
         backend = self._backend
         if backend is None or not isinstance(backend, EmbeddingBackend):
             raise InvalidRequest(field="embeddings", reason="this engine does not offer them")
-        vector, tokens = backend.embed(command.text, cancel)
-        return Result(command.id, {"vector": vector, "tokens": tokens})
+        return Embedded(command.id, *backend.embed(command.text, cancel))
 
-    def _save_state(self, command: SaveState, _cancel: CancelToken) -> Event:
+    def _save_state(self, command: SaveState) -> Event:
         folder = StateFolder(Path(command.folder), command.limit)
         state = self._loaded().save_state(folder, command.name, command.key)
         kept = (state.tokens, state.bytes) if state else (0, 0)
-        return Result(command.id, {"tokens": kept[0], "bytes": kept[1]})
+        return StateSaved(command.id, *kept)
 
-    def _restore_state(self, command: RestoreState, _cancel: CancelToken) -> Event:
+    def _restore_state(self, command: RestoreState) -> Event:
         folder = StateFolder(Path(command.folder), 0)
         tokens = self._loaded().restore_state(folder, command.name, command.key)
-        return Result(command.id, {"tokens": tokens})
+        return StateRestored(command.id, tokens)
 
-    def _run_job(self, command: RunJob, _cancel: CancelToken) -> Event:
-        return Result(command.id, find_job(command.name)(command.args, self._progress(command.id)))
+    def _run_job(self, command: RunJob) -> Event:
+        answer = find_job(command.name).run(command.args, self._progress(command.id))
+        return JobDone(command.id, answer)
 
 
 def _failure(command_id: str, error: Exception) -> Event:

@@ -6,15 +6,15 @@ with a reason code that `app.wording.explain` words.
 
 import re
 import subprocess
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from runtime.backends.onnx.hardware import npus_here
 from runtime.devices import Device, DeviceKind
 from runtime.jobs import OnProgress
 from runtime.machine.host import cpu_device
 from runtime.machine.providers import installed_version, provider_devices
+from runtime.process.job_values import ProbeAnswer, ProbeArgs
 
 SYS = Path("/sys")
 _PCI_GPU_CLASS = "0x03"
@@ -122,7 +122,7 @@ def _driver(folder: Path) -> str:
         return ""
 
 
-def probe(rpc: list[str]) -> list[Device]:
+def probe(rpc: Sequence[str]) -> list[Device]:
     """All devices, the CPU last: first those an engine lists, then hardware none can use, and the
     devices of the RPC servers at the addresses `rpc`."""
     usable, hardware, cpu = engine_devices(), hardware_gpus(), cpu_device()
@@ -134,7 +134,7 @@ def probe(rpc: list[str]) -> list[Device]:
     return [*usable, *unused, *through, *_rpc_devices(rpc), cpu]
 
 
-def _rpc_devices(addresses: list[str]) -> list[Device]:
+def _rpc_devices(addresses: Sequence[str]) -> list[Device]:
     if not addresses:
         return []
     from runtime.backends.llama import rpc as llama_rpc
@@ -142,6 +142,6 @@ def _rpc_devices(addresses: list[str]) -> list[Device]:
     return llama_rpc.rpc_devices(addresses)
 
 
-def probe_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "probe": {"rpc": [addresses]} -> {"devices": [Device as JSON]}."""
-    return {"devices": [asdict(device) for device in probe(args.get("rpc", []))]}
+def probe_job(args: ProbeArgs, _on_progress: OnProgress) -> ProbeAnswer:
+    """See `probe`."""
+    return ProbeAnswer(tuple(probe(args.rpc)))

@@ -27,13 +27,13 @@ from runtime.planning.bandwidth import (
     Curve,
     CurvePoint,
     DeviceProfile,
-    ProfileMode,
     ThreadCosts,
     cache_facts,
     cache_levels,
     machine_fingerprint,
     spread_of,
 )
+from runtime.process.job_values import ProfileArgs, ReadRateAnswer, ReadRateArgs
 from runtime.tasks.profile_kernels import (
     Ggml,
     PlainRead,
@@ -136,14 +136,11 @@ class OtherLoad:
         return max(0.0, (self._others() - self._start[1]) / max(elapsed, 1e-9))
 
 
-def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Profile this machine: args `mode` ("quick" about 5 s, "full" under a minute), `devices`
-    (ids of devices the engine lists, default the processor alone). Returns the JSON of a
-    BandwidthProfile."""
-    mode: ProfileMode = "full" if args.get("mode") == "full" else "quick"
+def profile_job(args: ProfileArgs, on_progress: OnProgress) -> BandwidthProfile:
+    """Profile this machine."""
     caches = cache_levels()
-    schedule = beyond_caches(FULL if mode == "full" else QUICK, caches)
-    names = [str(name).lower() for name in args.get("devices", [HOST])]
+    schedule = beyond_caches(FULL if args.mode == "full" else QUICK, caches)
+    names = [name.lower() for name in args.devices]
     quiet_engine()
     load = OtherLoad()
     time.sleep(0.3)  # what is busy before we begin is not ours
@@ -167,20 +164,18 @@ def profile_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]
     return BandwidthProfile(
         fingerprint=machine_fingerprint(f"llama-cpp-python {version('llama-cpp-python')}"),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        mode=mode,
+        mode=args.mode,
         spread=spread,
         devices=tuple(devices),
         doubts=tuple(doubts),
         facts={"other_load_cores": busy, **cache_facts(caches)},
-    ).to_json()
+    )
 
 
-def read_rate_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "read_rate": {"threads", "nbytes"} -> {"bytes_per_second"}, the best of three readings:
-    whatever else runs can only lower one."""
-    memory = np.ones(int(args["nbytes"]), dtype=np.uint8)
-    reader = PlainRead(memory, int(args["threads"]))
-    return {"bytes_per_second": max(reader.bytes_per_second(0.15) for _ in range(3))}
+def read_rate_job(args: ReadRateArgs, _on_progress: OnProgress) -> ReadRateAnswer:
+    """The best of three readings: whatever else runs can only lower one."""
+    reader = PlainRead(np.ones(args.nbytes, dtype=np.uint8), args.threads)
+    return ReadRateAnswer(max(reader.bytes_per_second(0.15) for _ in range(3)))
 
 
 class _Steps:

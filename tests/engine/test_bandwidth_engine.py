@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from runtime.jobs import ignore_progress
-from runtime.planning.bandwidth import ONNX_PRODUCT, BandwidthProfile
+from runtime.planning.bandwidth import ONNX_PRODUCT
+from runtime.process.job_values import ProfileArgs
 from runtime.tasks.profile import (
     BUSY_CORES,
     FULL,
@@ -62,7 +63,7 @@ def test_products_take_longer_over_more_matrices():
 def test_quick_profile_of_this_machine():
     steps = []
     started = time.perf_counter()
-    profile = BandwidthProfile.from_json(profile_job({"mode": "quick"}, steps.append))
+    profile = profile_job(ProfileArgs("quick"), steps.append)
     seconds = time.perf_counter() - started
     assert seconds < 5.5 or not profile.trusted  # a busy machine takes longer, and says so
     done = [step.done for step in steps]
@@ -109,7 +110,7 @@ def test_the_full_profile_has_the_other_engines_products():
 @pytest.mark.timeout(1200)
 def test_full_profile_of_this_machine():
     started = time.perf_counter()
-    profile = BandwidthProfile.from_json(profile_job({"mode": "full"}, ignore_progress))
+    profile = profile_job(ProfileArgs("full"), ignore_progress)
     seconds = time.perf_counter() - started
     assert seconds < 60 or not profile.trusted  # a busy machine takes longer, and says so
     host = profile.device("cpu")
@@ -121,8 +122,7 @@ def test_full_profile_of_this_machine():
 
 
 def test_a_device_that_cannot_be_timed_is_missing_from_the_profile():
-    arguments = {"mode": "quick", "devices": ["cuda77"]}
-    profile = BandwidthProfile.from_json(profile_job(arguments, ignore_progress))
+    profile = profile_job(ProfileArgs("quick", ("cuda77",)), ignore_progress)
     assert profile.missing(["cuda77"]) == ("cuda77",)
     assert profile.devices == ()
 
@@ -151,7 +151,7 @@ def test_other_load_is_that_of_other_processes():
 @pytest.mark.timeout(300)
 def test_a_busy_machine_is_not_trusted():
     with burning(1):
-        profile = BandwidthProfile.from_json(profile_job({"mode": "quick"}, ignore_progress))
+        profile = profile_job(ProfileArgs("quick"), ignore_progress)
     assert profile.facts["other_load_cores"] > 0.5
     assert "busy" in profile.doubts
     assert not profile.trusted

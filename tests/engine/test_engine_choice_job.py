@@ -6,7 +6,9 @@ from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
 from runtime.jobs import Progress
-from runtime.planning.engine_choice import EngineMeasurement, choose_engine, measure_engines_job
+from runtime.planning.engine_choice import EngineCandidate, choose_engine
+from runtime.process.job_values import EnginesArgs
+from runtime.tasks.measure_engines import measure_engines_job
 
 
 def test_both_engines_are_timed_and_a_broken_one_is_told(
@@ -16,21 +18,13 @@ def test_both_engines_are_timed_and_a_broken_one_is_told(
     recipe, options = recipe_named("onnx-q4-b32"), ExportOptions(static_shapes=())
     export_onnx(open_source(starter_gguf), folder, recipe, lambda _d, _t, _n: None, options)
     seen: list[Progress] = []
-    result = measure_engines_job(
-        {
-            "candidates": [
-                {"engine": "llamacpp", "path": str(starter_gguf)},
-                {"engine": "onnx", "path": str(folder)},
-                {"engine": "onnx", "path": str(tmp_path)},
-            ],
-            "threads": 1,
-            "rounds": 1,
-            "prompt_tokens": 16,
-            "tokens": 4,
-        },
-        seen.append,
+    candidates = (
+        EngineCandidate("llamacpp", str(starter_gguf)),
+        EngineCandidate("onnx", str(folder)),
+        EngineCandidate("onnx", str(tmp_path)),
     )
-    llama, onnx, broken = (EngineMeasurement(**item) for item in result["measurements"])
+    args = EnginesArgs(candidates, rounds=1, prompt_tokens=16, tokens=4)
+    llama, onnx, broken = measure_engines_job(args, seen.append).measurements
     assert llama.decode_tps > 0
     assert onnx.decode_tps > 0
     assert broken.failed == "CorruptFile"

@@ -139,7 +139,7 @@ def test_all_onnx_builds_take_part_and_the_one_that_runs_is_named(
         plan = other.plan("small", engine="onnx", n_ctx=64)
         if build.name == made.name:
             told = next(reason for reason in plan.reasons if reason.code == "other_build_measured")
-            assert told.facts["kl_mean"] == report["kl_mean"]["value"]
+            assert told.facts["kl_mean"] == report.kl_mean.value
     finally:
         other.library.remove("small-onnx-q4-fast")
         other.close()

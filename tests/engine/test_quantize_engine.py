@@ -16,14 +16,22 @@ from app.quantizing.conversion import Conversion
 from quant.checkpoint.sources import open_gguf, open_source
 from quant.gguf.export import open_view, quantize_gguf
 from quant.gguf.importance import read_importance
+from quant.quality.figures import QualityReport
 from quant.quality.texts import quality_texts
 from quant.recipe import QuantRecipe, recipe_named, uniform
 from runtime.backends.llama.evaluation import LlamaEvaluator, open_input_squares
 from runtime.errors import InvalidRequest
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
-from runtime.process.job_table import find_job
+from runtime.process.job_values import (
+    ExportArgs,
+    ImatrixArgs,
+    QualityArgs,
+    QuantizeArgs,
+    SchemesArgs,
+)
+from runtime.tasks.convert import export_onnx_job, quantize_gguf_job
 from runtime.tasks.evaluation import open_evaluator
-from runtime.tasks.quality import QUICK_TOKENS
+from runtime.tasks.quality import QUICK_TOKENS, imatrix_job, quality_job, schemes_job
 from tests.helpers.checkpoints import KINDS, write_checkpoint
 from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
 
@@ -120,11 +128,8 @@ def test_imatrix_job_covers_every_expert_it_reached(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(TEXT)
     phases: list[Progress] = []
-    result = find_job("imatrix")(
-        {"source": str(model), "target": str(target), "text": str(text), "threads": 1},
-        phases.append,
-    )
-    assert result["tokens"] > 500
+    result = imatrix_job(ImatrixArgs(model, target, text, threads=1), phases.append)
+    assert result.tokens > 500
     assert [p.done for p in phases] == sorted(p.done for p in phases)
     found = read_importance(target)
     names = {t.name for t in open_view(model).tensors}
@@ -137,19 +142,16 @@ def test_imatrix_job_covers_every_expert_it_reached(tmp_path: Path) -> None:
     assert weighed.importance
 
 
-@pytest.mark.parametrize(
-    ("job", "recipe"), [("quantize_gguf", "q4_0-search"), ("export_onnx", "onnx-q4-b32-search")]
-)
-def test_conversion_jobs_calibrate_by_themselves(job: str, recipe: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["q4_0-search", "onnx-q4-b32-search"])
+def test_conversion_jobs_calibrate_by_themselves(recipe: str, tmp_path: Path) -> None:
     source, text, target = write_checkpoint("qwen3", tmp_path / "m"), tmp_path / "t", tmp_path / "q"
     text.write_text(TEXT)
-    arguments = {"source": str(source), "target": str(target), "recipe": recipe, "threads": 1}
+    args = ExportArgs(source, target, recipe_named(recipe), calibrate=str(text), threads=1)
     phases: list[str] = []
-    report = find_job(job)(
-        {**arguments, "calibrate": str(text)}, lambda progress: phases.append(progress.phase)
-    )
-    assert report["importance"]
-    assert report["peak_anonymous"] > 0
+    job = export_onnx_job if args.recipe.family == "onnx" else quantize_gguf_job
+    report = job(args, lambda progress: phases.append(progress.phase))
+    assert report.importance
+    assert report.peak_anonymous > 0
     assert list(dict.fromkeys(phases)) == ["convert", "calibrate", "quantize"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "q", "t"]
 
@@ -157,24 +159,16 @@ def test_conversion_jobs_calibrate_by_themselves(job: str, recipe: str, tmp_path
 def test_recipe_that_requires_importance_computes_it(tmp_path: Path) -> None:
     """From the official safetensors, over the bundled text, in one job."""
     folder = write_checkpoint("qwen3", tmp_path / "m")
-    arguments = {"source": str(folder), "target": str(tmp_path / "q.gguf"), "recipe": "q4_0-best"}
-    report = find_job("quantize_gguf")({**arguments, "threads": 1}, ignore_progress)
-    assert report["importance"]
-    assert report["bits_per_weight_by_role"]["feed_forward"] == 4.5
+    args = QuantizeArgs(folder, tmp_path / "q.gguf", recipe_named("q4_0-best"), threads=1)
+    report = quantize_gguf_job(args, ignore_progress)
+    assert report.importance
+    assert report.bits_per_weight_by_role["feed_forward"] == 4.5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "q.gguf"]
 
 
-def quality(source: Path, target: Path, text: Path) -> dict[str, object]:
-    return find_job("quality")(
-        {
-            "source": str(source),
-            "target": str(target),
-            "texts": {"text": str(text)},
-            "context": 128,
-            "threads": 1,
-        },
-        ignore_progress,
-    )
+def quality(source: Path, target: Path, text: Path) -> QualityReport:
+    args = QualityArgs({"text": text}, context=128, threads=1, source=source, target=target)
+    return quality_job(args, ignore_progress)
 
 
 def test_quality_job_tells_a_copy_from_a_quantization(full: Path, tmp_path: Path) -> None:
@@ -182,13 +176,11 @@ def test_quality_job_tells_a_copy_from_a_quantization(full: Path, tmp_path: Path
     text.write_text(TEXT)
     quantize_gguf(full, tmp_path / "q.gguf", recipe_named("q4_0"))
     copy, lossy = quality(full, full, text), quality(full, tmp_path / "q.gguf", text)
-    assert copy["kl_mean"]["value"] == 0  # type: ignore[index]
-    assert copy["verdict"] == "faithful"
-    assert lossy["kl_mean"]["value"] > 1e-6  # type: ignore[index]
-    errors = lossy["error_by_role"]
-    assert isinstance(errors, dict)
-    assert 0.05 < errors["attention"] < 0.15
-    assert math.isclose(copy["perplexity"]["value"], lossy["source_perplexity"]["value"])  # type: ignore[index]
+    assert copy.kl_mean.value == 0
+    assert copy.verdict == "faithful"
+    assert lossy.kl_mean.value > 1e-6
+    assert 0.05 < lossy.error_by_role["attention"] < 0.15
+    assert math.isclose(copy.perplexity.value, lossy.source_perplexity.value)
 
 
 def test_quality_job_takes_the_official_safetensors_as_source(tmp_path: Path) -> None:
@@ -197,35 +189,37 @@ def test_quality_job_takes_the_official_safetensors_as_source(tmp_path: Path) ->
     text = tmp_path / "text.txt"
     text.write_text(TEXT)
     report = quality(folder, tmp_path / "full.gguf", text)
-    assert report["source"] == str(folder)
-    assert report["kl_mean"]["value"] == 0  # type: ignore[index]
+    assert report.source == str(folder)
+    assert report.kl_mean.value == 0
 
 
 def test_quality_job_scores_an_onnx_folder_against_its_checkpoint(tmp_path: Path) -> None:
     folder = write_checkpoint("qwen3", tmp_path / "m")
     target = tmp_path / "onnx"
-    arguments = {"source": str(folder), "target": str(target), "static_context": 0, "threads": 1}
-    find_job("export_onnx")({**arguments, "recipe": "onnx-q4-b32"}, ignore_progress)
+    recipe = recipe_named("onnx-q4-b32")
+    export_onnx_job(
+        ExportArgs(folder, target, recipe, static_context=0, threads=1), ignore_progress
+    )
     quantize_gguf(folder, tmp_path / "same-size.gguf", recipe_named("q4_0"))
     text = tmp_path / "text.txt"
     text.write_text(TEXT)
     onnx = quality(folder, target, text)
     gguf = quality(folder, tmp_path / "same-size.gguf", text)
-    assert 0.5 < onnx["kl_mean"]["value"] / gguf["kl_mean"]["value"] < 2  # type: ignore[index]
+    assert 0.5 < onnx.kl_mean.value / gguf.kl_mean.value < 2
     # the same blocks, so the same error but for the scales' width
-    assert onnx["error_by_role"] == pytest.approx(gguf["error_by_role"], rel=0.02)
+    assert onnx.error_by_role == pytest.approx(gguf.error_by_role, rel=0.02)
 
 
 def test_a_quick_measurement_takes_the_beginning_of_each_text(full: Path, tmp_path: Path) -> None:
     texts = {"long": TEXT * 20, "short": TEXT}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    arguments = {"source": str(full), "target": str(full), "threads": 1, "context": 512}
-    arguments |= {"texts": {name: str(tmp_path / name) for name in texts}}
+    files = {name: tmp_path / name for name in texts}
     counts = {}
     for quick in (False, True):
-        report = find_job("quality")({**arguments, "quick": quick}, ignore_progress)
-        counts[quick] = {text["name"]: text["tokens"] for text in report["texts"]}
+        args = QualityArgs(files, quick, threads=1, source=full, target=full)
+        report = quality_job(args, ignore_progress)
+        counts[quick] = {text.name: text.tokens for text in report.texts}
     windows = QUICK_TOKENS // 2 // 512
     assert counts[True]["long"] == windows * (512 - 64 - 1) < counts[False]["long"]
     assert counts[True]["short"] == counts[False]["short"]
@@ -235,15 +229,18 @@ def test_a_quick_measurement_takes_the_beginning_of_each_text(full: Path, tmp_pa
 def test_a_text_that_cannot_be_read_is_refused_before_all_work(name: str, tmp_path: Path) -> None:
     text, model = tmp_path / name, tmp_path / "no such model"
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    arguments = {"source": str(model), "target": str(model), "recipe": "q4_0-best"}
-    texts = {"texts": {"mine": str(text)}}
-    for job, more in (
-        ("quality", texts),
-        ("schemes", texts),
-        ("quantize_gguf", {"calibrate": str(text)}),
+    recipe = recipe_named("q4_0-best")
+    for job in (
+        lambda: quality_job(
+            QualityArgs({"mine": text}, source=model, target=model), ignore_progress
+        ),
+        lambda: schemes_job(SchemesArgs({"mine": text}, source=model), ignore_progress),
+        lambda: quantize_gguf_job(
+            QuantizeArgs(model, model, recipe, calibrate=str(text)), ignore_progress
+        ),
     ):
         with pytest.raises(InvalidRequest) as caught:
-            find_job(job)({**arguments, **more}, ignore_progress)
+            job()
         assert str(text) in caught.value.facts["reason"]
 
 
@@ -277,19 +274,17 @@ def test_a_cancelled_measurement_leaves_no_file(
 def test_schemes_job_ranks_blocks_above_tensors(full: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(TEXT)
-    result = find_job("schemes")(
-        {
-            "source": str(full),
-            "folder": str(tmp_path),
-            "schemes": ["per-tensor", "block-32"],
-            "texts": {"text": str(text)},
-            "context": 128,
-            "threads": 1,
-        },
-        ignore_progress,
+    args = SchemesArgs(
+        {"text": text},
+        context=128,
+        threads=1,
+        folder=tmp_path,
+        source=full,
+        schemes=("per-tensor", "block-32"),
     )
     tensor, block = (
-        entry["report"]["error_by_role"]["feed_forward"] for entry in result["schemes"]
+        entry.report.error_by_role["feed_forward"]
+        for entry in schemes_job(args, ignore_progress).schemes
     )
     assert tensor > 1.5 * block
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
@@ -302,7 +297,7 @@ def test_best_recipe_loses_less_than_llama_cpp_s_kernel(starter_gguf: Path, tmp_
     full, plain, best = (tmp_path / f"{name}.gguf" for name in ("full", "plain", "best"))
     quantize_gguf(starter_gguf, full, recipe_named("f16"))
     matrix = tmp_path / "i.gguf"
-    find_job("imatrix")({"source": str(full), "target": str(matrix), "threads": 1}, ignore_progress)
+    imatrix_job(ImatrixArgs(full, matrix, threads=1), ignore_progress)
     importance = read_importance(matrix)
     quantize_gguf(full, plain, recipe_named("q4_0"), importance=importance)
     quantize_gguf(full, best, recipe_named("q4_0-best"), importance=importance)
@@ -311,7 +306,7 @@ def test_best_recipe_loses_less_than_llama_cpp_s_kernel(starter_gguf: Path, tmp_
     text.write_text(
         (Path(__file__).parents[2] / "quant" / "data" / "english.txt").read_text()[:2500]
     )
-    losses = [quality(full, path, text)["kl_mean"]["value"] for path in (plain, best)]  # type: ignore[index]
+    losses = [quality(full, path, text).kl_mean.value for path in (plain, best)]
     assert losses[1] < losses[0]
 
 
@@ -328,8 +323,7 @@ def test_importance_agrees_with_llama_imatrix_and_serves_llama_quantize(
     quantize_gguf(write_checkpoint(kind, tmp_path / "m"), model, recipe_named("f16"))
     text = tmp_path / "text.txt"
     text.write_text("abcdefgh" * 160)  # 1280 tokens: ten windows and nothing over
-    arguments = {"source": str(model), "target": str(ours), "text": str(text), "threads": 1}
-    find_job("imatrix")({**arguments, "context": 128}, ignore_progress)
+    imatrix_job(ImatrixArgs(model, ours, text, context=128, threads=1), ignore_progress)
     tool = [str(Path(TOOLS) / "llama-imatrix"), "-m", str(model), "-f", str(text)]
     tool += ["-c", "128", "-b", "128", "-t", "1", "--process-output", "-o", str(theirs)]
     subprocess.run(tool, check=True, capture_output=True)
@@ -367,7 +361,7 @@ def test_figures_agree_with_llama_perplexity(starter_gguf: Path, tmp_path: Path)
     full, matrix, base = (tmp_path / name for name in ("full.gguf", "i.gguf", "base.kld"))
     theirs, ours = tmp_path / "theirs.gguf", tmp_path / "ours.gguf"
     quantize_gguf(starter_gguf, full, recipe_named("f16"))
-    find_job("imatrix")({"source": str(full), "target": str(matrix), "threads": 1}, ignore_progress)
+    imatrix_job(ImatrixArgs(full, matrix, threads=1), ignore_progress)
     quantize_pure_q4_0(Path(TOOLS), full, theirs, matrix)
     quantize_gguf(full, ours, recipe_named("q4_0-best"), importance=read_importance(matrix))
     text = tmp_path / "text.txt"
@@ -376,19 +370,12 @@ def test_figures_agree_with_llama_perplexity(starter_gguf: Path, tmp_path: Path)
     reported, judged = [], []
     for model in (theirs, ours):
         found = divergence(Path(TOOLS), model, base)
-        report = find_job("quality")(
-            {
-                "source": str(full),
-                "target": str(model),
-                "texts": {"text": str(text)},
-                "threads": 1,
-                **WINDOWS,
-            },
-            ignore_progress,
-        )
+        args = QualityArgs({"text": text}, threads=1, source=full, target=model, **WINDOWS)
+        report = quality_job(args, ignore_progress)
         for figure in ("kl_mean", "kl_p99", "perplexity", "same_top"):
-            assert report[figure]["value"] == pytest.approx(getattr(found, figure), rel=0.01)
-        reported.append(report["kl_mean"]["value"])
+            value = getattr(report, figure).value
+            assert value == pytest.approx(getattr(found, figure), rel=0.01)
+        reported.append(report.kl_mean.value)
         judged.append(found.kl_mean)
     assert ours.stat().st_size <= theirs.stat().st_size
     assert reported[1] <= reported[0]

@@ -23,6 +23,8 @@ from runtime.process.cpu_library import (
     environment_of,
     refuse_cpu_library,
 )
+from runtime.process.job_table import CHECK_CPU_LIBRARY
+from runtime.process.job_values import LibraryArgs
 
 SOURCE = """
 #include <stddef.h>
@@ -162,4 +164,4 @@ def test_the_real_libraries_of_a_distributed_engine(
     choice = choose_cpu_library(cpu_libraries(folder), file, "this processor")
 
     assert Path(choice.library).parent == folder
-    assert run_job("check_cpu_library", {"library": choice.library})["token"] >= 0
+    assert run_job(CHECK_CPU_LIBRARY, LibraryArgs(choice.library)).token >= 0

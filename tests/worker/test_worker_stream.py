@@ -9,6 +9,8 @@ from runtime.backends.fake import Fault
 from runtime.errors import ContextOverflow, CorruptFile, InternalError, InvalidRequest
 from runtime.jobs import Progress
 from runtime.process.client import Worker
+from runtime.process.job import Job
+from runtime.process.job_values import Nothing
 from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 
@@ -108,7 +110,7 @@ def test_a_fault_of_the_program_is_an_error_and_the_worker_lives(
     with pytest.raises(InvalidRequest):
         worker.load(str(script), fake_placement())
     with pytest.raises(InvalidRequest):
-        worker.run_job("no such job", {})
+        worker.run_job(Job("nowhere:absent_job", Nothing, Nothing), Nothing())
     seen = Collector()
     worker.generate(ask(), seen)
     assert seen.text == "".join(WORDS[:3])

@@ -304,7 +304,7 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     if quantized is None:
         console.say("2. Quantizing to 4 bits, including embeddings and LM head ...")
         quantized, report = session.quantize(model.name, "q4_0", console.progress, CancelToken())
-        by_role = report["bits_per_weight_by_role"].items()
+        by_role = report.bits_per_weight_by_role.items()
         roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
         console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")
         if session.learning.load().profile is None:

@@ -1,17 +1,17 @@
 """Commands that change weights and measure what it cost: quantize, quality."""
 
 from argparse import Namespace
-from typing import Any
 
 from app.cli.console import Console, table
 from app.session.session import Session
 from app.wording.explain import reason_text
 from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
+from quant.quality.figures import Estimate, QualityReport
+from quant.recipe import QuantReport
 from runtime.errors import InvalidRequest
 from runtime.jobs import CancelToken
 
-ERRORS = ("error_by_role", "plain_error_by_role")
 DEFAULT_RECIPES = {"gguf": "q4_0", "onnx": "onnx-q4-b32-search"}
 
 
@@ -32,7 +32,7 @@ def quantize(session: Session, args: Namespace, console: Console) -> None:
     choice = session.planning.engine_choice(model.name)
     if choice is not None:
         text += f"\n{reason_text(choice.reason)}"
-    console.result({"model": model, "report": report, "engine": choice}, text)
+    console.result({"model": model, "report": report.to_json(), "engine": choice}, text)
 
 
 def _default_recipe(session: Session, to: str | None, console: Console) -> str:
@@ -45,18 +45,19 @@ def _default_recipe(session: Session, to: str | None, console: Console) -> str:
     return DEFAULT_RECIPES["onnx" if faster.engine == "onnx" else "gguf"]
 
 
-def report_text(name: str, size: int, report: dict[str, Any]) -> str:
-    """A QuantReport (as JSON) as a person reads it."""
+def report_text(name: str, size: int, report: QuantReport) -> str:
+    """What was done, as a person reads it."""
+    errors = report.error_by_role, report.plain_error_by_role
     rows = [
-        (role, f"{bits:.2f}", *(_share(report[of].get(role)) for of in ERRORS))
-        for role, bits in report["bits_per_weight_by_role"].items()
+        (role, f"{bits:.2f}", *(_share(by_role.get(role)) for by_role in errors))
+        for role, bits in report.bits_per_weight_by_role.items()
     ]
     text = (
-        f"{name} is installed: {format_bytes(size)}, {report['bits_per_weight']:.2f} bits per"
-        f" weight, in {format_seconds(report['seconds'])}.\n"
+        f"{name} is installed: {format_bytes(size)}, {report.bits_per_weight:.2f} bits per weight,"
+        f" in {format_seconds(report.seconds)}.\n"
         + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR", "PLAIN ROUNDING"), rows)
     )
-    fallbacks = report["fallbacks"]
+    fallbacks = [tensor.name for tensor in report.fallbacks]
     if fallbacks:
         text += f"\n{len(fallbacks)} tensors have rows that the recipe's blocks do not divide"
         text += f" and use a wider format: {', '.join(fallbacks[:3])}"
@@ -75,8 +76,8 @@ def quality(session: Session, args: Namespace, console: Console) -> None:
         result = conversion.schemes(args.model, console.progress, CancelToken(), **scored)
         console.end_progress()
         rows = [
-            (entry["scheme"], f"{entry['bits_per_weight']:.2f}", *_figures(entry["report"]))
-            for entry in result["schemes"]
+            (entry.scheme, f"{entry.bits_per_weight:.2f}", *_figures(entry.report))
+            for entry in result.schemes
         ]
         headings = ("SCHEME", "BITS", "PERPLEXITY", "MEAN KL", "99 % KL", "SAME TOP")
         console.result(result, table(headings, rows))
@@ -88,35 +89,34 @@ def quality(session: Session, args: Namespace, console: Console) -> None:
     console.result(report, quality_text(report))
 
 
-def quality_text(report: dict[str, Any]) -> str:
-    """A QualityReport (as JSON) as a person reads it."""
+def quality_text(report: QualityReport) -> str:
+    """What was lost, as a person reads it."""
     names = ("perplexity", "mean KL", "99 % KL", "same top token")
-    lines = [f"{VERDICTS.get(report['verdict'], report['verdict'])}"]
+    lines = [VERDICTS[report.verdict]]
     lines.extend(
         f"  {name:<15} {figure}" for name, figure in zip(names, _figures(report), strict=True)
     )
-    source = report["source_perplexity"]["value"]
-    lines.append(f"  {'source':<15} perplexity {source:.2f}, over {report['tokens']} tokens")
+    source = report.source_perplexity.value
+    lines.append(f"  {'source':<15} perplexity {source:.2f}, over {report.tokens} tokens")
     lines.extend(
         f"  {role:<15} relative error {100 * error:.1f} %"
-        for role, error in report["error_by_role"].items()
+        for role, error in report.error_by_role.items()
     )
     return "\n".join(lines)
 
 
-def _figures(report: dict[str, Any]) -> tuple[str, ...]:
+def _figures(report: QualityReport) -> tuple[str, ...]:
     """Perplexity, mean and 99th-percentile KL, same-top share, with their intervals."""
     return (
-        _estimate(report["perplexity"], ".2f"),
-        _estimate(report["kl_mean"], ".4f"),
-        _estimate(report["kl_p99"], ".3f"),
-        _estimate(report["same_top"], ".1%"),
+        _estimate(report.perplexity, ".2f"),
+        _estimate(report.kl_mean, ".4f"),
+        _estimate(report.kl_p99, ".3f"),
+        _estimate(report.same_top, ".1%"),
     )
 
 
-def _estimate(estimate: dict[str, float], form: str) -> str:
-    low, high = estimate.get("low"), estimate.get("high")
-    value = format(estimate["value"], form)
-    if low is None or high is None:
+def _estimate(estimate: Estimate, form: str) -> str:
+    value = format(estimate.value, form)
+    if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({format(low, form)} to {format(high, form)})"
+    return f"{value} ({format(estimate.low, form)} to {format(estimate.high, form)})"

@@ -9,6 +9,8 @@ from app.session.session import Session
 from runtime.errors import InternalError
 from runtime.jobs import CancelToken
 from runtime.process.client import run_job
+from runtime.process.job_table import RPC_SERVER
+from runtime.process.job_values import RpcServerArgs
 
 _WARNING = (
     "Warning: RPC has neither a key nor encryption. Anyone who can reach this address can use the\n"
@@ -29,6 +31,6 @@ def serve_rpc(session: Session, args: Namespace, console: Console) -> None:
     )
     session.cpu_library.select()
     cancel = CancelToken()
-    job = {"address": address, "threads": args.threads}
-    run_job("rpc_server", job, console.progress, cancel, session.paths.worker_log)
+    job = RpcServerArgs(address, args.threads)
+    run_job(RPC_SERVER, job, console.progress, cancel, session.paths.worker_log)
     raise InternalError(detail=f"the RPC server at {address} ended; the port may be taken")

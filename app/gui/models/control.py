@@ -20,6 +20,7 @@ from app.library.folder import InstalledModel, TrashedModel
 from app.library.importers import FoundModel, Mode, found_file, import_model
 from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, refine_offer
 from app.session.session import Session
+from quant.quality.figures import QualityReport
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import Plan
 
@@ -86,7 +87,7 @@ class ModelsControl(QObject):
         self._describing: dict[str, Job] = {}
         self._looking: list[Offer] = []
         self.work: dict[str, Work] = {}
-        self.quality: dict[str, dict[str, Any]] = {}  # QualityReport as JSON, of what was measured
+        self.quality: dict[str, QualityReport] = {}  # of what was measured
         self.downloads = Downloads(session, bridge, self)
         self.downloads.finished.connect(lambda _item: self.refresh())
         self.search = HubSearch(session, bridge, self)

@@ -1,6 +1,5 @@
 """The parts of one model's page that only show: plan, facts, notes. Starts nothing."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QUrl
@@ -18,6 +17,7 @@ from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel
 from app.wording.explain import reason_text
 from app.wording.sentences import VERDICTS
+from quant.quality.figures import QualityReport
 from runtime.plan import Plan
 
 _MOST_HASHES = 12  # lines
@@ -133,14 +133,14 @@ def use_words(entry: CatalogEntry) -> str:
     return ", ".join(parts)
 
 
-def quality_words(report: Mapping[str, Any]) -> str:
-    """What quantization cost, from a QualityReport as JSON."""
-    verdict = tr(VERDICTS.get(report["verdict"], report["verdict"]))
+def quality_words(report: QualityReport) -> str:
+    """What quantization cost."""
+    verdict = tr(VERDICTS[report.verdict])
     figures = tr(
         "Mean KL divergence {0}; same top token at {1} % of {2} positions.",
-        f"{report['kl_mean']['value']:.4f}",
-        f"{100 * report['same_top']['value']:.1f}",
-        report["tokens"],
+        f"{report.kl_mean.value:.4f}",
+        f"{100 * report.same_top.value:.1f}",
+        report.tokens,
     )
     return f"{verdict} {figures}"
 

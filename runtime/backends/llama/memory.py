@@ -6,16 +6,16 @@ stay those of the file's header, which are exact already.
 
 import ctypes
 import re
-from typing import Any
 
 import llama_cpp.llama_cpp as native
-import msgspec
 
 from runtime.backends.llama.backend import context_params, model_params
 from runtime.backends.llama.native import NativeLog, start_engine
 from runtime.errors import CorruptFile, ModelFileError
 from runtime.jobs import OnProgress
 from runtime.plan import Placement
+from runtime.planning.exact_memory import MemoryReport
+from runtime.process.job_values import MemoryArgs
 
 _KV_LINE = re.compile(r"llama_kv_cache\w*: size =\s+(?P<mib>[\d.]+) MiB")
 _HOST_SUFFIX = "_host"
@@ -35,9 +35,8 @@ class _Log(NativeLog):
             self.kv_cache += round(float(found["mib"]) * 1024 * 1024)
 
 
-def simulate(path: str, placement: Placement) -> dict[str, Any]:
-    """{"compute": device -> bytes, "kv_cache": bytes on all devices}. Raises CorruptFile,
-    ModelFileError, DeviceUnavailable."""
+def simulate(path: str, placement: Placement) -> MemoryReport:
+    """Raises CorruptFile, ModelFileError, DeviceUnavailable."""
     log = _Log()
     start_engine()
     params, keep_alive = model_params(placement)
@@ -60,10 +59,9 @@ def simulate(path: str, placement: Placement) -> dict[str, Any]:
             device = "cpu"
         size = parts.get("compute", 0) + parts.get("output", 0)
         compute[device] = compute.get(device, 0) + size
-    return {"compute": compute, "kv_cache": log.kv_cache}
+    return MemoryReport(compute, log.kv_cache)
 
 
-def simulate_memory_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "simulate_memory": {"path", "placement": Placement as JSON} -> see `simulate`."""
-    placement = msgspec.convert(args["placement"], type=Placement)
-    return simulate(str(args["path"]), placement)
+def simulate_memory_job(args: MemoryArgs, _on_progress: OnProgress) -> MemoryReport:
+    """See `simulate`."""
+    return simulate(str(args.path), args.placement)

@@ -8,7 +8,7 @@ import ctypes
 import functools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runtime.backends.llama import native as llama_native
@@ -18,6 +18,7 @@ from runtime.jobs import OnProgress, Progress
 from runtime.machine import rpc
 from runtime.machine.cores import available_cores
 from runtime.process.cpu_library import engine_folder
+from runtime.process.job_values import Nothing, RpcServerArgs
 
 # On macOS the name ends in .so where the engine loads its parts by itself, else in .dylib.
 _NAMES = {"win32": ("ggml-rpc.dll",)}.get(sys.platform, ("libggml-rpc.so", "libggml-rpc.dylib"))
@@ -81,7 +82,7 @@ def _server_devices(address: str) -> dict[str, int]:
     }
 
 
-def rpc_devices(addresses: list[str]) -> list[Device]:
+def rpc_devices(addresses: Sequence[str]) -> list[Device]:
     """The devices of each server with their memory and link, or why it cannot be used."""
     found: list[Device] = []
     for address in addresses:
@@ -159,19 +160,16 @@ def measure_link(handle: int) -> tuple[float, float]:
     return trip, _PROBE_BYTES / max(sent - trip, 1e-9)
 
 
-def rpc_server_job(args: dict[str, Any], on_progress: OnProgress) -> dict[str, Any]:
-    """Job "rpc_server": {"address", "threads"} -> {} where it ended by itself.
-
-    The stock server on every GPU of this machine, or on its processor; runs until its process is
-    ended.
-    """
+def rpc_server_job(args: RpcServerArgs, on_progress: OnProgress) -> Nothing:
+    """The stock server on every GPU of this machine, or on its processor; runs until its process is
+    ended, and answers only where it ended by itself."""
     found = llama_native.devices()
     gpus = [device.handle for device in found if device.kind in (1, 2)]
     used = gpus or [device.handle for device in found if device.kind == 0]
     start = _function("ggml_backend_rpc_start_server", None, ctypes.c_char_p, ctypes.c_char_p,
                       ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p)  # fmt: skip
     array = (ctypes.c_void_p * len(used))(*used)
-    threads = int(args.get("threads") or available_cores())
+    threads = args.threads or available_cores()
     on_progress(Progress("serve", 0, None, "steps"))
-    start(str(args["address"]).encode(), None, threads, len(used), array)
-    return {}
+    start(args.address.encode(), None, threads, len(used), array)
+    return Nothing()

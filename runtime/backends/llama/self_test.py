@@ -22,14 +22,20 @@ from runtime.backends.llama import native as llama_native
 from runtime.errors import BackendUnavailable, CorruptFile, EvaluationFailed
 from runtime.jobs import OnProgress
 from runtime.process.cpu_library import VARIABLE
+from runtime.process.job_values import (
+    LibrariesAnswer,
+    LibrariesArgs,
+    LibraryAnswer,
+    LibraryArgs,
+)
 
 _WIDTH, _HEADS, _VOCABULARY = 256, 4, 256
 _PROMPT_TOKENS = 32  # enough for the kernels of many rows; the token after it takes those of one
 
 
-def score_cpu_libraries_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "score_cpu_libraries": {"libraries": [path]} -> {"scores": {path: int}}; 0: unfit."""
-    return {"scores": {path: _score(path) for path in args["libraries"]}}
+def score_cpu_libraries_job(args: LibrariesArgs, _on_progress: OnProgress) -> LibrariesAnswer:
+    """The engine's own score of each library."""
+    return LibrariesAnswer({path: _score(path) for path in args.libraries})
 
 
 def _score(path: str) -> int:
@@ -39,19 +45,19 @@ def _score(path: str) -> int:
         return 0
 
 
-def check_cpu_library_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "check_cpu_library": {"library": path} -> {"token": id}, after a prompt and a token.
+def check_cpu_library_job(args: LibraryArgs, _on_progress: OnProgress) -> LibraryAnswer:
+    """Evaluate a prompt and a token with a library.
 
     Raises BackendUnavailable when the library does not register, EvaluationFailed when the numbers
     it gives are not finite.
     """
-    os.environ[VARIABLE] = args["library"]
+    os.environ[VARIABLE] = args.library
     llama_native.start_engine()
     with tempfile.TemporaryDirectory(prefix="stillroom-selftest-") as folder:
         path = Path(folder) / "selftest.gguf"
         write_gguf(path, _metadata(), _slots(), lambda slot: [_weights(slot)])
         model = _load(str(path))
-    return {"token": _evaluate(model)}  # may end the process: the file is gone before
+    return LibraryAnswer(_evaluate(model))  # may end the process: the file is gone before
 
 
 def _load(path: str) -> Any:

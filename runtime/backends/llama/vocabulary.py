@@ -7,12 +7,12 @@ import ctypes
 from typing import Any
 
 import llama_cpp.llama_cpp as native
-import msgspec
 
 from runtime.answer.speculation import Vocabulary, vocabulary_mismatch
 from runtime.backends.llama import native as llama_native
 from runtime.errors import CorruptFile
 from runtime.jobs import OnProgress
+from runtime.process.job_values import VocabulariesAnswer, VocabulariesArgs
 
 _VALUE_BYTES = 256
 _KIND_KEYS = (b"tokenizer.ggml.model", b"tokenizer.ggml.pre")
@@ -47,8 +47,9 @@ def _metadata(model: Any, key: bytes) -> str:
     return buffer.value.decode("utf-8", "replace")
 
 
-def compare_vocabularies_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "compare_vocabularies": {"target": path, "draft": path} -> {"mismatch": Reason as JSON,
-    None where the second can draft for the first}."""
-    mismatch = vocabulary_mismatch(read_vocabulary(args["target"]), read_vocabulary(args["draft"]))
-    return {"mismatch": msgspec.to_builtins(mismatch)}
+def compare_vocabularies_job(
+    args: VocabulariesArgs, _on_progress: OnProgress
+) -> VocabulariesAnswer:
+    """Whether one model can draft for the other. Raises CorruptFile."""
+    target, draft = read_vocabulary(str(args.target)), read_vocabulary(str(args.draft))
+    return VocabulariesAnswer(vocabulary_mismatch(target, draft))

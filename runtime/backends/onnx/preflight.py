@@ -8,7 +8,6 @@ the rest.
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from runtime.machine.providers import (
     resolve_target,
     static_facts,
 )
+from runtime.process.job_values import Nothing, PreflightArgs, PreflightsAnswer
 
 SMALLEST_COSINE = 0.999  # half precision on the provider, int8 activations on the CPU
 _TOKENS = 7
@@ -106,18 +106,15 @@ def _evaluate(
     return np.concatenate([first, second], axis=1).reshape(-1).astype(np.float64)
 
 
-def preflight_targets_job(_args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "preflight_targets": {} -> {"preflights": [Preflight as JSON, ...]}, without self-tests.
-
-    Every NPU found and every target whose package is installed; no provider is loaded.
-    """
+def preflight_targets_job(_args: Nothing, _on_progress: OnProgress) -> PreflightsAnswer:
+    """What is known of each target from files alone; no provider is loaded."""
     npus, left = npus_here(), cpu_device().memory_free
     targets = {target.id: target for target in (resolve_target(npu.id, npus) for npu in npus)}
     found = {target.id: static_facts(target, npus, left) for target in TARGETS.values()}
     chosen = [found[name] for name in TARGETS if name in targets or found[name].fact("provider").ok]
-    return {"preflights": [asdict(each) for each in chosen]}
+    return PreflightsAnswer(tuple(chosen))
 
 
-def preflight_job(args: dict[str, Any], _on_progress: OnProgress) -> dict[str, Any]:
-    """Job "preflight": {"target": id} -> {"preflight": Preflight as JSON}, with the self-test."""
-    return {"preflight": asdict(preflight(resolve_target(str(args["target"]), npus_here())))}
+def preflight_job(args: PreflightArgs, _on_progress: OnProgress) -> Preflight:
+    """The five facts about one target, the self-test's included."""
+    return preflight(resolve_target(args.target, npus_here()))

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from app.hub.values import SearchQuery
@@ -12,9 +11,11 @@ from app.planning.inspection import plan_model
 from app.planning.offers import Described, Offer, describe, refine_offer
 from app.session.session import Session
 from runtime.errors import CorruptFile
-from runtime.model.info import ModelInfo, inspect
+from runtime.model.info import inspect
 from runtime.plan import Plan
 from runtime.process.client import run_job
+from runtime.process.job_table import INSPECT_CHECKPOINT
+from runtime.process.job_values import CheckpointArgs
 from runtime.shape import weight_bytes
 from tests.helpers.checkpoints import write_checkpoint
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
@@ -109,9 +110,7 @@ def test_official_weights_are_found_looked_at_and_fetched_to_be_quantized_here(
     assert [hit.repo for hit in page.hits] == [OFFICIAL]
     (offer,) = asked(session, f"hub:{OFFICIAL}").offers
     assert (offer.quantize_here, offer.exact, offer.label) == (True, True, "Q4_0")
-    arguments = {"folder": str(tmp_path / "official"), "name": "x"}
-    answer = run_job("inspect_checkpoint", arguments, stall_seconds=60)
-    shape = msgspec.convert(answer["info"], type=ModelInfo).shape
+    shape = run_job(INSPECT_CHECKPOINT, CheckpointArgs(tmp_path / "official", "x")).shape
     assert offer.plan is not None
     assert sum(d.weights for d in offer.plan.memory.devices) == weight_bytes(shape, "Q4_0").total
     model = session.pull(f"hub:{OFFICIAL}")

@@ -17,13 +17,14 @@ from runtime.errors import CorruptFile, UnsupportedModel
 from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo, inspect
 from runtime.process.client import run_job
+from runtime.process.job import Answer, Args, Job
 from tests.helpers.gguf_shards import split
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 from tests.helpers.shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf, write_small_gguf
 
 
-def _run(name: str, args: dict[str, Any], cancel: CancelToken) -> dict[str, Any]:
-    return run_job(name, args, cancel=cancel, stall_seconds=60)
+def _run(job: Job[Args, Answer], args: Args, cancel: CancelToken) -> Answer:
+    return run_job(job, args, cancel=cancel, stall_seconds=60)
 
 
 def _look(files: dict[str, HubFile], tmp_path: Path, label: str = "") -> tuple[RemoteModel, int]:
@@ -65,7 +66,7 @@ def test_sharded_gguf(tmp_path: Path) -> None:
 
 LIMITED = """
 import resource, time
-from runtime.model.headers import CPU_SECONDS, MEMORY_BYTES, _limit_resources
+from runtime.tasks.inspect import CPU_SECONDS, MEMORY_BYTES, _limit_resources
 _limit_resources()
 print(resource.getrlimit(resource.RLIMIT_CPU)[0] <= CPU_SECONDS + time.process_time() + 1)
 try:

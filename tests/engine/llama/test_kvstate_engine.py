@@ -63,11 +63,11 @@ def test_a_conversation_goes_on_in_another_worker(
     first = answering()
     reply, before = first.ask(LONG)
     kept = first.worker.save_state(tmp_path, NAME, KEY, LIMIT)
-    assert kept["tokens"] >= before.prompt_tokens
+    assert kept.tokens >= before.prompt_tokens
     went_on, _ = first.ask(LONG, reply, "Go on.")
 
     second = answering()
-    assert second.worker.restore_state(tmp_path, NAME, KEY) == kept["tokens"]
+    assert second.worker.restore_state(tmp_path, NAME, KEY) == kept.tokens
     restored, stats = second.ask(LONG, reply, "Go on.")
     assert restored == went_on
     assert stats.cached_tokens >= before.prompt_tokens
@@ -105,7 +105,7 @@ def test_a_state_longer_than_the_context_is_refused_by_the_engine(
     one.ask(LONG)
     kept = one.worker.save_state(tmp_path, NAME, KEY, LIMIT)
     small = answering(n_ctx=200)
-    assert kept["tokens"] > 200
+    assert kept.tokens > 200
     assert small.worker.restore_state(tmp_path, NAME, KEY) == 0
     text, stats = small.ask("Hello")
     assert text
@@ -114,5 +114,6 @@ def test_a_state_longer_than_the_context_is_refused_by_the_engine(
 
 def test_nothing_to_save_is_no_error(answering: Callable[..., Answering], tmp_path: Path) -> None:
     one = answering()
-    assert one.worker.save_state(tmp_path, NAME, KEY, LIMIT) == {"tokens": 0, "bytes": 0}
+    kept = one.worker.save_state(tmp_path, NAME, KEY, LIMIT)
+    assert (kept.tokens, kept.bytes) == (0, 0)
     assert one.worker.restore_state(tmp_path, NAME, KEY) == 0

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from app.session.session import Session
@@ -12,9 +11,11 @@ from runtime.errors import DoesNotFit, ModelFileError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan
 from runtime.planning.candidates import fits
-from runtime.planning.exact_memory import exact_memory
+from runtime.planning.exact_memory import MemoryReport, exact_memory
 from runtime.planning.memory import estimate, kv_head_rest
 from runtime.process.client import Worker, run_job
+from runtime.process.job_table import SIMULATE_MEMORY
+from runtime.process.job_values import MemoryArgs
 from runtime.shape import ModelShape, weight_bytes
 from tests.helpers.shapes import (
     DEEPSEEK_V2_LITE,
@@ -46,8 +47,7 @@ def placement(shape: ModelShape, n_ctx: int) -> Placement:
 def both(path: Path, shape: ModelShape, where: Placement) -> tuple[DeviceMemory, DeviceMemory]:
     """(formula, engine) of the CPU."""
     formula = estimate(shape, weight_bytes(shape, "Q4_0"), where, [CPU])
-    arguments = {"path": str(path), "placement": msgspec.to_builtins(where)}
-    exact = exact_memory(formula, run_job("simulate_memory", arguments))
+    exact = exact_memory(formula, run_job(SIMULATE_MEMORY, MemoryArgs(path, where)))
     assert exact.exact
     return formula.devices[0], exact.devices[0]
 
@@ -86,18 +86,17 @@ def test_the_engine_takes_the_kv_types_that_a_plan_may_name(
     shape = replace(base, vocab_size=320, **sizes)  # type: ignore[arg-type]
     path = write_shape_gguf(tmp_path / "heads.gguf", shape, "F16", weights="hole")
     where = replace(placement(shape, 512), kv_type_k=kv_type, kv_type_v=kv_type)
-    arguments = {"path": str(path), "placement": msgspec.to_builtins(where)}
+    args = MemoryArgs(path, where)
     if kv_head_rest(shape, kv_type) == 0:
-        assert run_job("simulate_memory", arguments)["kv_cache"] > 0
+        assert run_job(SIMULATE_MEMORY, args).kv_cache > 0
     else:
         with pytest.raises(ModelFileError):
-            run_job("simulate_memory", arguments)
+            run_job(SIMULATE_MEMORY, args)
 
 
 def test_the_report_is_what_loading_then_allocates(starter_gguf: Path) -> None:
     where = placement(replace(R1_QWEN_1_5B, block_count=30), 4096)
-    arguments = {"path": str(starter_gguf), "placement": msgspec.to_builtins(where)}
-    told = run_job("simulate_memory", arguments)
+    told = run_job(SIMULATE_MEMORY, MemoryArgs(starter_gguf, where))
     worker = Worker.start()
     try:
         buffers = worker.load(str(starter_gguf), where).buffers
@@ -107,7 +106,7 @@ def test_the_report_is_what_loading_then_allocates(starter_gguf: Path) -> None:
     for device in buffers.values():
         for part, size in device.items():
             parts[part] = parts.get(part, 0) + size
-    assert told["kv_cache"] == parts["kv_cache"]
+    assert told.kv_cache == parts["kv_cache"]
     assert told["compute"]["cpu"] == parts["compute"] + parts["output"]
 
 
@@ -115,7 +114,7 @@ def test_devices_keep_their_shares_of_the_cache() -> None:
     halves = MemoryEstimate(
         (DeviceMemory("cuda0", 10, 100, 5), DeviceMemory("cpu", 20, 300, 7, overhead=1))
     )
-    exact = exact_memory(halves, {"kv_cache": 200, "compute": {"cuda0": 6}})
+    exact = exact_memory(halves, MemoryReport({"cuda0": 6}, 200))
     assert [device.kv_cache for device in exact.devices] == [50, 150]
     assert [device.compute_buffer for device in exact.devices] == [6, 7]
     assert exact.devices[1].overhead == 1

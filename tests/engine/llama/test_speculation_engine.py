@@ -17,6 +17,8 @@ from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
 from runtime.process.client import run_job
+from runtime.process.job_table import COMPARE_VOCABULARIES
+from runtime.process.job_values import VocabulariesArgs
 
 TEXT = (
     "The old mill at the bend was built in 1782 and ground corn until the railway came. "
@@ -158,20 +160,18 @@ def test_a_loaded_draft_model_changes_no_token(
 
 
 def test_vocabularies_are_compared_token_by_token(starter_gguf: Path, tmp_path: Path) -> None:
-    same = run_job(
-        "compare_vocabularies", {"target": str(starter_gguf), "draft": str(starter_gguf)}
-    )
-    assert same == {"mismatch": None}
+    same = run_job(COMPARE_VOCABULARIES, VocabulariesArgs(starter_gguf, starter_gguf))
+    assert same.mismatch is None
     other = tmp_path / "other.gguf"
     text = starter_gguf.read_bytes()
     assert text.count(b"\xc4\xa0the\x00") or b"\xc4\xa0the" in text
     other.write_bytes(
         text.replace(b"\x05\0\0\0\0\0\0\0\xc4\xa0the", b"\x05\0\0\0\0\0\0\0\xc4\xa0thX", 1)
     )
-    files = {"target": str(starter_gguf), "draft": str(other)}
-    mismatch = run_job("compare_vocabularies", files)["mismatch"]
-    assert mismatch["code"] == "draft_token_differs"
-    assert mismatch["facts"]["target"] != mismatch["facts"]["theirs"]
+    mismatch = run_job(COMPARE_VOCABULARIES, VocabulariesArgs(starter_gguf, other)).mismatch
+    assert mismatch is not None
+    assert mismatch.code == "draft_token_differs"
+    assert mismatch.facts["target"] != mismatch.facts["theirs"]
 
 
 def fixed_threads(starter_gguf: Path, threads: int) -> LlamaBackend:

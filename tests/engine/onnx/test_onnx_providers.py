@@ -37,6 +37,7 @@ from runtime.errors import ContextOverflow, DeviceUnavailable, UnsupportedModel
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.machine.providers import FACT_NAMES, TARGETS, Fact, ProviderTarget
 from runtime.model.onnx_folder import open_folder
+from runtime.process.job_values import Nothing, PreflightArgs
 from tests.helpers.onnx_models import TINY_CONTEXT, export_tiny, greedy, placement
 from tests.helpers.providers import needs, provider, runs_here
 from tests.helpers.tiny_checkpoints import PROMPT
@@ -205,16 +206,15 @@ def test_five_facts_about_a_working_provider(device: str) -> None:
 
 
 def test_hardware_that_is_not_there_is_reported_not_tried() -> None:
-    result = preflight_job({"target": "qnn-htp"}, ignore_progress)
-    facts = {fact["name"]: fact for fact in result["preflight"]["facts"]}
-    assert facts["hardware"]["ok"] is False
-    assert facts["self_test"]["ok"] is None
+    result = preflight_job(PreflightArgs("qnn-htp"), ignore_progress)
+    assert result.fact("hardware").ok is False
+    assert result.fact("self_test").ok is None
 
 
 @of_each
 def test_what_is_installed_is_to_be_tested(device: str) -> None:
-    listed = preflight_targets_job({}, ignore_progress)["preflights"]
-    facts = {each["target"]: {f["name"]: f["ok"] for f in each["facts"]} for each in listed}
+    listed = preflight_targets_job(Nothing(), ignore_progress).preflights
+    facts = {each.target: {f.name: f.ok for f in each.facts} for each in listed}
     assert facts[device] == dict.fromkeys(FACT_NAMES[:-1], True) | {"self_test": None}
 
 

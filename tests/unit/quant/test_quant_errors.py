@@ -1,4 +1,4 @@
-"""Errors and job arguments: facts survive the pipe, faults are named."""
+"""Errors and conversion jobs: facts survive the pipe, faults are named."""
 
 from pathlib import Path
 
@@ -6,8 +6,10 @@ import pytest
 
 from quant.error_base import StillroomError
 from quant.errors import CorruptCheckpoint
+from quant.recipe import recipe_named
 from runtime.errors import InvalidRequest, UnsupportedModel
 from runtime.jobs import Progress, ignore_progress
+from runtime.process.job_values import QualityArgs, QuantizeArgs
 from runtime.tasks.convert import anonymous_memory, quantize_gguf_job
 from runtime.tasks.evaluation import kind_of
 from runtime.tasks.quality import quality_job
@@ -22,19 +24,12 @@ def test_errors_are_rebuilt_with_their_facts() -> None:
     assert "blk.0" in str(rebuilt)
 
 
-@pytest.mark.parametrize("args", [{}, {"source": ""}, {"source": 3}, {"source": "x"}])
-def test_job_without_its_paths_names_the_field(args: dict[str, object]) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        quantize_gguf_job(args, ignore_progress)
-    assert caught.value.facts["field"] in ("source", "target")
-
-
 def test_quality_windows_that_score_nothing_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(b"GGUF")
-    args = {"source": str(tmp_path / "a"), "target": str(tmp_path / "b")}
+    args = QualityArgs(source=tmp_path / "a", target=tmp_path / "b", context=64, skip=64)
     with pytest.raises(InvalidRequest) as caught:
-        quality_job({**args, "context": 64, "skip": 64}, ignore_progress)
+        quality_job(args, ignore_progress)
     assert caught.value.facts["field"] == "skip"
 
 
@@ -51,19 +46,9 @@ def test_kind_of_tells_models_apart(tmp_path: Path) -> None:
 def test_conversion_job_reports_progress_and_memory(tmp_path: Path) -> None:
     folder = write_checkpoint("llama3", tmp_path / "m")
     seen: list[Progress] = []
-    report = quantize_gguf_job(
-        {"source": str(folder), "target": str(tmp_path / "o.gguf"), "threads": 1}, seen.append
-    )
-    assert report["recipe"] == "q4_0"
-    assert seen[-1].done == seen[-1].total == len(report["tensors"])
-    assert report["peak_anonymous"] > 1_000_000
+    args = QuantizeArgs(folder, tmp_path / "o.gguf", recipe_named("q4_0"), threads=1)
+    report = quantize_gguf_job(args, seen.append)
+    assert report.recipe == "q4_0"
+    assert seen[-1].done == seen[-1].total == len(report.tensors)
+    assert report.peak_anonymous > 1_000_000
     assert anonymous_memory() > 1_000_000
-
-
-def test_a_recipe_may_be_given_as_json(tmp_path: Path) -> None:
-    folder = write_checkpoint("llama3", tmp_path / "m")
-    recipe = {"name": "mine", "formats": {"default": "Q8_0"}}
-    arguments = {"source": str(folder), "target": str(tmp_path / "o.gguf"), "recipe": recipe}
-    report = quantize_gguf_job(arguments, ignore_progress)
-    assert report["recipe"] == "mine"
-    assert report["bits_per_weight_by_role"]["embedding"] == 8.5

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,9 @@ from runtime.devices import Device
 from runtime.plan import Interval
 from runtime.planning.bandwidth import BandwidthProfile, machine_fingerprint
 from runtime.planning.diagnosis import Cause, Diagnosis
+from runtime.process.job import Job
+from runtime.process.job_table import PROFILE as PROFILE_JOB
+from runtime.process.job_values import ProfileArgs
 
 PROFILE = Path(__file__).resolve().parents[3] / "data" / "profile.json"
 DEVICES = (
@@ -33,18 +35,21 @@ DEVICES = (
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ProfileArgs]:
     """The arguments that reach the job, which answers with a stored profile."""
-    seen: list[dict[str, Any]] = []
+    seen: list[ProfileArgs] = []
 
-    def job(name: str, arguments: dict[str, Any], *_rest: Any) -> dict[str, Any]:
-        assert name == "profile"
-        seen.append(arguments)
-        result: dict[str, Any] = json.loads(PROFILE.read_text())
-        result["fingerprint"] = machine_fingerprint()
-        result["doubts"] = ["busy"] if len(seen) > 1 else []
-        result["measured_at"] = f"2026-01-0{len(seen)}T00:00:00+00:00"
-        return result
+    def job(
+        job: Job[ProfileArgs, BandwidthProfile], args: ProfileArgs, *_rest: object
+    ) -> BandwidthProfile:
+        assert job is PROFILE_JOB
+        seen.append(args)
+        return dataclasses.replace(
+            BandwidthProfile.from_json(json.loads(PROFILE.read_text())),
+            fingerprint=machine_fingerprint(),
+            doubts=("busy",) if len(seen) > 1 else (),
+            measured_at=f"2026-01-0{len(seen)}T00:00:00+00:00",
+        )
 
     monkeypatch.setattr(app.session.session, "run_job", job)
     return seen
@@ -58,16 +63,16 @@ def session(tmp_path: Path) -> Session:
 
 
 def test_gpus_of_the_engine_are_measured_beside_the_processor(
-    session: Session, asked: list[dict[str, Any]]
+    session: Session, asked: list[ProfileArgs]
 ) -> None:
     assert measurable(DEVICES) == ["cpu", "cuda0"]
     session.profile(full=True)
-    assert asked == [{"mode": "full", "devices": ["cpu", "cuda0"]}]
+    assert asked == [ProfileArgs("full", ("cpu", "cuda0"))]
 
 
 def test_a_profile_that_is_not_kept_is_said_not_to_be(
     session: Session,
-    asked: list[dict[str, Any]],
+    asked: list[ProfileArgs],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,19 +1,34 @@
 """What a conversion cost is remembered by the model's content."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.quantizing.quality_file import KeptQuality, QualityFile
+from quant.quality.figures import Estimate, QualityReport
 
-REPORT = {"kl_mean": {"value": 0.05, "low": 0.04}, "same_top": {"value": 0.9}, "verdict": "close"}
+ANY = Estimate(6.0, 5.0, 7.0)
+REPORT = QualityReport(
+    source="source",
+    target="target",
+    tokens=100,
+    source_perplexity=ANY,
+    perplexity=ANY,
+    perplexity_ratio=ANY,
+    kl_mean=Estimate(0.05, 0.04),
+    kl_p99=ANY,
+    same_top=Estimate(0.9),
+    verdict="close",
+    texts=(),
+)
 
 
 def test_figures_are_kept_by_the_models_content(tmp_path: Path) -> None:
     file = QualityFile(tmp_path / "machine" / "quality.json")
     assert file.get("aa") is None
     file.put("aa", "source", REPORT)
-    file.put("bb", "source", {**REPORT, "kl_mean": {"value": 0.5}})
+    file.put("bb", "source", replace(REPORT, kl_mean=Estimate(0.5)))
     again = QualityFile(tmp_path / "machine" / "quality.json")
     assert again.get("aa") == KeptQuality("source", 0.05, 0.9)
     assert again.get("bb") == KeptQuality("source", 0.5, 0.9)

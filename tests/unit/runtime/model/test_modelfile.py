@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
-from runtime.model.info import ModelInfo, inspect, inspect_gguf_bytes, inspect_job
+from runtime.jobs import ignore_progress
+from runtime.model.info import ModelInfo, inspect, inspect_gguf_bytes
+from runtime.process.job_values import InspectArgs
+from runtime.tasks.inspect import inspect_job
 from tests.helpers.header_bytes import ARRAY, F32, LLAMA, STRING, TENSORS, U32, gguf
 
 
@@ -98,10 +101,10 @@ def test_paths_that_hold_no_model(tmp_path: Path) -> None:
         inspect(tmp_path)
 
 
-def test_the_job_gives_json(tmp_path: Path) -> None:
+def test_the_job_leaves_tensors_out_where_few_words_are_wanted(tmp_path: Path) -> None:
     path = tmp_path / "tiny.gguf"
     path.write_bytes(gguf())
-    found = inspect_job({"path": str(path)}, lambda _: None)
-    assert found["shape"]["block_count"] == 2
-    assert len(found["tensors"]) == len(TENSORS)
-    assert inspect_job({"path": str(path), "brief": True}, lambda _: None)["tensors"] == ()
+    found = inspect_job(InspectArgs(path), ignore_progress)
+    assert found.shape.block_count == 2
+    assert len(found.tensors) == len(TENSORS)
+    assert inspect_job(InspectArgs(path, brief=True), ignore_progress).tensors == ()

@@ -1,0 +1,76 @@
+"""What a quality measurement tells, as values; `quant.quality.report` works them out.
+
+Knows no arithmetic and imports no numpy: the application shows these figures.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Verdict = Literal["faithful", "close", "noticeable", "damaged"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % confidence interval; None where the text was too short to tell."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def through(self, function: Callable[[float], float]) -> "Estimate":
+        """The estimate of a growing function of the figure."""
+        return Estimate(
+            function(self.value),
+            None if self.low is None else function(self.low),
+            None if self.high is None else function(self.high),
+        )
+
+
+@dataclass(frozen=True)
+class TextQuality:
+    """The figures of one text. `tokens` counts scored positions."""
+
+    name: str
+    tokens: int
+    source_perplexity: float
+    perplexity: float
+    kl_mean: float
+    same_top: float
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """What one model lost against its source. `perplexity_ratio` is target / source;
+    `error_by_role` relative root mean square error of the weights."""
+
+    source: str
+    target: str
+    tokens: int
+    source_perplexity: Estimate
+    perplexity: Estimate
+    perplexity_ratio: Estimate
+    kl_mean: Estimate
+    kl_p99: Estimate
+    same_top: Estimate
+    verdict: Verdict
+    texts: tuple[TextQuality, ...]
+    error_by_role: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class SchemeQuality:
+    """A model at 4 bits in one way (a name of `quant.quality.schemes.SCHEMES`), against itself."""
+
+    scheme: str
+    bits_per_weight: float
+    report: QualityReport
+
+
+@dataclass(frozen=True)
+class SchemesReport:
+    """The model `source` at 4 bits in several ways."""
+
+    source: str
+    schemes: tuple[SchemeQuality, ...]
