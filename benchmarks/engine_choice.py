@@ -15,7 +15,7 @@ build/split: they have a speed and no quality. What the recipes lose is in
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,13 @@ from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
 from runtime.planning.engine_choice import (
-    DEFAULT_PROMPT_TOKENS,
-    DEFAULT_TOKENS,
     EngineCandidate,
     EngineMeasurement,
     choose_engine,
 )
 from runtime.process.client import run_job
+from runtime.process.job_table import MEASURE_ENGINES
+from runtime.process.job_values import DEFAULT_PROMPT_TOKENS, DEFAULT_TOKENS, EnginesArgs
 
 FAST = "onnx-q4-fast"
 
@@ -69,18 +69,14 @@ def run(
     measured = {name: Rounds() for name in (*candidates, "llama-bench Q4_0")}
     bench = tool(tools, "llama-bench")
     gguf = Path(candidates["llama.cpp Q4_0"].path)
-    arguments = {
-        "candidates": [asdict(one) for one in candidates.values()],
-        "threads": threads,
-        "rounds": 1,
-    }
+    args = EnginesArgs(tuple(candidates.values()), threads, rounds=1)
     for _ in range(rounds):
-        result = run_job("measure_engines", arguments)
-        for name, one in zip(candidates, result["measurements"], strict=True):
-            if one["failed"]:
-                raise RuntimeError(f"{name}: {one['failed']}")
-            measured[name].prefill.append(one["prefill_tps"])
-            measured[name].decode.append(one["decode_tps"])
+        answer = run_job(MEASURE_ENGINES, args)
+        for name, one in zip(candidates, answer.measurements, strict=True):
+            if one.failed:
+                raise RuntimeError(f"{name}: {one.failed}")
+            measured[name].prefill.append(one.prefill_tps)
+            measured[name].decode.append(one.decode_tps)
         prefill = llama_bench(bench, gguf, prompt=DEFAULT_PROMPT_TOKENS, threads=threads)
         decode = llama_bench(
             bench, gguf, generate=DEFAULT_TOKENS, depth=DEFAULT_PROMPT_TOKENS, threads=threads

@@ -24,6 +24,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
+
 from app.planning.inspection import plan_model
 from benchmarks.common.options import command_line
 from benchmarks.common.results import ROOT
@@ -37,6 +39,9 @@ from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.calibration import UNCALIBRATED, Calibration, fit, track_record
 from runtime.planning.memory import estimate
 from runtime.planning.speed import SpeedModel
+from runtime.process.client import run_job
+from runtime.process.job_table import PROFILE
+from runtime.process.job_values import ProfileArgs
 from runtime.shape import ModelShape, weight_bytes
 from tests.helpers import shapes
 
@@ -262,16 +267,9 @@ def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
     """The stored profile, measured first (in a child process) when there is none."""
     path = arguments.work / "profile.json"
     if not path.exists():
-        devices = ["CPU", *([arguments.gpu.upper()] if arguments.gpu else [])]
-        code = (
-            "import json,sys;from runtime.tasks.profile import profile_job;"
-            "from runtime.jobs import ignore_progress;"
-            f"print(json.dumps(profile_job({{'mode':'full','devices':{devices}}},ignore_progress)))"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-        )
-        path.write_text(done.stdout.splitlines()[-1])
+        devices = ["cpu", *([arguments.gpu.lower()] if arguments.gpu else [])]
+        profile = run_job(PROFILE, ProfileArgs("full", tuple(devices)))
+        path.write_bytes(msgspec.json.encode(profile))
     return BandwidthProfile.from_json(json.loads(path.read_text()))
 
 

@@ -30,6 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -40,7 +41,10 @@ from quant.quality.report import WINDOWS, compare
 from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view
 from quant.quality.texts import quality_texts
 from quant.quality.weight_error import weight_errors
-from quant.recipe import RECIPES
+from quant.recipe import RECIPES, recipe_named
+from runtime.process.job import Answer, Args, Job
+from runtime.process.job_table import EXPORT_ONNX, IMATRIX, QUANTIZE_GGUF
+from runtime.process.job_values import ExportArgs, ImatrixArgs, QuantizeArgs
 from runtime.tasks.evaluation import open_evaluator
 from tests.helpers.checkpoints import write_tokenizer
 
@@ -63,28 +67,32 @@ SHAPES = {
 VOCAB = 151936
 
 _JOB = """
-import json, sys
+import sys
+import msgspec
 from runtime.process.job_table import find_job
 from runtime.jobs import ignore_progress
-print(json.dumps(find_job(sys.argv[1])(json.loads(sys.argv[2]), ignore_progress)))
+args = msgspec.Raw(sys.argv[2].encode())
+sys.stdout.buffer.write(bytes(find_job(sys.argv[1]).run(args, ignore_progress)))
 """
 
 
-def run_job(wrap: list[str], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def run_job(wrap: list[str], job: Job[Args, Answer], args: Args) -> Answer:
     """One job in a process of its own, as the product runs it, behind the command `wrap`."""
-    command = [*wrap, sys.executable, "-c", _JOB, name, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    command = [*wrap, sys.executable, "-c", _JOB, job.name, bytes(job.write_args(args)).decode()]
+    done = subprocess.run(command, capture_output=True, cwd=ROOT)
     if done.returncode:
-        raise SystemExit(f"{name} {arguments}: {done.stderr[-2000:]}")
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+        raise SystemExit(f"{job.name} {args}: {done.stderr[-2000:].decode()}")
+    return job.read_answer(msgspec.Raw(done.stdout))
 
 
-def convert(wrap: list[str], arguments: dict[str, Any]) -> dict[str, Any]:
-    """One conversion of recipe `arguments["recipe"]`: what its report says."""
-    onnx = arguments["recipe"].startswith("onnx")
+def convert(wrap: list[str], args: QuantizeArgs) -> dict[str, Any]:
+    """One conversion: what its report says."""
     before = children_seconds()
-    report = run_job(wrap, "export_onnx" if onnx else "quantize_gguf", arguments)
+    if args.recipe.family == "onnx":
+        done = run_job(wrap, EXPORT_ONNX, ExportArgs(**vars(args)))
+    else:
+        done = run_job(wrap, QUANTIZE_GGUF, args)
+    report = done.to_json()
     report["cpu_seconds"] = children_seconds() - before
     kept = ("recipe", "bits_per_weight", "target_bytes", "importance", *NOISY)
     return {
@@ -124,8 +132,7 @@ class Scorer:
         candidate = open_evaluator(target, self._threads, WINDOWS.context)
         report = compare(self._tokens, self._logits, candidate.logits, windows=self._windows)
         candidate.close()
-        figures = report.to_json()
-        return {key: figures[key] for key in SCORES}
+        return {key: msgspec.to_builtins(getattr(report, key)) for key in SCORES}
 
 
 def measure_starter(
@@ -134,17 +141,14 @@ def measure_starter(
     """Each recipe on the starter's dequantized weights."""
     full, matrix = folder / "full.gguf", folder / "imatrix.gguf"
     threads = options.threads
-    source = str(options.starter)
-    run_job(wrap, "quantize_gguf", {"source": source, "target": str(full), "recipe": "f16"})
-    run_job(wrap, "imatrix", {"source": str(full), "target": str(matrix), "threads": threads})
+    run_job(wrap, QUANTIZE_GGUF, QuantizeArgs(options.starter, full, recipe_named("f16")))
+    run_job(wrap, IMATRIX, ImatrixArgs(full, matrix, threads=threads))
     scorer = Scorer(full, folder, threads)
     for named in (options.recipes or STARTER_RECIPES).split(","):
         recipe, _, weighted = named.partition("+")
         target = folder / "candidate"
-        arguments = {"source": str(full), "target": str(target), "recipe": recipe}
-        if weighted:
-            arguments["imatrix"] = str(matrix)
-        row = convert(wrap, arguments)
+        imatrix = matrix if weighted else None
+        row = convert(wrap, QuantizeArgs(full, target, recipe_named(recipe), imatrix))
         if options.measure != "time":
             row |= scorer.score(target)
         yield row
@@ -157,8 +161,7 @@ def measure_schemes(
     """The starter at 4 bits with one scale per tensor, per channel and per block (per row where
     one is no multiple of the block)."""
     full, target = folder / "full.gguf", folder / "candidate.gguf"
-    source = {"source": str(options.starter), "target": str(full), "recipe": "f16"}
-    run_job(wrap, "quantize_gguf", source)
+    run_job(wrap, QUANTIZE_GGUF, QuantizeArgs(options.starter, full, recipe_named("f16")))
     scorer, view = Scorer(full, folder, options.threads), open_view(full)
     for scheme in SCHEMES:
         quantize_view(scheme_view(view, scheme), target, RECIPES["f16"], threads=options.threads)
@@ -230,8 +233,8 @@ def measure_shape(
     checkpoint, target = folder / "checkpoint", folder / "target"
     write_shape(SHAPES[options.shape], checkpoint)
     for recipe in (options.recipes or SHAPE_RECIPES).split(","):
-        arguments = {"source": str(checkpoint), "target": str(target), "recipe": recipe}
-        yield {"shape": options.shape, **convert(wrap, arguments)}
+        args = QuantizeArgs(checkpoint, target, recipe_named(recipe))
+        yield {"shape": options.shape, **convert(wrap, args)}
         remove(target)
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import shlex
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ import numpy as np
 from benchmarks.common.options import command_line
 from benchmarks.quantize import interval, run_job
 from quant.quality.texts import quality_texts
+from quant.recipe import recipe_named
+from runtime.process.job import Answer, Args, Job
+from runtime.process.job_table import IMATRIX, QUALITY, QUANTIZE_GGUF
+from runtime.process.job_values import ImatrixArgs, QualityArgs, QuantizeArgs
 from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
 
 # Recipe of ours, beside llama-quantize at the same format and size; with an importance matrix?
@@ -38,17 +42,17 @@ class Judge:
         self._folder = folder
         self.full, self.matrix = folder / "full.gguf", folder / "imatrix.gguf"
         self._text, self._base = folder / "text.txt", folder / "base.kld"
-        source = {"source": str(options.starter), "target": str(self.full), "recipe": "f16"}
-        self.job("quantize_gguf", source)
-        self.job("imatrix", {"source": str(self.full), "target": str(self.matrix)})
+        source = QuantizeArgs(options.starter, self.full, recipe_named("f16"), threads=1)
+        self.job(QUANTIZE_GGUF, source)
+        self.job(IMATRIX, ImatrixArgs(self.full, self.matrix, threads=1))
         self._text.write_text("".join(quality_texts().values()), encoding="utf-8")
         self._pieces = self._cut()
         write_base(self._tools, self.full, self._text, self._base)
 
-    def job(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        return run_job(self._wrap, name, {**arguments, "threads": 1})
+    def job(self, job: Job[Args, Answer], args: Args) -> Answer:
+        return run_job(self._wrap, job, args)
 
-    def _cut(self) -> dict[str, str]:
+    def _cut(self) -> dict[str, Path]:
         """The texts in pieces of about equal length, for comparing two models pairwise."""
         text = self._text.read_text(encoding="utf-8").encode()
         edges = [len(text) * index // PIECES for index in range(PIECES + 1)]
@@ -57,21 +61,24 @@ class Judge:
             file = self._folder / f"piece-{index:02d}.txt"
             piece = text[edges[index] : edges[index + 1]].decode("utf-8", "ignore")
             file.write_text(piece, encoding="utf-8")
-            files[file.stem] = str(file)
+            files[file.stem] = file
         return files
 
     def score(self, name: str, target: Path) -> dict[str, Any]:
-        subject = {"source": str(self.full), "target": str(target)}
-        ours = self.job("quality", {**subject, **WINDOWS, "texts": {"all": str(self._text)}})
-        pieces = self.job("quality", {**subject, "skip": 16, "texts": self._pieces})
+        asked = QualityArgs(self._pieces, skip=16, threads=1, source=self.full, target=target)
+        whole = replace(asked, texts={"all": self._text}, **WINDOWS)
+        ours, pieces = self.job(QUALITY, whole), self.job(QUALITY, asked)
         theirs = divergence(self._tools, target, self._base)
         return {
             "name": name,
             "bytes": target.stat().st_size,
-            "ours": {key: ours[key] for key in ("kl_mean", "kl_p99", "perplexity", "same_top")},
+            "ours": {
+                key: asdict(getattr(ours, key))
+                for key in ("kl_mean", "kl_p99", "perplexity", "same_top")
+            },
             "llama_perplexity": asdict(theirs),
-            "tokens": ours["tokens"],
-            "kl_by_piece": [piece["kl_mean"] for piece in pieces["texts"]],
+            "tokens": ours.tokens,
+            "kl_by_piece": [piece.kl_mean for piece in pieces.texts],
         }
 
 
@@ -82,8 +89,8 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         label = " +imatrix" if weighted else ""
         quantize_pure_q4_0(options.tools, judge.full, target, matrix)
         rows.append(judge.score(f"llama-quantize q4_0{label}", target))
-        arguments = {"source": str(judge.full), "target": str(target), "recipe": recipe}
-        judge.job("quantize_gguf", {**arguments, "imatrix": matrix and str(matrix)})
+        args = QuantizeArgs(judge.full, target, recipe_named(recipe), matrix, threads=1)
+        judge.job(QUANTIZE_GGUF, args)
         rows.append(judge.score(f"{recipe}{label}", target))
     return rows
 

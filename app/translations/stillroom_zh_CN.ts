@@ -1040,6 +1040,10 @@
       <translation>检查点不完整</translation>
     </message>
     <message>
+      <source>Install Stillroom again.</source>
+      <translation type="unfinished" />
+    </message>
+    <message>
       <source>Install the newest version.</source>
       <translation>请安装最新版本。</translation>
     </message>
@@ -2892,6 +2896,10 @@
       <translation>要搜索或下载，请在设置中关闭它。</translation>
     </message>
     <message>
+      <source>Two parts of the program disagree about the job {job}: {field} ({detail}).</source>
+      <translation>程序的两个部分对任务 {job} 的理解不一致：{field}（{detail}）。</translation>
+    </message>
+    <message>
       <source>Type</source>
       <translation>类型</translation>
     </message>
@@ -3022,6 +3030,10 @@
     <message>
       <source>Version {0} is available.</source>
       <translation>有新版本 {0} 可用。</translation>
+    </message>
+    <message>
+      <source>Versions do not match</source>
+      <translation type="unfinished" />
     </message>
     <message>
       <source>Waiting for the network</source>

@@ -26,7 +26,6 @@ if "--in-process" in sys.argv:
 
 from runtime.answer.answering import Answerer
 from runtime.backend import open_backend
-from runtime.devices import Device
 from runtime.generation import (
     GenerationRequest,
     GenerationStats,
@@ -37,6 +36,8 @@ from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
 from runtime.planning.memory import estimate
 from runtime.process.client import Worker, run_job
+from runtime.process.job_table import PROBE
+from runtime.process.job_values import ProbeArgs
 from runtime.shape import ModelShape, weight_bytes
 from tests.helpers import shapes
 
@@ -131,7 +132,7 @@ class Run:
         self.shape: ModelShape = getattr(shapes, args.shape)
         self.out: Path = args.out
         self.threads = os.cpu_count() or 1
-        self.devices = [Device(**d) for d in run_job("probe", {})["devices"]]
+        self.devices = run_job(PROBE, ProbeArgs()).devices
         self.gpu = next(d.id for d in self.devices if d.kind == "GPU" and d.usable)
         self.result: dict[str, Any] = {
             "model": args.shape,
