@@ -1041,7 +1041,7 @@
     </message>
     <message>
       <source>Install Stillroom again.</source>
-      <translation type="unfinished" />
+      <translation>请重新安装 Stillroom。</translation>
     </message>
     <message>
       <source>Install the newest version.</source>
@@ -3033,7 +3033,7 @@
     </message>
     <message>
       <source>Versions do not match</source>
-      <translation type="unfinished" />
+      <translation>版本不一致</translation>
     </message>
     <message>
       <source>Waiting for the network</source>

@@ -87,7 +87,7 @@ class CheckpointArgs:
 
 @dataclass(frozen=True)
 class VocabulariesArgs:
-    """Two GGUF files, of which `draft` is to guess for `target`."""
+    """Two GGUF files, of which `draft` is to draft for `target`."""
 
     target: Path
     draft: Path
@@ -95,7 +95,7 @@ class VocabulariesArgs:
 
 @dataclass(frozen=True)
 class VocabulariesAnswer:
-    """Why it cannot guess; None where it can."""
+    """Why it cannot; None where it can."""
 
     mismatch: Reason | None
 
