@@ -14,6 +14,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from quant.files import write_json_atomically
+from runtime.backends.registry import offered
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Settings:
     )  # fmt: skip
     engine: str = _setting(
         "auto", "Models", "Engine", "Which engine to use when several can run a model.",
-        choices=("auto", "llamacpp", "onnx", "genai"),
+        choices=("auto", *offered()),
     )  # fmt: skip
     draft_model: str = _setting(
         "", "Models", "Draft model",

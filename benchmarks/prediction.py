@@ -34,7 +34,7 @@ from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
 from runtime.devices import Device
 from runtime.model.info import inspect
-from runtime.plan import EngineName, Interval, LayerRange, Placement, PlanModel
+from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.calibration import UNCALIBRATED, Calibration, fit, track_record
 from runtime.planning.memory import estimate
@@ -55,7 +55,7 @@ class Subject:
     block_format: str
     roles: tuple[tuple[str, str], ...] = ()
     teaches: bool = False
-    engine: EngineName = "llamacpp"
+    engine: str = "llamacpp"
 
     @property
     def label(self) -> str:

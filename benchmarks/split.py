@@ -32,9 +32,9 @@ from benchmarks.common.starter import starter_q4
 from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
-from runtime.backend import open_backend
-from runtime.backends.genai import thread_overlay
+from runtime.backends.genai.backend import thread_overlay
 from runtime.backends.onnx.native import genai
+from runtime.backends.registry import open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.model.genai_folder import read_config

@@ -1,15 +1,13 @@
-"""What an engine must offer to the token loop, and which engines exist.
+"""What a loaded engine must offer to the token loop, and what it may offer beside that.
 
-Knows the contract and the module names; imports no engine until `open_backend` is called, which
-happens in worker processes only.
+Knows the contract; `runtime.engine` describes engines as data, `runtime.backends.registry` opens
+them.
 """
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from runtime.errors import BackendUnavailable
 from runtime.generation import SamplingParams, TokenLogprob
 from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import Placement
@@ -197,44 +195,3 @@ class SharedBackend(Protocol):
     def shared(self) -> "SequenceBackend":
         """The loaded model with `Placement.sequences` sequences, in place of the one."""
         ...
-
-
-@dataclass(frozen=True)
-class BackendDescriptor:
-    """One engine as data: where it lives and what it can load."""
-
-    name: str
-    module: str
-    distribution: str
-    formats: tuple[str, ...]
-
-
-DESCRIPTORS: dict[str, BackendDescriptor] = {
-    descriptor.name: descriptor
-    for descriptor in (
-        BackendDescriptor(
-            "llamacpp", "runtime.backends.llama.backend", "llama-cpp-python", ("gguf",)
-        ),
-        BackendDescriptor("onnx", "runtime.backends.onnx.backend", "onnxruntime", ("onnx",)),
-        BackendDescriptor(
-            "genai", "runtime.backends.genai", "onnxruntime-genai", ("genai", "onnx")
-        ),
-        BackendDescriptor("fake", "runtime.backends.fake", "", ("fake",)),
-    )
-}
-
-
-def open_backend(name: str) -> Backend:
-    """Import one engine's adapter (module attribute `open_engine`) and return an empty backend.
-
-    Raises BackendUnavailable with the import error as the reason.
-    """
-    descriptor = DESCRIPTORS.get(name)
-    if descriptor is None:
-        raise BackendUnavailable(backend=name, reason="unknown engine")
-    try:
-        module = importlib.import_module(descriptor.module)
-    except (ImportError, OSError, RuntimeError) as error:
-        raise BackendUnavailable(backend=name, reason=str(error)) from error
-    backend: Backend = module.open_engine()
-    return backend

@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol
 
 from runtime.shape import ModelShape, WeightBytes
 
-EngineName = Literal["llamacpp", "onnx", "genai", "remote", "fake"]
 Policy = Literal["auto", "split", "full"]
 TYPICAL_PROMPT = 256
 TYPICAL_ANSWER = 3000  # tokens an R1 distill thinks and answers with on a maths question
@@ -46,7 +45,7 @@ class LayerRange:
 class Placement:
     """What an engine must be told to load a model. Input embeddings are always on the CPU."""
 
-    engine: EngineName
+    engine: str  # its name in `runtime.backends.registry`
     layers: tuple[LayerRange, ...]
     lm_head_device: str
     n_ctx: int
@@ -162,7 +161,7 @@ class PlanRequest:
     device: str | None = None
     n_ctx: int | None = None
     kv_type: KvCacheType | None = None
-    engine: EngineName | None = None
+    engine: str | None = None
     n_threads: int | None = None
     sequences: int = 1
     n_ubatch: int | None = None

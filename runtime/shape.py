@@ -15,6 +15,7 @@ from quant.formats import FORMATS
 
 AttentionKind = Literal["MHA", "GQA", "MLA"]
 TensorRole = Literal["embedding", "attention", "feed_forward", "experts", "norm", "lm_head"]
+KV_PADDING = 256  # cells; the engine rounds each sequence's context up to this
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "deepseek2")
 
 
@@ -165,6 +166,27 @@ def kv_bytes_per_token(shape: ModelShape, type_k: str = "f16", type_v: str = "f1
     k_values, v_values = kv_values_per_token(shape)
     per_block = row_bytes(k_values, type_k) + row_bytes(v_values, type_v)
     return per_block * shape.block_count
+
+
+def padded_context(n_ctx: int) -> int:
+    """Cells that are really kept for one sequence of `n_ctx` tokens (llama.cpp rounds up; what the
+    other engines keep was not measured apart)."""
+    return -(-n_ctx // KV_PADDING) * KV_PADDING
+
+
+def kv_cache_bytes(
+    shape: ModelShape,
+    n_ctx: int,
+    type_k: str = "f16",
+    type_v: str = "f16",
+    sequences: int = 1,
+    blocks: int | None = None,
+) -> int:
+    """Bytes of the KV cache of `blocks` blocks (all by default), `n_ctx` tokens per sequence."""
+    k_values, v_values = kv_values_per_token(shape)
+    per_cell = row_bytes(k_values, type_k) + row_bytes(v_values, type_v)
+    count = shape.block_count if blocks is None else blocks
+    return per_cell * count * padded_context(n_ctx) * sequences
 
 
 def row_bytes(values: int, block_format: str) -> int:

@@ -25,7 +25,8 @@ from app.cli.commands import (
 )
 from app.cli.console import Console
 from app.session.session import Session
-from runtime.plan import TYPICAL_PROMPT, EngineName, KvCacheType, Policy
+from runtime.backends.registry import offered
+from runtime.plan import TYPICAL_PROMPT, KvCacheType, Policy
 
 Command = Callable[[Session, argparse.Namespace, Console], None]
 
@@ -233,7 +234,7 @@ def _placement_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
     command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
     command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
-    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--engine", choices=offered(), metavar="E")
 
 
 def _memory_options(command: argparse.ArgumentParser) -> None:
@@ -255,7 +256,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--prompt", metavar="TEXT", help="answer this prompt and exit")
     command.add_argument("--device", metavar="D")
-    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--engine", choices=offered(), metavar="E")
     command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
     command.add_argument("--draft", default="", metavar="MODEL", help=_DRAFT)
     command.add_argument("--max-tokens", type=int, metavar="N")
@@ -342,7 +343,7 @@ def _bench_options(command: argparse.ArgumentParser) -> None:
         help="tokens already in the context (default: 0, 1024 and 4096, where they fit)",
     )  # fmt: skip
     command.add_argument("--device", metavar="D")
-    command.add_argument("--engine", choices=get_args(EngineName)[:3], metavar="E")
+    command.add_argument("--engine", choices=offered(), metavar="E")
     command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
     command.add_argument("--save", type=Path, metavar="FILE", help="save the run as JSON")
     command.add_argument(

@@ -26,7 +26,6 @@ from app.session.open_session import open_session
 from app.session.session import Session
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
-from runtime.plan import EngineName
 
 RECIPE = "onnx-q4-b32"
 WINDOW_SECONDS = 180
@@ -149,7 +148,7 @@ class _Checks:
         self._model = model.name
         return f"{model.name}, SHA-256 {model.sha256[:12]}…"
 
-    def answer(self, model: str, engine: EngineName) -> str:
+    def answer(self, model: str, engine: str) -> str:
         """A token from one engine, by greedy choice, in a worker process."""
         plan = self._session.plan(model, engine=engine, n_ctx=512)
         report = self._session.load(model, plan, ignore_progress, CancelToken())

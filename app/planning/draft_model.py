@@ -8,10 +8,10 @@ loads nothing.
 from dataclasses import replace
 
 from app.planning.planner import Planning
+from runtime.backends import registry
 from runtime.errors import DraftRefused
 from runtime.plan import MemoryEstimate, Plan, PlanRequest, Reason
 from runtime.planning.candidates import fits, tight
-from runtime.planning.memory import HOST_OVERHEAD
 
 
 def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
@@ -20,7 +20,8 @@ def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
     Raises DraftRefused, UnknownModel, EngineError.
     """
     placement = plan.placement
-    if placement.engine != "llamacpp" or not placement.flash_attention:
+    engine = registry.engine(placement.engine)
+    if not engine.drafts or not placement.flash_attention:
         raise DraftRefused(draft=draft, code="draft_engine", engine=placement.engine)
     elsewhere = [layer.device for layer in placement.layers if layer.device != "cpu"]
     if elsewhere:  # elsewhere, several tokens at once may give other logits than one at a time
@@ -31,9 +32,9 @@ def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
     mismatch = planning.inspection.vocabulary_mismatch(target.local, smaller.local)
     if mismatch is not None:
         raise DraftRefused(draft=draft, code=mismatch.code, **mismatch.facts)
-    request = PlanRequest("full", "cpu", placement.n_ctx, placement.kv_type_k, "llamacpp")
+    request = PlanRequest("full", "cpu", placement.n_ctx, placement.kv_type_k, engine.name)
     alone = planning.plan_for(planning.model_of(smaller), request).memory
-    extra = alone.total - HOST_OVERHEAD  # the process is there already
+    extra = alone.total - engine.process_bytes  # the process is there already
     memory = _with_overhead(plan.memory, extra)
     if not fits(memory):
         raise DraftRefused(draft=draft, code="draft_does_not_fit", needed=extra)

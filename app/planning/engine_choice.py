@@ -9,11 +9,9 @@ from pathlib import Path
 
 from app.library.folder import InstalledModel, Library
 from app.library.targets import made_from
-from runtime.backend import DESCRIPTORS
+from runtime.backends import registry
 from runtime.devices import Device
 from runtime.jobs import CancelToken, OnProgress
-from runtime.plan import EngineName
-from runtime.planning.candidates import ENGINES
 from runtime.planning.engine_choice import (
     ChoiceFile,
     EngineCandidate,
@@ -30,15 +28,15 @@ from runtime.process.job_values import EnginesArgs
 SAME_SIZE = 1.5
 
 
-def engine_for(model: InstalledModel) -> EngineName | None:
+def engine_for(model: InstalledModel) -> str | None:
     """The engine that is tried first for a model's format; None for a checkpoint."""
-    return next((e for e in ENGINES if model.format in DESCRIPTORS[e].formats), None)
+    return next((each.name for each in registry.reading((model.format,))), None)
 
 
 def same_models(model: InstalledModel, library: Library) -> tuple[InstalledModel, ...]:
     """`model`, then for each other engine what is installed of about its size and was made from the
-    same model, the nearest first: of ONNX folders all, which have 4 bits throughout and differ in
-    their blocks; of GGUF files, which differ in precision, one."""
+    same model, the nearest first: one, and all where an engine's builds differ in kind (of ONNX
+    folders, which have 4 bits throughout, in their blocks; GGUF files differ in precision)."""
     origin, same, done = made_from(model, library), [model], {engine_for(model)}
     for other in sorted(library.installed(), key=lambda each: abs(each.size - model.size)):
         engine = engine_for(other)
@@ -47,7 +45,7 @@ def same_models(model: InstalledModel, library: Library) -> tuple[InstalledModel
             continue
         if made_from(other, library) == origin:
             same.append(other)
-            if engine != "onnx":
+            if not registry.engine(engine).several_builds:
                 done.add(engine)
     return tuple(same)
 
@@ -88,10 +86,11 @@ class Engines:
 
 def _candidates(models: Sequence[InstalledModel]) -> list[EngineCandidate]:
     named = [(engine_for(model), str(model.path)) for model in models]
+    order = [each.name for each in registry.engines()]
     # In a fixed order, so that the key is the same whichever of them is asked for.
     return sorted(
         (EngineCandidate(engine, path) for engine, path in named if engine),
-        key=lambda candidate: ENGINES.index(candidate.engine),
+        key=lambda candidate: order.index(candidate.engine),
     )
 
 

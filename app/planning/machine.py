@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from runtime.backends import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied, WorkerStalled
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
@@ -120,8 +121,10 @@ class Machine:
 
 
 def measurable(devices: tuple[Device, ...]) -> list[str]:
-    """The devices whose memory the profiler can time: the processor, and GPUs llama.cpp lists."""
-    gpus = [d.id for d in devices if d.usable and d.kind == "GPU" and "llamacpp" in d.engines]
+    """The devices whose memory the profiler can time: the processor, and the GPUs of an engine it
+    times them through."""
+    timing = {each.name for each in registry.engines() if each.times_gpus}
+    gpus = [d.id for d in devices if d.usable and d.kind == "GPU" and timing & set(d.engines)]
     return ["cpu", *gpus]
 
 
@@ -137,6 +140,8 @@ def failed_device(placement: Placement, error: EngineError) -> tuple[str, str] |
     if server is not None:
         return server, rpc.LOST
     crashed = isinstance(error, WorkerDied) and error.kind == "crashed"
-    if isinstance(error, StageFailed) or (crashed and placement.engine == "onnx"):
+    if isinstance(error, StageFailed) or (
+        crashed and registry.engine(placement.engine).driver_plugins
+    ):
         return devices[-1], "device_lost"
     return None

@@ -18,11 +18,11 @@ from app.planning.engine_choice import Engines, engine_for, same_models
 from app.planning.inspection import Inspection, catalog_model, plan_model
 from app.planning.learning import Learning
 from app.quantizing.quality_file import QualityFile
-from runtime.backend import DESCRIPTORS
+from runtime.backends import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError, OutOfMemory, WorkerDied
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
-from runtime.plan import EngineName, Interval, Plan, PlanModel, PlanRequest, Reason
+from runtime.plan import Interval, Plan, PlanModel, PlanRequest, Reason
 from runtime.planning.candidates import fits, shortage, tight
 from runtime.planning.engine_choice import EngineChoice, choose_plan
 from runtime.planning.exact_memory import exact_memory
@@ -165,7 +165,8 @@ class Planning:
         """The plan with the memory that the engine itself reports, found by a child that allocates
         nothing (`worker`, which is then as good as new, or one of its own); as it is where the file
         is not here or the engine cannot tell. Raises DoesNotFit."""
-        if model.startswith(HUB_PREFIX) or plan.placement.engine != "llamacpp":
+        simulated = registry.engine(plan.placement.engine).simulates_memory
+        if model.startswith(HUB_PREFIX) or not simulated:
             return plan
         path = self.build(model, plan).path
         if path is None:
@@ -200,7 +201,7 @@ class Planning:
             return catalog_model(target.entry)
         return plan_model(self.inspection.inspect(target.path), target.entry)
 
-    def builds(self, name: str, engine: EngineName | None = None) -> list[Target]:
+    def builds(self, name: str, engine: str | None = None) -> list[Target]:
         """What a name means, and the same model for other engines; with `engine`, what it reads."""
         target = self.find(name)
         if target.installed is None:
@@ -211,7 +212,7 @@ class Planning:
         ]
         if engine is None:
             return builds
-        formats = DESCRIPTORS[engine].formats
+        formats = registry.engine(engine).formats
         read = [each for each in builds if each.installed and each.installed.format in formats]
         return read or [target]
 
@@ -327,7 +328,7 @@ class Planning:
 
 def _one_each(builds: list[Target]) -> list[Target]:
     """The first build for each engine."""
-    first: dict[EngineName | None, Target] = {}
+    first: dict[str | None, Target] = {}
     for build in builds:
         first.setdefault(engine_for(build.installed) if build.installed else None, build)
     return list(first.values())

@@ -20,6 +20,8 @@ from app.server.limits import ServeOptions
 from app.server.mailbox import Mailbox
 from app.server.turns import Turns
 from app.session.session import Session
+from runtime.backends import registry
+from runtime.engine import EngineDescriptor
 from runtime.errors import DoesNotFit, OutOfMemory
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken
@@ -28,7 +30,6 @@ from runtime.process.client import Worker
 
 logger = logging.getLogger(__name__)
 
-SERVED_FORMATS = ("gguf", "onnx", "genai")
 _SWEEP_SECONDS = 5.0
 _WATCH_SECONDS = 0.5
 _LOAD_SECONDS = 5.0  # Retry-After for a model that too many requests wait for
@@ -82,7 +83,7 @@ class ModelPool:
 
     def available(self) -> list[InstalledModel]:
         """The installed models that an engine here can run."""
-        return [m for m in self._session.installed() if m.format in SERVED_FORMATS]
+        return [m for m in self._session.installed() if registry.reading((m.format,))]
 
     @asynccontextmanager
     async def use(self, name: str) -> AsyncIterator[ServedModel]:
@@ -137,7 +138,7 @@ class ModelPool:
         started = time.monotonic()
         plan = self._plan(model)
         target = self._session.planning.build(model.name, plan)
-        shared = plan.placement.engine == "llamacpp"
+        shared = registry.engine(plan.placement.engine).parallel
         self._session.paths.logs.mkdir(parents=True, exist_ok=True)
         worker = Worker.start(self._session.paths.worker_log)
         try:
@@ -158,13 +159,21 @@ class ModelPool:
         )
 
     def _plan(self, model: InstalledModel) -> Plan:
-        """A plan for the memory that is free now. Only llama.cpp answers several at a time."""
+        """A plan for the memory that is free now, with the engine of the settings, else one that
+        answers several at a time, else the one that is faster here."""
         planning = replace(self._session.planning, devices=self._session.devices)
         threads = self._session.settings.threads or None
         request = PlanRequest(n_ctx=self._options.n_ctx, n_threads=threads)
-        if model.format == "gguf":
-            request = replace(request, engine="llamacpp", sequences=self._options.parallel)
+        engine = self._engine(model)
+        if engine is not None:
+            sequences = self._options.parallel if engine.parallel else 1
+            request = replace(request, engine=engine.name, sequences=sequences)
         return planning.plan(model.name, request)
+
+    def _engine(self, model: InstalledModel) -> EngineDescriptor | None:
+        able, wanted = registry.reading((model.format,)), self._session.settings.engine
+        named = (each for each in able if each.name == wanted)
+        return next(named, next((each for each in able if each.parallel), None))
 
     async def _make_room(self) -> bool:
         """Unload the model unused for longest; whether there was one."""

@@ -49,7 +49,7 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_pr
 from runtime.machine import rpc
 from runtime.machine.conditions import Conditions, ConditionsSampler
 from runtime.model.info import ModelInfo
-from runtime.plan import EngineName, KvCacheType, Plan, PlanModel, PlanRequest, Policy, Reason
+from runtime.plan import KvCacheType, Plan, PlanModel, PlanRequest, Policy, Reason
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.diagnosis import Diagnosis
 from runtime.process.client import Worker, run_job
@@ -229,7 +229,7 @@ class Session:
         device: str | None = None,
         n_ctx: int | None = None,
         kv_type: KvCacheType | None = None,
-        engine: EngineName | None = None,
+        engine: str | None = None,
         draft: str = "",
     ) -> Plan:
         """Where a model would go here, and what that takes. Raises DoesNotFit or a related error.

@@ -13,7 +13,6 @@ from app.wording.codes import CODES
 from app.wording.sentences import (
     CAUSES,
     CONTEXT_LIMITS,
-    ENGINES,
     ERRORS,
     EXITS,
     FACTS,
@@ -30,6 +29,7 @@ from app.wording.units import format_bytes, format_seconds, format_tps
 from app.wording.worded import Facts, Worded, worded
 from quant.error_base import StillroomError
 from runtime.answer.voting import Pick
+from runtime.backends.registry import title
 from runtime.jobs import Cancelled
 from runtime.machine.providers import Fact, Preflight
 from runtime.plan import Reason
@@ -297,7 +297,7 @@ def reason_text(reason: Reason) -> str:
         facts["kl_mean"] = f"{reason.facts['kl_mean']:.3f}"
     for key in ("engine", "other"):
         if key in facts:
-            facts[key] = ENGINES.get(str(facts[key]), facts[key])
+            facts[key] = title(str(facts[key]))
     for key in ("needed", "available"):
         if isinstance(facts.get(key), int):
             facts[key] = format_bytes(reason.facts[key])

@@ -371,12 +371,6 @@ CONTEXT_LIMITS: dict[str, tuple[str, str]] = {
     ),
 }
 
-ENGINES: dict[str, str] = {
-    "llamacpp": "llama.cpp",
-    "onnx": "ONNX Runtime",
-    "genai": "ONNX Runtime GenAI",
-}
-
 # by method of `runtime.answer.voting`
 PICKS: dict[str, str] = {
     "majority": "Answer {number} was chosen: {votes} of {count} answers reached the result"

@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 
 from benchmarks.common.options import command_line
-from runtime.backend import Backend, open_backend
+from runtime.backend import Backend
+from runtime.backends.registry import open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement

@@ -25,7 +25,7 @@ if "--in-process" in sys.argv:
     import llama_cpp  # noqa: F401  # first: another library's C++ runtime can break its loading
 
 from runtime.answer.answering import Answerer
-from runtime.backend import open_backend
+from runtime.backends.registry import open_backend
 from runtime.generation import (
     GenerationRequest,
     GenerationStats,

@@ -16,10 +16,13 @@ from typing import Literal
 import msgspec
 
 from runtime.backend import LoadReport
+from runtime.devices import Device
+from runtime.engine import EngineDescriptor
 from runtime.errors import CorruptFile
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
-from runtime.plan import Placement
+from runtime.plan import DeviceMemory, MemoryEstimate, Placement
+from runtime.shape import ModelShape, WeightBytes
 
 END = 256  # ids below are single bytes of a prompt, ids above are the script's pieces
 PREFILL_STEP = 64
@@ -191,3 +194,27 @@ def _write_to_events(text: bytes) -> None:
 def open_engine() -> FakeBackend:
     """A backend without a script."""
     return FakeBackend()
+
+
+def no_memory(
+    shape: ModelShape,
+    weights: WeightBytes,
+    placement: Placement,
+    devices: Sequence[Device],
+    *,
+    n_outputs: int | None = None,
+    block_format: str = "",
+) -> MemoryEstimate:
+    """A script takes none to speak of."""
+    free = next(device.memory_free for device in devices if device.id == "cpu")
+    return MemoryEstimate((DeviceMemory("cpu", 0, 0, 0, available=free),))
+
+
+ENGINE = EngineDescriptor(
+    name="fake",
+    title="script",
+    module="runtime.backends.fake",
+    formats=("fake",),
+    memory=no_memory,
+    offered=False,
+)

@@ -19,7 +19,6 @@ import psutil
 from runtime.shape import base_format
 
 ProfileMode = Literal["quick", "full"]
-ONNX_PRODUCT = "MatMulNBits"  # stands for every 4-bit format of the ONNX engine
 _CACHE = "cache_level_"
 
 # Formats that were not measured take the curve of the nearest relative, as the engine unpacks them.

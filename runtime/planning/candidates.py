@@ -1,22 +1,22 @@
 """Every placement worth comparing for a model on some devices, with the memory each takes.
 
 Knows the policies (split, full, auto), how blocks are shared over devices, the micro-batch, and
-what counts as fitting. Knows no engine and no file; memory comes from `runtime.planning.memory`,
-speed from the given predictor.
+what counts as fitting. Knows engines by their descriptors and no file; memory comes from
+`runtime.planning.memory`, speed from the given predictor.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.backend import DESCRIPTORS
+from runtime.backends import registry
 from runtime.devices import Device
+from runtime.engine import EngineDescriptor
 from runtime.errors import BackendUnavailable
 from runtime.machine import rpc
 from runtime.machine.cores import available_cores, thread_counts
 from runtime.plan import (
     DeviceMemory,
-    EngineName,
     LayerRange,
     MemoryEstimate,
     Placement,
@@ -26,15 +26,12 @@ from runtime.plan import (
     SpeedEstimate,
     SpeedPredictor,
 )
-from runtime.planning.memory import GPU_OVERHEAD, estimate
+from runtime.planning.memory import estimate
 
 SMALLEST_CONTEXT = 512
-UBATCH = 512
-SMALL_UBATCH = 128  # a quarter of the scratch memory, where that is what does not fit
 RESERVE_SHARE = 0.03  # of the free memory stays free: other programs change while a model loads
 TIGHT_SHARE = 0.85
 FEWER_THREADS_GAIN = 1.03  # less is within the error of a profile
-ENGINES: tuple[EngineName, ...] = ("llamacpp", "onnx", "genai", "fake")
 
 
 @dataclass(frozen=True)
@@ -79,19 +76,20 @@ def candidates(
 ) -> Iterator[Candidate]:
     """Every placement worth comparing, fitting or not; `request.n_ctx` is set.
 
-    llama.cpp's small micro-batch is included only where it fits and the default one does not.
+    A smaller micro-batch is included only where it fits and the default one does not.
     Raises BackendUnavailable when no engine runs the formats at hand.
     """
     cpu = next(device for device in devices if device.id == "cpu")
     for engine in _engines(model, request):
         base = _base(engine, cpu, request)
-        for label, placement in _placements(model, base, devices, request):
-            if speed and engine == "llamacpp" and request.n_threads is None:
+        for label, placement in _placements(model, engine, base, devices, request):
+            if speed and engine.tunes_threads and request.n_threads is None:
                 placement = _with_fastest_threads(model, placement, speed)
             candidate = _candidate(model, placement, devices, speed, label)
             yield candidate
-            if engine == "llamacpp" and request.n_ubatch is None and not fits(candidate.memory):
-                small = replace(placement, n_ubatch=SMALL_UBATCH)
+            smaller = iter(engine.micro_batches[1:] if request.n_ubatch is None else ())
+            while not fits(candidate.memory) and (n_ubatch := next(smaller, None)):
+                small = replace(placement, n_ubatch=n_ubatch)
                 candidate = _candidate(model, small, devices, speed, label)
                 if fits(candidate.memory):
                     yield candidate
@@ -124,31 +122,39 @@ def _candidate(
     return Candidate(placement, _estimate(model, placement, devices), predicted, label)
 
 
-def _engines(model: PlanModel, request: PlanRequest) -> list[EngineName]:
-    engines = [e for e in ENGINES if set(DESCRIPTORS[e].formats) & set(model.formats)]
+def _engines(model: PlanModel, request: PlanRequest) -> list[EngineDescriptor]:
+    engines = registry.reading(model.formats)
     if request.engine is not None:
-        if request.engine not in engines:
+        named = [each for each in engines if each.name == request.engine]
+        if not named:
             raise BackendUnavailable(
                 backend=request.engine, reason="cannot read the formats at hand: "
                 + ", ".join(model.formats),
             )  # fmt: skip
-        return [request.engine]
+        return named
     if not engines:
         raise BackendUnavailable(backend="any", reason=f"no engine reads {model.formats}")
-    # Stock genai reads our folders too, but cannot rewind: only when it is asked for.
-    return [e for e in engines if e != "genai" or "onnx" not in engines]
+    names = {each.name for each in engines}
+    return [each for each in engines if each.yields_to.isdisjoint(names)]
 
 
-def _base(engine: EngineName, cpu: Device, request: PlanRequest) -> Placement:
+def kv_rest(model: PlanModel, request: PlanRequest) -> int:
+    """Values of a head that whole blocks of the KV-cache type asked for leave over, in the engine
+    that takes it worst; 0 where all that may run the model take it."""
+    kv_type = request.kv_type
+    able = [e for e in registry.reading(model.formats) if request.engine in (None, e.name)]
+    return max((e.kv_rest(model.shape, kv_type) for e in able if kv_type), default=0)
+
+
+def _base(engine: EngineDescriptor, cpu: Device, request: PlanRequest) -> Placement:
     threads = request.n_threads or available_cores(cpu.cores or None, cpu.threads or None)
-    # The ONNX bodies keep their cache in the type they compute in.
-    kv_type = "f32" if engine in ("onnx", "genai") else request.kv_type or "f16"
+    kv_type = engine.kv_type(request.kv_type)
     return Placement(
-        engine=engine,
+        engine=engine.name,
         layers=(),
         lm_head_device="cpu",
         n_ctx=request.n_ctx or SMALLEST_CONTEXT,
-        n_ubatch=request.n_ubatch or UBATCH,
+        n_ubatch=request.n_ubatch or engine.micro_batches[0],
         kv_type_k=kv_type,
         kv_type_v=kv_type,
         n_threads=threads,
@@ -158,56 +164,66 @@ def _base(engine: EngineName, cpu: Device, request: PlanRequest) -> Placement:
 
 
 def _placements(
-    model: PlanModel, base: Placement, devices: Sequence[Device], request: PlanRequest
+    model: PlanModel,
+    engine: EngineDescriptor,
+    base: Placement,
+    devices: Sequence[Device],
+    request: PlanRequest,
 ) -> Iterator[tuple[str, Placement]]:
     """(label, placement) for the CPU alone, and for each accelerator and all of them together,
     whole and in part."""
-    group = [d for d in devices if d.id != "cpu" and base.engine in d.engines]
-    together = base.engine == "llamacpp" and len(group) > 1
+    group = [d for d in devices if d.id != "cpu" and engine.name in d.engines]
+    together = engine.offload == "blocks" and len(group) > 1
     if request.device == rpc.ALL and together:
-        yield from _on(model, base, group, devices, request)
+        yield from _on(model, engine, base, group, devices, request)
         return
     if request.device in (None, "cpu"):
         yield "cpu", replace(base, layers=(LayerRange("cpu", 0, model.shape.block_count - 1),))
     for device in group:
-        yield from _on(model, base, [device], devices, request)
+        yield from _on(model, engine, base, [device], devices, request)
     if together and request.device is None:
-        yield from _on(model, base, group, devices, request)
+        yield from _on(model, engine, base, group, devices, request)
 
 
 def _on(
     model: PlanModel,
+    engine: EngineDescriptor,
     base: Placement,
     group: Sequence[Device],
     devices: Sequence[Device],
     request: PlanRequest,
 ) -> Iterator[tuple[str, Placement]]:
     """(label, placement) with blocks on every device of `group`."""
-    whole = _share(group, 0, model.shape.block_count)
-    if base.engine == "onnx":
+    count, taken = model.shape.block_count, engine.device_bytes
+    whole = _share(group, 0, count, taken)
+    if engine.offload == "compiled":
         if model.compiled_contexts and request.policy != "full":
             n_ctx = min(base.n_ctx, max(model.compiled_contexts))
             yield "split", replace(base, layers=whole, n_ctx=n_ctx)
         return
     if request.policy in ("auto", "full"):
         head = model.weights.lm_head_read
-        layers = _share(group, 0, model.shape.block_count, head)
+        layers = _share(group, 0, count, taken, head)
         yield "full", replace(base, layers=layers, lm_head_device=layers[-1].device)
     if request.policy in ("auto", "split"):
         yield "split", replace(base, layers=whole)
-    if base.engine == "llamacpp" and request.policy != "full":
-        partial = _partial(model, base, group, devices)
+    if engine.offload == "blocks" and request.policy != "full":
+        partial = _partial(model, base, group, devices, taken)
         if partial is not None:
             yield "partial", partial
 
 
 def _partial(
-    model: PlanModel, base: Placement, group: Sequence[Device], devices: Sequence[Device]
+    model: PlanModel,
+    base: Placement,
+    group: Sequence[Device],
+    devices: Sequence[Device],
+    taken: int,
 ) -> Placement | None:
     """As many of the last blocks on the devices of `group` as fit there; None when that is none,
     or all of them."""
     for first in range(1, model.shape.block_count):
-        layers = _share(group, first, model.shape.block_count)
+        layers = _share(group, first, model.shape.block_count, taken)
         placement = replace(base, layers=(LayerRange("cpu", 0, first - 1), *layers))
         memory = _estimate(model, placement, devices)
         if all(_has_room(d) for d in memory.devices if d.device != "cpu"):
@@ -216,12 +232,12 @@ def _partial(
 
 
 def _share(
-    group: Sequence[Device], first: int, count: int, head: int = 0
+    group: Sequence[Device], first: int, count: int, taken: int, head: int = 0
 ) -> tuple[LayerRange, ...]:
-    """Blocks first..count-1 over `group`, in proportion to the memory that each has for them; the
-    last also takes an LM head of `head` bytes."""
-    taken = [GPU_OVERHEAD] * (len(group) - 1) + [GPU_OVERHEAD + head]
-    room = [max(1, d.memory_free - used) for d, used in zip(group, taken, strict=True)]
+    """Blocks first..count-1 over `group`, in proportion to the memory that each has for them beside
+    the `taken` bytes of its driver; the last also takes an LM head of `head` bytes."""
+    used = [taken] * (len(group) - 1) + [taken + head]
+    room = [max(1, d.memory_free - less) for d, less in zip(group, used, strict=True)]
     layers: list[LayerRange] = []
     start = first
     for index, device in enumerate(group):

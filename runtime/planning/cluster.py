@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from runtime.engine import StepCosts
 from runtime.errors import DoesNotFit, InvalidRequest, Suggestion
 from runtime.plan import Interval, KvCacheType
-from runtime.planning.memory import kv_cache_bytes
 from runtime.planning.speed import operations_per_block
-from runtime.shape import ModelShape, WeightBytes, weight_bytes
+from runtime.shape import ModelShape, WeightBytes, kv_cache_bytes, weight_bytes
 
 MEMORY_SHARE = 0.9  # of a GPU, vLLM's default --gpu-memory-utilization
 GPU_RESERVE = 4_000_000_000  # bytes on each GPU: context, NCCL's buffers, activations, graphs
@@ -229,7 +229,7 @@ def _step(
     kv_type = workload.kv_type
     cache = kv_cache_bytes(shape, max(1, workload.n_ctx // 2), kv_type, kv_type, batch) / shared
     seconds = (read / tensor + cache) / cluster.bandwidth
-    launches = shape.block_count * operations_per_block(shape)
+    launches = shape.block_count * operations_per_block(shape, StepCosts())
     values = shape.embedding_length * ACTIVATION_BYTES * batch
     across = tensor > cluster.gpus
     link = cluster.network if across else cluster.link

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from runtime.backends import registry
 from runtime.machine.conditions import Conditions
 from runtime.plan import LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile, Curve, CurvePoint, between_threads
-from runtime.planning.memory import REPACKED
 from runtime.planning.speed import SpeedModel
-from runtime.shape import base_format
 
 DISK_PAGE_SECONDS = 120e-6  # one page fault served from a solid-state disk
 SLOWEST_PAGE_SECONDS = 0.02  # and from a busy hard disk
@@ -200,7 +199,7 @@ def _mapped_bytes(run: Run) -> int:
     What the system calls available counts its cached pages, so with less than this they cannot all
     stay in memory.
     """
-    if run.placement.engine != "llamacpp" or base_format(run.model.block_format) in REPACKED:
+    if not registry.engine(run.placement.engine).maps_weights(run.model.block_format):
         return 0
     blocks = [i for part in run.placement.layers if part.device == "cpu"
               for i in range(part.first, part.last + 1)]  # fmt: skip

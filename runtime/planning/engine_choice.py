@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from quant.files import write_json_atomically
-from runtime.backend import DESCRIPTORS
+from runtime.backends import registry
 from runtime.errors import NoEngineRan
-from runtime.plan import Alternative, EngineName, Plan, Reason
+from runtime.plan import Alternative, Plan, Reason
 
 EQUAL_SHARE = 0.05  # a smaller difference counts as equally fast: the first candidate stays
 _PART = "; "  # between what a choice holds for
@@ -25,7 +25,7 @@ _PART = "; "  # between what a choice holds for
 class EngineCandidate:
     """One way to run the model: an engine and the file or folder it reads."""
 
-    engine: EngineName
+    engine: str
     path: str
 
 
@@ -35,7 +35,7 @@ class EngineMeasurement:
     cached tokens on average. `failed` is the type of the error it ended with, its speeds 0 then.
     """
 
-    engine: EngineName
+    engine: str
     path: str
     prefill_tps: float = 0.0
     decode_tps: float = 0.0
@@ -48,7 +48,7 @@ class EngineMeasurement:
 class EngineChoice:
     """The engine to use and why. reason.code: "engine_faster", "engines_equal", "engine_only"."""
 
-    engine: EngineName
+    engine: str
     path: str
     reason: Reason
     measurements: tuple[EngineMeasurement, ...]
@@ -130,7 +130,7 @@ def choice_key(
     processor and thread count. Anything else is measured again."""
     parts = [f"{processor} x{threads}"]
     for candidate in candidates:
-        installed = _version(DESCRIPTORS[candidate.engine].distribution)
+        installed = _version(registry.engine(candidate.engine).distribution)
         parts.append(f"{candidate.engine} {installed} {digests.get(candidate.path, '')}")
     return _PART.join(parts)
 
@@ -189,6 +189,7 @@ class ChoiceFile:
 def _choice_from_json(data: Mapping[str, Any]) -> EngineChoice:
     reason = Reason(str(data["reason"]["code"]), dict(data["reason"]["facts"]))
     measurements = tuple(EngineMeasurement(**item) for item in data["measurements"])
-    if data["engine"] not in get_args(EngineName):
-        raise ValueError(data["engine"])
-    return EngineChoice(data["engine"], str(data["path"]), reason, measurements)
+    engine = str(data["engine"])
+    if engine not in {each.name for each in registry.engines()}:
+        raise ValueError(engine)
+    return EngineChoice(engine, str(data["path"]), reason, measurements)

@@ -10,8 +10,14 @@ from itertools import product
 from runtime.devices import Device
 from runtime.errors import Suggestion
 from runtime.plan import KvCacheType, Placement, Plan, PlanModel, PlanRequest, Policy
-from runtime.planning.candidates import SMALLEST_CONTEXT, Candidate, candidates, choose, fits
-from runtime.planning.memory import kv_head_rest
+from runtime.planning.candidates import (
+    SMALLEST_CONTEXT,
+    Candidate,
+    candidates,
+    choose,
+    fits,
+    kv_rest,
+)
 
 CONTEXT_STEPS = (131072, 65536, 32768, 16384, 8192, 4096, 2048, 1024, SMALLEST_CONTEXT)
 _KV_TYPES: tuple[KvCacheType, ...] = ("f16", "q8_0", "q4_0")
@@ -58,7 +64,7 @@ def _first_fit(
     policy: Policy,
 ) -> Suggestion | None:
     for changed in requests:
-        if kv_head_rest(model.shape, changed.kv_type or "f16"):
+        if kv_rest(model, changed):
             continue
         found = [c for c in candidates(model, devices, changed, None) if fits(c.memory)]
         if found:

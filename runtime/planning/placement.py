@@ -1,13 +1,15 @@
 """plan(): where each part of a model goes, with reasons, alternatives and a memory estimate.
 
 Knows the context rule, why a plan is as it is and why others are not. What could be chosen comes
-from `candidates`, what to offer when nothing fits from `nearest_fit`. Knows no engine and no file.
+from `candidates`, what to offer when nothing fits from `nearest_fit`. Knows engines by their
+descriptors and no file.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 
+from runtime.backends import registry
 from runtime.devices import Device
 from runtime.errors import (
     ContextLimit,
@@ -30,15 +32,14 @@ from runtime.plan import (
 )
 from runtime.planning.candidates import (
     SMALLEST_CONTEXT,
-    UBATCH,
     Candidate,
     candidates,
     choose,
     fits,
+    kv_rest,
     shortage,
     tight,
 )
-from runtime.planning.memory import kv_head_rest
 from runtime.planning.nearest_fit import CONTEXT_STEPS, nearest_fit
 
 DEFAULT_CONTEXT = 8192
@@ -101,10 +102,10 @@ def _nothing_to_choose(
     device = request.device or "cpu"
     if request.policy == "full":
         return DeviceUnavailable(device=device, reason="lm_head_runs_on_the_cpu")
-    reason = "engine_does_not_reach_it" if model.compiled_contexts else "no_fixed_shape_body"
-    return DeviceUnavailable(
-        device=device, reason=reason if "onnx" in model.formats else "engine_does_not_reach_it"
-    )
+    compiles = any(each.offload == "compiled" for each in registry.reading(model.formats))
+    lacks_body = compiles and not model.compiled_contexts
+    reason = "no_fixed_shape_body" if lacks_body else "engine_does_not_reach_it"
+    return DeviceUnavailable(device=device, reason=reason)
 
 
 def default_context(model: PlanModel, devices: Sequence[Device], request: PlanRequest) -> int:
@@ -131,7 +132,7 @@ def _check(model: PlanModel, request: PlanRequest) -> None:
         raise ContextTooLong(n_ctx=request.n_ctx, longest=limit, device="cpu", why=why)
     if request.kv_type is not None and request.kv_type not in get_args(KvCacheType):
         raise InvalidRequest(field="kv_type", reason=f"one of {', '.join(get_args(KvCacheType))}")
-    if request.kv_type and "gguf" in model.formats and kv_head_rest(model.shape, request.kv_type):
+    if kv_rest(model, request):
         reason = f"its blocks do not divide the model's heads of {model.shape.key_length} values"
         raise InvalidRequest(field="kv_type", reason=reason)
     if request.policy not in get_args(Policy):
@@ -186,8 +187,9 @@ def _reasons(
     if chosen.label == "partial":
         facts = {"device": placement.accelerators, "blocks": placement.blocks_off_cpu}
         yield Reason("partial_offload", facts)
-    if placement.engine == "llamacpp" and request.n_ubatch is None and placement.n_ubatch < UBATCH:
-        yield Reason("small_ubatch", {"n_ubatch": placement.n_ubatch, "usual": UBATCH})
+    usual = registry.engine(placement.engine).micro_batches[0]
+    if request.n_ubatch is None and placement.n_ubatch < usual:
+        yield Reason("small_ubatch", {"n_ubatch": placement.n_ubatch, "usual": usual})
     if not model.exact_weights:
         yield Reason("weights_estimated", {"block_format": model.block_format})
     used = {layer.device for layer in placement.layers}
@@ -205,7 +207,8 @@ def _why_context(model: PlanModel, placement: Placement) -> Reason:
         return Reason("context_is_the_models", {"n_ctx": n_ctx})
     if n_ctx == model.context_limit:
         return Reason("context_is_the_files", {"n_ctx": n_ctx})
-    if placement.engine == "onnx" and body != "cpu" and n_ctx in model.compiled_contexts:
+    compiled = registry.engine(placement.engine).offload == "compiled" and body != "cpu"
+    if compiled and n_ctx in model.compiled_contexts:
         return Reason("context_compiled", {"n_ctx": n_ctx, "device": body})
     if n_ctx < wanted:
         return Reason("context_limited_by_memory", {"n_ctx": n_ctx, "wanted": wanted})

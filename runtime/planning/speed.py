@@ -5,13 +5,16 @@
     prefill     = multiply-adds / measured rate + attention
 
 Each term is multiplied by its calibration coefficient and the sum carries an 80 % interval. Works
-from a catalog entry alone (weight bytes from the shape). Knows no engine and runs nothing.
+from a catalog entry alone (weight bytes from the shape). Knows engines by their descriptors, whose
+prices it takes; runs nothing.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from runtime.backends import registry
 from runtime.devices import Device
+from runtime.engine import StepCosts
 from runtime.machine import rpc
 from runtime.plan import (
     TYPICAL_ANSWER,
@@ -22,38 +25,21 @@ from runtime.plan import (
     Reason,
     SpeedEstimate,
 )
-from runtime.planning.bandwidth import ONNX_PRODUCT, BandwidthProfile, DeviceProfile
+from runtime.planning.bandwidth import BandwidthProfile, DeviceProfile
 from runtime.planning.calibration import UNCALIBRATED, Calibration, Observation
-from runtime.planning.memory import REPACKED, padded_context
 from runtime.shape import (
     ModelShape,
     active_parameter_count,
-    base_format,
     head_format,
     kv_bytes_per_token,
     outer_tensors,
+    padded_context,
     parameter_count,
 )
 
 DEPTHS = (0, 4096, 16384, 32768)
 RPC_DOUBTED = 3.0  # the same for servers whose processor and memory were not measured
 DOUBTED = 1.3  # factor by which intervals widen where the profile is doubtful
-SAMPLING_SECONDS = 4e-9  # per vocabulary entry: 0.6 ms at 152k, measured with top-k and top-p
-DEVICE_SAMPLING_SECONDS = 1.1e-9  # the same where the chain runs on the GPU that has the logits
-TRANSFER_SECONDS = 30e-6  # per change of device within a step, with its synchronisation
-OPERATIONS_PER_BLOCK = 24  # graph operations of a dense block with flash attention
-# A batch's operations are launched one by one on a GPU, where a decode step replays a recording:
-# 16 to 17 us each over three shapes (benchmarks/results/gpu-placements.json, llama-bench pp512).
-BATCH_LAUNCH_SECONDS = 16.5e-6
-OFFLOADED_FROM = (
-    32  # tokens of a batch from which the engine runs the processor's blocks on the GPU
-)
-COPIED_SHARE = 0.7  # of the measured host-to-device rate: pages of a mapped file are not pinned
-FUSED_SHARE = 0.55  # of them are left on a GPU, whose library joins neighbours into one kernel
-# What a matrix in the engine's plain host buffer is read like: kernels for repacked formats do not
-# apply there, and Q4_1 never has one.
-UNPACKED_RELATIVE = "Q4_1"
-KV_TYPE_COST: Mapping[str, float] = {"f16": 1.0, "f32": 1.8, "q8_0": 1.0, "q4_0": 1.1}
 
 
 @dataclass(frozen=True)
@@ -167,8 +153,8 @@ class SpeedModel:
         self, model: PlanModel, placement: Placement, depth: float
     ) -> dict[str, float]:
         """Seconds of each part of one decode step, before calibration."""
-        shape, terms = model.shape, _Terms()
-        blocks = _blocks(placement)
+        shape, terms, engine = model.shape, _Terms(), registry.engine(placement.engine)
+        blocks, costs = _blocks(placement), engine.costs
         for device, indices in blocks.items():
             profile, threads = self._device(device), _threads(device, placement)
             weights = sum(model.weights.blocks_active[index] for index in indices)
@@ -176,21 +162,20 @@ class SpeedModel:
             cache = kv_bytes_per_token(shape, placement.kv_type_k, placement.kv_type_v)
             working_set = weights + head + cache * depth * len(indices) / shape.block_count
             on_host = device == "cpu" and len(blocks) > 1
-            name = _kernel(placement, profile, model.block_format)
-            name = _unpacked(name) if on_host else name
+            name = engine.kernel(model.block_format, profile.products, beside_gpu=on_host)
             rate = profile.read_rate(name, working_set, threads)
             if on_host:
                 terms.add("host_weights", device, weights / rate)
             else:
                 terms.add("weights", device, weights / rate, profile.measured_format(name))
             cost = profile.cost(threads)
-            left = 1.0 if device == "cpu" else FUSED_SHARE
-            operations = left * len(indices) * operations_per_block(shape)
+            left = 1.0 if device == "cpu" else costs.fused_share
+            operations = left * len(indices) * operations_per_block(shape, costs)
             terms.add("operations", device, operations * cost.operation_seconds)
             if device == "cpu":
                 cells = _cells_waited_for(depth, threads)
                 attention = len(indices) * _attention_products(shape, cells)
-                attention *= KV_TYPE_COST[placement.kv_type_k]
+                attention *= engine.kv_types.get(placement.kv_type_k, 1.0)
                 cached = cache * cells / shape.block_count
                 seconds = attention * cost.attention_seconds(shape.key_length, cached)
             else:  # there, reading the cache is the limit, not arithmetic
@@ -201,10 +186,11 @@ class SpeedModel:
         self._add_head(terms, model, placement, blocks)
         changes = len(blocks) + (placement.lm_head_device not in blocks) - 1
         if any(device != "cpu" for device in (*blocks, placement.lm_head_device)):
-            terms.add("transfer", "cpu", (changes + 1) * TRANSFER_SECONDS)
+            terms.add("transfer", "cpu", (changes + 1) * costs.transfer_seconds)
         self._add_links(terms, shape, placement, 1)
         drawn_on = placement.lm_head_device
-        each = SAMPLING_SECONDS if drawn_on == "cpu" else DEVICE_SAMPLING_SECONDS
+        on_cpu = drawn_on == "cpu"
+        each = costs.sampling_seconds if on_cpu else costs.device_sampling_seconds
         terms.add("sampling", drawn_on, shape.vocab_size * each)
         return terms.seconds
 
@@ -218,10 +204,12 @@ class SpeedModel:
         device, nbytes = placement.lm_head_device, model.weights.lm_head_read
         profile = self._device(device)
         name = head_format(model.shape, nbytes, model.block_format) or model.block_format
-        name = _kernel(placement, profile, name)
+        on_host = device == "cpu" and bool(set(blocks) - {"cpu"})
+        kernel = registry.engine(placement.engine).kernel
+        name = kernel(name, profile.products, beside_gpu=on_host)
         beside = sum(model.weights.blocks_active[index] for index in blocks.get(device, ()))
-        if device == "cpu" and set(blocks) - {"cpu"}:
-            rate = profile.read_rate(_unpacked(name), nbytes, placement.n_threads)
+        if on_host:
+            rate = profile.read_rate(name, nbytes, placement.n_threads)
             terms.add("host_head", device, nbytes / rate)
             return
         rate = profile.read_rate(name, nbytes + beside, _threads(device, placement))
@@ -232,16 +220,16 @@ class SpeedModel:
     ) -> dict[str, float]:
         """Seconds of each part of evaluating `tokens` after `depth` cached ones, and of drawing the
         first new token, before calibration."""
-        shape, terms = model.shape, _Terms()
+        shape, terms, engine = model.shape, _Terms(), registry.engine(placement.engine)
         per_block = _block_parameters(shape) / shape.block_count
         batches = -(-tokens // placement.n_ubatch)
         blocks = _blocks(placement)
-        if min(tokens, placement.n_ubatch) >= OFFLOADED_FROM:
-            blocks = self._add_gpu_offload(terms, model, blocks, batches)
+        if min(tokens, placement.n_ubatch) >= engine.costs.offloaded_from:
+            blocks = self._add_gpu_offload(terms, model, engine.costs, blocks, batches)
         for device, indices in blocks.items():
             profile, threads = self._device(device), _threads(device, placement, prefill=True)
             operations = 2.0 * per_block * len(indices) * tokens
-            name = _kernel(placement, profile, model.block_format)
+            name = engine.kernel(model.block_format, profile.products, beside_gpu=False)
             rate = profile.prefill_rate(name, threads)
             variant = profile.measured_format(name) + (f"/{threads}" if threads else "")
             terms.add("prefill", device, operations / rate, variant)
@@ -250,8 +238,9 @@ class SpeedModel:
             each = cost.attention_seconds(shape.key_length, prefill=True)
             terms.add("prefill_attention", device, attention * each, _head_kind(shape))
             if device != "cpu":
-                launches = batches * len(indices) * operations_per_block(shape)
-                terms.add("prefill_operations", device, launches * BATCH_LAUNCH_SECONDS)
+                launches = batches * len(indices) * operations_per_block(shape, engine.costs)
+                each = launches * engine.costs.batch_launch_seconds
+                terms.add("prefill_operations", device, each)
             # However short the prompt, every micro-batch reads the weights once.
             read = sum(model.weights.blocks_active[index] for index in indices)
             floor = read / profile.read_rate(name, read, threads) * batches
@@ -259,7 +248,7 @@ class SpeedModel:
             terms.seconds[key] = max(terms.seconds[key], floor)
         self._add_head(terms, model, placement, _blocks(placement))
         self._add_links(terms, shape, placement, tokens)
-        terms.add("sampling", "cpu", shape.vocab_size * SAMPLING_SECONDS)
+        terms.add("sampling", "cpu", shape.vocab_size * engine.costs.sampling_seconds)
         return terms.seconds
 
     def _add_links(
@@ -280,13 +269,14 @@ class SpeedModel:
         self,
         terms: "_Terms",
         model: PlanModel,
+        costs: StepCosts,
         blocks: dict[str, tuple[int, ...]],
         batches: int,
     ) -> dict[str, tuple[int, ...]]:
         """Where a prompt's blocks are evaluated: the processor's share is copied to the last GPU
         for each micro-batch (ggml's operation offload)."""
         gpu = next((device for device in reversed(blocks) if device != "cpu"), "cpu")
-        copy = self._device(gpu).host_copy * COPIED_SHARE
+        copy = self._device(gpu).host_copy * costs.copied_share
         if "cpu" not in blocks or not copy:
             return blocks
         nbytes = sum(model.weights.blocks_active[index] for index in blocks["cpu"]) * batches
@@ -335,20 +325,6 @@ def _devices(placement: Placement) -> tuple[str, ...]:
     return tuple(dict.fromkeys(used))
 
 
-def _kernel(placement: Placement, profile: DeviceProfile, block_format: str) -> str:
-    """The measured product that weights are read with: onnxruntime has one for all its 4-bit
-    weights. Where it was not timed, llama.cpp's nearest stands for it."""
-    if placement.engine not in ("onnx", "genai"):
-        return block_format
-    return ONNX_PRODUCT if ONNX_PRODUCT in profile.products else "Q4_0"
-
-
-def _unpacked(block_format: str) -> str:
-    """The format whose rate a matrix has in the host's plain buffer. With a GPU in use the engine
-    leaves the processor's share there (benchmarks/results/gpu-placements.json: CPU_Mapped)."""
-    return UNPACKED_RELATIVE if base_format(block_format) in REPACKED else block_format
-
-
 def _rate(seconds: Interval, tokens: int) -> Interval:
     return Interval(tokens / seconds.high, tokens / seconds.median, tokens / seconds.low)
 
@@ -367,9 +343,9 @@ def _blocks(placement: Placement) -> dict[str, tuple[int, ...]]:
     return blocks
 
 
-def operations_per_block(shape: ModelShape) -> int:
+def operations_per_block(shape: ModelShape, costs: StepCosts) -> int:
     """Graph operations of one block's decode step."""
-    count = OPERATIONS_PER_BLOCK
+    count = costs.operations_per_block
     count += 3 * shape.attention_bias + 2 * shape.qk_norm
     count += 12 * (shape.attention == "MLA") + 12 * bool(shape.expert_count)
     return count

@@ -20,7 +20,8 @@ from quant.errors import QuantError
 from runtime.answer.answering import Answerer
 from runtime.answer.batching import BatchAnswerer, Listener
 from runtime.answer.kv_state import StateFolder
-from runtime.backend import Backend, EmbeddingBackend, SharedBackend, open_backend
+from runtime.backend import Backend, EmbeddingBackend, SharedBackend
+from runtime.backends.registry import open_backend
 from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk
 from runtime.jobs import Cancelled, CancelToken, Progress

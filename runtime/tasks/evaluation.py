@@ -5,22 +5,17 @@ happens in job processes.
 """
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from runtime.backends import registry
 from runtime.errors import BackendUnavailable, UnsupportedModel
 
 F32 = npt.NDArray[np.float32]
-
-# Kind of model -> module with `open_evaluator(path, threads, context) -> Evaluator`.
-EVALUATORS: Mapping[str, str] = {
-    "gguf": "runtime.backends.llama.evaluation",
-    "onnx": "runtime.backends.onnx.evaluation",
-}
 
 
 class Evaluator(Protocol):
@@ -51,10 +46,18 @@ def kind_of(path: Path) -> str:
 
 def open_evaluator(path: Path, threads: int, context: int) -> Evaluator:
     """Open a model for windows of up to `context` tokens. Raises EngineError."""
-    module_name = EVALUATORS[kind_of(path)]
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, OSError, RuntimeError) as error:
-        raise BackendUnavailable(backend=module_name, reason=str(error)) from error
-    evaluator: Evaluator = module.open_evaluator(path, threads, context)
+    evaluator: Evaluator = evaluator_module(path).open_evaluator(path, threads, context)
     return evaluator
+
+
+def evaluator_module(path: Path) -> Any:
+    """The module that scores models for the first engine that reads this kind and has one. Raises
+    BackendUnavailable, UnsupportedModel."""
+    kind = kind_of(path)
+    names = [engine.evaluator for engine in registry.reading((kind,)) if engine.evaluator]
+    if not names:
+        raise BackendUnavailable(backend="any", reason=f"no engine scores {kind}")
+    try:
+        return importlib.import_module(names[0])
+    except (ImportError, OSError, RuntimeError) as error:
+        raise BackendUnavailable(backend=names[0], reason=str(error)) from error

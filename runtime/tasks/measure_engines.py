@@ -7,7 +7,8 @@ medians; `runtime.planning.engine_choice` chooses by what was measured.
 import statistics
 import time
 
-from runtime.backend import Backend, open_backend
+from runtime.backend import Backend
+from runtime.backends.registry import open_backend
 from runtime.errors import EngineError
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress

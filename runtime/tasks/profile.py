@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import psutil
 
+from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
 from runtime.errors import EngineError
 from runtime.jobs import OnProgress, Progress
 from runtime.machine.cores import available_cores, thread_counts
 from runtime.planning.bandwidth import (
     ATTENTION_CELLS,
     ATTENTION_KV_HEADS,
-    ONNX_PRODUCT,
     BandwidthProfile,
     Curve,
     CurvePoint,

@@ -5,7 +5,6 @@ For a child process (see `runtime.process.job_table`). Opens engines through
 `runtime.tasks.evaluation`; the figures are `quant.quality.report`'s.
 """
 
-import importlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view
 from quant.quality.texts import CALIBRATION_TEXT, quality_texts, read_text
 from quant.quality.weight_error import weight_errors
 from quant.recipe import RECIPES
-from runtime.errors import InvalidRequest
+from runtime.errors import InvalidRequest, UnsupportedModel
 from runtime.jobs import OnProgress, Progress
 from runtime.process.job_values import (
     ImatrixAnswer,
@@ -34,7 +33,7 @@ from runtime.process.job_values import (
     SchemesArgs,
     ScoringArgs,
 )
-from runtime.tasks.evaluation import Evaluator, kind_of, open_evaluator
+from runtime.tasks.evaluation import Evaluator, evaluator_module, kind_of, open_evaluator
 
 QUICK_TOKENS = 2048
 
@@ -180,7 +179,10 @@ def _steps(phase: str, on_progress: OnProgress) -> OnTokens:
 def imatrix_job(args: ImatrixArgs, on_progress: OnProgress) -> ImatrixAnswer:
     """The importance matrix of a GGUF model over a text. Raises EngineError, InvalidRequest."""
     text = own_text(args.text, "text") if args.text else read_text(CALIBRATION_TEXT)
-    module = importlib.import_module("runtime.backends.llama.evaluation")
+    module = evaluator_module(args.source)
+    if not hasattr(module, "open_input_squares"):
+        detail = "its engine does not tell the importance of weights"
+        raise UnsupportedModel(path=str(args.source), detail=detail)
     evaluator, squares = module.open_input_squares(
         args.source, threads_of(args.threads), args.context
     )

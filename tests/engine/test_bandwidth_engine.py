@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
 from runtime.jobs import ignore_progress
-from runtime.planning.bandwidth import ONNX_PRODUCT
 from runtime.process.job_values import ProfileArgs
 from runtime.tasks.profile import (
     BUSY_CORES,

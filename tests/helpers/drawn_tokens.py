@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.answer.decoding import LoopLimits, TokenLoop
-from runtime.backend import open_backend
+from runtime.backends.registry import open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import Placement

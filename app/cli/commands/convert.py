@@ -9,10 +9,9 @@ from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
 from quant.quality.figures import Estimate, QualityReport
 from quant.recipe import QuantReport
+from runtime.backends import registry
 from runtime.errors import InvalidRequest
 from runtime.jobs import CancelToken
-
-DEFAULT_RECIPES = {"gguf": "q4_0", "onnx": "onnx-q4-b32-search"}
 
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
@@ -39,10 +38,18 @@ def _default_recipe(session: Session, to: str | None, console: Console) -> str:
     """The default recipe for a format, and for the one of the engine that was faster here last."""
     faster = session.engines.latest() if to is None else None
     if faster is None or any(d.usable and d.kind == "GPU" for d in session.devices()):
-        return DEFAULT_RECIPES[to or "gguf"]
-    if faster.engine == "onnx":
-        console.say(f"For ONNX Runtime: {reason_text(faster.reason)}")
-    return DEFAULT_RECIPES["onnx" if faster.engine == "onnx" else "gguf"]
+        return usual_recipe(to)
+    recipe = registry.engine(faster.engine).recipe or usual_recipe(None)
+    if recipe != usual_recipe(None):
+        console.say(f"For {registry.title(faster.engine)}: {reason_text(faster.reason)}")
+    return recipe
+
+
+def usual_recipe(container: str | None) -> str:
+    """What models are converted to for the first engine that has a recipe, of those that read a
+    format ("gguf" or "onnx") where one is named."""
+    able = registry.reading((container,)) if container else registry.engines()
+    return next(engine.recipe for engine in able if engine.recipe)
 
 
 def report_text(name: str, size: int, report: QuantReport) -> str:

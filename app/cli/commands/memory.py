@@ -8,8 +8,8 @@ from app.cli.console import Console, table
 from app.session.session import Session
 from app.wording.units import format_bytes
 from runtime.plan import KvCacheType, PlanModel
-from runtime.planning.memory import MemoryCell, kv_cache_bytes, memory_table
-from runtime.shape import kv_bytes_per_token
+from runtime.planning.memory import MemoryCell, memory_table
+from runtime.shape import kv_bytes_per_token, kv_cache_bytes
 
 # The models of the DeepSeek LLM paper's table (MHA and GQA), and what MLA made of their cache.
 COMPARED = (

@@ -27,6 +27,7 @@ from app.gui.parts.theme import SPACE_L, SPACE_M, SPACE_S
 from app.gui.parts.words import tr
 from app.settings import DECLARATIONS, Settings
 from app.wording.explain import explain
+from runtime.backends.registry import title
 
 HIDDEN_GROUP = "Window"  # remembered by the window itself, nothing to choose
 _WORDS = {
@@ -140,7 +141,7 @@ class SettingsDialog(QDialog):
     def _field(self, name: str, declaration: "Field[Any]") -> QWidget:
         value, meta = getattr(self.settings, name), declaration.metadata
         if meta["choices"]:
-            choice = Choice([(each, tr(_WORDS.get(each, each))) for each in meta["choices"]])
+            choice = Choice([(each, tr(_WORDS.get(each, title(each)))) for each in meta["choices"]])
             choice.setCurrentIndex(choice.findData(value))
             choice.activated.connect(lambda _i: self._set(name, choice.currentData()))
             made: QWidget = choice

@@ -28,6 +28,7 @@ from app.gui.parts import words
 from app.gui.parts.controls import Problem, button, label, row
 from app.gui.parts.theme import READING_WIDTH, SPACE_L, SPACE_M, SPACE_S, Theme
 from app.gui.parts.words import tr
+from app.planning.engine_choice import engine_for
 from app.planning.offers import Described, Offer
 from app.wording.explain import explain
 from runtime.jobs import Progress
@@ -185,7 +186,7 @@ class ModelDetail(QScrollArea):
         here = self._control.installed_from(item.hit.repo)
         if not here:
             return []
-        runs = [model for model in here if model.format != "safetensors"]
+        runs = [model for model in here if engine_for(model)]
         name = (runs or here)[0].name
         if not runs:
             quantize = lambda: self.quantize_asked.emit(name)  # noqa: E731
@@ -212,7 +213,7 @@ class ModelDetail(QScrollArea):
         key, control, installed = item.key, self._control, item.installed
         assert installed is not None
         made = []
-        runs = installed.format != "safetensors"
+        runs = engine_for(installed) is not None
         if runs:
             tip = tr("Chat with this model")
             made.append(
@@ -287,7 +288,7 @@ class ModelDetail(QScrollArea):
         self._progress_text.setText(progress_words(progress) if progress else tr("Starting"))
 
     def _add_fit(self, layout: QVBoxLayout, item: ModelItem) -> None:
-        if item.installed is not None and item.installed.format == "safetensors":
+        if item.installed is not None and engine_for(item.installed) is None:
             text = tr("Full-precision weights: quantize them to run them here.")
             layout.addWidget(label(text, "muted", wrap=True))
             return

@@ -17,7 +17,7 @@ from runtime.backend import LoadReport
 from runtime.errors import EngineError
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
-from runtime.plan import EngineName, Interval, KvCacheType, Plan, Policy
+from runtime.plan import Interval, KvCacheType, Plan, Policy
 from runtime.planning.plan_parts import Part
 from runtime.process.protocol import Streamed
 from runtime.prompt.file_prompt import TextFile, file_prompt
@@ -31,7 +31,7 @@ class PlanChoices:
     device: str | None = None
     n_ctx: int | None = None
     kv_type: KvCacheType | None = None
-    engine: EngineName | None = None
+    engine: str | None = None
 
 
 class ModelControl(QObject):
@@ -238,5 +238,5 @@ def _from_settings(session: Session) -> PlanChoices:
         policy=settings.policy,  # type: ignore[arg-type]
         n_ctx=settings.context or None,
         kv_type=None if settings.kv_cache == "auto" else settings.kv_cache,  # type: ignore[arg-type]
-        engine=None if settings.engine == "auto" else settings.engine,  # type: ignore[arg-type]
+        engine=None if settings.engine == "auto" else settings.engine,
     )

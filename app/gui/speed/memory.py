@@ -12,7 +12,8 @@ from app.gui.speed.sheet import Column
 from app.gui.speed.view import SpeedView
 from app.session.speed_report import SpeedModelPoint, SpeedReport, short_name
 from runtime.plan import KvCacheType
-from runtime.planning.memory import MemoryCell, kv_cache_bytes, memory_table
+from runtime.planning.memory import MemoryCell, memory_table
+from runtime.shape import kv_cache_bytes
 
 BATCHES = (1, 2, 4, 8, 16)
 CONTEXTS = (1024, 2048, 4096, 8192, 16384, 32768)

@@ -13,7 +13,8 @@ import pytest
 
 from quant.checkpoint.gguf_header import read_header
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
-from runtime.backend import Backend, ThreadedBackend, open_backend
+from runtime.backend import Backend, ThreadedBackend
+from runtime.backends.registry import open_backend
 from runtime.errors import ContextOverflow, CorruptFile, ModelFileError
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress

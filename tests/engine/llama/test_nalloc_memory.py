@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from app.session.session import Session
+from runtime.backends.llama.memory_formula import kv_head_rest
 from runtime.devices import Device
 from runtime.errors import DoesNotFit, ModelFileError
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan
 from runtime.planning.candidates import fits
 from runtime.planning.exact_memory import MemoryReport, exact_memory
-from runtime.planning.memory import estimate, kv_head_rest
+from runtime.planning.memory import estimate
 from runtime.process.client import Worker, run_job
 from runtime.process.job_table import SIMULATE_MEMORY
 from runtime.process.job_values import MemoryArgs

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.backends.genai import GenaiBackend, next_slice
+from runtime.backends.genai.backend import GenaiBackend, next_slice
 from runtime.backends.onnx.backend import OnnxBackend
 from runtime.devices import Device
 from runtime.errors import (
@@ -327,7 +327,8 @@ def test_a_slow_genai_model_takes_its_prompt_in_few_evaluations(
     """On a clock that makes every evaluation look as slow as a large model's."""
     ticks = itertools.count()
     backend, seen = load_genai(models("llama")), []
-    monkeypatch.setattr("runtime.backends.genai.time.perf_counter", lambda: next(ticks) * 0.8)
+    clock = "runtime.backends.genai.backend.time.perf_counter"
+    monkeypatch.setattr(clock, lambda: next(ticks) * 0.8)
     backend.prefill([5] * 60, seen.append, CancelToken())
     assert [progress.done for progress in seen] == [32, 60]
 

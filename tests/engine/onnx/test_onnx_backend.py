@@ -19,7 +19,7 @@ from quant.onnx.blocks import dequantize_rows, quantize_rows
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.manifest import MANIFEST, file_entry
 from quant.recipe import recipe_named
-from runtime.backends.genai import GenaiBackend
+from runtime.backends.genai.backend import GenaiBackend
 from runtime.backends.onnx.backend import OnnxBackend
 from runtime.backends.onnx.evaluation import open_evaluator
 from runtime.errors import (

@@ -4,17 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.backends.llama.memory_formula import compute_buffer_bytes
 from runtime.devices import Device
 from runtime.plan import LayerRange, Placement, PlanModel, PlanRequest
-from runtime.planning.memory import (
-    compute_buffer_bytes,
-    estimate,
-    kv_cache_bytes,
-    memory_table,
-    padded_context,
-)
+from runtime.planning.memory import estimate, memory_table
 from runtime.planning.placement import plan
-from runtime.shape import weight_bytes
+from runtime.shape import kv_cache_bytes, padded_context, weight_bytes
 from tests.helpers import shapes
 
 MIB = 2**20

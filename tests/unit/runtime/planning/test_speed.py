@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
 from runtime.devices import Device
+from runtime.engine import StepCosts
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import (
-    ONNX_PRODUCT,
     BandwidthProfile,
     Curve,
     CurvePoint,
@@ -28,7 +29,7 @@ from runtime.planning.calibration import (
     parameters,
     track_record,
 )
-from runtime.planning.speed import COPIED_SHARE, SpeedModel
+from runtime.planning.speed import SpeedModel
 from runtime.shape import kv_bytes_per_token, weight_bytes
 from tests.helpers import shapes
 
@@ -289,7 +290,7 @@ def test_a_gpu_lends_itself_to_the_processors_blocks_for_long_prompts_only():
     partial = replace(placed(), layers=half)
     long = speed.prefill_terms(model(), partial, 512)
     copied = sum(model().weights.blocks[:14])
-    assert long["prefill_copy@cuda0"] == pytest.approx(copied / (8e9 * COPIED_SHARE))
+    assert long["prefill_copy@cuda0"] == pytest.approx(copied / (8e9 * StepCosts().copied_share))
     assert not [term for term in long if term.startswith("prefill:") and term.endswith("@cpu")]
     assert "prefill:Q4_0/1@cpu" in speed.prefill_terms(model(), partial, 16)
     alone = speed.prefill_terms(model(), placed(), 512)

@@ -1,17 +1,22 @@
-"""Host memory of an ONNX folder's stages on the processor, from shape and weight bytes alone.
+"""Memory of an ONNX folder's stages, from shape and weight bytes alone.
 
 Knows what onnxruntime's kernels make of 4-bit weights when a session opens, and what a chunk of a
-prompt takes beside them. Knows no file and no session. The terms were found by matching peaks of
-four models at block size 32, contexts of 1,536 to 4,608 (benchmarks/results/prediction-cpu-2.txt).
+prompt takes beside them. What a body takes on an accelerator was not measured: llama.cpp's formula
+stands for it. Knows no file and no session. The terms were found by matching peaks of four models
+at block size 32, contexts of 1,536 to 4,608 (benchmarks/results/prediction-cpu-2.txt).
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from runtime.plan import Placement
+from runtime.backends.llama import memory_formula as llama_formula
+from runtime.devices import Device
+from runtime.plan import MemoryEstimate, Placement
 from runtime.shape import ModelShape, WeightBytes
 
 OVERHEAD = 75_000_000  # interpreter, onnxruntime, sessions
+DEVICE_OVERHEAD = llama_formula.GPU_OVERHEAD
 TOKENIZER_BYTES = 750  # per vocabulary entry
 # Feed-forward rows alive at once in a chunk: gate, up, its sigmoid, products, and the arena's rest.
 _ALIVE = 7
@@ -27,6 +32,26 @@ class HostParts:
     compute_buffer: int
     overhead: int
     mapped: int
+
+
+def estimate(
+    shape: ModelShape,
+    weights: WeightBytes,
+    placement: Placement,
+    devices: Sequence[Device],
+    *,
+    n_outputs: int | None = None,
+    block_format: str = "",
+) -> MemoryEstimate:
+    """Memory per device of `placement`; see `runtime.engine.MemoryFormula`."""
+    found = llama_formula.estimate(
+        shape, weights, placement, devices, n_outputs=n_outputs, block_format=block_format
+    )
+    on_host = llama_formula.blocks_per_device(placement).get("cpu", [])
+    parts = vars(host_parts(shape, weights, placement, on_host, block_format))
+    return MemoryEstimate(
+        tuple(replace(one, **parts) if one.device == "cpu" else one for one in found.devices)
+    )
 
 
 def host_parts(

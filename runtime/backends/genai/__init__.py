@@ -1,0 +1,1 @@
+"""The engine onnxruntime-genai: its descriptor, and the adapter that drives it."""

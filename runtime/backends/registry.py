@@ -1,0 +1,83 @@
+"""Which engines there are, by name, in the order in which they are preferred.
+
+Knows their descriptors; imports an engine itself only in `open_backend`, in child processes. An
+engine of another package is added without touching this one: STILLROOM_ENGINE_MODULES in the
+environment names modules (with commas between) that have an `ENGINE`; child processes inherit it.
+"""
+
+import importlib
+import os
+from collections.abc import Collection
+
+from runtime.backend import Backend
+from runtime.backends.fake import ENGINE as FAKE
+from runtime.backends.genai.descriptor import ENGINE as GENAI
+from runtime.backends.llama.descriptor import ENGINE as LLAMA
+from runtime.backends.onnx.descriptor import ENGINE as ONNX
+from runtime.engine import EngineDescriptor
+from runtime.errors import BackendUnavailable
+
+VARIABLE = "STILLROOM_ENGINE_MODULES"
+_engines: dict[str, EngineDescriptor] = {}
+
+
+def register(engine: EngineDescriptor) -> None:
+    """Add an engine behind those there are. Raises ValueError for a name that is taken."""
+    if engine.name in _engines:
+        raise ValueError(f"there is an engine {engine.name!r} already")
+    _engines[engine.name] = engine
+
+
+def register_named(modules: str) -> None:
+    """Add the `ENGINE` of each module in a list with commas. Raises ImportError, AttributeError
+    and ValueError: whoever names a module wants to know."""
+    for name in filter(None, map(str.strip, modules.split(","))):
+        register(importlib.import_module(name).ENGINE)
+
+
+def engines() -> tuple[EngineDescriptor, ...]:
+    """All of them, the preferred first."""
+    return tuple(_engines.values())
+
+
+def offered() -> tuple[str, ...]:
+    """Names that a person may choose from."""
+    return tuple(engine.name for engine in _engines.values() if engine.offered)
+
+
+def engine(name: str) -> EngineDescriptor:
+    """The engine of that name. Raises BackendUnavailable for one that is not there."""
+    found = _engines.get(name)
+    if found is None:
+        raise BackendUnavailable(backend=name, reason="unknown engine")
+    return found
+
+
+def title(name: str) -> str:
+    """What a person reads for a name; the name itself where no such engine is there, as in the
+    history of one that was."""
+    return _engines[name].title if name in _engines else name
+
+
+def reading(formats: Collection[str]) -> tuple[EngineDescriptor, ...]:
+    """The engines that read one of these formats."""
+    return tuple(each for each in engines() if not set(each.formats).isdisjoint(formats))
+
+
+def open_backend(name: str) -> Backend:
+    """Import one engine's adapter (module attribute `open_engine`) and return an empty backend.
+
+    Raises BackendUnavailable with the import error as the reason.
+    """
+    descriptor = engine(name)
+    try:
+        module = importlib.import_module(descriptor.module)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise BackendUnavailable(backend=name, reason=str(error)) from error
+    backend: Backend = module.open_engine()
+    return backend
+
+
+for _each in (LLAMA, ONNX, GENAI, FAKE):
+    register(_each)
+register_named(os.environ.get(VARIABLE, ""))
