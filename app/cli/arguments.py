@@ -23,7 +23,7 @@ from app.cli.commands import (
     rpc,
     serve,
 )
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.session.session import Session
 from runtime.backends.registry import offered
 from runtime.plan import TYPICAL_PROMPT, KvCacheType, Policy

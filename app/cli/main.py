@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.cli.arguments import parser
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.errors import AppError
 from app.session.open_session import open_session
 from app.wording.explain import explain

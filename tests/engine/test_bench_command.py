@@ -9,7 +9,7 @@ import pytest
 
 from app.cli.arguments import parser
 from app.cli.commands.bench import bench, read_run
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.session.session import Session
 from runtime.errors import InvalidRequest
 from runtime.planning.bandwidth import machine_fingerprint

@@ -8,10 +8,10 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from app.gui.chat.answer_view import AnswerView
 from app.gui.main_window import MainWindow
 from app.gui.parts import theme
 from app.gui.text.formulas import FormulaCache
+from app.gui.text.markdown_view import MarkdownView
 from runtime.plan import Interval, SpeedEstimate
 
 
@@ -65,7 +65,7 @@ def test_links_are_opened_only_when_confirmed(
 
 
 def test_each_code_block_is_copied_by_its_own_link(qtbot: QtBot) -> None:
-    view = AnswerView(theme.choose("light", 100, False), FormulaCache())
+    view = MarkdownView(theme.choose("light", 100, False), FormulaCache())
     qtbot.addWidget(view)
     links: list[str] = []
     view.link_clicked.connect(links.append)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.planning.engine_choice import engine_for
 from app.session.session import Session
 from app.wording.units import format_bytes

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from uuid import uuid4
 
+from app.cli.commands.console import Console, side_by_side, table
 from app.cli.commands.models import error_text, plan_text
-from app.cli.console import Console, side_by_side, table
 from app.errors import AppError
 from app.history.runs import is_below_prediction, predicted_tps
 from app.library.catalog import starter

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.planning.cluster_file import read_cluster
 from app.session.session import Session
 from app.wording.units import format_bytes, format_interval

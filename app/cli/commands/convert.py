@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.session.session import Session
 from app.wording.explain import reason_text
 from app.wording.sentences import VERDICTS

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.errors import AppError
 from app.server.launch import Started, start_server
 from app.server.limits import ServeOptions

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.errors import UnknownModel
 from app.library.importers import FoundModel, Mode, import_model
 from app.session.models_folder import FolderSurvey, clean, importable, move_models, survey

@@ -7,8 +7,8 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.cli.commands.console import Console, table
 from app.cli.commands.models import error_text
-from app.cli.console import Console, table
 from app.errors import AppError
 from app.history.records import RunRecord
 from app.library.catalog import starter

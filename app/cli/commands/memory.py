@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.session.session import Session
 from app.wording.units import format_bytes
 from runtime.plan import KvCacheType, PlanModel

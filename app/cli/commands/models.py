@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from app.cli.commands import cluster
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.errors import UnknownModel
 from app.hub.values import SearchHit, SearchQuery
 from app.library.catalog import CatalogEntry

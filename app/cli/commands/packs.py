@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app import __version__
-from app.cli.console import Console, table
+from app.cli.commands.console import Console, table
 from app.errors import PackRefused
 from app.session.session import Session
 from app.system import packs as add_ons

@@ -4,8 +4,8 @@ import getpass
 import sys
 from argparse import Namespace
 
+from app.cli.commands.console import Console, table
 from app.cli.commands.models import error_text
-from app.cli.console import Console, table
 from app.remote.endpoints import Endpoint, api_base
 from app.remote.errors import RemoteError
 from app.session.session import Session

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.server.address import LOOPBACK
 from app.server.faults import NotConfirmed
 from app.session.session import Session

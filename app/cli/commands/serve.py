@@ -5,7 +5,7 @@ import sys
 import threading
 from argparse import Namespace
 
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.server.address import LOOPBACK
 from app.server.faults import NotConfirmed
 from app.server.keys import new_key

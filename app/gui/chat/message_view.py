@@ -6,7 +6,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from app.gui.chat.answer_view import AnswerView
 from app.gui.chat.control import Delta
 from app.gui.chat.thinking_view import ThinkingView
 from app.gui.parts import words
@@ -15,6 +14,7 @@ from app.gui.parts.speech import Sentences, announce
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
 from app.gui.text.formulas import FormulaCache
+from app.gui.text.markdown_view import MarkdownView
 from app.history.branches import Turn
 from app.wording.explain import explain, notice_text
 from runtime.jobs import Progress
@@ -54,7 +54,7 @@ class MessageView(QWidget):
         self._reasoning_seconds = 0.0
         self.turn = turn
         self.message = turn.message
-        self.answer = AnswerView(theme, formulas, covering=self.message.role != "user")
+        self.answer = MarkdownView(theme, formulas, covering=self.message.role != "user")
         self.answer.link_clicked.connect(self.link_clicked)
         self._status = label("", "small")
         self._status.hide()

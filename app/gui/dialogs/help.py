@@ -19,11 +19,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.gui.chat.answer_view import AnswerView
 from app.gui.parts.controls import label
 from app.gui.parts.theme import SPACE_L, SPACE_M, SPACE_S, Theme
 from app.gui.parts.words import tr
 from app.gui.text.formulas import FormulaCache
+from app.gui.text.markdown_view import MarkdownView
 
 FOLDER = Path(__file__).parents[2] / "help"
 
@@ -81,7 +81,7 @@ class HelpDialog(QDialog):
         self.list.setAccessibleName(tr("Topics"))
         self.list.currentRowChanged.connect(self._show)
         self._nothing = label(tr("Nothing found"), "muted")
-        self.text = AnswerView(theme, FormulaCache())
+        self.text = MarkdownView(theme, FormulaCache())
         self.text.setAccessibleName(tr("Help text"))
         self.text.link_clicked.connect(self.link_clicked)
         body = QWidget()

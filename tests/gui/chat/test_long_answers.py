@@ -12,12 +12,12 @@ from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.gui.chat import answer_view
-from app.gui.chat.answer_view import AnswerView
 from app.gui.chat.thinking_view import MAX_PARAGRAPH, ThinkingView
 from app.gui.main_window import MainWindow
 from app.gui.parts import theme
+from app.gui.text import markdown_view
 from app.gui.text.formulas import FormulaCache
+from app.gui.text.markdown_view import MarkdownView
 from tests.helpers.streamed_window import long_text, scripted_plan, spin, stream, write_script
 
 MARKDOWN = (
@@ -110,7 +110,7 @@ def test_growing_text_ends_as_the_same_document_as_settled_text(
 ) -> None:
     look = theme.choose("light", 100, False)
     text = long_text(MARKDOWN, 1500)
-    views = [AnswerView(look, FormulaCache()) for _ in range(2)]
+    views = [MarkdownView(look, FormulaCache()) for _ in range(2)]
     for view in views:
         qtbot.addWidget(view)
         view.resize(600, 100)
@@ -131,7 +131,7 @@ def test_words_put_behind_make_what_markdown_makes_of_the_whole(
     """At every character: a word may also turn what stands before it into something else."""
     look = theme.choose("light", 100, False)
     formulas = FormulaCache()
-    grown, whole = (AnswerView(look, formulas) for _ in range(2))
+    grown, whole = (MarkdownView(look, formulas) for _ in range(2))
     for view in (grown, whole):
         qtbot.addWidget(view)
     for text in TURNS:
@@ -148,10 +148,10 @@ def test_words_put_behind_make_what_markdown_makes_of_the_whole(
 def test_more_words_are_put_behind_without_reading_the_paragraph_again(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    view = AnswerView(theme.choose("light", 100, False), FormulaCache())
+    view = MarkdownView(theme.choose("light", 100, False), FormulaCache())
     qtbot.addWidget(view)
     view.set_markdown("## Stills\n\nThe **pot** is")
-    monkeypatch.delattr(answer_view, "grow")
+    monkeypatch.delattr(markdown_view, "grow")
     for words in (" of copper ", " (it isn't", " tin), and", " the neck: long."):
         view.append(words)
         view.settle()
@@ -207,7 +207,7 @@ def test_growing_draws_what_is_new_and_nothing_behind_it(qtbot: QtBot, window: M
 
 
 def test_remote_content_and_html_stay_text(qtbot: QtBot, qapp: QApplication) -> None:
-    view = AnswerView(theme.choose("dark", 100, False), FormulaCache())
+    view = MarkdownView(theme.choose("dark", 100, False), FormulaCache())
     qtbot.addWidget(view)
     view.set_markdown(
         "![pixel](https://example.org/x.png) <img src='file:///etc/passwd'> "
@@ -221,7 +221,7 @@ def test_remote_content_and_html_stay_text(qtbot: QtBot, qapp: QApplication) -> 
 
 
 def test_formulas_are_pictures_and_broken_ones_are_text(qtbot: QtBot, qapp: QApplication) -> None:
-    view = AnswerView(theme.choose("light", 100, False), FormulaCache())
+    view = MarkdownView(theme.choose("light", 100, False), FormulaCache())
     qtbot.addWidget(view)
     view.set_markdown(
         r"So \(\frac{a}{b}\), $\boxed{42}$ and \[ \sum_i i^2 \] but \(\frac{\) costs $5."

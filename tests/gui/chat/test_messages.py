@@ -9,11 +9,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPlainTextEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.gui.chat.answer_view import AnswerView
 from app.gui.chat.thinking_view import ThinkingView
 from app.gui.main_window import MainWindow
 from app.gui.parts import theme
 from app.gui.text.formulas import FormulaCache
+from app.gui.text.markdown_view import MarkdownView
 from app.history.records import Attachment
 from tests.helpers.streamed_window import scripted_plan, write_script
 
@@ -62,7 +62,7 @@ def test_thinking_that_just_ended_stays_where_it_is_read(thinking: ThinkingView)
 
 
 def test_tables_align_their_columns(qtbot: QtBot) -> None:
-    view = AnswerView(theme.choose("light", 100, False), FormulaCache())
+    view = MarkdownView(theme.choose("light", 100, False), FormulaCache())
     qtbot.addWidget(view)
     view.set_markdown("| a | b | c |\n|---|:-:|---:|\n| 1 | 2 | 3 |\n\nafter")
     (table,) = view.document().rootFrame().childFrames()

@@ -3,7 +3,7 @@
 import io
 import json
 
-from app.cli.console import Console, progress_text, table
+from app.cli.commands.console import Console, progress_text, table
 from runtime.jobs import Progress
 
 

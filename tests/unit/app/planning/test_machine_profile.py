@@ -9,7 +9,7 @@ import pytest
 
 import app.session.session
 from app.cli.commands import machine as commands
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.history.records import RunRecord
 from app.paths import Paths
 from app.planning.machine import measurable

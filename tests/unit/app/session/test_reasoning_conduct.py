@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.cli.commands.chat import _Writer
-from app.cli.console import Console
+from app.cli.commands.console import Console
 from app.gui.chat.control import prompt_message
 from app.history.export import exported
 from app.history.recorder import AnswerRecorder

@@ -32,7 +32,7 @@ _RENDER_SHARE = 0.06  # of one core, at most, goes into writing what has come
 _LAYOUTS = 4
 
 
-class AnswerView(QTextBrowser):
+class MarkdownView(QTextBrowser):
     """Read-only Markdown. `append` for streams, `set_markdown` for settled text.
 
     `covering`: it stands on the theme's surface and paints that itself, so that nothing behind it
