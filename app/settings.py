@@ -14,7 +14,7 @@ from typing import Any
 
 from app.errors import SettingsError
 from quant.files import write_json_atomically
-from runtime.backends.registry import offered
+from runtime.registry import offered
 
 log = logging.getLogger(__name__)
 

@@ -34,11 +34,11 @@ from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
 from runtime.backends.genai.backend import thread_overlay
 from runtime.backends.onnx.native import genai
-from runtime.backends.registry import open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.model.genai_folder import read_config
 from runtime.plan import LayerRange, Placement
+from runtime.registry import open_backend
 from tests.helpers import shapes
 
 STOCK = "stock-genai"

@@ -1,6 +1,6 @@
 """What a loaded engine must offer to the token loop, and what it may offer beside that.
 
-Knows the contract; `runtime.engine` describes engines as data, `runtime.backends.registry` opens
+Knows the contract; `runtime.engine` describes engines as data, `runtime.registry` opens
 them.
 """
 

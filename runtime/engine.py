@@ -1,7 +1,7 @@
 """An engine as data: what planning, timing, the server and the wording need to know of one.
 
 Knows the questions. Each engine has its answers in `runtime/backends/<engine>/descriptor.py`, which
-imports no engine library, so that the window's process can read it. `runtime.backends.registry`
+imports no engine library, so that the window's process can read it. `runtime.registry`
 knows which engines exist; the protocols of `runtime.backend` tell what a loaded one can do.
 """
 

@@ -45,7 +45,7 @@ class LayerRange:
 class Placement:
     """What an engine must be told to load a model. Input embeddings are always on the CPU."""
 
-    engine: str  # its name in `runtime.backends.registry`
+    engine: str  # its name in `runtime.registry`
     layers: tuple[LayerRange, ...]
     lm_head_device: str
     n_ctx: int

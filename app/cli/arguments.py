@@ -25,8 +25,8 @@ from app.cli.commands import (
 )
 from app.cli.commands.console import Console
 from app.session.session import Session
-from runtime.backends.registry import offered
 from runtime.plan import TYPICAL_PROMPT, KvCacheType, Policy
+from runtime.registry import offered
 
 Command = Callable[[Session, argparse.Namespace, Console], None]
 

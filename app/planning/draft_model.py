@@ -8,7 +8,7 @@ loads nothing.
 from dataclasses import replace
 
 from app.planning.planner import Planning
-from runtime.backends import registry
+from runtime import registry
 from runtime.errors import DraftRefused
 from runtime.plan import MemoryEstimate, Plan, PlanRequest, Reason
 from runtime.planning.candidates import fits, tight

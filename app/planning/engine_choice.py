@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.library.folder import InstalledModel, Library
 from app.library.targets import made_from
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.jobs import CancelToken, OnProgress
 from runtime.planning.engine_choice import (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied, WorkerStalled
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress

@@ -18,7 +18,7 @@ from app.planning.engine_choice import Engines, engine_for, same_models
 from app.planning.inspection import Inspection, catalog_model, plan_model
 from app.planning.learning import Learning
 from app.quantizing.quality_file import QualityFile
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError, OutOfMemory, WorkerDied
 from runtime.jobs import CancelToken, OnProgress, ignore_progress

@@ -20,7 +20,7 @@ from app.server.limits import ServeOptions
 from app.server.mailbox import Mailbox
 from app.server.turns import Turns
 from app.session.session import Session
-from runtime.backends import registry
+from runtime import registry
 from runtime.engine import EngineDescriptor
 from runtime.errors import DoesNotFit, OutOfMemory
 from runtime.generation import SamplingParams

@@ -29,11 +29,11 @@ from app.wording.units import format_bytes, format_seconds, format_tps
 from app.wording.worded import Facts, Worded, worded
 from quant.error_base import StillroomError
 from runtime.answer.voting import Pick
-from runtime.backends.registry import title
 from runtime.jobs import Cancelled
 from runtime.machine.providers import Fact, Preflight
 from runtime.plan import Reason
 from runtime.planning.diagnosis import SLOWER, Diagnosis
+from runtime.registry import title
 
 
 @dataclass(frozen=True)

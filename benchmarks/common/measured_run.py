@@ -17,10 +17,10 @@ import psutil
 
 from benchmarks.common.options import command_line
 from runtime.backend import Backend
-from runtime.backends.registry import open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.registry import open_backend
 
 WINDOW_SECONDS = 0.35
 WAIT_SECONDS = 40.0

@@ -25,7 +25,6 @@ if "--in-process" in sys.argv:
     import llama_cpp  # noqa: F401  # first: another library's C++ runtime can break its loading
 
 from runtime.answer.answering import Answerer
-from runtime.backends.registry import open_backend
 from runtime.generation import (
     GenerationRequest,
     GenerationStats,
@@ -38,6 +37,7 @@ from runtime.planning.memory import estimate
 from runtime.process.client import Worker, run_job
 from runtime.process.job_table import PROBE
 from runtime.process.job_values import ProbeArgs
+from runtime.registry import open_backend
 from runtime.shape import ModelShape, weight_bytes
 from tests.helpers import shapes
 

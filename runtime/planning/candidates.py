@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.engine import EngineDescriptor
 from runtime.errors import BackendUnavailable

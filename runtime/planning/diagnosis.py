@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.machine.conditions import Conditions
 from runtime.plan import LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile, Curve, CurvePoint, between_threads

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from quant.files import write_json_atomically
-from runtime.backends import registry
+from runtime import registry
 from runtime.errors import NoEngineRan
 from runtime.plan import Alternative, Plan, Reason
 

@@ -7,7 +7,7 @@ Knows which engine's formula to ask, and tables of it over contexts and batches.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.plan import KvCacheType, LayerRange, MemoryEstimate, Placement, PlanModel
 from runtime.shape import ModelShape, WeightBytes

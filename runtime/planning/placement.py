@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import get_args
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.errors import (
     ContextLimit,

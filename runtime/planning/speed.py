@@ -12,7 +12,7 @@ prices it takes; runs nothing.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.devices import Device
 from runtime.engine import StepCosts
 from runtime.machine import rpc

@@ -21,7 +21,6 @@ from runtime.answer.answering import Answerer
 from runtime.answer.batching import BatchAnswerer, Listener
 from runtime.answer.kv_state import StateFolder
 from runtime.backend import Backend, EmbeddingBackend, SharedBackend
-from runtime.backends.registry import open_backend
 from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk
 from runtime.jobs import Cancelled, CancelToken, Progress
@@ -57,6 +56,7 @@ from runtime.process.protocol import (
     decode_command,
     encode,
 )
+from runtime.registry import open_backend
 
 LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 ENVIRONMENT = {

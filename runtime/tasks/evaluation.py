@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from runtime.backends import registry
+from runtime import registry
 from runtime.errors import BackendUnavailable, UnsupportedModel
 
 F32 = npt.NDArray[np.float32]

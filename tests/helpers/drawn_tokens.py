@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from runtime.answer.decoding import LoopLimits, TokenLoop
-from runtime.backends.registry import open_backend
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import Placement
+from runtime.registry import open_backend
 
 
 def drawn_tokens(model: Path, placement: Placement, text: str, count: int) -> list[int]:

@@ -9,7 +9,7 @@ from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
 from quant.quality.figures import Estimate, QualityReport
 from quant.recipe import QuantReport
-from runtime.backends import registry
+from runtime import registry
 from runtime.errors import InvalidRequest
 from runtime.jobs import CancelToken
 

@@ -27,7 +27,7 @@ from app.gui.parts.theme import SPACE_L, SPACE_M, SPACE_S
 from app.gui.parts.words import tr
 from app.settings import DECLARATIONS, Settings
 from app.wording.explain import explain
-from runtime.backends.registry import title
+from runtime.registry import title
 
 HIDDEN_GROUP = "Window"  # remembered by the window itself, nothing to choose
 _WORDS = {

@@ -14,11 +14,11 @@ import pytest
 from quant.checkpoint.gguf_header import read_header
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.backend import Backend, ThreadedBackend
-from runtime.backends.registry import open_backend
 from runtime.errors import ContextOverflow, CorruptFile, ModelFileError
 from runtime.generation import SamplingParams
 from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.registry import open_backend
 from tests.helpers.busy import burning
 
 GREEDY = SamplingParams(temperature=0)

@@ -10,13 +10,14 @@ import os
 from collections.abc import Collection
 
 from runtime.backend import Backend
-from runtime.backends.fake import ENGINE as FAKE
-from runtime.backends.genai.descriptor import ENGINE as GENAI
-from runtime.backends.llama.descriptor import ENGINE as LLAMA
-from runtime.backends.onnx.descriptor import ENGINE as ONNX
 from runtime.engine import EngineDescriptor
 from runtime.errors import BackendUnavailable
 
+# By name, as those of other packages: planning reads descriptors, and may not know an adapter.
+BUILT_IN = (
+    "runtime.backends.llama.descriptor,runtime.backends.onnx.descriptor,"
+    "runtime.backends.genai.descriptor,runtime.backends.fake"
+)
 VARIABLE = "STILLROOM_ENGINE_MODULES"
 _engines: dict[str, EngineDescriptor] = {}
 
@@ -78,6 +79,5 @@ def open_backend(name: str) -> Backend:
     return backend
 
 
-for _each in (LLAMA, ONNX, GENAI, FAKE):
-    register(_each)
+register_named(BUILT_IN)
 register_named(os.environ.get(VARIABLE, ""))
