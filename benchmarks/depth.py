@@ -25,6 +25,7 @@ from benchmarks.common.options import add_options, command_line
 from benchmarks.common.results import spread, write_results
 from benchmarks.common.starter import starter_q4
 from runtime.answer.answering import Answerer
+from runtime.backend import LoadReport
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.backends.llama.tokenizer import LlamaTokenizer
 from runtime.generation import GenerationRequest, Message, SamplingParams, TokenChunk
@@ -47,6 +48,14 @@ class Instant:
         self.tokenizer = tokenizer
         self.clock: list[float] = []
         self._random = random.Random(1)
+
+    def load(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> LoadReport:
+        raise NotImplementedError
+
+    def unload(self) -> None:
+        raise NotImplementedError
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
         self.clock = []

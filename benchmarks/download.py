@@ -134,7 +134,7 @@ def _serve(path: Path, digest: str) -> None:
         sys.stdin.read()
 
 
-def _ours(endpoint: str, folder: Path, connections: int) -> dict[str, float]:
+def _ours(endpoint: str, folder: Path, connections: int) -> dict[str, Any]:
     command = [sys.executable, "-c", CLIENT, endpoint, str(folder), REPO, str(connections)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (folder / "ours.gguf").unlink()
@@ -142,7 +142,7 @@ def _ours(endpoint: str, folder: Path, connections: int) -> dict[str, float]:
     return result
 
 
-def _in_window(endpoint: str, folder: Path) -> dict[str, float]:
+def _in_window(endpoint: str, folder: Path) -> dict[str, Any]:
     """The same in the real window. A sparse file is no model: at its end it is refused."""
     command = [sys.executable, "-c", WINDOW, endpoint, str(folder), REPO]
     environment = {**os.environ, "QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen")}
@@ -222,8 +222,8 @@ def _report(
     size: int,
     connections: int,
     digest: str,
-    ours: list[dict[str, float]],
-    shown: list[dict[str, float]],
+    ours: list[dict[str, Any]],
+    shown: list[dict[str, Any]],
     plain: list[float],
     hashed: dict[str, list[float]],
 ) -> None:

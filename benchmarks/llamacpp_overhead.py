@@ -105,7 +105,8 @@ class Bench:
         while process.stdout.read(65536):
             stamps.append(time.perf_counter())
         process.wait()
-        return (self.args.tokens - 1) / (stamps[-2] - stamps[0])  # the last write is the line's end
+        tokens: int = self.args.tokens
+        return (tokens - 1) / (stamps[-2] - stamps[0])  # the last write is the line's end
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
 from runtime.devices import Device
 from runtime.model.info import inspect
-from runtime.plan import Interval, LayerRange, Placement, PlanModel
+from runtime.plan import Interval, KvCacheType, LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.calibration import UNCALIBRATED, Calibration, fit, track_record
 from runtime.planning.memory import estimate
@@ -148,7 +148,7 @@ def cpu_placements(
 ) -> Iterator[tuple[Placement, tuple[int, ...]]]:
     """(placement, depths) of the runs of one model; the first depth is the prompt's."""
     last = subject.shape.block_count - 1
-    kv_type = "f32" if subject.engine == "onnx" else "f16"
+    kv_type: KvCacheType = "f32" if subject.engine == "onnx" else "f16"
     width = subject.shape.embedding_length
     most, fewer = next(rest for limit, *rest in DEPTHS if width <= limit)
     for count in threads:

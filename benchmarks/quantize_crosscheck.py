@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 def largest_difference(rows: list[dict[str, Any]]) -> float:
     """The largest relative difference of a figure between our report and llama-perplexity."""
     return max(
-        abs(float(ours["value"]) / row["llama_perplexity"][key] - 1)
+        abs(float(ours["value"]) / float(row["llama_perplexity"][key]) - 1)
         for row in rows
         for key, ours in row["ours"].items()
     )

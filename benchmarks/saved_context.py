@@ -109,7 +109,7 @@ def run(args: argparse.Namespace, home: Path) -> None:
         cached_stats = back.ask(follow_up, 32)
         restored.append(back.first - started)
         same = same and "".join(back.text) == "".join(fresh.text)
-        assert tokens == kept["tokens"]
+        assert tokens == kept.tokens
         for worker in (fresh.worker, back.worker):
             worker.close()
     ratio = spread([slow / fast for slow, fast in zip(again, restored, strict=True)])
@@ -117,7 +117,7 @@ def run(args: argparse.Namespace, home: Path) -> None:
         "prompt_tokens": evaluated_stats.prompt_tokens,
         "first_prompt_tokens": stats.prompt_tokens,
         "cached_tokens": cached_stats.cached_tokens,
-        "state_bytes": kept["bytes"],
+        "state_bytes": kept.bytes,
         "save_seconds": save_seconds,
         "evaluated_again_seconds": spread(again),
         "restored_seconds": spread(restored),
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace, home: Path) -> None:
         f"restored         {_row(restored)} s, {cached_stats.cached_tokens} tokens from disk,"
         f" of which reading {_row(restore_only)} s\n"
         f"sooner by        {ratio['median']:.1f}x  {ratio['low']:.1f} to {ratio['high']:.1f}\n"
-        f"state            {kept['bytes'] / 1e6:.0f} MB, saved in {save_seconds:.2f} s\n"
+        f"state            {kept.bytes / 1e6:.0f} MB, saved in {save_seconds:.2f} s\n"
         f"same greedy text {same}"
     )
     write_results(args.name or "saved-context-cpu", result, text)

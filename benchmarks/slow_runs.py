@@ -170,7 +170,7 @@ def swap_file(size: int) -> Iterator[None]:
         with path.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
         path.chmod(0o600)
-        for command in (["mkswap", path], ["swapon", path]):
+        for command in (["mkswap", str(path)], ["swapon", str(path)]):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise NotHere(done.stderr.strip())

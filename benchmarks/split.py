@@ -143,7 +143,7 @@ def child(engine: str, path: str, threads: int) -> None:
         return
     backend = open_backend(engine)
     placement = Placement(
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,
         layers=(LayerRange("cpu", 0, 0),),
         lm_head_device="cpu",
         n_ctx=N_CTX,

@@ -84,7 +84,7 @@ def fixed_rates(
     bench: Path, model: Path, threads: int, tokens: int, prompt: int
 ) -> tuple[float, float]:
     """llama-bench's (decode, prefill) tokens per second with a fixed count."""
-    options = {"threads": threads, "more": ("--no-warmup",)}
+    options: dict[str, Any] = {"threads": threads, "more": ("--no-warmup",)}
     decode = llama_bench(bench, model, generate=tokens, **options)
     return decode, llama_bench(bench, model, prompt=prompt, **options)
 

@@ -114,17 +114,17 @@ def environment() -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         lock = folder / "locked.txt"
         lock.write_text(others)
-        command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*command, "--require-hashes", "--no-deps", "-r", lock], check=True)
+        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        subprocess.run([*command, "--require-hashes", "--no-deps", "-r", str(lock)], check=True)
     stamp.write_text(wanted)
     return python
 
 
 def starter_file(python: Path) -> Path:
     """The starter model's file, fetched and checked by the program itself."""
-    command = [python, "-P", "-m", "app", "pull", STARTER, "--home", WORK / "starter", "--json"]
+    command = [str(python), "-P", "-m", "app", "pull", STARTER, "--json"]
     result = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True,
+        [*command, "--home", str(WORK / "starter")], check=True, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     return Path(json.loads(result.stdout)["path"])
@@ -136,9 +136,9 @@ def starter_file(python: Path) -> Path:
 def freeze(python: Path, starter: Path | None) -> Path:
     """The frozen folder."""
     variables = {**os.environ, "STILLROOM_STARTER": str(starter or ""), "PYTHONHASHSEED": "1"}
-    command = [python, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "WARN"]
-    command += ["--distpath", WORK / "dist", "--workpath", WORK / "freeze"]
-    subprocess.run([*command, ROOT / "installers" / "app.spec"], check=True, env=variables)
+    command = [str(python), "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "WARN"]
+    command += ["--distpath", str(WORK / "dist"), "--workpath", str(WORK / "freeze")]
+    subprocess.run([*command, str(ROOT / "installers/app.spec")], check=True, env=variables)
     folder = WORK / "dist" / "stillroom"
     if sys.platform == "linux":
         (folder / "stillroom-gui").symlink_to("stillroom")  # one program: no console to hide

@@ -45,7 +45,7 @@ def draw(folder: Path) -> None:
         painter.end()
         buffer = QBuffer()
         buffer.open(QBuffer.OpenModeFlag.WriteOnly)
-        image.save(buffer, "PNG")
+        image.save(buffer, "PNG")  # type: ignore[call-overload]  # PySide takes str alone, its stubs say bytes
         pictures[size] = bytes(buffer.data().data())
         (folder / f"{size}.png").write_bytes(pictures[size])
     (folder / "stillroom.ico").write_bytes(ico({size: pictures[size] for size in ICO_SIZES}))

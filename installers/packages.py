@@ -87,7 +87,7 @@ def nfpm(bundle: Bundle, packager: str, output: Path) -> Path:
         stage(bundle, Path(folder))
         variables = {"ARCH": DEBIAN[platform.machine()], "VERSION": bundle.version, "STAGE": folder}
         tool = Path(sys.executable).with_name("nfpm")
-        command = [tool, "package", "--packager", packager, "--target", output]
+        command: list[str | Path] = [tool, "package", "--packager", packager, "--target", output]
         run([*command, "--config", LINUX / "nfpm.yaml"], **variables)
     return output
 

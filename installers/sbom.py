@@ -30,8 +30,9 @@ def component(distribution: importlib.metadata.Distribution) -> dict[str, Any]:
         "version": version,
         "purl": f"pkg:pypi/{name.lower().replace('_', '-')}@{version}",
     }
-    licence = metadata.get("License-Expression")
-    words = licence or (metadata.get("License") or "").split("\n")[0][:100]
+    fields = {field: metadata[field] or "" for field in metadata}
+    licence = fields.get("License-Expression")
+    words = licence or fields.get("License", "").split("\n")[0][:100]
     if licence:
         found["licenses"] = [{"expression": words}]
     elif words:

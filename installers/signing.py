@@ -39,6 +39,7 @@ def sign_packages(files: Sequence[Path]) -> list[Path]:
     """Sign finished packages; returns the signatures that lie beside them."""
     if not key():
         return []
+    signatures: list[Path] = []
     if sys.platform == "win32":
         _signtool([file for file in files if file.suffix == ".exe"])
     elif sys.platform == "darwin":
@@ -48,8 +49,8 @@ def sign_packages(files: Sequence[Path]) -> list[Path]:
             _run(["xcrun", "notarytool", "submit", file, "--keychain-profile", profile, "--wait"])
             _run(["xcrun", "stapler", "staple", file])
     else:
-        return [_detached(file) for file in files]
-    return []
+        signatures = [_detached(file) for file in files]
+    return signatures
 
 
 def _detached(file: Path) -> Path:

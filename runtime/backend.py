@@ -55,7 +55,8 @@ class Backend(Protocol):
     truncate, then prefill, then sample / decode in turn.
     """
 
-    tokenizer: Tokenizer
+    @property
+    def tokenizer(self) -> Tokenizer: ...
 
     def load(
         self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
@@ -147,10 +148,12 @@ class ThreadedBackend(Protocol):
 class SequenceBackend(Protocol):
     """A loaded model with several sequences. Rows of logits live until the next evaluation."""
 
-    tokenizer: Tokenizer
     n_sequences: int
     chunk: int  # most tokens of a prompt evaluated at once
     text_prefix: tuple[int, ...]  # tokens every text begins with that no template wrote
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
 
     def begin(
         self, sequence: int, sampling: SamplingParams, history: Sequence[int], grammar: str

@@ -45,9 +45,9 @@ def _build(name: str) -> None:
         archive.extractall(BUILD, filter="data")
     source = next(BUILD.glob("llama_cpp_python-*/")) / "vendor" / "llama.cpp"
     options = ("TESTS", "EXAMPLES", "UI")
+    command = ["cmake", "-S", str(source), "-B", str(BUILD), "-DCMAKE_BUILD_TYPE=Release"]
     subprocess.run(
-        ["cmake", "-S", source, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF"]
-        + [f"-DLLAMA_BUILD_{option}=OFF" for option in options],
+        [*command, "-DLLAMA_CURL=OFF", *(f"-DLLAMA_BUILD_{option}=OFF" for option in options)],
         check=True,
         env={**os.environ, **_compiler_flags()},
     )

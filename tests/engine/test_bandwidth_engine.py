@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
-from runtime.jobs import ignore_progress
+from runtime.jobs import Progress, ignore_progress
+from runtime.planning.bandwidth import Curve
 from runtime.process.job_values import ProfileArgs
 from runtime.tasks.profile import (
     BUSY_CORES,
@@ -19,6 +21,7 @@ from runtime.tasks.profile import (
     MIB,
     QUICK,
     OtherLoad,
+    Schedule,
     add_onnx_products,
     beyond_caches,
     profile_job,
@@ -44,7 +47,7 @@ uint64_t total(const uint64_t *data, size_t count) {
 """
 
 
-def test_products_take_longer_over_more_matrices():
+def test_products_take_longer_over_more_matrices() -> None:
     ggml = Ggml("CPU", 1)
     kernel = Products(ggml, "Q4_0", 8, 512, 512)
     assert kernel.matrix_bytes == 512 * 512 // 32 * 18
@@ -60,8 +63,8 @@ def test_products_take_longer_over_more_matrices():
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_quick_profile_of_this_machine():
-    steps = []
+def test_quick_profile_of_this_machine() -> None:
+    steps: list[Progress] = []
     started = time.perf_counter()
     profile = profile_job(ProfileArgs("quick"), steps.append)
     seconds = time.perf_counter() - started
@@ -70,13 +73,14 @@ def test_quick_profile_of_this_machine():
     assert done == sorted(done)
     assert done[-1] == steps[-1].total
     host = profile.device("cpu")
+    assert host is not None
     assert host.read_rate("Q4_0", 1 << 28, 1) > 0.5e9
     assert host.cost(1).attention_seconds(128) > 0
     quiet = profile.facts["other_load_cores"] <= BUSY_CORES
     assert ("busy" in profile.doubts) == (not quiet)
 
 
-def test_the_other_engines_products_take_longer_over_more_matrices(tmp_path):
+def test_the_other_engines_products_take_longer_over_more_matrices(tmp_path: Path) -> None:
     products = BlockProducts(tmp_path, 8)
     one, eight = (seconds_of(products.session(n, 1), 1, 0.02) for n in (1, 8))
     assert eight > 3 * one > 0
@@ -86,7 +90,7 @@ def test_the_other_engines_products_take_longer_over_more_matrices(tmp_path):
     assert min(flops.values()) > 1e8
 
 
-def test_no_two_of_the_other_engine_s_matrices_are_alike(tmp_path):
+def test_no_two_of_the_other_engine_s_matrices_are_alike(tmp_path: Path) -> None:
     """onnxruntime packs matrices of equal content once, whatever their names."""
     BlockProducts(tmp_path, 40)
     data = (tmp_path / "products.data").read_bytes()
@@ -97,23 +101,26 @@ def test_no_two_of_the_other_engine_s_matrices_are_alike(tmp_path):
     assert len(packed) == len(set(pieces)) == 40
 
 
-def test_the_full_profile_has_the_other_engines_products():
-    products, flops = {}, {1: {}, 2: {}}
+def test_the_full_profile_has_the_other_engines_products() -> None:
+    products: dict[str, tuple[Curve, ...]] = {}
+    quick: dict[str, tuple[Curve, ...]] = {}
+    flops: dict[int, dict[str, float]] = {1: {}, 2: {}}
     add_onnx_products(replace(FULL, onnx_sizes=(8,)), (1, 2), products, flops)
     assert [curve.threads for curve in products[ONNX_PRODUCT]] == [1, 2]
     assert all(rates[ONNX_PRODUCT] > 1e8 for rates in flops.values())
-    add_onnx_products(QUICK, (1, 2), quick := {}, flops)
+    add_onnx_products(QUICK, (1, 2), quick, flops)
     assert quick == {}  # five seconds have no room for it
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_full_profile_of_this_machine():
+def test_full_profile_of_this_machine() -> None:
     started = time.perf_counter()
     profile = profile_job(ProfileArgs("full"), ignore_progress)
     seconds = time.perf_counter() - started
     assert seconds < 60 or not profile.trusted  # a busy machine takes longer, and says so
     host = profile.device("cpu")
+    assert host is not None
     assert {"Q4_0", "Q8_0", "F16", ONNX_PRODUCT} <= set(host.products)
     sizes = [point.working_set for point in host.plain[-1].points]
     assert sizes[0] == MIB
@@ -121,14 +128,14 @@ def test_full_profile_of_this_machine():
     assert host.prefill_rate(ONNX_PRODUCT, 1) > 1e9
 
 
-def test_a_device_that_cannot_be_timed_is_missing_from_the_profile():
+def test_a_device_that_cannot_be_timed_is_missing_from_the_profile() -> None:
     profile = profile_job(ProfileArgs("quick", ("cuda77",)), ignore_progress)
     assert profile.missing(["cuda77"]) == ("cuda77",)
     assert profile.devices == ()
 
 
-def test_working_sets_reach_beyond_the_last_cache():
-    def tops(schedule, cache):
+def test_working_sets_reach_beyond_the_last_cache() -> None:
+    def tops(schedule: Schedule, cache: int) -> tuple[int, int]:
         reaching = beyond_caches(schedule, {1: 48 << 10, 3: cache * MIB})
         return max(reaching.plain_sizes), max(reaching.product_sizes)
 
@@ -140,7 +147,7 @@ def test_working_sets_reach_beyond_the_last_cache():
     assert min(FULL.plain_sizes) == min(QUICK.plain_sizes) == 1
 
 
-def test_other_load_is_that_of_other_processes():
+def test_other_load_is_that_of_other_processes() -> None:
     load = OtherLoad()
     with burning(1):
         time.sleep(0.5)
@@ -149,7 +156,7 @@ def test_other_load_is_that_of_other_processes():
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_busy_machine_is_not_trusted():
+def test_a_busy_machine_is_not_trusted() -> None:
     with burning(1):
         profile = profile_job(ProfileArgs("quick"), ignore_progress)
     assert profile.facts["other_load_cores"] > 0.5
@@ -159,11 +166,11 @@ def test_a_busy_machine_is_not_trusted():
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc for the loop beside it")
-def test_plain_read_agrees_with_a_compiled_loop(tmp_path):
+def test_plain_read_agrees_with_a_compiled_loop(tmp_path: Path) -> None:
     (tmp_path / "sum.c").write_text(SUM)
     library = tmp_path / "sum.so"
-    command = ["gcc", "-O3", "-march=native", "-shared", "-fPIC", "-o", library, tmp_path / "sum.c"]
-    subprocess.run(command, check=True)
+    command = ["gcc", "-O3", "-march=native", "-shared", "-fPIC", "-o", str(library)]
+    subprocess.run([*command, str(tmp_path / "sum.c")], check=True)
     total = ctypes.CDLL(os.fspath(library)).total
     total.restype = ctypes.c_uint64
     data = np.ones(1 << 27, dtype=np.uint64)  # 1 GiB

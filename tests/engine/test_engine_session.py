@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,7 +73,7 @@ def test_a_conversion_times_the_engines_and_the_plan_says_which_is_faster(
 def test_naming_an_engine_overrides_the_choice(both: tuple[Session, EngineChoice | None]) -> None:
     session, _ = both
     for engine in ("llamacpp", "onnx"):
-        plan = session.plan("small", engine=engine, n_ctx=256)  # type: ignore[arg-type]
+        plan = session.plan("small", engine=engine, n_ctx=256)
         assert session.load("small", plan).engine == engine
         assert session.loaded is not None
         assert session.loaded.target.name == "small"
@@ -211,7 +211,10 @@ def _moved(session: Session, device: str, why: str) -> None:
 
 @needs("openvino-cpu")
 def test_a_provider_that_does_not_load_is_planned_around(
-    tiny: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expect_log
+    tiny: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    expect_log: Callable[[str], None],
 ) -> None:
     expect_log("openvino-cpu failed")
     break_plugin(tmp_path, TARGETS["openvino-cpu"])
@@ -270,7 +273,9 @@ def test_the_command_line_tells_that_a_device_failed(tiny: Session, tmp_path: Pa
 
 
 @needs("qnn-simulator")
-def test_a_body_that_does_not_compile_is_planned_around(tiny: Session, expect_log) -> None:
+def test_a_body_that_does_not_compile_is_planned_around(
+    tiny: Session, expect_log: Callable[[str], None]
+) -> None:
     """The provider passes its self-test; this model's graph has attention it does not know."""
     expect_log("qnn-simulator failed")
     folder = tiny.find(TINY).local
@@ -286,7 +291,7 @@ def test_a_body_that_does_not_compile_is_planned_around(tiny: Session, expect_lo
 
 @pytest.mark.parametrize("device", [provider("openvino-cpu"), provider("qnn-simulator")])
 def test_a_device_lost_in_a_run_is_planned_around_and_the_answer_comes(
-    device: str, tiny: Session, expect_log
+    device: str, tiny: Session, expect_log: Callable[[str], None]
 ) -> None:
     """The worker dies as under a driver that crashes, before it could say anything."""
     expect_log(f"{runs_here(device)} failed")

@@ -90,11 +90,13 @@ def test_memory_that_runs_out_while_loading_brings_a_plan_that_loads(
         with pytest.raises(OutOfMemory) as raised:
             session.load(model, plan)
         assert session.loaded is None
-        offer = raised.value.facts["suggestion"]
+        offer = raised.value.suggestion
+        assert offer is not None
         assert offer["gives_up"] == ["kv_type"]
         assert explain(raised.value).hint == "What would fit: a q8_0 KV cache."
         assert offer["needed"] < plan.memory.total
-        session.load(model, session.plan(model, n_ctx=offer["n_ctx"], kv_type=offer["kv_type"]))
+        assert offer["kv_type"] == "q8_0"
+        session.load(model, session.plan(model, n_ctx=offer["n_ctx"], kv_type="q8_0"))
         assert session.generate(SHORT, lambda _: None).generated_tokens > 0
     finally:
         session.close()

@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Whether the client ends the connection in time."""
         self.connection.settimeout(seconds)
         try:
-            return self.connection.recv(1) == b""
+            return not self.connection.recv(1)
         except TimeoutError:
             return False
 
@@ -100,6 +100,7 @@ class _Server(ThreadingHTTPServer):
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
         self.hung_up = threading.Event()
         self.other = 0  # port that redirects lead to
+        self.elsewhere: _Server | None = None  # the server behind that port
 
     def handle_error(self, *_arguments: Any) -> None:
         """Clients that hang up are what is tested."""

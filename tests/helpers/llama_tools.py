@@ -7,11 +7,12 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CONTEXT = 512
 # How quant.quality.report must cut the text to score what llama-perplexity scores: the second half
 # of whole windows.
-WINDOWS = {"context": CONTEXT, "skip": CONTEXT // 2, "whole_only": True}
+WINDOWS: dict[str, Any] = {"context": CONTEXT, "skip": CONTEXT // 2, "whole_only": True}
 
 _NUMBER = r"\s*:\s*(-?[\d.]+)(?:\s*±\s*([\d.]+))?"
 

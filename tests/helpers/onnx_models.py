@@ -100,7 +100,7 @@ def placement(
 ) -> Placement:
     """The body on `device`, everything else on the CPU, one thread."""
     return Placement(
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,
         layers=(LayerRange(device, 0, 0),),
         lm_head_device="cpu",
         n_ctx=n_ctx,

@@ -133,7 +133,7 @@ def serving(
         session.library.add(
             model, name=name, format="gguf", source="import", licence=None, link=True
         )
-    chosen = {"parallel": 4, "n_ctx": 512, "limits": limits or Limits()} | options
+    chosen: dict[str, Any] = {"parallel": 4, "n_ctx": 512, "limits": limits or Limits()} | options
     server = RunningServer(session, ServeOptions(port=0, **chosen), KEY).start()
     try:
         yield Served(server, home)

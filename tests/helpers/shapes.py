@@ -226,11 +226,11 @@ def _copy_tokenizer(writer: gguf.GGUFWriter, vocab_size: int) -> None:
         writer.add_key_value(key, value, types[0], types[1] if len(types) > 1 else None)
 
 
-class _HeaderReader(gguf.GGUFReader):
+class _HeaderReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf has no types
     """A reader of files whose weights are missing."""
 
     def _build_tensors(self, start_offs: int, fields: list[gguf.ReaderField]) -> None:
-        self.tensors = []
+        self.tensors: list[gguf.ReaderTensor] = []
 
 
 def header_reader(packed: Path) -> gguf.GGUFReader:
@@ -267,7 +267,7 @@ def _write_weights(
 def _start(name: str, size: int, rng: np.random.Generator) -> int:
     """Where in the pool a tensor begins. No two tensors may be alike: onnxruntime keeps equal
     weights once, and a model of equal blocks would run from the processor's cache."""
-    unit = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name.upper()]][1]
+    unit: int = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[name.upper()]][1]
     return int(rng.integers(size // unit)) * unit
 
 
@@ -280,10 +280,12 @@ def _write_tiled(
         size, start = size - part, 0
 
 
-def _random_blocks(block_format: str, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+def _random_blocks(
+    block_format: str, rng: np.random.Generator
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """About 16 MB of blocks with random quants and small finite scales."""
     kind = gguf.GGMLQuantizationType[block_format.upper()]
-    _, nbytes = gguf.GGML_QUANT_SIZES[kind]
+    nbytes: int = gguf.GGML_QUANT_SIZES[kind][1]
     count = (16 << 20) // nbytes
     name = block_format.upper()
     if name == "F32":

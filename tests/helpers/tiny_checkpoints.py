@@ -156,7 +156,7 @@ def write_tokenizer(folder: Path) -> None:
         }
         for place, text in enumerate(SPECIAL)
     ]
-    document = {
+    document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

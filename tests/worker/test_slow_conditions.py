@@ -66,9 +66,9 @@ def test_busy_cores_are_named() -> None:
 
 def test_weights_that_come_from_disk_are_named(tmp_path: Path) -> None:
     path = tmp_path / "weights"
-    with path.open("wb") as file:
-        file.write(os.urandom(SIZE))
-        os.fsync(file.fileno())
+    with path.open("wb") as written:
+        written.write(os.urandom(SIZE))
+        os.fsync(written.fileno())
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
         mapped.madvise(mmap.MADV_DONTNEED)
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

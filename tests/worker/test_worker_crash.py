@@ -60,7 +60,7 @@ def test_illegal_instruction_names_the_processor(tmp_path: Path) -> None:
 
 def test_out_of_memory_keeps_the_engines_words(tmp_path: Path) -> None:
     error = crash(tmp_path, Fault("out_of_memory", 2))
-    assert "failed to allocate" in error.facts["stderr_tail"]
+    assert "failed to allocate" in error.stderr_tail
     assert "smaller" in explain(error).hint
 
 

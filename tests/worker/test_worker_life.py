@@ -13,7 +13,7 @@ import pytest
 import runtime.process.client
 from app.wording.explain import explain
 from runtime.backends.fake import Fault
-from runtime.errors import EngineError, ProtocolMismatch, WorkerError, WorkerStartFailed
+from runtime.errors import ProtocolMismatch, WorkerDied, WorkerError, WorkerStartFailed
 from runtime.process.client import Worker, worker_command
 from runtime.process.protocol import PROTOCOL_VERSION, Hello, Load, decode_event, encode
 from tests.helpers.fake_engine import (
@@ -180,8 +180,8 @@ def test_only_the_end_of_a_long_log_is_kept(tmp_path: Path) -> None:
     fault = Fault("signal", 300)
     script = write_script(tmp_path / "a.fake", fault, pieces=WORDS, noise=noise)
     worker.load(str(script), fake_placement())
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(WorkerDied) as caught:
         worker.generate(ask(), Collector())
-    assert 0 < len(caught.value.facts["stderr_tail"]) <= runtime.process.client.STDERR_TAIL_BYTES
+    assert 0 < len(caught.value.stderr_tail) <= runtime.process.client.STDERR_TAIL_BYTES
     assert (tmp_path / "worker.log").stat().st_size >= 300 * len(noise)
     worker.close()

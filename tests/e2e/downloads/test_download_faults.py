@@ -25,6 +25,7 @@ from app.errors import (
     DownloadBusy,
     GatedModel,
     Interrupted,
+    Offline,
     RemoteFileNotFound,
     RevisionNotFound,
 )
@@ -32,6 +33,7 @@ from app.hub.client import Hub, HubSource, Timeouts
 from app.hub.ranges import DIRECT_FROM
 from app.hub.values import RemoteFile
 from app.wording.explain import explain
+from quant.error_base import StillroomError
 from runtime.jobs import Cancelled, CancelToken, Progress
 from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
@@ -132,11 +134,11 @@ def test_gives_up_and_keeps_the_part(
     server.faults = list(faults)
     with pytest.raises(Interrupted) as caught:
         download(connection, target, limits=LIMITS, retry=FAST)
-    assert caught.value.facts["received"] >= kept
+    assert caught.value.received >= kept
     if faults[0].shift is not None or faults[0].longer:
-        assert caught.value.facts["reason"]["type"] == "ServerMisbehaved"
+        assert caught.value.reason["type"] == "ServerMisbehaved"
     if faults[0].html:
-        assert caught.value.facts["reason"]["type"] == "NotAHubAnswer"
+        assert caught.value.reason["type"] == "NotAHubAnswer"
     assert not target.exists()
     server.faults = []
     done = download(connection, target, limits=LIMITS, retry=FAST)
@@ -383,7 +385,7 @@ def test_a_full_file_system_is_refused_though_it_seemed_to_have_room(
             assert caught.value.errno == errno.ENOSPC
             with pytest.raises(DiskFull) as refused:
                 part.reserve(-len(DATA))  # the question for free space is answered: enough
-            assert refused.value.facts["available"] <= 4 << 20
+            assert refused.value.available <= 4 << 20
         finally:
             part.close()
     finally:
@@ -469,7 +471,9 @@ def test_a_refused_connection_keeps_the_part_and_is_said(
     server.close()
     with pytest.raises(Interrupted) as caught:
         download(connection, target, limits=LIMITS, retry=FAST)
-    assert caught.value.facts["reason"]["facts"]["kind"] == "refused"
+    offline = StillroomError.from_json(caught.value.reason)
+    assert isinstance(offline, Offline)
+    assert offline.kind == "refused"
     assert "refused the connection" in explain(caught.value).sentence
     assert part_received(target) == kept >= 1_000_000
     files = {NAME: HubFile(DATA)}
@@ -499,7 +503,9 @@ def test_a_name_that_is_not_found_keeps_the_part_and_is_said(
     close_session()  # connections in use need no name
     with pytest.raises(Interrupted) as caught:
         download(connection, target, limits=LIMITS, retry=FAST)
-    assert caught.value.facts["reason"]["facts"]["kind"] == "dns"
+    offline = StillroomError.from_json(caught.value.reason)
+    assert isinstance(offline, Offline)
+    assert offline.kind == "dns"
     assert "address was not found" in explain(caught.value).sentence
     monkeypatch.undo()
     assert part_received(target) == kept >= 1_000_000

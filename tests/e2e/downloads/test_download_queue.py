@@ -206,7 +206,7 @@ def test_a_new_version_replaces_the_old_one_only_when_right(
 def test_models_of_two_owners_do_not_replace_each_other(server: HubServer, tmp_path: Path) -> None:
     desk = Desk(tmp_path, server.endpoint)
     limits = Limits(unit=1 << 20, reserve=0)
-    installed = []
+    installed: list[InstalledModel] = []
     for owner, content in (("bartowski", "a"), ("unsloth", "b"), ("unsloth", "c")):
         file = f"m{len(installed) // 2}-Q4_K_M.gguf"
         server.repos[f"{owner}/M-GGUF"] = HubRepo({file: HubFile(DATA[content])}, tags=["gguf"])
@@ -348,7 +348,12 @@ def test_closing_ends_a_check_of_the_header_at_once(server: HubServer, tmp_path:
         cancel.raise_if_cancelled()
 
     cancel = CancelToken()
-    threading.Thread(target=lambda: (checking.wait(20), cancel.cancel())).start()
+
+    def cancel_it() -> None:
+        checking.wait(20)
+        cancel.cancel()
+
+    threading.Thread(target=cancel_it).start()
     started = time.monotonic()
     with pytest.raises(Cancelled):
         fetch_model(desk.request("a"), desk.hub, desk.library, cancel=cancel, check=slow)

@@ -93,7 +93,7 @@ def test_no_index_is_said_with_pips_own_words(index: Path, tmp_path: Path) -> No
     library = Library(tmp_path / "models")
     with pytest.raises(PackageUnavailable) as caught:
         install_starter(source, library, name="tiny")
-    assert "tiny-starter" in caught.value.facts["output_tail"]
+    assert "tiny-starter" in caught.value.output_tail
     assert _left_behind(library) == []
 
 

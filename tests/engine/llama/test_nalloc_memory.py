@@ -10,7 +10,7 @@ from runtime.backends.llama.memory_formula import kv_head_rest
 from runtime.devices import Device
 from runtime.errors import DoesNotFit, ModelFileError
 from runtime.generation import GenerationRequest, Message, SamplingParams
-from runtime.plan import DeviceMemory, LayerRange, MemoryEstimate, Placement, Plan
+from runtime.plan import DeviceMemory, KvCacheType, LayerRange, MemoryEstimate, Placement, Plan
 from runtime.planning.candidates import fits
 from runtime.planning.exact_memory import MemoryReport, exact_memory
 from runtime.planning.memory import estimate
@@ -65,7 +65,7 @@ def both(path: Path, shape: ModelShape, where: Placement) -> tuple[DeviceMemory,
     ],
 )
 def test_formula_and_engine_agree(
-    tmp_path: Path, shape: ModelShape, n_ctx: int, kv_type: str
+    tmp_path: Path, shape: ModelShape, n_ctx: int, kv_type: KvCacheType
 ) -> None:
     path = write_shape_gguf(tmp_path / "shape.gguf", shape, weights="hole")
     where = replace(placement(shape, n_ctx), kv_type_k=kv_type, kv_type_v=kv_type)
@@ -80,7 +80,7 @@ def test_formula_and_engine_agree(
 @pytest.mark.parametrize("head", [64, 80])
 @pytest.mark.parametrize("kv_type", ["f16", "q8_0"])
 def test_the_engine_takes_the_kv_types_that_a_plan_may_name(
-    tmp_path: Path, head: int, kv_type: str
+    tmp_path: Path, head: int, kv_type: KvCacheType
 ) -> None:
     base = replace(QWEN2_0_5B, block_count=2, embedding_length=4 * head, head_count=4)
     sizes = {"key_length": head, "value_length": head, "rope_dimension_count": head}
@@ -108,7 +108,7 @@ def test_the_report_is_what_loading_then_allocates(starter_gguf: Path) -> None:
         for part, size in device.items():
             parts[part] = parts.get(part, 0) + size
     assert told.kv_cache == parts["kv_cache"]
-    assert told["compute"]["cpu"] == parts["compute"] + parts["output"]
+    assert told.compute["cpu"] == parts["compute"] + parts["output"]
 
 
 def test_devices_keep_their_shares_of_the_cache() -> None:
@@ -165,10 +165,11 @@ def test_a_tight_plan_that_the_engine_refutes_is_refused(
     with pytest.raises(DoesNotFit) as raised:
         session.load(model, plan)
     assert session.loaded is None
-    facts = raised.value.facts
-    assert facts["needed"] > 0.97 * facts["available"]
-    assert facts["suggestion"]["needed"] < facts["available"]
-    assert facts["suggestion"]["gives_up"] == ["kv_type"]
+    refused = raised.value
+    assert refused.needed > 0.97 * refused.available
+    assert refused.suggestion is not None
+    assert refused.suggestion["needed"] < refused.available
+    assert refused.suggestion["gives_up"] == ["kv_type"]
 
 
 def peak(pid: int) -> int:
@@ -192,10 +193,10 @@ def small_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_the_process_takes_what_the_plan_promised(
-    session: Session, request: pytest.FixtureRequest, model: str, n_ctx: int, kv_type: str
+    session: Session, request: pytest.FixtureRequest, model: str, n_ctx: int, kv_type: KvCacheType
 ) -> None:
     path = str(request.getfixturevalue(model))
-    plan = session.plan(path, n_ctx=n_ctx, kv_type=kv_type)  # type: ignore[arg-type]
+    plan = session.plan(path, n_ctx=n_ctx, kv_type=kv_type)
     session.load(path, plan)
     greedy = SamplingParams(temperature=0)
     asked = GenerationRequest("q", (Message("user", "hello " * 30),), greedy, max_tokens=4)

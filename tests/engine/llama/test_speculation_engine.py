@@ -181,7 +181,7 @@ def fixed_threads(starter_gguf: Path, threads: int) -> LlamaBackend:
     assert engine._threads is not None
     engine._threads.stop()
     engine._threads.n_threads = threads
-    engine._threads.look = lambda: threads  # type: ignore[method-assign]
+    engine._threads.sample_now = lambda: threads  # type: ignore[method-assign]
     engine.set_sampling(GREEDY, ())
     return engine
 

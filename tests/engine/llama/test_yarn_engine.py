@@ -57,4 +57,5 @@ def long_logits(model: Path) -> np.ndarray:
     tokens = [*tiny_checkpoints.PROMPT] * 4
     block = list(evaluator.logits(tokens, len(tokens) - 1))[-1]
     evaluator.close()
-    return block[-1]
+    last: np.ndarray = block[-1]
+    return last

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from runtime.errors import (
     ModelFileError,
     OutOfMemory,
 )
-from runtime.jobs import CancelToken, ignore_progress
+from runtime.jobs import CancelToken, Progress, ignore_progress
 from runtime.machine.providers import installed_version
 from runtime.model.genai_files import RECORD
 from runtime.model.info import inspect
@@ -157,7 +158,7 @@ def test_a_monolithic_folder_that_lies_about_its_graph_is_refused(
 ) -> None:
     """Of these genai itself takes a wrong layer count silently."""
 
-    def edit(data: dict) -> None:
+    def edit(data: dict[str, Any]) -> None:
         data["model"]["decoder"][field] = value
 
     folder = edited(monolithic, tmp_path / "copy", "genai_config.json", edit)
@@ -180,7 +181,7 @@ def test_a_damaged_genai_configuration_is_named(
         assert caught.value.facts["path"] == str(folder / "genai_config.json")
 
 
-def _model(**changes: object) -> Callable[[dict], None]:
+def _model(**changes: object) -> Callable[[dict[str, Any]], None]:
     return lambda data: data["model"].update(changes)
 
 
@@ -217,7 +218,7 @@ def _model(**changes: object) -> Callable[[dict], None]:
     ],
 )
 def test_a_monolithic_folder_s_nonsense_is_named(
-    monolithic: Path, tmp_path: Path, name: str, edit: Callable[[dict], None]
+    monolithic: Path, tmp_path: Path, name: str, edit: Callable[[dict[str, Any]], None]
 ) -> None:
     folder = edited(monolithic, tmp_path / "copy", name, edit)
     with pytest.raises(ModelFileError) as caught:
@@ -326,7 +327,8 @@ def test_a_slow_genai_model_takes_its_prompt_in_few_evaluations(
 ) -> None:
     """On a clock that makes every evaluation look as slow as a large model's."""
     ticks = itertools.count()
-    backend, seen = load_genai(models("llama")), []
+    backend = load_genai(models("llama"))
+    seen: list[Progress] = []
     clock = "runtime.backends.genai.backend.time.perf_counter"
     monkeypatch.setattr(clock, lambda: next(ticks) * 0.8)
     backend.prefill([5] * 60, seen.append, CancelToken())

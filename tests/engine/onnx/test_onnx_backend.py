@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime_genai
@@ -75,7 +76,8 @@ def cosine(left: np.ndarray, right: np.ndarray) -> float:
 def prompt_logits(folder: Path) -> np.ndarray:
     evaluator = open_evaluator(folder, 1, TINY_CONTEXT)
     (block,) = evaluator.logits(PROMPT, len(PROMPT) - 1)
-    return block[-1]
+    last: np.ndarray = block[-1]
+    return last
 
 
 # -- numbers --------------------------------------------------------------------------------------
@@ -232,7 +234,7 @@ def test_a_damaged_file_is_refused_by_name(
 def test_a_wrong_layer_count_is_refused(models: Callable[..., Path], tmp_path: Path) -> None:
     """Stock genai takes it silently; here the file is not the one that was written."""
 
-    def edit(data: dict) -> None:
+    def edit(data: dict[str, Any]) -> None:
         data["model"]["decoder"]["num_hidden_layers"] = 1
 
     folder = edited(models("llama"), tmp_path / "copy", "genai_config.json", edit)
@@ -245,7 +247,7 @@ def test_a_wrong_layer_count_is_refused(models: Callable[..., Path], tmp_path: P
 def test_a_manifest_that_lies_about_the_model_is_refused(
     models: Callable[..., Path], tmp_path: Path, field: str
 ) -> None:
-    def edit(data: dict) -> None:
+    def edit(data: dict[str, Any]) -> None:
         data["spec"][field] += 1
 
     folder = edited(models("llama"), tmp_path / "copy", MANIFEST, edit)

@@ -65,7 +65,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return model
 
 
-def load(folder: Path, device: str, **options: int) -> OnnxBackend:
+def load(folder: Path, device: str, **options: Any) -> OnnxBackend:
     backend = OnnxBackend()
     backend.load(str(folder), placement(device, **options), ignore_progress, CancelToken())
     return backend

@@ -2,10 +2,11 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from app.gui.models.plan_panel import PlanPanel
 from app.gui.models.selection import ModelControl
@@ -40,7 +41,9 @@ def tiny(
     shutil.rmtree(plugins)
 
 
-def test_the_plan_panel_shows_where_the_model_runs_now_and_why(qtbot, tiny: Session, expect_log):
+def test_the_plan_panel_shows_where_the_model_runs_now_and_why(
+    qtbot: QtBot, tiny: Session, expect_log: Callable[[str], None]
+) -> None:
     expect_log("openvino-cpu failed")
     bridge = Bridge()
     models = ModelControl(tiny, bridge)

@@ -41,7 +41,8 @@ def test_the_answer_most_agree_on_is_kept(qtbot: QtBot, window: MainWindow, tmp_
             Qt.Key.Key_D,
             Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
         )
-    (pick,) = picked.args or ()
+    assert picked.args is not None
+    (pick,) = picked.args
     answers = window.chat.tree.branches_below(first.parent_id or 0)
     assert [turn.message.content[-4:] for turn in answers] == ["{5}.", "{4}.", "{4}."]
     assert (pick.method, pick.votes, pick.count, pick.result) == ("majority", 2, 3, "4")

@@ -112,7 +112,7 @@ def test_an_edit_keeps_its_files_and_escape_leaves_it(qtbot: QtBot, window: Main
     assert composer.attachments == files
     QTest.keyClick(composer.text, Qt.Key.Key_Escape)
     assert composer.text.toPlainText() == "half a thought"
-    assert composer.attachments == ()
+    assert not composer.attachments
     composer.set_draft("", ())
     QTest.keyClick(composer.text, Qt.Key.Key_Up)
     assert composer.attachments == files

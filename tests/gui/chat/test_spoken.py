@@ -68,13 +68,13 @@ def focusable_without_role(window: QWidget) -> list[str]:
     area that the keyboard scrolls: it must have a name."""
     vague = {ROLES.NoRole, ROLES.Client, ROLES.Border, ROLES.Window}
     return [
-        type(each.object()).__name__
+        type(widget).__name__
         for each in tree(window)
         if each.role() in vague
-        and isinstance(each.object(), QWidget)
-        and each.object().focusPolicy() & Qt.FocusPolicy.TabFocus
-        and each.object().focusProxy() is None
-        and not (isinstance(each.object(), QScrollArea) and each.text(QAccessible.Text.Name))
+        and isinstance(widget := each.object(), QWidget)
+        and widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and widget.focusProxy() is None
+        and not (isinstance(widget, QScrollArea) and each.text(QAccessible.Text.Name))
     ]
 
 
@@ -97,7 +97,9 @@ def opened_about(window: MainWindow) -> QWidget:
 def opened_quantize(window: MainWindow) -> QWidget:
     window.show_page("models")
     window.model_list.select(window.models.chosen)
-    window.models_page.findChild(QAbstractButton, "quantize").click()
+    button = window.models_page.findChild(QAbstractButton, "quantize")
+    assert button is not None
+    button.click()
     for _ in range(200):
         if window.findChildren(QuantizeDialog):
             break

@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.downloads.install import request_for
 from app.gui.main_window import MainWindow
+from app.gui.models.control import ModelItem
 from app.gui.models.library import CleanUpDialog, ImportDialog
 from app.gui.models.quantize import QuantizeDialog
 from app.hub.values import RemoteFile, Variant
@@ -139,7 +140,7 @@ def planned(window: MainWindow, key: str) -> bool:
     return item is not None and item.plan is not None
 
 
-def shown_hits(window: MainWindow) -> list[object]:
+def shown_hits(window: MainWindow) -> list[ModelItem]:
     return [item for item in window.model_list.model.items if item.section == "hub"]
 
 

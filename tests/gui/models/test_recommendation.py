@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PySide6.QtCore import Qt
@@ -42,7 +43,9 @@ def plan(window: MainWindow) -> Plan:
     return made
 
 
-def item(plan: Plan, entry_id: str, tps: float | None, fits: str = "fits") -> ModelItem:
+def item(
+    plan: Plan, entry_id: str, tps: float | None, fits: Literal["fits", "tight"] = "fits"
+) -> ModelItem:
     entry = DISTILLS[entry_id]
     speed = None
     if tps is not None:

@@ -57,7 +57,7 @@ def test_a_marked_variant_is_planned_by_its_header(
     table = detail.variants
     assert table is not None
     assert basis(window) == "Estimated from the file's size."
-    qtbot.waitUntil(lambda: table.offers[0].exact, timeout=20000)
+    qtbot.waitUntil(lambda: detail.variants.offers[0].exact, timeout=20000)  # type: ignore[union-attr]
     assert basis(window).startswith("From the file header")
     assert not table.offers[1].exact, "nobody asked for it"
     table.setFocus()
@@ -65,6 +65,7 @@ def test_a_marked_variant_is_planned_by_its_header(
     assert basis(window) == "Estimated from the file's size."
     window.library.items_changed.emit()
     table = detail.variants
+    assert table is not None
     assert table.offer().label == "Q8_0", "what was marked stays marked"
     qtbot.waitUntil(lambda: detail.variants.offers[1].exact, timeout=20000)  # type: ignore[union-attr]
     assert basis(window).startswith("From the file header")

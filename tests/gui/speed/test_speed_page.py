@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyqtgraph import InfiniteLine
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
@@ -182,10 +183,10 @@ def test_either_measurement_can_be_asked_for(page: SpeedPage, qtbot: QtBot) -> N
         asked.append(full)
         raise Cancelled
 
-    page._session.profile = profile  # type: ignore[method-assign]
+    page._session.profile = profile  # type: ignore[assignment, method-assign]
     for number, each in enumerate((page.measure, page.thorough), 1):
-        qtbot.mouseClick(each, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda number=number: len(asked) == number and page._job is None)
+        QTest.mouseClick(each, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: len(asked) == number and page._job is None)  # noqa: B023
     assert asked == [False, True]
 
 
@@ -319,7 +320,7 @@ def test_the_promise_kept_with_an_answer_is_that_of_the_loaded_plan(
         "r", "stop", 4000, 0, 192, 0, 0.1, 0.1, 1.0, 640.0, 7.0, peak_memory=1
     )  # fmt: skip
     models.plan = planned(100.0, host)  # chosen meanwhile, not loaded
-    assert models.predicted(stats) is None
+    assert models.predicted_tps(stats) is None
     report = LoadReport("llamacpp", "1", 8192, 0.1, {})
     target = Target("m", Path("m.gguf"), None)
     session._loaded = LoadedModel(target, planned(20.0, host), report, None)

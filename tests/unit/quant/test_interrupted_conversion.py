@@ -106,7 +106,7 @@ def test_disk_filled_by_another_program_meanwhile(
     with pytest.raises(NotEnoughDisk) as caught:
         CONVERSIONS[kind](checkpoint, target, fill)
     assert caught.value.facts["path"] == str(target)
-    assert caught.value.facts["needed"] > caught.value.facts["available"]
+    assert caught.value.needed > caught.value.available
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
     filler.unlink()
     convert_whole(kind, checkpoint, target)

@@ -1,6 +1,7 @@
 """The command line in this process: arguments, exit codes, and where the window begins."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_failure_is_a_sentence_a_hint_and_exit_code_1(
 def test_a_fault_of_the_program_is_logged_and_worded(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    expect_log,  # type: ignore[no-untyped-def]
+    expect_log: Callable[[str], None],
 ) -> None:
     def broken(_session: Session, _args: object, _console: object) -> None:
         raise ZeroDivisionError("division by zero")

@@ -61,10 +61,10 @@ def test_a_near_miss_brings_suggestions(library: Library) -> None:
     install(library, "my-own-model", "import")
     with pytest.raises(UnknownModel) as caught:
         resolve("deepseek-r1-distill-qwen-1.5", CATALOG, library)
-    assert caught.value.facts["suggestions"][0] == R1.id
+    assert caught.value.suggestions[0] == R1.id
     with pytest.raises(UnknownModel) as caught:
         resolve("my-own-modle", CATALOG, library)
-    assert caught.value.facts["suggestions"][0] == "my-own-model"
+    assert caught.value.suggestions[0] == "my-own-model"
     with pytest.raises(UnknownModel) as caught:
         resolve("zzzz", CATALOG, library)
     assert caught.value.facts["suggestions"] == []

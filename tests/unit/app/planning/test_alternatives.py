@@ -15,7 +15,7 @@ from app.session.session import Session
 from app.settings import Settings
 from app.wording.explain import explain
 from runtime.devices import Device
-from runtime.errors import DoesNotFit, EngineError, OutOfMemory, WorkerDied
+from runtime.errors import DoesNotFit, OutOfMemory, WorkerDied
 from runtime.plan import PlanModel, PlanRequest
 
 CATALOG = load_catalog()
@@ -76,7 +76,7 @@ def planning(tmp_path: Path) -> Iterator[Planning]:
     session.close()
 
 
-def refused(planning: Planning, name: str, request: PlanRequest) -> EngineError:
+def refused(planning: Planning, name: str, request: PlanRequest) -> DoesNotFit:
     with pytest.raises(DoesNotFit) as raised:
         planning.plan(name, request)
     return raised.value
@@ -93,7 +93,8 @@ def test_a_refusal_names_a_smaller_model_that_is_planned_here(planning: Planning
 
 def test_a_full_policy_refused_says_how_many_blocks_would_fit(planning: Planning) -> None:
     error = refused(planning, f"{R1}qwen-14b", PlanRequest(policy="full", n_ctx=16384))
-    blocks = error.facts["suggestion"]["blocks_off_cpu"]
+    assert error.suggestion is not None
+    blocks = error.suggestion["blocks_off_cpu"]
     assert 0 < blocks < 48
     hint = explain(error).hint
     assert hint.startswith(f"What would fit: placement auto with {blocks} of 48 blocks on cuda0")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -25,7 +26,11 @@ CODE = b"ANSWER = 42\n"
 METADATA = b"Metadata-Version: 2.1\nName: some-pack\nVersion: 1.0\n"
 
 
-def wheel(folder: Path, name: str = "some_pack-1.0-py3-none-any.whl", **changed: bytes) -> Path:
+def wheel(
+    folder: Path,
+    name: str = "some_pack-1.0-py3-none-any.whl",
+    changed: Mapping[str, bytes] | None = None,
+) -> Path:
     """A small wheel; `changed` replaces a file's bytes after its hash was stated."""
     files = {
         "some_pack/__init__.py": CODE,
@@ -37,14 +42,15 @@ def wheel(folder: Path, name: str = "some_pack-1.0-py3-none-any.whl", **changed:
     for path, data in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         record += f"{path},sha256={digest},{len(data)}\n"
+    changed = changed or {}
     files = {path: changed.get(Path(path).stem.strip("_"), data) for path, data in files.items()}
     files |= {path: data for path, data in changed.items() if "/" in path}
-    path = folder / name
-    with zipfile.ZipFile(path, "w") as archive:
+    written = folder / name
+    with zipfile.ZipFile(written, "w") as archive:
         for inside, data in files.items():
             archive.writestr(inside, data)
         archive.writestr("some_pack-1.0.dist-info/RECORD", record)
-    return path
+    return written
 
 
 @pytest.fixture
@@ -114,7 +120,7 @@ def test_an_engine_s_library_must_be_of_its_version(tmp_path: Path) -> None:
     other = wheel(tmp_path, "stillroom_llama_vulkan-0.0.1-py3-none-any.whl")
     with pytest.raises(PackRefused) as refused:
         install(other, digest(other), folder)
-    assert version in refused.value.facts["reason"]
+    assert version in refused.value.reason
 
     fitting = wheel(tmp_path, f"stillroom_llama_vulkan-{version}-py3-none-any.whl")
     pack = install(fitting, digest(fitting), folder)
@@ -150,7 +156,7 @@ def test_a_pack_is_installed_replaced_and_removed(tmp_path: Path) -> None:
 def test_nothing_of_a_changed_wheel_is_installed(
     tmp_path: Path, changed: dict[str, bytes], error: type[Exception]
 ) -> None:
-    file, folder = wheel(tmp_path, **changed), tmp_path / "packs"
+    file, folder = wheel(tmp_path, changed=changed), tmp_path / "packs"
     with pytest.raises(error):
         install(file, digest(file), folder)
     assert list(folder.iterdir()) == []

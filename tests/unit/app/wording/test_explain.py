@@ -18,6 +18,7 @@ from app.wording.explain import (
     reason_text,
     unavailable_text,
 )
+from quant.error_base import StillroomError
 from runtime.errors import ContextTooLong, DoesNotFit, UnsupportedModel
 from runtime.jobs import Cancelled
 from runtime.machine.npus import NpuHardware
@@ -151,5 +152,6 @@ def test_every_kind_of_offline_has_its_own_sentence() -> None:
     texts = ("timed out", "getaddrinfo failed", "connection refused", "reset by peer")
     kinds = {failure_kind(tls), *(failure_kind(ConnectionError(text)) for text in texts)}
     assert kinds | {"setting", "no network"} == set(words.OFFLINE)
-    sentences = {explain(Offline(kind=kind)).sentence for kind in words.OFFLINE}
+    told = [{"type": "Offline", "facts": {"kind": kind}} for kind in words.OFFLINE]
+    sentences = {explain(StillroomError.from_json(each)).sentence for each in told}
     assert len(sentences) == len(words.OFFLINE)

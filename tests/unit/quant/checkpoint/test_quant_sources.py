@@ -27,7 +27,7 @@ from tests.helpers.gguf_shards import split
 
 def test_every_stored_float_is_read_as_its_value(tmp_path: Path) -> None:
     values = np.random.default_rng(1).standard_normal((6, 40)).astype(np.float32)
-    stored = {
+    stored: dict[str, np.ndarray] = {
         "f32": values,
         "f16": values.astype(np.float16),
         "bf16": values.astype(ml_dtypes.bfloat16),

@@ -16,7 +16,6 @@ from quant.errors import (
     NotEnoughDisk,
 )
 from quant.formats import FORMATS, format_named, nbytes
-from quant.gguf import writer as gguf_writer
 from quant.gguf.export import open_view, quantize_gguf
 from quant.gguf.importance import read_importance, write_importance
 from quant.quality.weight_error import weight_errors
@@ -266,7 +265,7 @@ def test_each_expert_is_weighed_by_its_own_importance(mixture: Path, tmp_path: P
     source = next(t for t in open_view(mixture).tensors if t.name == name)
     truth = np.concatenate([source.rows(e * 64, e * 64 + 64) for e in range(4)]).reshape(4, 64, 64)
 
-    def error(values: np.ndarray, expert: int) -> float:  # type: ignore[type-arg]
+    def error(values: np.ndarray, expert: int) -> float:
         return float(((values - truth)[expert, :, ::2] ** 2).sum())
 
     assert error(weighed, 2) < 0.9 * error(plain, 2)
@@ -316,7 +315,7 @@ def test_too_small_a_disk_is_refused_before_the_first_byte(
     class Usage:
         free = 1000
 
-    monkeypatch.setattr(gguf_writer.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr("quant.gguf.writer.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(NotEnoughDisk) as caught:
         quantize_gguf(checkpoint, tmp_path / "q.gguf", recipe_named("q4_0"))
     assert caught.value.facts["available"] == 1000

@@ -1,6 +1,7 @@
 """Exported folders: complete or absent, described truly, verified byte by byte."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from quant.errors import (
     QuantError,
     UnsupportedFormat,
 )
-from quant.onnx import export
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.manifest import MANIFEST, check_sizes, read_manifest, verify
 from quant.onnx.spec import spec_from_config, spec_from_gguf
@@ -160,8 +160,8 @@ def test_a_failed_export_keeps_the_folder_that_was_there(checkpoint: Path, folde
 def test_a_full_disk_is_known_beforehand(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = export.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(export.shutil, "disk_usage", lambda _path: usage)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("quant.onnx.export.shutil.disk_usage", lambda _path: usage)
     with pytest.raises(NotEnoughDisk) as caught:
         export_onnx(open_source(checkpoint), tmp_path / "m", B32, ignore, OPTIONS)
     assert caught.value.facts["available"] == 1000

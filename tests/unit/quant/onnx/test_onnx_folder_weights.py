@@ -41,7 +41,9 @@ def test_errors_are_those_of_the_export(recipe: str, tmp_path: Path) -> None:
     source = tiny_checkpoints.write_checkpoint(tmp_path / "m", "qwen2")
     random = np.random.default_rng(0)
     tensors = {
-        name: random.standard_normal(tensor.shape).astype(np.float32) if tensor.ndim > 1 else tensor
+        name: tensor
+        if tensor.ndim < 2
+        else np.asarray(random.standard_normal(tensor.shape), np.float32)
         for name, tensor in tiny_checkpoints.tensors_of("qwen2").items()
     }
     tiny_checkpoints.write_safetensors(source / "model.safetensors", tensors)

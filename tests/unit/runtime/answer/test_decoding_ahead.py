@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
+from runtime.backend import LoadReport
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, ignore_progress
+from runtime.plan import Placement
 
 END = 0
 PROMPT = (101, 102)
@@ -16,7 +18,8 @@ LIMITS = LoopLimits(n_ctx=64, max_tokens=None)
 class Letters:
     """Token n is the nth letter; 0 ends the turn."""
 
-    n_vocab, bos_text, eos_text, chat_template = 200, "", "", None
+    n_vocab, bos_text, eos_text = 200, "", ""
+    chat_template: str | None = None
 
     def encode(self, text: str, *, parse_special: bool) -> list[int]:
         return [ord(letter) - 96 for letter in text]
@@ -40,6 +43,14 @@ class Engine:
         self.asynchronous = asynchronous
         self.evaluated: list[int] = []
         self.events: list[str] = []
+
+    def load(
+        self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
+    ) -> LoadReport:
+        raise NotImplementedError
+
+    def unload(self) -> None:
+        raise NotImplementedError
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
         assert not self._working

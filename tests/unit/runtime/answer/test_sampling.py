@@ -1,5 +1,7 @@
 """The sampler against plain definitions of its filters, and its statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -111,5 +113,5 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
 )
 def test_values_outside_their_range_are_refused(field: str, value: float) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        Sampler(SamplingParams(**{field: value}))
+        Sampler(replace(SamplingParams(), **{field: value}))  # type: ignore[arg-type]
     assert caught.value.facts["field"] == field

@@ -58,7 +58,7 @@ def test_long_lists_stay_out_of_the_metadata() -> None:
 def test_a_missing_key_is_named(key: str) -> None:
     with pytest.raises(UnsupportedModel) as caught:
         info({name: value for name, value in LLAMA.items() if name != key})
-    assert key in caught.value.facts["detail"]
+    assert key in caught.value.detail
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -22,11 +23,11 @@ from runtime.planning.bandwidth import (
 MIB = 2**20
 
 
-def curve(threads, *points):
+def curve(threads: int, *points: tuple[int, float]) -> Curve:
     return Curve(threads, tuple(CurvePoint(size * MIB, rate * 1e9) for size, rate in points))
 
 
-def cpu():
+def cpu() -> DeviceProfile:
     return DeviceProfile(
         device="cpu",
         plain=(curve(1, (1, 20), (1024, 12)), curve(2, (1, 40), (1024, 25))),
@@ -47,7 +48,7 @@ def cpu():
     )
 
 
-def test_rate_falls_between_measured_working_sets():
+def test_rate_falls_between_measured_working_sets() -> None:
     known = cpu().products["Q4_0"][1]
     assert known.at(1 * MIB) == 20e9
     assert known.at(64 * MIB) == pytest.approx(16e9)
@@ -55,20 +56,20 @@ def test_rate_falls_between_measured_working_sets():
     assert known.at(4096 * MIB) == 10e9
 
 
-def test_unmeasured_format_takes_a_relatives_curve():
+def test_unmeasured_format_takes_a_relatives_curve() -> None:
     assert cpu().measured_format("q4_k_m") == "Q4_0"
     assert cpu().measured_format("Q6_K") == "Q8_0"
     assert cpu().measured_format("something-else") in ("Q4_0", "Q8_0")
     assert cpu().read_rate("Q4_1", 4 * MIB, 2) == 20e9
 
 
-def test_threads_between_and_beyond_measured_ones():
+def test_threads_between_and_beyond_measured_ones() -> None:
     assert between_threads({1: 10.0, 4: 40.0}, 2) == 20.0
     assert between_threads({1: 10.0, 4: 40.0}, 16) == 40.0
     assert between_threads({2: 10.0, 4: 40.0}, 1) == 10.0
 
 
-def test_heads_are_charged_by_whole_multiples_of_128():
+def test_heads_are_charged_by_whole_multiples_of_128() -> None:
     cost = cpu().cost(1)
     assert cost.attention_seconds(128) == 1e-10
     assert cost.attention_seconds(64) == 8e-10
@@ -76,36 +77,36 @@ def test_heads_are_charged_by_whole_multiples_of_128():
     assert cost.attention_seconds(128, prefill=True) == 2e-11
 
 
-def profile():
+def profile() -> BandwidthProfile:
     return BandwidthProfile({"cores": "2"}, "2026-01-01T00:00:00+00:00", "quick", 0.04, (cpu(),))
 
 
-def test_json_there_and_back():
+def test_json_there_and_back() -> None:
     again = BandwidthProfile.from_json(json.loads(json.dumps(profile().to_json())))
     assert again == profile()
 
 
-def test_foreign_json_is_refused():
+def test_foreign_json_is_refused() -> None:
     data = profile().to_json()
     del data["devices"][0]["costs"][0]["attention_decode"]
     with pytest.raises((KeyError, TypeError)):
         BandwidthProfile.from_json(data)
 
 
-def test_doubts_mean_distrust():
+def test_doubts_mean_distrust() -> None:
     assert profile().trusted
     assert not replace(profile(), doubts=("busy",)).trusted
     assert profile().device("cuda0") is None
 
 
-def test_fingerprint_names_the_machine():
+def test_fingerprint_names_the_machine() -> None:
     fingerprint = machine_fingerprint("engine 1")
     assert fingerprint["engine"] == "engine 1"
     assert int(fingerprint["threads"]) >= 1
     assert fingerprint == machine_fingerprint("engine 1")
 
 
-def test_caches_as_the_system_writes_them(tmp_path):
+def test_caches_as_the_system_writes_them(tmp_path: Path) -> None:
     written = (("Data", 1, "48K"), ("Instruction", 1, "64K"), ("Unified", 2, "2048K"))
     for index, (kind, level, size) in enumerate((*written, ("Unified", 3, "300M"))):
         folder = tmp_path / f"index{index}"
@@ -119,23 +120,23 @@ def test_caches_as_the_system_writes_them(tmp_path):
     assert profile().caches == {}
 
 
-def test_two_profilings_have_two_identities():
+def test_two_profilings_have_two_identities() -> None:
     one = replace(profile(), measured_at="2026-01-01T00:00:00")
     assert one.identity == replace(one, spread=0.3).identity
     assert one.identity != replace(one, measured_at="2026-01-01T00:00:01").identity
     assert one.identity != replace(one, fingerprint={"processor": "another"}).identity
 
 
-def test_devices_that_were_not_measured_are_told():
+def test_devices_that_were_not_measured_are_told() -> None:
     assert profile().missing(["cpu", "cuda0"]) == ("cuda0",)
 
 
-def test_spread_of_readings():
+def test_spread_of_readings() -> None:
     assert spread_of([10.0, 10.0]) == 0.0
     assert spread_of([9.0, 10.0, 11.0, 10.0, 10.0]) == pytest.approx(0.1, abs=0.06)
 
 
-def test_attention_costs_more_where_a_block_s_cache_outgrows_the_nearest():
+def test_attention_costs_more_where_a_block_s_cache_outgrows_the_nearest() -> None:
     near, far = {"64": 2e-10, "128": 1e-10}, {"64": 4e-10, "128": 4e-10}
     costs = ThreadCosts(1, 1e-6, near, near, {"Q4_0": 1e11}, far)
     few, many = (cells * 4 * 128 * 4 for cells in ATTENTION_CELLS)

@@ -72,7 +72,7 @@ def test_an_engine_that_failed_is_no_choice() -> None:
 
 
 def planned(engine: str, device: str = "cpu") -> Plan:
-    placement = Placement(engine, (LayerRange(device, 0, 1),), "cpu", 512)  # type: ignore[arg-type]
+    placement = Placement(engine, (LayerRange(device, 0, 1),), "cpu", 512)
     return Plan(placement, MemoryEstimate(()), None, "fits", (Reason("only_one_fits"),))
 
 

@@ -1,15 +1,16 @@
 """Memory formulas against the engine's own report, kept as numbers, and against each other."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from runtime.backends.llama.memory_formula import compute_buffer_bytes
 from runtime.devices import Device
-from runtime.plan import LayerRange, Placement, PlanModel, PlanRequest
+from runtime.plan import KvCacheType, LayerRange, Placement, PlanModel, PlanRequest
 from runtime.planning.memory import estimate, memory_table
 from runtime.planning.placement import plan
-from runtime.shape import kv_cache_bytes, padded_context, weight_bytes
+from runtime.shape import ModelShape, kv_cache_bytes, padded_context, weight_bytes
 from tests.helpers import shapes
 
 MIB = 2**20
@@ -37,12 +38,14 @@ GPU = Device("cuda0", "GPU", "CUDA", "gpu", 8 << 30, 7 << 30)
         (shapes.QWEN2_0_5B, 16384, 512, True, 1, 51.51),
     ],
 )
-def test_compute_buffer_within_two_percent(shape, n_ctx, n_ubatch, flash, outputs, reported):
+def test_compute_buffer_within_two_percent(
+    shape: ModelShape, n_ctx: int, n_ubatch: int, flash: bool, outputs: int, reported: float
+) -> None:
     predicted = compute_buffer_bytes(shape, n_ubatch, n_ctx, flash, n_outputs=outputs)
     assert predicted / MIB == pytest.approx(reported, rel=0.02)
 
 
-def test_quantized_cache_needs_less_scratch():
+def test_quantized_cache_needs_less_scratch() -> None:
     predicted = compute_buffer_bytes(shapes.R1_QWEN_7B, 512, 4096, type_k="q8_0")
     assert predicted / MIB == pytest.approx(136.09, rel=0.02)
 
@@ -58,21 +61,23 @@ def test_quantized_cache_needs_less_scratch():
         (shapes.DEEPSEEK_V2_LITE, "q8_0", 64.55),
     ],
 )
-def test_kv_cache_is_what_the_engine_reports(shape, kv_type, reported):
+def test_kv_cache_is_what_the_engine_reports(
+    shape: ModelShape, kv_type: KvCacheType, reported: float
+) -> None:
     assert kv_cache_bytes(shape, 4096, kv_type, kv_type) / MIB == pytest.approx(reported, abs=0.01)
 
 
-def test_context_is_rounded_up_per_sequence():
+def test_context_is_rounded_up_per_sequence() -> None:
     assert padded_context(100) == 256
     one = kv_cache_bytes(shapes.R1_QWEN_1_5B, 100)
     assert kv_cache_bytes(shapes.R1_QWEN_1_5B, 100, sequences=4) == 4 * one
 
 
-def _placement(*layers, head="cpu", **more):
+def _placement(*layers: LayerRange, head: str = "cpu", **more: Any) -> Placement:
     return Placement("llamacpp", layers, head, **{"n_ctx": 4096, **more})
 
 
-def test_everything_on_the_host():
+def test_everything_on_the_host() -> None:
     shape = shapes.R1_QWEN_1_5B
     weights = weight_bytes(shape, "Q4_0")
     memory = estimate(shape, weights, _placement(LayerRange("cpu", 0, 27)), [HOST, GPU])
@@ -81,7 +86,7 @@ def test_everything_on_the_host():
     assert memory.devices[0].available == HOST.memory_free
 
 
-def test_partial_offload_shares_weights_and_cache():
+def test_partial_offload_shares_weights_and_cache() -> None:
     shape = shapes.R1_QWEN_7B
     weights = weight_bytes(shape, "Q4_0")
     placement = _placement(LayerRange("cpu", 0, 9), LayerRange("cuda0", 10, 27))
@@ -92,7 +97,7 @@ def test_partial_offload_shares_weights_and_cache():
     assert gpu.kv_cache == kv_cache_bytes(shape, 4096, blocks=18)
 
 
-def test_tied_head_off_the_host_needs_the_table_twice():
+def test_tied_head_off_the_host_needs_the_table_twice() -> None:
     shape = shapes.SMOLLM2_135M
     weights = weight_bytes(shape, "Q4_0")
     placement = _placement(LayerRange("cuda0", 0, 29), head="cuda0")
@@ -101,7 +106,7 @@ def test_tied_head_off_the_host_needs_the_table_twice():
     assert gpu.weights == weights.total
 
 
-def test_mapped_pages_show_but_do_not_count():
+def test_mapped_pages_show_but_do_not_count() -> None:
     shape = shapes.R1_QWEN_1_5B
     weights = weight_bytes(shape, "Q4_0")
     placement = _placement(LayerRange("cpu", 0, 27))
@@ -113,7 +118,7 @@ def test_mapped_pages_show_but_do_not_count():
     assert repacked.devices[0].resident == repacked.total + repacked.devices[0].mapped
 
 
-def test_table_cells_are_what_an_estimate_says():
+def test_table_cells_are_what_an_estimate_says() -> None:
     shape = shapes.DEEPSEEK_LLM_67B
     weights = weight_bytes(shape, "F16")
     model = PlanModel(shape, weights, block_format="F16")
@@ -125,7 +130,7 @@ def test_table_cells_are_what_an_estimate_says():
     assert cell.total == estimate(shape, weights, placement, [HOST]).total
 
 
-def test_mla_cache_is_far_smaller_than_mha_of_the_same_depth():
+def test_mla_cache_is_far_smaller_than_mha_of_the_same_depth() -> None:
     mha = kv_cache_bytes(shapes.DEEPSEEK_LLM_7B, 4096)
     mla = kv_cache_bytes(shapes.DEEPSEEK_V2_LITE, 4096)
     assert mha / mla > 15
@@ -135,7 +140,7 @@ def test_mla_cache_is_far_smaller_than_mha_of_the_same_depth():
     "shape", [shapes.DEEPSEEK_LLM_7B, shapes.R1_QWEN_7B, shapes.DEEPSEEK_V2_LITE],
     ids=["MHA", "GQA", "MLA"],
 )  # fmt: skip
-def test_cells_are_what_plans_promise(shape):
+def test_cells_are_what_plans_promise(shape: ModelShape) -> None:
     weights = weight_bytes(shape, "Q4_0")
     model = PlanModel(shape, weights, block_format="Q4_0")
     host = Device("cpu", "CPU", "CPU", "", 2**42, 2**42, cores=2)
@@ -147,7 +152,7 @@ def test_cells_are_what_plans_promise(shape):
         assert (memory.total, memory.host_resident) == (cell.total, cell.resident)
 
 
-def test_an_onnx_folder_has_the_cells_of_its_engine():
+def test_an_onnx_folder_has_the_cells_of_its_engine() -> None:
     shape = shapes.R1_QWEN_1_5B
     weights = weight_bytes(shape, "Q4_0")
     model = PlanModel(shape, weights, ("onnx",), "int4-b32", context_limit=4096)
@@ -161,7 +166,9 @@ def test_an_onnx_folder_has_the_cells_of_its_engine():
 
 
 @pytest.mark.parametrize(("block", "share"), [("int4-b32", 4 / 20), ("int4-b128", 4 / 68)])
-def test_onnx_weights_gain_a_float_for_every_block_when_they_are_packed(block, share):
+def test_onnx_weights_gain_a_float_for_every_block_when_they_are_packed(
+    block: str, share: float
+) -> None:
     shape = shapes.R1_QWEN_1_5B
     weights = weight_bytes(shape, "Q4_0")
     placement = Placement(

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,13 +16,23 @@ from runtime.errors import (
     DeviceUnavailable,
     DoesNotFit,
     InvalidRequest,
+    Suggestion,
 )
 from runtime.machine.cores import available_cores, cgroup_cores
-from runtime.plan import Interval, PlanModel, PlanRequest, SpeedEstimate
+from runtime.plan import (
+    Interval,
+    KvCacheType,
+    Placement,
+    Plan,
+    PlanModel,
+    PlanRequest,
+    Policy,
+    SpeedEstimate,
+)
 from runtime.planning import candidates
 from runtime.planning.nearest_fit import less_on, next_fit
 from runtime.planning.placement import default_context, plan
-from runtime.shape import weight_bytes
+from runtime.shape import ModelShape, weight_bytes
 from tests.helpers import shapes
 
 GIB = 2**30
@@ -29,30 +41,34 @@ GPU = Device("cuda0", "GPU", "CUDA", "gpu", 24 * GIB, 20 * GIB)
 NPU = Device(
     "npu0", "NPU", "OpenVINO", "npu", 24 * GIB, 20 * GIB, integrated=True, engines=("onnx",)
 )
-ONNX = {"formats": ("onnx",), "compiled_contexts": (1024, 2048), "context_limit": 32768}
+ONNX: dict[str, Any] = {
+    "formats": ("onnx",),
+    "compiled_contexts": (1024, 2048),
+    "context_limit": 32768,
+}
 
 
-def model(shape=shapes.R1_QWEN_7B, **more):
+def model(shape: ModelShape = shapes.R1_QWEN_7B, **more: Any) -> PlanModel:
     return PlanModel(shape, weight_bytes(shape, "Q4_0"), block_format="Q4_0", **more)
 
 
 class Speeds:
     """Predicts from a table: tokens per second by (device of the blocks, device of the head)."""
 
-    def __init__(self, table):
+    def __init__(self, table: dict[tuple[str, str], float]) -> None:
         self.table = table
 
-    def predict(self, model, placement):
+    def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate:
         tps = self.table[placement.layers[-1].device, placement.lm_head_device]
         figure = Interval(tps * 0.9, tps, tps * 1.1)
         return SpeedEstimate(figure, figure, {0: figure}, "bandwidth")
 
 
-def codes(result):
+def codes(result: Plan) -> set[str]:
     return {reason.code for reason in result.reasons}
 
 
-def test_cpu_alone():
+def test_cpu_alone() -> None:
     result = plan(model(), [HOST])
     assert result.fits == "fits"
     assert [(r.device, r.first, r.last) for r in result.placement.layers] == [("cpu", 0, 27)]
@@ -61,15 +77,15 @@ def test_cpu_alone():
     assert "context_default" in codes(result)
 
 
-def test_reasoning_models_get_a_longer_context():
+def test_reasoning_models_get_a_longer_context() -> None:
     assert plan(model(reasoning=True), [HOST]).placement.n_ctx == 16384
 
 
-def test_context_never_beyond_the_models():
+def test_context_never_beyond_the_models() -> None:
     assert plan(model(shapes.DEEPSEEK_LLM_7B), [HOST]).placement.n_ctx == 4096
 
 
-def test_context_shrinks_to_what_fits():
+def test_context_shrinks_to_what_fits() -> None:
     short = replace(HOST, memory_free=weight_bytes(shapes.R1_QWEN_7B, "Q4_0").total + 900_000_000)
     result = plan(model(reasoning=True), [short])
     assert result.placement.n_ctx < 16384
@@ -78,33 +94,33 @@ def test_context_shrinks_to_what_fits():
     assert result.placement.n_ctx == wanted
 
 
-def test_free_memory_counts_not_total():
+def test_free_memory_counts_not_total() -> None:
     with pytest.raises(DoesNotFit):
         plan(model(), [replace(HOST, memory_free=2 * GIB)])
 
 
-def test_refusal_names_the_nearest_plan_that_fits():
+def test_refusal_names_the_nearest_plan_that_fits() -> None:
     need = plan(model(), [HOST], PlanRequest(n_ctx=32768)).memory.total
     short = replace(HOST, memory_free=need - 600_000_000)
     with pytest.raises(DoesNotFit) as refused:
         plan(model(), [short], PlanRequest(n_ctx=32768))
-    facts = refused.value.facts
-    assert facts["needed"] == need
-    assert facts["available"] == short.memory_free
-    suggestion = facts["suggestion"]
+    assert refused.value.needed == need
+    assert refused.value.available == short.memory_free
+    suggestion = refused.value.suggestion
+    assert suggestion is not None
     assert suggestion["n_ctx"] == 32768
     assert suggestion["kv_type"] == "q8_0"
     taken = plan(model(), [short], PlanRequest(n_ctx=32768, kv_type="q8_0"))
     assert taken.memory.total == suggestion["needed"]
 
 
-def test_nothing_fits_at_all():
+def test_nothing_fits_at_all() -> None:
     with pytest.raises(DoesNotFit) as refused:
         plan(model(shapes.DEEPSEEK_V3), [HOST, GPU])
     assert refused.value.facts["suggestion"] is None
 
 
-def test_gpu_takes_everything_when_it_is_fastest():
+def test_gpu_takes_everything_when_it_is_fastest() -> None:
     speeds = Speeds({("cpu", "cpu"): 10, ("cuda0", "cuda0"): 100, ("cuda0", "cpu"): 30})
     result = plan(model(), [HOST, GPU], speed=speeds)
     assert result.placement.lm_head_device == "cuda0"
@@ -114,18 +130,18 @@ def test_gpu_takes_everything_when_it_is_fastest():
     assert 10 in figures
 
 
-def test_split_is_taken_when_it_is_faster():
+def test_split_is_taken_when_it_is_faster() -> None:
     speeds = Speeds({("cpu", "cpu"): 10, ("cuda0", "cuda0"): 29, ("cuda0", "cpu"): 30})
     assert plan(model(), [HOST, GPU], speed=speeds).placement.lm_head_device == "cpu"
 
 
-def test_split_policy_keeps_the_head_on_the_cpu():
+def test_split_policy_keeps_the_head_on_the_cpu() -> None:
     result = plan(model(), [HOST, GPU], PlanRequest(policy="split", device="cuda0"))
     assert result.placement.lm_head_device == "cpu"
     assert {part.device for part in result.placement.layers} == {"cuda0"}
 
 
-def test_short_gpu_memory_means_partial_offload():
+def test_short_gpu_memory_means_partial_offload() -> None:
     small = replace(GPU, memory_free=3 * GIB)
     result = plan(model(), [HOST, small])
     devices = [part.device for part in result.placement.layers]
@@ -136,35 +152,43 @@ def test_short_gpu_memory_means_partial_offload():
     assert any(a.reason.code == "does_not_fit" for a in result.alternatives)
 
 
-def test_full_policy_that_does_not_fit_suggests_fewer_blocks():
+def test_full_policy_that_does_not_fit_suggests_fewer_blocks() -> None:
     small = replace(GPU, memory_free=3 * GIB)
     with pytest.raises(DoesNotFit) as refused:
         plan(model(), [HOST, small], PlanRequest(policy="full", device="cuda0", n_ctx=4096))
-    suggestion = refused.value.facts["suggestion"]
+    suggestion = refused.value.suggestion
+    assert suggestion is not None
     assert suggestion["policy"] == "auto"
     assert 0 < suggestion["blocks_off_cpu"] < 28
     assert (suggestion["n_ctx"], suggestion["kv_type"]) == (4096, "f16")
     assert suggestion["gives_up"] == ["policy"]
 
 
-def suggested(request, *devices, shape=shapes.R1_QWEN_7B):
+def asked_for(suggestion: Suggestion) -> dict[str, Any]:
+    """What a request says that takes the suggestion."""
+    return {name: dict(suggestion)[name] for name in ("policy", "n_ctx", "kv_type")}
+
+
+def suggested(
+    request: PlanRequest, *devices: Device, shape: ModelShape = shapes.R1_QWEN_7B
+) -> Suggestion:
     """The suggestion of a refusal, which is then planned as it says."""
     with pytest.raises(DoesNotFit) as refused:
         plan(model(shape), devices, request)
-    suggestion = refused.value.facts["suggestion"]
-    names = ("policy", "n_ctx", "kv_type")
-    taken = plan(model(shape), devices, replace(request, **{n: suggestion[n] for n in names}))
+    suggestion = refused.value.suggestion
+    assert suggestion is not None
+    taken = plan(model(shape), devices, replace(request, **asked_for(suggestion)))
     assert taken.memory.total == suggestion["needed"]
     assert taken.placement.blocks_off_cpu == suggestion["blocks_off_cpu"]
     return suggestion
 
 
-def needs(request, device="cpu"):
+def needs(request: PlanRequest, device: str = "cpu") -> int:
     result = plan(model(), [HOST, GPU], request)
     return next(d.total for d in result.memory.devices if d.device == device)
 
 
-def test_a_smaller_context_keeps_the_split_policy():
+def test_a_smaller_context_keeps_the_split_policy() -> None:
     request = PlanRequest(policy="split", device="cpu", n_ctx=32768, kv_type="q4_0")
     room = needs(replace(request, n_ctx=8192)) * 1.04
     suggestion = suggested(request, replace(HOST, memory_free=round(room)))
@@ -173,7 +197,7 @@ def test_a_smaller_context_keeps_the_split_policy():
     assert suggestion["gives_up"] == ["n_ctx"]
 
 
-def test_half_the_context_in_8_bits_is_nearer_than_a_quarter_in_16():
+def test_half_the_context_in_8_bits_is_nearer_than_a_quarter_in_16() -> None:
     request = PlanRequest(device="cpu", n_ctx=32768, n_ubatch=512)
     room = needs(replace(request, n_ctx=16384, kv_type="q8_0")) / 0.97 + 1000
     assert needs(replace(request, n_ctx=8192)) < 0.97 * room
@@ -186,7 +210,7 @@ def test_half_the_context_in_8_bits_is_nearer_than_a_quarter_in_16():
 
 
 @pytest.mark.parametrize("kv_type", ["q8_0", "q4_0"])
-def test_a_smaller_kv_cache_is_offered_before_a_smaller_context(kv_type):
+def test_a_smaller_kv_cache_is_offered_before_a_smaller_context(kv_type: KvCacheType) -> None:
     request = PlanRequest(device="cpu", n_ctx=32768)
     room = needs(replace(request, kv_type=kv_type)) * 1.04
     suggestion = suggested(request, replace(HOST, memory_free=round(room)))
@@ -194,7 +218,7 @@ def test_a_smaller_kv_cache_is_offered_before_a_smaller_context(kv_type):
     assert suggestion["gives_up"] == ["kv_type"]
 
 
-def test_a_smaller_kv_cache_goes_with_fewer_blocks_before_a_smaller_context():
+def test_a_smaller_kv_cache_goes_with_fewer_blocks_before_a_smaller_context() -> None:
     """The policy alone does not help where the host is short too."""
     request = PlanRequest(policy="full", device="cuda0", n_ctx=32768)
     gpu = replace(GPU, memory_free=3 * GIB)
@@ -205,7 +229,7 @@ def test_a_smaller_kv_cache_goes_with_fewer_blocks_before_a_smaller_context():
     assert suggestion["gives_up"] == ["policy", "kv_type"]
 
 
-def test_a_smaller_micro_batch_is_taken_where_only_scratch_memory_is_short():
+def test_a_smaller_micro_batch_is_taken_where_only_scratch_memory_is_short() -> None:
     whole = plan(model(), [HOST], PlanRequest(n_ctx=8192))
     room = replace(HOST, memory_free=round((whole.memory.total - 50_000_000) / 0.97))
     result = plan(model(), [room], PlanRequest(n_ctx=8192))
@@ -217,10 +241,11 @@ def test_a_smaller_micro_batch_is_taken_where_only_scratch_memory_is_short():
         plan(model(), [room], PlanRequest(n_ctx=8192, n_ubatch=512))
 
 
-def test_memory_that_ran_out_on_a_gpu_is_planned_around_with_less_of_it():
+def test_memory_that_ran_out_on_a_gpu_is_planned_around_with_less_of_it() -> None:
     failed = plan(model(), [HOST, GPU], PlanRequest(n_ctx=4096))
     assert failed.placement.lm_head_device == "cuda0"
     offer = next_fit(model(), less_on("cuda0", failed, [HOST, GPU]), failed)
+    assert offer is not None
     assert offer["n_ctx"] == 4096
     assert offer["gives_up"] == ["policy"]
     held = next(d.total for d in failed.memory.devices if d.device == "cuda0")
@@ -230,7 +255,7 @@ def test_memory_that_ran_out_on_a_gpu_is_planned_around_with_less_of_it():
     assert next(d.total for d in placed if d.device == "cuda0") < 0.98 * held
 
 
-def test_two_small_gpus_and_the_cpu_share_the_blocks():
+def test_two_small_gpus_and_the_cpu_share_the_blocks() -> None:
     """14B in 4 bits on two GPUs of 3 GiB: both are used, and the rest stays on the CPU."""
     gpus = [replace(GPU, id=f"cuda{n}", memory_free=(3 + n) * GIB) for n in range(2)]
     result = plan(model(shapes.R1_QWEN_14B), [*gpus, HOST], PlanRequest(n_ctx=4096))
@@ -247,7 +272,7 @@ def test_two_small_gpus_and_the_cpu_share_the_blocks():
     assert told.facts == {"device": "cuda0+cuda1", "blocks": result.placement.blocks_off_cpu}
 
 
-def test_the_device_with_the_lm_head_takes_fewer_blocks():
+def test_the_device_with_the_lm_head_takes_fewer_blocks() -> None:
     """14B in 4 bits on two equal GPUs that hold it only so."""
     gpus = [replace(GPU, id=f"cuda{n}", memory_free=48 * GIB // 10) for n in range(2)]
     request = PlanRequest(policy="full", n_ctx=2048)
@@ -255,12 +280,12 @@ def test_the_device_with_the_lm_head_takes_fewer_blocks():
     assert first.last - first.first > second.last - second.first
 
 
-def test_a_plan_knows_what_it_was_made_for():
+def test_a_plan_knows_what_it_was_made_for() -> None:
     request = PlanRequest(policy="split", n_ctx=4096, n_threads=1)
     assert plan(model(), [HOST, GPU], request).request == request
 
 
-def test_two_gpus_share_the_blocks():
+def test_two_gpus_share_the_blocks() -> None:
     other = replace(GPU, id="cuda1", memory_free=3 * GIB)
     first = replace(GPU, memory_free=3 * GIB)
     labels = {
@@ -271,14 +296,14 @@ def test_two_gpus_share_the_blocks():
     assert ("cuda0", "cuda1") in labels | {chosen}
 
 
-def test_integrated_gpu_shares_the_hosts_memory():
+def test_integrated_gpu_shares_the_hosts_memory() -> None:
     shared = replace(GPU, integrated=True, memory_free=6 * GIB)
     host = replace(HOST, memory_free=6 * GIB)
     result = plan(model(), [host, shared], PlanRequest(device="cuda0", n_ctx=2048))
     assert result.memory.total <= host.memory_free
 
 
-def test_unusable_devices_are_left_out_with_the_reason():
+def test_unusable_devices_are_left_out_with_the_reason() -> None:
     broken = replace(GPU, unavailable_reason="driver_too_old")
     result = plan(model(), [HOST, broken])
     assert {part.device for part in result.placement.layers} == {"cpu"}
@@ -293,13 +318,13 @@ def test_unusable_devices_are_left_out_with_the_reason():
     [
         PlanRequest(n_ctx=200_000),
         PlanRequest(n_ctx=0),
-        PlanRequest(kv_type="q3_0"),
+        PlanRequest(kv_type="q3_0"),  # type: ignore[arg-type]
         PlanRequest(n_threads=0),
         PlanRequest(sequences=0),
-        PlanRequest(policy="fastest"),
+        PlanRequest(policy="fastest"),  # type: ignore[arg-type]
     ],
 )
-def test_impossible_requests(request_):
+def test_impossible_requests(request_: PlanRequest) -> None:
     with pytest.raises(InvalidRequest):
         plan(model(), [HOST], request_)
 
@@ -307,30 +332,32 @@ def test_impossible_requests(request_):
 HEADS_OF_80 = replace(shapes.R1_LLAMA_8B, key_length=80, value_length=80)
 
 
-def test_a_kv_cache_type_must_divide_the_heads():
+def test_a_kv_cache_type_must_divide_the_heads() -> None:
     with pytest.raises(InvalidRequest) as refused:
         plan(model(HEADS_OF_80), [HOST], PlanRequest(kv_type="q8_0"))
     assert refused.value.facts["field"] == "kv_type"
-    assert "80" in refused.value.facts["reason"]
+    assert "80" in refused.value.reason
     assert plan(model(HEADS_OF_80), [HOST], PlanRequest(kv_type="f32")).fits == "fits"
     assert plan(model(), [HOST], PlanRequest(kv_type="q8_0")).fits == "fits"
 
 
-def test_a_kv_cache_type_that_the_heads_do_not_allow_is_not_offered():
+def test_a_kv_cache_type_that_the_heads_do_not_allow_is_not_offered() -> None:
     need = plan(model(HEADS_OF_80), [HOST], PlanRequest(n_ctx=32768)).memory.total
     short = replace(HOST, memory_free=need - 200_000_000)
     suggestion = suggested(PlanRequest(n_ctx=32768), short, shape=HEADS_OF_80)
     assert (suggestion["n_ctx"], suggestion["kv_type"]) == (16384, "f16")
 
 
-def test_engine_must_read_the_formats_at_hand():
+def test_engine_must_read_the_formats_at_hand() -> None:
     with pytest.raises(BackendUnavailable):
         plan(model(), [HOST], PlanRequest(engine="onnx"))
     assert plan(model(formats=("onnx",)), [HOST]).placement.engine in ("onnx", "genai")
 
 
 @pytest.mark.parametrize("engines", [("genai",), ("llamacpp", "genai")])
-def test_a_monolithic_folder_goes_to_cuda_where_genai_reaches_it(engines):
+def test_a_monolithic_folder_goes_to_cuda_where_genai_reaches_it(
+    engines: tuple[str, ...],
+) -> None:
     """Whole: stock genai has no placement of its own stages."""
     cuda = replace(GPU, engines=engines)
     result = plan(model(formats=("genai",)), [cuda, HOST])
@@ -339,12 +366,12 @@ def test_a_monolithic_folder_goes_to_cuda_where_genai_reaches_it(engines):
     assert result.placement.lm_head_device == "cuda0"
 
 
-def test_a_monolithic_folder_stays_on_the_cpu_without_genai_for_cuda():
+def test_a_monolithic_folder_stays_on_the_cpu_without_genai_for_cuda() -> None:
     result = plan(model(formats=("genai",)), [GPU, HOST])
     assert (result.placement.engine, result.placement.layers[0].device) == ("genai", "cpu")
 
 
-def test_gguf_files_stay_with_llamacpp_on_cuda():
+def test_gguf_files_stay_with_llamacpp_on_cuda() -> None:
     cuda = replace(GPU, engines=("llamacpp", "genai"))
     assert plan(model(), [cuda, HOST]).placement.engine == "llamacpp"
     only_genai = replace(GPU, engines=("genai",))
@@ -353,7 +380,7 @@ def test_gguf_files_stay_with_llamacpp_on_cuda():
 
 @settings(max_examples=40, deadline=None)
 @given(free=st.integers(3, 30), gpu_free=st.integers(0, 30), n_ctx=st.sampled_from([None, 4096]))
-def test_a_plan_never_exceeds_free_memory(free, gpu_free, n_ctx):
+def test_a_plan_never_exceeds_free_memory(free: int, gpu_free: int, n_ctx: int | None) -> None:
     host = replace(HOST, memory_free=free * GIB)
     gpu = replace(GPU, memory_free=gpu_free * GIB)
     try:
@@ -365,8 +392,8 @@ def test_a_plan_never_exceeds_free_memory(free, gpu_free, n_ctx):
 
 @settings(max_examples=15, deadline=None)
 @given(less=st.integers(1, 8), more=st.integers(0, 8))
-def test_more_gpu_memory_never_means_fewer_blocks_on_it(less, more):
-    def blocks(gib):
+def test_more_gpu_memory_never_means_fewer_blocks_on_it(less: int, more: int) -> None:
+    def blocks(gib: int) -> int:
         gpu = replace(GPU, memory_free=gib * GIB)
         layers = plan(model(), [HOST, gpu], PlanRequest(n_ctx=4096)).placement.layers
         return sum(part.last - part.first + 1 for part in layers if part.device == "cuda0")
@@ -377,10 +404,10 @@ def test_more_gpu_memory_never_means_fewer_blocks_on_it(less, more):
 class ByThreads:
     """Predicts decode speed from a table by thread count."""
 
-    def __init__(self, table):
+    def __init__(self, table: dict[int, float]) -> None:
         self.table = table
 
-    def predict(self, model, placement):
+    def predict(self, model: PlanModel, placement: Placement) -> SpeedEstimate:
         figure = Interval(1, self.table[placement.n_threads], 100)
         return SpeedEstimate(figure, figure, {0: figure}, "bandwidth")
 
@@ -395,15 +422,15 @@ class ByThreads:
     ],
 )
 def test_answers_start_with_the_thread_count_that_was_measured_fastest(
-    table, fixed, chosen, monkeypatch
-):
+    table: dict[int, float], fixed: int | None, chosen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(candidates, "available_cores", lambda *_: 8)  # on any machine
     result = plan(model(), [HOST], PlanRequest(n_threads=fixed), ByThreads(table))
     assert (result.placement.n_threads, result.placement.n_threads_batch) == (chosen, 8)
     assert ("threads_fastest_here" in codes(result)) == (chosen < 8)
 
 
-def test_cores_respect_affinity_and_quota(tmp_path):
+def test_cores_respect_affinity_and_quota(tmp_path: Path) -> None:
     assert available_cores(8, 16, allowed=16, quota=0.0) == 8
     assert available_cores(8, 16, allowed=4, quota=0.0) == 2
     assert available_cores(8, 8, allowed=8, quota=2.5) == 2
@@ -414,7 +441,7 @@ def test_cores_respect_affinity_and_quota(tmp_path):
     assert cgroup_cores(tmp_path) is None
 
 
-def test_an_npu_takes_the_body_and_the_longest_context_it_was_made_for():
+def test_an_npu_takes_the_body_and_the_longest_context_it_was_made_for() -> None:
     result = plan(model(**ONNX), [NPU, HOST])
     assert result.placement.engine == "onnx"
     assert {part.device for part in result.placement.layers} == {"npu0"}
@@ -423,7 +450,7 @@ def test_an_npu_takes_the_body_and_the_longest_context_it_was_made_for():
     assert "context_compiled" in codes(result)
 
 
-def test_a_context_beyond_the_body_s_goes_to_another_device_or_is_refused():
+def test_a_context_beyond_the_body_s_goes_to_another_device_or_is_refused() -> None:
     result = plan(model(**ONNX), [NPU, HOST], PlanRequest(n_ctx=4096))
     assert result.placement.layers[0].device == "cpu"
     reasons = {each.reason.code: each.reason.facts for each in result.alternatives}
@@ -434,7 +461,7 @@ def test_a_context_beyond_the_body_s_goes_to_another_device_or_is_refused():
     assert refused.value.facts["why"] == "compiled"
 
 
-def test_a_context_beyond_the_file_s_or_the_model_s_is_refused():
+def test_a_context_beyond_the_file_s_or_the_model_s_is_refused() -> None:
     with pytest.raises(ContextTooLong) as refused:
         plan(model(**ONNX), [HOST], PlanRequest(n_ctx=40000))
     assert (refused.value.facts["longest"], refused.value.facts["why"]) == (32768, "exported")
@@ -452,13 +479,15 @@ def test_a_context_beyond_the_file_s_or_the_model_s_is_refused():
         ({}, NPU, "auto", "engine_does_not_reach_it"),
     ],
 )
-def test_a_device_no_engine_for_the_model_reaches_is_refused(fixed, device, policy, reason):
+def test_a_device_no_engine_for_the_model_reaches_is_refused(
+    fixed: dict[str, Any], device: Device, policy: Policy, reason: str
+) -> None:
     with pytest.raises(DeviceUnavailable) as refused:
         plan(model(**fixed), [device, HOST], PlanRequest(device=device.id, policy=policy))
     assert refused.value.facts["reason"] == reason
 
 
-def test_a_stand_in_is_used_only_when_it_is_named():
+def test_a_stand_in_is_used_only_when_it_is_named() -> None:
     simulator = replace(NPU, id="qnn-simulator", on_request=True)
     assert plan(model(**ONNX), [simulator, HOST]).placement.layers[0].device == "cpu"
     named = plan(model(**ONNX), [simulator, HOST], PlanRequest(device="qnn-simulator"))

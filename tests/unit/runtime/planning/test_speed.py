@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,11 +31,13 @@ from runtime.planning.calibration import (
     track_record,
 )
 from runtime.planning.speed import SpeedModel
-from runtime.shape import kv_bytes_per_token, weight_bytes
+from runtime.shape import ModelShape, kv_bytes_per_token, weight_bytes
 from tests.helpers import shapes
 
 
-def device(name, rate, threads=(0,), operation=2e-6):
+def device(
+    name: str, rate: float, threads: tuple[int, ...] = (0,), operation: float = 2e-6
+) -> DeviceProfile:
     points = tuple(CurvePoint(size << 20, rate * 1e9) for size in (1, 1024))
     return DeviceProfile(
         name,
@@ -54,23 +57,25 @@ PROFILE = BandwidthProfile({}, "", "full", 0.02, (device("cpu", 10, (1, 2)), dev
 SPEED = SpeedModel(PROFILE)
 
 
-def model(shape=shapes.R1_QWEN_7B):
+def model(shape: ModelShape = shapes.R1_QWEN_7B) -> PlanModel:
     return PlanModel(shape, weight_bytes(shape, "Q4_0"), block_format="Q4_0")
 
 
-def placed(shape=shapes.R1_QWEN_7B, where="cpu", head="cpu", **more):
+def placed(
+    shape: ModelShape = shapes.R1_QWEN_7B, where: str = "cpu", head: str = "cpu", **more: Any
+) -> Placement:
     layers = (LayerRange(where, 0, shape.block_count - 1),)
     return Placement("llamacpp", layers, head, **{"n_ctx": 32768, "n_threads": 2, **more})
 
 
-def test_a_step_is_mostly_weights_over_bandwidth():
+def test_a_step_is_mostly_weights_over_bandwidth() -> None:
     weights = model().weights
     seconds = 1 / SPEED.decode_tps(model(), placed()).median
     reading = (sum(weights.blocks) + weights.lm_head) / 10e9
     assert reading < seconds < 1.1 * reading
 
 
-def test_full_beats_split_beats_cpu_on_a_fast_gpu():
+def test_full_beats_split_beats_cpu_on_a_fast_gpu() -> None:
     rates = [
         SPEED.decode_tps(model(), placed(where=where, head=head)).median
         for where, head in (("cuda0", "cuda0"), ("cuda0", "cpu"), ("cpu", "cpu"))
@@ -78,15 +83,17 @@ def test_full_beats_split_beats_cpu_on_a_fast_gpu():
     assert rates == sorted(rates, reverse=True)
 
 
-def test_depth_slows_down_and_short_heads_more_so():
+def test_depth_slows_down_and_short_heads_more_so() -> None:
     estimate = SPEED.predict(model(), placed())
+    assert estimate is not None
     figures = [estimate.decode_at_depth[depth].median for depth in (0, 4096, 16384)]
     assert figures == sorted(figures, reverse=True)
     assert set(estimate.decode_at_depth) == {0, 4096, 16384, placed().n_ctx}
 
 
-def test_between_measured_depths_a_step_takes_what_lies_between():
+def test_between_measured_depths_a_step_takes_what_lies_between() -> None:
     estimate = SPEED.predict(model(), placed())
+    assert estimate is not None
     ends = [1 / estimate.decode_at_depth[depth].median for depth in (4096, 16384)]
     assert 1 / estimate.at_depth(10240).median == pytest.approx(sum(ends) / 2)
     assert estimate.at_depth(0) == estimate.decode_tps
@@ -95,7 +102,7 @@ def test_between_measured_depths_a_step_takes_what_lies_between():
     assert estimate.at_depth(10240).median == pytest.approx(exact.median, rel=0.03)
     assert estimate.basis == "bandwidth"
 
-    def attention(shape):
+    def attention(shape: ModelShape) -> float:
         terms = SPEED.decode_terms(model(shape), placed(shape), 4096)
         return sum(value for name, value in terms.items() if name.startswith("attention"))
 
@@ -106,7 +113,7 @@ def test_between_measured_depths_a_step_takes_what_lies_between():
     assert per_product[64] > 3 * per_product[128]
 
 
-def test_padding_is_waited_for_with_several_threads():
+def test_padding_is_waited_for_with_several_threads() -> None:
     one = placed(n_threads=1)
     two = placed()
     name = "attention:whole@cpu"
@@ -118,24 +125,24 @@ def test_padding_is_waited_for_with_several_threads():
     )
 
 
-def test_experts_count_by_what_is_active():
+def test_experts_count_by_what_is_active() -> None:
     shape = shapes.DEEPSEEK_V2_LITE
     whole = weight_bytes(shape, "Q4_0").total / 10e9
     assert 1 / SPEED.decode_tps(model(shape), placed(shape)).median < whole / 3
 
 
-def test_unknown_device_has_no_prediction():
+def test_unknown_device_has_no_prediction() -> None:
     assert SPEED.predict(model(), placed(where="npu0")) is None
     with pytest.raises(ValueError, match="npu0"):
         SPEED.decode_tps(model(), placed(where="npu0"))
 
 
-def server(round_trip_us, bytes_per_second):
+def server(round_trip_us: float, bytes_per_second: float) -> Device:
     facts = {"round_trip_us": f"{round_trip_us}", "bytes_per_second": f"{bytes_per_second}"}
     return Device("rpc:a:1", "RPC", "RPC", "", 1 << 40, 1 << 40, facts=facts)
 
 
-def test_a_servers_link_is_counted_and_the_rest_is_taken_to_be_like_here():
+def test_a_servers_link_is_counted_and_the_rest_is_taken_to_be_like_here() -> None:
     here, there = model(), placed(where="rpc:a:1", head="rpc:a:1")
     near, far = (SPEED.linked([server(*link)]) for link in ((100, 1e9), (20_000, 1e7)))
     assert SPEED.predict(here, there) is None
@@ -152,7 +159,7 @@ def test_a_servers_link_is_counted_and_the_rest_is_taken_to_be_like_here():
     assert long > 5 * short
 
 
-def test_first_token_grows_with_the_prompt_and_answers_take_long():
+def test_first_token_grows_with_the_prompt_and_answers_take_long() -> None:
     first = [SPEED.time_to_first_token(model(), placed(), n).median for n in (64, 512, 4096)]
     assert first == sorted(first)
     answer = SPEED.answer_seconds(model(), placed(), 3000)
@@ -161,12 +168,12 @@ def test_first_token_grows_with_the_prompt_and_answers_take_long():
 
 
 @given(st.floats(1e-6, 1e3), st.floats(0, 3))
-def test_intervals_hold_their_median_and_their_limit(median, deviation):
+def test_intervals_hold_their_median_and_their_limit(median: float, deviation: float) -> None:
     found = interval(median, deviation)
     assert found.low <= found.median <= found.high <= median * (1 + WIDEST) * (1 + 1e-9)
 
 
-def test_onnx_weights_are_read_with_their_own_product_where_it_was_timed():
+def test_onnx_weights_are_read_with_their_own_product_where_it_was_timed() -> None:
     onnx = replace(placed(), engine="onnx")
     folder = replace(model(), block_format="", formats=("onnx",))
     host = PROFILE.devices[0]
@@ -190,7 +197,7 @@ def test_onnx_weights_are_read_with_their_own_product_where_it_was_timed():
     assert first < 0.5 * SPEED.time_to_first_token(folder, onnx, 512).median
 
 
-def test_formats_share_what_they_learn():
+def test_formats_share_what_they_learn() -> None:
     assert parameters("weights:Q4_0@cpu") == ("weights@cpu", "weights:Q4_0@cpu")
     assert parameters("operations@cpu") == ("operations@cpu",)
     runs = [Observation("llamacpp", {"weights:Q4_0@cpu": 0.1}, 0.13) for _ in range(6)]
@@ -202,7 +209,7 @@ def test_formats_share_what_they_learn():
     assert learnt.seconds("onnx", {"weights:Q4_0@cpu": 0.1}).median == pytest.approx(0.1)
 
 
-def test_what_is_wrong_at_one_thread_count_stays_there():
+def test_what_is_wrong_at_one_thread_count_stays_there() -> None:
     assert parameters("prefill:Q4_0/2@cpu") == ("prefill@cpu", "prefill:Q4_0@cpu", "prefill/2@cpu")
     runs = []
     for name in ("Q4_0", "Q4_1"):  # the profile read both formats too slowly with two threads
@@ -212,7 +219,7 @@ def test_what_is_wrong_at_one_thread_count_stays_there():
         ]
     learnt = fit(runs * 2)
 
-    def error(threads, formats, predicted):
+    def error(threads: int, formats: str, predicted: float) -> float:
         terms = {f"prefill:{formats}/{threads}@cpu": predicted}
         return abs(math.log(learnt.seconds("llamacpp", terms).median))
 
@@ -222,21 +229,21 @@ def test_what_is_wrong_at_one_thread_count_stays_there():
     assert error(8, "Q8_0", 1.0) < 0.07
 
 
-def test_learning_narrows_the_interval():
+def test_learning_narrows_the_interval() -> None:
     terms = {"weights:Q4_0@cpu": 0.1, "operations@cpu": 0.01}
     before = UNCALIBRATED.seconds("llamacpp", terms)
     after = fit([Observation("llamacpp", terms, 0.11)] * 10).seconds("llamacpp", terms)
     assert after.high / after.low < before.high / before.low
 
 
-def test_one_disturbed_run_teaches_little():
+def test_one_disturbed_run_teaches_little() -> None:
     calm = [Observation("llamacpp", {"weights:Q4_0@cpu": 0.1}, 0.1) for _ in range(10)]
     storm = Observation("llamacpp", {"weights:Q4_0@cpu": 0.1}, 1.0)
     learnt = fit([*calm, storm]).seconds("llamacpp", {"weights:Q4_0@cpu": 0.1}).median
     assert learnt == pytest.approx(0.1, rel=0.05)
 
 
-def test_known_coefficients_are_recovered():
+def test_known_coefficients_are_recovered() -> None:
     rng = random.Random(1)
     runs = []
     for _ in range(60):
@@ -255,35 +262,38 @@ def test_known_coefficients_are_recovered():
     )
 
 
-def test_calibration_survives_json_and_improves_a_prediction():
+def test_calibration_survives_json_and_improves_a_prediction() -> None:
     slow = SPEED.decode_tps(model(), placed()).median * 0.85
     observed = [SPEED.decode_observation(model(), placed(), 0, slow)] * 5
     learnt = Calibration.from_json(fit(observed).to_json())
     better = SpeedModel(PROFILE, learnt)
     assert better.decode_tps(model(), placed()).median == pytest.approx(slow, rel=0.04)
-    assert better.predict(model(), placed()).basis == "calibrated"
+    estimate = better.predict(model(), placed())
+    assert estimate is not None
+    assert estimate.basis == "calibrated"
     prefill = SPEED.time_to_first_token(model(), placed(), 512).median * 1.3
     taught = fit([SPEED.prefill_observation(model(), placed(), 512, prefill)] * 5)
     after = SpeedModel(PROFILE, taught).time_to_first_token(model(), placed(), 512).median
     assert after == pytest.approx(prefill, rel=0.08)
 
 
-def test_track_record():
+def test_track_record() -> None:
     assert track_record([]) is None
     ten = Interval(8, 10, 12)
     record = track_record([(ten, 10.0), (ten, 11.0), (ten, 20.0)])
+    assert record is not None
     assert record.runs == 3
     assert record.median_error == pytest.approx(0.1)
     assert record.coverage == pytest.approx(2 / 3)
 
 
-def test_quantized_cache_is_read_at_its_own_cost():
+def test_quantized_cache_is_read_at_its_own_cost() -> None:
     plain = SPEED.decode_tps(model(), placed(), 16384).median
     packed = replace(placed(), kv_type_k="q4_0", kv_type_v="q4_0")
     assert SPEED.decode_tps(model(), packed, 16384).median < plain
 
 
-def test_a_gpu_lends_itself_to_the_processors_blocks_for_long_prompts_only():
+def test_a_gpu_lends_itself_to_the_processors_blocks_for_long_prompts_only() -> None:
     gpu = replace(device("cuda0", 1500), host_copy=8e9)
     speed = SpeedModel(replace(PROFILE, devices=(PROFILE.devices[0], gpu)))
     half = (LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27))
@@ -297,14 +307,14 @@ def test_a_gpu_lends_itself_to_the_processors_blocks_for_long_prompts_only():
     assert "prefill_copy@cuda0" not in alone
 
 
-def test_beside_a_gpu_the_processors_weights_are_not_repacked():
+def test_beside_a_gpu_the_processors_weights_are_not_repacked() -> None:
     half = (LayerRange("cpu", 0, 13), LayerRange("cuda0", 14, 27))
     terms = SPEED.decode_terms(model(), replace(placed(), layers=half), 0)
     assert terms["host_weights@cpu"] > 0
     assert "weights:Q4_0@cpu" not in terms
 
 
-def test_depth_costs_a_gpu_the_reading_of_its_cache():
+def test_depth_costs_a_gpu_the_reading_of_its_cache() -> None:
     on_gpu = placed(where="cuda0", head="cuda0")
     terms = SPEED.decode_terms(model(), on_gpu, 16384)
     cache = kv_bytes_per_token(model().shape) * 16384

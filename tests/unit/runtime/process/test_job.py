@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_refused_by_job_and_field(field: str, side: str) ->
         read(data)
     facts = caught.value.facts
     assert (facts["job"], facts["side"]) == ("mine", side)
-    assert facts["field"].split(".")[-1] == field.split(".")[-1]
+    assert caught.value.field.split(".")[-1] == field.split(".")[-1]
 
 
 def test_every_job_can_be_asked_for_and_refuses_what_is_no_object() -> None:

@@ -130,7 +130,7 @@ def test_commands_are_no_events_and_the_reverse() -> None:
 def test_what_is_written_together_is_one_write() -> None:
     writes: list[bytes] = []
 
-    class Recorded(io.RawIOBase):
+    class Recorded(io.BytesIO):
         def write(self, data: Any, /) -> int:
             writes.append(bytes(data))
             return len(data)

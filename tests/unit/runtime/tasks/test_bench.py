@@ -145,5 +145,5 @@ def test_tests_that_only_one_run_has_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("n_ctx", "kept"), [(8192, 3), (2048, 2), (64, 1)])
-def test_depths_that_a_context_has_no_room_for_are_left_out(n_ctx, kept):
+def test_depths_that_a_context_has_no_room_for_are_left_out(n_ctx: int, kept: int) -> None:
     assert BenchRequest().fitting(n_ctx).depths == DEPTHS[:kept]
