@@ -4,6 +4,7 @@ Decides before anything of Qt or of an engine is imported.
 """
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import MutableMapping, Sequence
@@ -67,7 +68,9 @@ def _window(arguments: list[str]) -> int:
     gc.disable()  # until the window stands (application.settle_memory): a twentieth of the start
     # First, because once PySide6 is in, it reads the source of each module that follows.
     from app.session.open_session import open_session
+    from runtime.tracebacks import log_uncaught
 
+    log_uncaught(logging.getLogger(__name__), lambda error: print(repr(error), file=sys.stderr))
     from app.gui.application import run_window  # isort: skip
 
     arrival = arguments.pop() if len(arguments) % 2 else ""

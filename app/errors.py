@@ -1,6 +1,7 @@
 """The errors of the application layer. They carry facts; `app.wording.explain` alone words them.
 
 AppError
+├── SystemRefused             an OSError that is kept and reported later
 ├── Unexpected                a fault of the program, its traceback is in the log
 ├── CatalogError
 ├── SettingsError
@@ -44,6 +45,12 @@ OfflineKind = Literal["setting", "no network", "dns", "refused", "timeout", "tls
 
 class AppError(StillroomError):
     """Base of all application errors."""
+
+
+class SystemRefused(AppError):
+    """The operating system refused something; `detail` is its own words."""
+
+    detail: str
 
 
 class Unexpected(AppError):

@@ -1,11 +1,14 @@
-"""Logging set-up: one rotating file, warnings on the console. Prompts and answers are never logged.
+"""Logging set-up: one rotating file. Prompts, answers and paths of a person's files stay out of it.
 
-Knows handlers and formats only.
+`runtime.tracebacks` decides what of an exception's text may be kept. Knows handlers and formats
+only.
 """
 
 import logging
 import logging.handlers
 from pathlib import Path
+
+from runtime.tracebacks import LogFormatter
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _MAX_BYTES = 1_000_000
@@ -21,14 +24,17 @@ def start_logging(path: Path, *, verbose: bool = False) -> None:
         file = logging.handlers.RotatingFileHandler(
             path, maxBytes=_MAX_BYTES, backupCount=3, encoding="utf-8", delay=True
         )
-        file.setFormatter(logging.Formatter(_FORMAT))
+        file.setFormatter(LogFormatter(_FORMAT))
         root.addHandler(file)
     except OSError:
         verbose = True
     if verbose:
         console = logging.StreamHandler()
-        console.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        console.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
         root.addHandler(console)
+    logging.getLogger("httpx2").setLevel(
+        logging.WARNING
+    )  # its addresses hold what was searched for
 
 
 def trim_log(path: Path, keep_bytes: int = _MAX_BYTES) -> None:

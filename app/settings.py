@@ -15,6 +15,7 @@ from typing import Any
 from app.errors import SettingsError
 from quant.files import write_json_atomically
 from runtime.registry import offered
+from runtime.tracebacks import summary_of
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +241,7 @@ def _take(values: dict[str, Any], name: str, value: Any, problems: list[Settings
     try:
         values[name] = parse(name, value)
     except SettingsError as error:
-        log.warning("setting left at its default: %s", error)
+        log.warning("setting left at its default: %s", summary_of(error))
         problems.append(error)
 
 

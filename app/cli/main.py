@@ -9,17 +9,17 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 import msgspec
 
 from app.cli.arguments import parser
 from app.cli.commands.console import Console
-from app.errors import AppError
+from app.faults import is_fault, log_unexpected
 from app.session.open_session import open_session
 from app.wording.explain import explain
-from quant.errors import QuantError
-from runtime.errors import EngineError
 from runtime.jobs import Cancelled
+from runtime.tracebacks import log_uncaught
 
 logger = logging.getLogger(__name__)
 
@@ -28,29 +28,28 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     args = parser().parse_args(arguments)
     console = Console(as_json=args.json)
-    session = open_session(args.home, verbose=args.verbose)
+    log_uncaught(logger)
     try:
-        args.run(session, args, console)
+        with closing(open_session(args.home, verbose=args.verbose)) as session:
+            args.run(session, args, console)
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (AppError, EngineError, QuantError, Cancelled, OSError) as error:
-        return _failed(error, console)
     except KeyboardInterrupt:
         return _failed(Cancelled(), console)
-    except Exception as error:  # a fault of ours: the log has the traceback
-        logger.exception("command %s failed", args.command)
+    except Exception as error:
+        log_unexpected(logger, error, f"command {args.command}")
         return _failed(error, console)
-    finally:
-        session.close()
     return 0
 
 
-def _failed(error: BaseException, console: Console) -> int:
+def _failed(error: Exception, console: Console) -> int:
     words = explain(error)
     console.say("stillroom: " + words.sentence)
     if words.hint:
         console.say(words.hint)
+    if is_fault(error):
+        console.say("`stillroom doctor --report` prints what to add to a bug report.")
     if console.as_json:
         facts = getattr(error, "facts", {})
         console.result(

@@ -4,11 +4,14 @@ Parsing happens in this process with pure-Python readers under size limits; pict
 active in a document are ignored.
 """
 
+import logging
 from pathlib import Path
 
 from app.documents.token_estimate import estimated_tokens
 from app.errors import UnreadableFile
 from app.history.records import Attachment
+
+log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 20 * 2**20
 MAX_PAGES = 500
@@ -28,6 +31,7 @@ def read_attachment(path: Path) -> Attachment:
     except UnreadableFile:
         raise
     except Exception as error:  # the readers raise whatever a damaged file leads them to
+        log.info("an attachment could not be read", exc_info=error)
         raise UnreadableFile(name=path.name, reason="damaged") from error
     if not text.strip():
         raise UnreadableFile(name=path.name, reason="empty")

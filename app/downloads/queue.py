@@ -21,20 +21,20 @@ import msgspec
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest, discard, download_folder, received_bytes
 from app.errors import (
-    AppError,
     DownloadBusy,
     HubUnavailable,
     Interrupted,
     Offline,
     RateLimited,
-    Unexpected,
 )
+from app.faults import log_unexpected, stored_form
 from app.hub.faults import asked_to_wait
 from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
+from quant.error_base import StillroomError
 from quant.files import write_json_atomically
-from runtime.errors import EngineError
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
+from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -299,15 +299,13 @@ class DownloadQueue:
             self._fetch(item.request, report, token, self.limits)
         except Cancelled:
             self._finish(item.id, "queued", None)
-        except (AppError, EngineError) as error:
-            self._finish(item.id, "failed", error)
         except Exception as error:
-            fault = Unexpected(name=type(error).__name__, detail=str(error))
-            self._finish(item.id, "failed", fault)
+            log_unexpected(logger, error, "a download")
+            self._finish(item.id, "failed", stored_form(error))
         else:
             self._finish(item.id, "done", None)
 
-    def _finish(self, item_id: str, state: State, error: AppError | EngineError | None) -> None:
+    def _finish(self, item_id: str, state: State, error: StillroomError | None) -> None:
         with self._changed:
             self._tokens.pop(item_id, None)
             item = self._items.get(item_id)
@@ -327,7 +325,7 @@ class DownloadQueue:
         if item is not None:
             self._on_change(item)
 
-    def _schedule(self, item: QueueItem, error: AppError) -> None:
+    def _schedule(self, item: QueueItem, error: StillroomError) -> None:
         """When to try again: later each time, from the start after a try that brought bytes."""
         received = received_bytes(self._library, item.request)
         last = self._due.get(item.id)
@@ -357,7 +355,7 @@ class DownloadQueue:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 write_json_atomically(self._file, {"version": 1, "downloads": records})
             except OSError as error:  # a full disk: the downloads themselves will report it
-                logger.warning("the download queue was not saved: %s", error)
+                logger.warning("the download queue was not saved: %s", summary_of(error))
             if coming is not None:
                 self._show(coming.id, coming.state)
 

@@ -20,6 +20,7 @@ from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo
 from runtime.plan import Plan, PlanModel
 from runtime.shape import ModelShape, parameter_count, spread_weight_bytes, weight_bytes
+from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _official(
     try:
         return _details(repo, acquisition, cancel)
     except HubError as error:
-        logger.info("no official repository: %s", error)
+        logger.info("no official repository: %s", summary_of(error))
         return None
 
 
@@ -182,7 +183,7 @@ def _notes(details: RepoDetails, acquisition: Acquisition, cancel: CancelToken |
     try:
         return acquisition.hub.card(details.repo, details.commit, cancel)
     except HubError as error:
-        logger.info("no model card: %s", error)
+        logger.info("no model card: %s", summary_of(error))
         return acquisition.hub.cached_card(details.repo)
 
 
@@ -202,7 +203,7 @@ def _known_header(
         variant = default_variant(details)
         return _KnownHeader(variant, acquisition.read_variant_header(variant, cancel))
     except (AppError, EngineError) as error:
-        logger.info("no header to plan with: %s", error)
+        logger.info("no header to plan with: %s", summary_of(error))
         return None
 
 

@@ -1,6 +1,7 @@
 """The application: routes behind guards. Knows how the parts fit; does nothing itself."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,8 @@ from app.server.openapi import document
 from app.server.pool import ModelPool
 from app.server.routes import Endpoints, json_response, on_error
 
+logger = logging.getLogger(__name__)
+
 
 def application(pool: ModelPool, policy: AccessPolicy, options: ServeOptions) -> App:
     """The server as an ASGI application."""
@@ -30,6 +33,8 @@ def application(pool: ModelPool, policy: AccessPolicy, options: ServeOptions) ->
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         pool.mailbox.open()
         chores = [asyncio.create_task(each()) for each in (pool.sweep, pool.watch)]
+        for chore in chores:
+            chore.add_done_callback(_log_end)
         try:
             yield
         finally:
@@ -51,6 +56,12 @@ def application(pool: ModelPool, policy: AccessPolicy, options: ServeOptions) ->
         policy,
         options.limits,
     )
+
+
+def _log_end(chore: asyncio.Task[None]) -> None:
+    """A chore never ends by itself; asyncio would tell only when it is collected."""
+    if not chore.cancelled() and (error := chore.exception()) is not None:
+        logger.error("a chore of the server ended", exc_info=error)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

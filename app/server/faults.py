@@ -3,16 +3,19 @@
 Knows statuses; the wording is `app.wording.explain`'s.
 """
 
+import asyncio
 import logging
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import AppError
+from app.faults import is_fault
 from app.wording.explain import explain
 from quant.error_base import LogOnly
 from runtime.errors import InvalidRequest
 from runtime.jobs import Cancelled
+from runtime.tracebacks import summary_of
 
 RefusalCode = Literal[
     "not_found",
@@ -100,17 +103,22 @@ def fault_of(error: Exception) -> Fault:
 
 
 def log_fault(error: Exception) -> None:
-    """Log an unexpected error by its type and place only; its text may quote a prompt.
+    """Log what was reported to a client as our failure; a bug with its traceback.
 
     A cancelled answer is not one: its client has disconnected.
     """
     if isinstance(error, Cancelled) or fault_of(error).status < 500:
         return
-    trace, places = error.__traceback__, []
-    while trace is not None:
-        places.append(f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    logger.error("%s at %s", type(error).__name__, " > ".join(places[-6:]))
+    if is_fault(error):
+        logger.error("a request failed", exc_info=error)
+    else:
+        logger.error("a request failed: %s", summary_of(error))
+
+
+def log_loop_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler. asyncio's own would print futures with their exceptions'
+    texts, which may quote a prompt."""
+    logger.error("in the server's loop: %s", context["message"], exc_info=context.get("exception"))
 
 
 def _fault(status: int, code: str, message: str, param: str | None = None) -> Fault:

@@ -14,7 +14,7 @@ import uvicorn
 from app.server.address import LOOPBACK, Address
 from app.server.application import application
 from app.server.connections import TimedConnection
-from app.server.faults import PortTaken
+from app.server.faults import PortTaken, log_loop_fault
 from app.server.guards import AccessPolicy
 from app.server.limits import ServeOptions
 from app.server.pool import ModelPool
@@ -55,10 +55,14 @@ class RunningServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve([self._socket]))
+            asyncio.run(self._serve())
         finally:
             self.pool.close()
             self._socket.close()
+
+    async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(log_loop_fault)
+        await self._server.serve([self._socket])
 
 
 class _Server(uvicorn.Server):

@@ -56,6 +56,7 @@ from runtime.process.client import Worker, run_job
 from runtime.process.job_table import PROFILE, READ_RATE
 from runtime.process.job_values import ProfileArgs, ReadRateArgs
 from runtime.process.protocol import Streamed
+from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -337,7 +338,7 @@ class Session:
         if failed is None:
             raise error
         device, code = failed
-        logger.warning("%s failed (%s): %s", device, code, error)
+        logger.warning("%s failed (%s): %s", device, code, summary_of(error))
         self.machine.failed(device, code)
         try:
             request = replace(plan.request, device=None, n_ctx=plan.placement.n_ctx)
@@ -481,7 +482,7 @@ class Session:
             if is_undisturbed(conditions):
                 self.learning.learn(model, loaded.plan, stats)
         except (AppError, EngineError, OSError) as error:
-            logger.info("this run was not recorded: %s", error)
+            logger.info("this run was not recorded: %s", summary_of(error))
 
     def _restart(
         self, loaded: LoadedModel, plan: Plan, on_progress: OnProgress, cancel: CancelToken | None

@@ -253,6 +253,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "Busy": ("Busy", "Too many requests are waiting; try again in {retry_after:.0f} s.", ""),
     "RequestRefused": ("Refused", "{code}", ""),
+    "SystemRefused": ("The operating system reported an error", "{detail}.", ""),
     "Unexpected": (
         "Something went wrong",
         "{name}: {detail}.",
@@ -263,7 +264,6 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "Another version of Stillroom reported “{name}”, which this one does not know.",
         "Install the newest version.",
     ),
-    "AppError": ("Something went wrong", "The request failed.", ""),
     "StillroomError": ("Something went wrong", "The request failed.", ""),
 }
 

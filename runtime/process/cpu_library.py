@@ -23,6 +23,7 @@ from runtime.process.client import run_job
 from runtime.process.job import Answer, Args, Job
 from runtime.process.job_table import CHECK_CPU_LIBRARY, SCORE_CPU_LIBRARIES
 from runtime.process.job_values import LibrariesArgs, LibraryArgs
+from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class CpuChoiceFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_json_atomically(self._path, data, durable=False)
         except OSError as error:
-            logger.warning("the choice of a CPU library is not kept: %s", error)
+            logger.warning("the choice of a CPU library is not kept: %s", summary_of(error))
 
 
 def choose_cpu_library(

@@ -11,7 +11,6 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -57,6 +56,9 @@ from runtime.process.protocol import (
     encode,
 )
 from runtime.registry import open_backend
+from runtime.tracebacks import LogFormatter, log_uncaught
+
+logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 ENVIRONMENT = {
@@ -282,7 +284,7 @@ def _failure(command_id: str, error: Exception) -> Event:
         return Failed(command_id, error.to_json())
     if isinstance(error, MemoryError):
         return Failed(command_id, OutOfMemory(device="cpu", needed=None).to_json())
-    traceback.print_exception(error)  # a bug: the log has the traceback
+    logger.error("a command failed", exc_info=error)  # a bug
     return Failed(command_id, InternalError(detail=repr(error)).to_json())
 
 
@@ -290,7 +292,10 @@ def main() -> int:
     """Entry of the worker process. Nothing imported above it loads an engine."""
     os.environ.update(ENVIRONMENT)
     adopt_packs()
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    log = logging.StreamHandler()
+    log.setFormatter(LogFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
+    log_uncaught(logger)
     writer = EventWriter(take_over_stdout())
     reader = CommandReader(sys.stdin.buffer)
     writer.write(Hello(PROTOCOL_VERSION, os.getpid()))
@@ -299,7 +304,7 @@ def main() -> int:
     try:
         Worker(reader, writer).serve()
     except BaseException:  # not our parent, or already gone
-        traceback.print_exc()
+        logger.exception("the worker ends")
         code = 1
     sys.stderr.flush()
     os._exit(code)  # skip native destructors: some engines hang or crash in them

@@ -1,5 +1,6 @@
 """What models there are and what can be done with them: install, quantize, remove. No widgets."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.downloads.acquisition import HUB_PREFIX
 from app.downloads.install import ModelRequest
 from app.downloads.queue import QueueItem
 from app.errors import LibraryBusy
+from app.faults import log_unexpected
 from app.gui.models.downloads import Downloads
 from app.gui.models.search import HubSearch
 from app.gui.parts.bridge import Bridge, Job
@@ -23,6 +25,8 @@ from app.session.session import Session
 from quant.quality.figures import QualityReport
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import Plan
+
+log = logging.getLogger(__name__)
 
 Section = Literal["installed", "catalog", "hub"]
 LIBRARY = "library"  # the key of work on the models folder as a whole
@@ -159,6 +163,7 @@ class ModelsControl(QObject):
             try:
                 found[item.key] = self._plan(item)
             except Exception as error:  # each model has its own reason; the list shows it
+                log_unexpected(log, error, "a plan")
                 found[item.key] = error
         return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal
 
+from app.faults import is_fault, log_unexpected
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Job(QObject):
         super().__init__(parent)
         self.token = CancelToken()
         self.running = True
+        self.error: Exception | None = None
         self._posted.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def cancel(self) -> None:
@@ -50,6 +52,8 @@ class Job(QObject):
         if kind == "finished":
             self.finished.emit(value)
         elif kind == "failed":
+            assert isinstance(value, Exception)
+            self.error = value
             self.failed.emit(value)
         else:
             self.cancelled.emit()
@@ -70,8 +74,7 @@ class _Runnable(QRunnable):
         except Cancelled:
             self._post("cancelled", None)
         except Exception as error:
-            log.info("job failed: %s", type(error).__name__)
-            log.debug("job failed", exc_info=True)
+            log_unexpected(log, error, "a job of the window")
             self._post("failed", error)
         else:
             self._post("finished", result)
@@ -92,7 +95,12 @@ class _Runnable(QRunnable):
 
 
 class Bridge(QObject):
-    """Runs work in a pool of threads. `close` cancels what runs and waits for it."""
+    """Runs work in a pool of threads. `close` cancels what runs and waits for it.
+
+    `fault` follows the `failed` of a job that the program itself is to blame for.
+    """
+
+    fault = Signal(object)
 
     def __init__(self, parent: QObject | None = None, threads: int = 8) -> None:
         super().__init__(parent)
@@ -128,4 +136,6 @@ class Bridge(QObject):
 
     def _forget(self, job: Job) -> None:
         self._jobs.discard(job)
+        if job.error is not None and is_fault(job.error):
+            self.fault.emit(job.error)
         job.deleteLater()
