@@ -49,14 +49,7 @@ def parser() -> argparse.ArgumentParser:
     text = "benchmark prefill and decode; save and compare runs"
     _bench_options(commands.add("bench", bench.bench, text))
     text = "measure memory bandwidth, on which speed predictions are based"
-    profile = commands.add("profile", machine.profile, text)
-    profile.add_argument(
-        "--full", action="store_true", help="full measurement: up to a minute instead of 5 s"
-    )
-    profile.add_argument(
-        "--history", action="store_true", help="show how accurate predictions have been"
-    )
-    profile.add_argument("--why", action="store_true", help="explain the speed of the last run")
+    _profile_options(commands.add("profile", machine.profile, text))
     _remote_commands(commands.group("remote", "models on other OpenAI-compatible servers"))
     _serve_options(
         commands.add("serve", serve.serve, "start an OpenAI-compatible server on this machine")
@@ -72,8 +65,24 @@ def parser() -> argparse.ArgumentParser:
     rpc_server.add_argument("--open-to-network", action="store_true", help=text)
     text = "score a model on tasks with lm-evaluation-harness"
     _eval_options(commands.add_model("eval", evaluate.evaluate, text))
-    commands.add("doctor", machine.doctor, "test the whole installation and report problems")
+    text = "test the whole installation and report problems"
+    _doctor_options(commands.add("doctor", machine.doctor, text))
     return top
+
+
+def _profile_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--full", action="store_true", help="full measurement: up to a minute instead of 5 s"
+    )
+    command.add_argument(
+        "--history", action="store_true", help="show how accurate predictions have been"
+    )
+    command.add_argument("--why", action="store_true", help="explain the speed of the last run")
+
+
+def _doctor_options(command: argparse.ArgumentParser) -> None:
+    text = "print versions and log for a bug report, without prompts, paths or names"
+    command.add_argument("--report", action="store_true", help=text)
 
 
 class _Commands:

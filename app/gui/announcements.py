@@ -9,13 +9,13 @@ from PySide6.QtWidgets import QWidget
 from app.gui.chat.control import ChatControl, Delta
 from app.gui.models.control import ModelsControl, Quantized, Work
 from app.gui.models.wording import progress_words, queue_words
+from app.gui.parts.failures import show_failure
 from app.gui.parts.notifications import Notices
 from app.gui.parts.status_bar import StatusBar
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.history.records import StoredMessage
 from app.library.folder import InstalledModel, TrashedModel
-from app.wording.explain import explain
 from runtime.jobs import Progress
 
 
@@ -52,8 +52,7 @@ class Announcements(QObject):
 
     def tell(self, error: Exception) -> None:
         """A failure of something that has no place of its own to say so."""
-        wording = explain(error)
-        self._toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
+        show_failure(self._toast, error)
 
     # -- models ----------------------------------------------------------------------------------
 

@@ -4,9 +4,7 @@ import gc
 import logging
 import os
 import sys
-import threading
 from pathlib import Path
-from types import TracebackType
 
 from PySide6.QtCore import (
     QEvent,
@@ -19,12 +17,11 @@ from PySide6.QtCore import (
     qInstallMessageHandler,
 )
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
 from app.gui.main_window import MainWindow
 from app.gui.open_requests import OpenRequests
 from app.gui.parts import icons, theme
-from app.gui.parts.words import tr
 from app.gui.single_instance import Instance
 from app.session.session import Session
 from app.system.display import NO_DISPLAY
@@ -57,9 +54,9 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     look = theme.choose(settings.theme, settings.text_scale, theme.system_is_dark(application))
     theme.apply(application, look)
     application.setWindowIcon(icons.icon("logo", look.accent, 64))
-    _watch_faults()
     translators = install_language(application, settings.language)
     window = MainWindow(session, look)
+    window.reports.watch()
     window.show()
     QTimer.singleShot(0, window.start)
     QTimer.singleShot(SETTLED_AFTER_MILLISECONDS, settle_memory)
@@ -141,17 +138,6 @@ def install_language(application: QApplication, setting: str) -> list[QTranslato
             application.installTranslator(translator)
             installed.append(translator)
     return installed
-
-
-def _watch_faults() -> None:
-    """A fault in a slot is logged and told once; it does not end the program."""
-
-    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        log.critical("fault in the window", exc_info=(kind, error, trace))
-        if threading.current_thread() is threading.main_thread():
-            QMessageBox.critical(None, tr("Something went wrong"), f"{kind.__name__}: {error}")
-
-    sys.excepthook = tell
 
 
 def _take_screenshot(window: MainWindow, path: Path) -> None:

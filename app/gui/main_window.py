@@ -40,11 +40,13 @@ from app.gui.parts import focus
 from app.gui.parts import theme as themes
 from app.gui.parts.bridge import Bridge
 from app.gui.parts.command_palette import Command
+from app.gui.parts.failures import REPORT_ACTION, show_failure
 from app.gui.parts.rail import PAGES, Rail
 from app.gui.parts.status_bar import StatusBar
 from app.gui.parts.theme import Theme
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
+from app.gui.reports import Reports
 from app.gui.server_control import ServerControl
 from app.gui.speed.diagnosis_panel import DiagnosisPanel
 from app.gui.speed.page import SpeedPage
@@ -52,7 +54,7 @@ from app.gui.startup import Startup
 from app.session.session import Session
 from app.settings import Settings, save
 from app.system.licences import notices
-from app.wording.explain import explain, pick_text
+from app.wording.explain import pick_text
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +87,7 @@ class MainWindow(QMainWindow):
         self.startup = Startup(session, self.bridge, self.models, self.library, self.toast, self)
         self.startup.devices_found.connect(self.inspector.plan.set_devices)
         self.commands = Commands(self, self.body, self._menus(), self._palette_only)
+        self.commands.actions_by_name[tr("Copy a report")].setObjectName(REPORT_ACTION)
         self.show_page("chat")
 
     # -- building --------------------------------------------------------------------------------
@@ -124,6 +127,7 @@ class MainWindow(QMainWindow):
         outer.addWidget(self.status)
         self.setCentralWidget(central)
         self.toast = Toast(central)
+        self.reports = Reports(self.session.paths, self.bridge, self.toast, self)
         self.conversations = ConversationActions(self.chat, self.bridge, self.toast, self)
         self.listing = ConversationListing(self.chat, self.bridge, self.conversation_list, self)
         self.several = SeveralAnswers(self.chat, self)
@@ -276,6 +280,8 @@ class MainWindow(QMainWindow):
             Command(tr("Help"), "F1", self.show_help),
             Command(tr("Show the tour"), "", self.show_tour),
             Command(tr("Check for updates"), "", newer.ask),
+            Command(tr("Open the log folder"), "", self.reports.open_logs),
+            Command(tr("Copy a report"), "", self.reports.copy),
             Command(tr("About Stillroom"), "", lambda: AboutDialog(notices(), self).exec()),
         ]
 
@@ -366,7 +372,7 @@ class MainWindow(QMainWindow):
         try:
             save(settings, self.session.paths.settings)
         except SettingsError as error:
-            self.toast.show_text(tr(explain(error).sentence))
+            show_failure(self.toast, error)
         self.chat_page.use_settings(settings)
         self.announcements.notices.enabled = settings.notify
         self.library.downloads.use_settings(settings)

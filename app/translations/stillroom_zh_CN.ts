@@ -620,6 +620,10 @@
       <translation>复制</translation>
     </message>
     <message>
+      <source>Copy a report</source>
+      <translation>复制报告</translation>
+    </message>
+    <message>
       <source>Copy message</source>
       <translation>复制消息</translation>
     </message>
@@ -1600,6 +1604,10 @@
       <translation>打开模型网页</translation>
     </message>
     <message>
+      <source>Open the log folder</source>
+      <translation>打开日志文件夹</translation>
+    </message>
+    <message>
       <source>Open this address in the web browser?</source>
       <translation>在浏览器中打开这个地址吗？</translation>
     </message>
@@ -2548,6 +2556,10 @@
       <translation>详情见日志（`stillroom doctor` 会说明位置）。</translation>
     </message>
     <message>
+      <source>The logs are in {0}</source>
+      <translation>日志位于 {0}</translation>
+    </message>
+    <message>
       <source>The machine was busy or its readings varied during the measurement, so ranges are wider.</source>
       <translation>测量时机器繁忙或读数不稳定，因此预测范围更宽。</translation>
     </message>
@@ -2646,6 +2658,10 @@
     <message>
       <source>The remote model failed</source>
       <translation>远程模型出错</translation>
+    </message>
+    <message>
+      <source>The report is on the clipboard, without prompts, paths or names. Read it first.</source>
+      <translation>报告已在剪贴板上，不含提示、路径或名称。请先读一遍再发送。</translation>
     </message>
     <message>
       <source>The request cannot be read: {detail}.</source>
@@ -3030,6 +3046,10 @@
     <message>
       <source>Version {0} is available.</source>
       <translation>有新版本 {0} 可用。</translation>
+    </message>
+    <message>
+      <source>Versions and log for a bug report, without prompts, paths or names</source>
+      <translation>用于错误报告的版本和日志，不含提示、路径或名称</translation>
     </message>
     <message>
       <source>Versions do not match</source>
@@ -3786,6 +3806,10 @@
     <message>
       <source>{code}</source>
       <translation>{code}</translation>
+    </message>
+    <message>
+      <source>{detail}.</source>
+      <translation>{detail}。</translation>
     </message>
     <message>
       <source>{device} is not used: {why}.</source>

@@ -1,6 +1,5 @@
 """Commands about this machine: devices and doctor."""
 
-import importlib.metadata
 import platform
 import shutil
 from argparse import Namespace
@@ -17,6 +16,7 @@ from app.planning.machine import measurable
 from app.session.engine_timing import time_engines
 from app.session.session import Session
 from app.system.packs import installed as installed_packs
+from app.system.report import PACKAGES, report, versions
 from app.wording.explain import diagnosis_text, preflight_text, reason_text, unavailable_text
 from app.wording.sentences import DOUBTS
 from app.wording.units import format_bytes, format_interval, format_tps
@@ -121,8 +121,13 @@ def profile_text(profile: BandwidthProfile, missing: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def doctor(session: Session, _args: Namespace, console: Console) -> None:
-    """Self-test of everything, in words. Raises EngineError when the engine does not answer."""
+def doctor(session: Session, args: Namespace, console: Console) -> None:
+    """Self-test of everything, in words; with --report the text for a bug report.
+    Raises EngineError when the engine does not answer."""
+    if args.report:
+        text = report(session.paths)
+        console.result({"report": text}, text)
+        return
     checks: tuple[tuple[str, Callable[[Session], str]], ...] = (
         ("system", _system),
         ("packages", _packages),
@@ -155,14 +160,7 @@ def _system(_session: Session) -> str:
 
 
 def _packages(_session: Session) -> str:
-    names = ("llama-cpp-python", "onnxruntime", "onnxruntime-genai", "PySide6-Essentials")
-    found = []
-    for name in names:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            found.append(f"{name} missing")
-    return ", ".join(found)
+    return ", ".join(versions(PACKAGES))
 
 
 def _packs(session: Session) -> str:

@@ -15,6 +15,7 @@ from app.errors import StoreError
 from app.gui.chat.composer import Composer
 from app.gui.chat.control import ChatControl
 from app.gui.parts.bridge import Bridge
+from app.gui.parts.failures import show_failure
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.gui.text.printing import PIXELS_PER_INCH, printable
@@ -22,7 +23,6 @@ from app.history.export import exported
 from app.history.export_reader import import_file
 from app.history.records import Attachment, Conversation
 from app.library.folder import safe_name
-from app.wording.explain import explain
 
 if TYPE_CHECKING:
     from PySide6.QtPrintSupport import QPrinter
@@ -158,5 +158,4 @@ class ConversationActions(QObject):
             self._bridge.call(count).finished.connect(counted)
 
     def _show_error(self, error: Exception) -> None:
-        wording = explain(error)
-        self._toast.show_text(f"{tr(wording.title)}. {tr(wording.sentence)}")
+        show_failure(self._toast, error)

@@ -9,14 +9,15 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 from app.gui.chat.control import Delta
 from app.gui.chat.thinking_view import ThinkingView
 from app.gui.parts import words
-from app.gui.parts.controls import IconButton, Problem, label, row
+from app.gui.parts.controls import IconButton, label, row
+from app.gui.parts.failures import problem_box
 from app.gui.parts.speech import Sentences, announce
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
 from app.gui.text.formulas import FormulaCache
 from app.gui.text.markdown_view import MarkdownView
 from app.history.branches import Turn
-from app.wording.explain import explain, notice_text
+from app.wording.explain import notice_text
 from runtime.jobs import Progress
 
 
@@ -200,12 +201,8 @@ class MessageView(QWidget):
 
     def show_error(self, error: Exception) -> None:
         """Why the answer ended early."""
-        words_ = explain(error)
         self._status.hide()
-        self._layout.insertWidget(
-            self._layout.indexOf(self._notices),
-            Problem(tr(words_.title), tr(words_.sentence), tr(words_.hint)),
-        )
+        self._layout.insertWidget(self._layout.indexOf(self._notices), problem_box(error))
 
     @property
     def reasoning_seconds(self) -> float:

@@ -4,11 +4,11 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.gui.parts.bridge import Bridge
+from app.gui.parts.failures import show_failure
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.session.session import Session
 from app.system.updates import Release, newest_release
-from app.wording.explain import explain
 
 
 class NewerVersion(QObject):
@@ -26,7 +26,7 @@ class NewerVersion(QObject):
         session = self._session
         job = self._bridge.call(lambda: newest_release(session.settings, session.paths.hub))
         job.finished.connect(self._show)
-        job.failed.connect(lambda error: self._toast.show_text(tr(explain(error).sentence)))
+        job.failed.connect(lambda error: show_failure(self._toast, error))
 
     def _show(self, release: Release) -> None:
         text = tr("You have the latest version.")

@@ -25,12 +25,12 @@ from app.gui.models.facts import facts_of, notes_view, plan_card, quality_words
 from app.gui.models.variants import VariantTable, offer_name, offer_words
 from app.gui.models.wording import progress_words
 from app.gui.parts import words
-from app.gui.parts.controls import Problem, button, label, row
+from app.gui.parts.controls import button, label, row
+from app.gui.parts.failures import problem_box
 from app.gui.parts.theme import READING_WIDTH, SPACE_L, SPACE_M, SPACE_S, Theme
 from app.gui.parts.words import tr
 from app.planning.engine_choice import engine_for
 from app.planning.offers import Described, Offer
-from app.wording.explain import explain
 from runtime.jobs import Progress
 
 REFINE_DELAY_MILLISECONDS = 600  # a variant must be marked for so long before its header is fetched
@@ -250,8 +250,7 @@ class ModelDetail(QScrollArea):
         refused = error_of(stopped[0]) if stopped and error is None else None
         error = error or refused  # the queue tells other errors itself
         if error is not None and (refused is None or type(error).__name__ in NEED_ACCESS):
-            wording = explain(error)
-            layout.addWidget(Problem(tr(wording.title), tr(wording.sentence), tr(wording.hint)))
+            layout.addWidget(problem_box(error))
         gated = item.hit is not None and item.hit.gated and item.installed is None
         if gated or type(error).__name__ in NEED_ACCESS:
             page = str(getattr(error, "facts", {}).get("url") or "")
@@ -300,8 +299,7 @@ class ModelDetail(QScrollArea):
         elif item.plan_error is None:
             layout.addWidget(label(tr("Working out the plan …"), "muted"))
         else:
-            wording = explain(item.plan_error)
-            layout.addWidget(Problem(tr(wording.title), tr(wording.sentence), tr(wording.hint)))
+            layout.addWidget(problem_box(item.plan_error))
 
     def _add_variants(self, layout: QVBoxLayout, item: ModelItem) -> None:
         found = self._control.description(item.key)

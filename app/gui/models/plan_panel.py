@@ -6,11 +6,12 @@ from PySide6.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 from app.gui.models.placement_picture import PlacementPicture
 from app.gui.models.selection import ModelControl
 from app.gui.parts import words
-from app.gui.parts.controls import Choice, Problem, label, restyle
+from app.gui.parts.controls import Choice, label, restyle
+from app.gui.parts.failures import problem_box
 from app.gui.parts.speed_words import time_lines
 from app.gui.parts.theme import SPACE_M, SPACE_S, Theme
 from app.gui.parts.words import tr
-from app.wording.explain import explain, reason_text
+from app.wording.explain import reason_text
 from runtime.devices import Device
 from runtime.plan import Alternative, Plan
 
@@ -137,8 +138,7 @@ class PlanPanel(QWidget):
 
     def _show_problem(self, error: Exception) -> None:
         _clear(self._problem)
-        wording = explain(error)
-        self._problem.addWidget(Problem(tr(wording.title), tr(wording.sentence), tr(wording.hint)))
+        self._problem.addWidget(problem_box(error))
 
     def set_theme(self, theme: Theme) -> None:
         self.picture.theme = theme

@@ -14,10 +14,12 @@ from PySide6.QtWidgets import (
 )
 
 from app.downloads.queue import QueueItem
+from app.faults import is_fault
 from app.gui.models.downloads import Downloads, error_of
 from app.gui.models.wording import download_words
 from app.gui.parts import words
 from app.gui.parts.controls import ElidedLabel, IconButton, button, column, label, row
+from app.gui.parts.failures import report_button
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
 from app.wording.explain import explain
@@ -107,7 +109,9 @@ class DownloadRow(QFrame):
         self.first.clicked.connect(lambda: downloads.first(item.id))
         self.cancel = IconButton("close", tr("Cancel"), theme)
         self.cancel.clicked.connect(self._cancel)
+        self.report = report_button()
         texts = column(self._name, self._words, self._bar, self._problem, spacing=2)
+        texts.addLayout(row(self.report, 1))
         layout = row(spacing=SPACE_S)
         layout.addLayout(texts, 1)
         for each in (self.pause, self.first, self.cancel):
@@ -128,6 +132,7 @@ class DownloadRow(QFrame):
         wording = explain(error) if error is not None else None
         self._problem.setText(f"{tr(wording.sentence)} {tr(wording.hint)}" if wording else "")
         self._problem.setVisible(wording is not None)
+        self.report.setVisible(error is not None and is_fault(error))
         stopped = state in ("paused", "failed", "waiting")
         icon, text = ("continue", tr("Resume {0}")) if stopped else ("pause", tr("Pause {0}"))
         self.pause.set_icon(icon, self._theme)
