@@ -109,7 +109,12 @@ def test_the_log_folder_and_a_report_are_in_menu_and_palette(
     qtbot: QtBot, window: MainWindow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[QUrl] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url) or True)
+
+    def open_url(url: QUrl) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(QDesktopServices, "openUrl", open_url)
     actions = window.commands.actions_by_name
     actions["Open the log folder"].trigger()
     assert [Path(url.toLocalFile()) for url in opened] == [window.session.paths.logs]

@@ -12,6 +12,7 @@ from app.errors import Interrupted, UnreadableFile
 from runtime.tracebacks import LogFormatter, log_uncaught, summary_of, traceback_text
 
 SECRET = " ".join(("I", "love", "somebody"))  # no literal of this file holds it whole
+EMPTY: dict[str, int] = {}
 
 
 def raised(work: Callable[[], object]) -> BaseException:
@@ -59,8 +60,8 @@ def test_each_error_of_a_group_is_told() -> None:
     ("work", "kept"),
     [
         (lambda: 1 + "a", "TypeError: unsupported operand"),  # type: ignore[operator]
-        (lambda: {}["missing"], "KeyError: 'missing'"),
-        (lambda: {}[SECRET], "KeyError: (17 characters withheld)"),
+        (lambda: EMPTY["missing"], "KeyError: 'missing'"),
+        (lambda: EMPTY[SECRET], "KeyError: (17 characters withheld)"),
         (lambda: open(f"/nowhere/{SECRET}"), "FileNotFoundError: [Errno 2] No such file"),
     ],
     ids=["interpreter", "literal key", "other key", "system"],
@@ -97,7 +98,8 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Kept, list[BaseEx
         (sys, "excepthook"), (threading, "excepthook"), (sys, "unraisablehook"),
     ):  # fmt: skip
         monkeypatch.setattr(module, hook, getattr(module, hook))
-    log, kept, told = logging.getLogger("test-of-hooks"), Kept(), []
+    log, kept = logging.getLogger("test-of-hooks"), Kept()
+    told: list[BaseException] = []
     log.addHandler(kept)
     log.propagate = False
     log_uncaught(log, told.append)
