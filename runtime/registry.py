@@ -15,8 +15,10 @@ from runtime.errors import BackendUnavailable
 
 # By name, as those of other packages: planning reads descriptors, and may not know an adapter.
 BUILT_IN = (
-    "runtime.backends.llama.descriptor,runtime.backends.onnx.descriptor,"
-    "runtime.backends.genai.descriptor,runtime.backends.fake"
+    "runtime.backends.llama.descriptor",
+    "runtime.backends.onnx.descriptor",
+    "runtime.backends.genai.descriptor",
+    "runtime.backends.fake",
 )
 VARIABLE = "STILLROOM_ENGINE_MODULES"
 _engines: dict[str, EngineDescriptor] = {}
@@ -29,11 +31,14 @@ def register(engine: EngineDescriptor) -> None:
     _engines[engine.name] = engine
 
 
-def register_named(modules: str) -> None:
-    """Add the `ENGINE` of each module in a list with commas. Raises ImportError, AttributeError
-    and ValueError: whoever names a module wants to know."""
-    for name in filter(None, map(str.strip, modules.split(","))):
-        register(importlib.import_module(name).ENGINE)
+def register_module(name: str) -> None:
+    """Add the `ENGINE` of a module. Raises ImportError for a module that has none, ValueError for a
+    name that is taken: who names a module wants to know."""
+    try:
+        found: EngineDescriptor = importlib.import_module(name).ENGINE
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"no engine in the module {name!r}: {error}") from error
+    register(found)
 
 
 def engines() -> tuple[EngineDescriptor, ...]:
@@ -79,5 +84,6 @@ def open_backend(name: str) -> Backend:
     return backend
 
 
-register_named(BUILT_IN)
-register_named(os.environ.get(VARIABLE, ""))
+for _name in (*BUILT_IN, *os.environ.get(VARIABLE, "").split(",")):
+    if _name.strip():
+        register_module(_name.strip())
