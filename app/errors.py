@@ -7,6 +7,7 @@ AppError
 ├── SettingsError
 ├── StoreError
 ├── UnknownModel
+├── UnknownConversation
 ├── UnreadableFile            an attachment
 ├── LibraryError              the models folder
 │   ├── LibraryRefused
@@ -93,6 +94,13 @@ class UnknownModel(AppError):
 
     name: str
     suggestions: list[str]
+
+
+class UnknownConversation(AppError):
+    """`name` is what a person called it: a number or words of its title."""
+
+    name: str
+    reason: Literal["missing", "several"]
 
 
 class UnreadableFile(AppError):

@@ -12,6 +12,7 @@ from app import __version__
 from app.cli.commands import (
     bench,
     chat,
+    conversations,
     convert,
     evaluate,
     library,
@@ -46,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     _add_model_commands(commands)
     _add_weight_commands(commands)
     _chat_options(commands.add_model("chat", chat.chat, "chat with a model, local or remote"))
+    _export_options(
+        commands.add("export", conversations.export, "list conversations, or export one to a file")
+    )
     text = "benchmark prefill and decode; save and compare runs"
     _bench_options(commands.add("bench", bench.bench, text))
     text = "measure memory bandwidth, on which speed predictions are based"
@@ -154,7 +158,8 @@ def _add_library_commands(commands: _Commands) -> None:
         "path",
         nargs="?",
         metavar="PATH",
-        help="file, folder or name (default: list what can be imported)",
+        help="file, folder or name, or an exported conversation (default: list the models that can"
+        " be imported)",
     )
     imports.add_argument(
         "--all", action="store_true", help="import all models found in other programs"
@@ -264,6 +269,10 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--prompt", metavar="TEXT", help="answer this prompt and exit")
+    text = "attach this file to the first message: text, PDF or docx (repeat for several)"
+    command.add_argument(
+        "--attach", action="append", default=[], type=Path, metavar="FILE", help=text
+    )
     command.add_argument("--device", metavar="D")
     command.add_argument("--engine", choices=offered(), metavar="E")
     command.add_argument("--context", type=int, metavar="N", help="context length in tokens")
@@ -280,6 +289,15 @@ def _chat_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--math", action="store_true", help=text)
     text = "decode without speculative decoding (the answer is the same)"
     command.add_argument("--no-speculation", action="store_true", help=text)
+
+
+def _export_options(command: argparse.ArgumentParser) -> None:
+    text = "number, title or words of the title (default: list all conversations)"
+    command.add_argument("conversation", nargs="?", metavar="CONVERSATION", help=text)
+    text = "default: as the name of the output file says, else markdown"
+    command.add_argument("--format", choices=tuple(conversations.FORMATS), help=text)
+    text = "file or folder to write to (default: stdout); a file that is there is replaced"
+    command.add_argument("--output", type=Path, metavar="PATH", help=text)
 
 
 def _eval_options(command: argparse.ArgumentParser) -> None:

@@ -5,11 +5,13 @@ active in a document are ignored.
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.documents.token_estimate import estimated_tokens
 from app.errors import UnreadableFile
 from app.history.records import Attachment
+from runtime.prompt.file_prompt import TextFile, file_prompt
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,12 @@ def read_attachment(path: Path) -> Attachment:
     if not text.strip():
         raise UnreadableFile(name=path.name, reason="empty")
     return Attachment(path.name, text, estimated_tokens(text))
+
+
+def with_attachments(attachments: Sequence[Attachment], question: str) -> str:
+    """A user turn as the model is to see it: the files before the question, in the form that
+    `runtime.prompt.file_prompt` documents."""
+    return file_prompt([TextFile(each.name, each.text) for each in attachments], question)
 
 
 def _text(path: Path) -> str:

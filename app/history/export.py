@@ -8,12 +8,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.history.branches import Tree
 from app.history.records import Conversation, StoredMessage
 from app.markup import latex
 from app.markup.markdown import parser
+from quant.files import write_atomically
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -42,6 +44,15 @@ def exported(conversation: Conversation, messages: Sequence[StoredMessage], suff
     if suffix == ".html":
         return as_html(conversation, shown)
     return as_markdown(conversation, shown)
+
+
+def export_to(
+    path: Path, conversation: Conversation, messages: Sequence[StoredMessage], suffix: str = ""
+) -> None:
+    """Write a conversation to a file, whole or not at all, as the kind that `suffix` or the file's
+    own ending names. Raises OSError."""
+    text = exported(conversation, messages, suffix or path.suffix.lower())
+    write_atomically(path, text.encode())
 
 
 def as_markdown(conversation: Conversation, messages: Sequence[StoredMessage]) -> str:

@@ -600,6 +600,10 @@
       <translation>对话已删除</translation>
     </message>
     <message>
+      <source>Conversation not found</source>
+      <translation>找不到对话</translation>
+    </message>
+    <message>
       <source>Conversation too long</source>
       <translation>对话太长</translation>
     </message>
@@ -2048,6 +2052,10 @@
       <translation>设置</translation>
     </message>
     <message>
+      <source>Several conversations match {name}; use the number of one.</source>
+      <translation>有多个对话与 {name} 相符；请使用其中一个的编号。</translation>
+    </message>
+    <message>
       <source>Shift+Enter</source>
       <translation>Shift+Enter</translation>
     </message>
@@ -2744,6 +2752,10 @@
       <translation>主题</translation>
     </message>
     <message>
+      <source>There is no conversation {name}.</source>
+      <translation>没有名为 {name} 的对话。</translation>
+    </message>
+    <message>
       <source>There is no file or folder {path}.</source>
       <translation>没有文件或文件夹 {path}。</translation>
     </message>
@@ -3178,6 +3190,10 @@
     <message>
       <source>`stillroom doctor` says what is missing.</source>
       <translation>`stillroom doctor` 会说明缺什么。</translation>
+    </message>
+    <message>
+      <source>`stillroom export` lists the conversations.</source>
+      <translation>`stillroom export` 会列出所有对话。</translation>
     </message>
     <message>
       <source>`stillroom packs` lists what is installed.</source>

@@ -21,6 +21,10 @@ CODES: dict[tuple[str, str], dict[str, str]] = {
         "ended": "The harness exited with code {exit_code}: {detail}.",
         "no_results": "The harness ended without writing any results.",
     },
+    ("UnknownConversation", "reason"): {
+        "missing": "There is no conversation {name}.",
+        "several": "Several conversations match {name}; use the number of one.",
+    },
     ("UnreadableFile", "reason"): {
         "too_large": "it is larger than 20 MB",
         "binary": "it contains no text",

@@ -135,6 +135,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "LibraryRefused": ("Models folder", "The models folder has a problem: {reason}.", ""),
     "LibraryError": ("Models folder", "The models folder has a problem.", ""),
+    "UnknownConversation": (
+        "Conversation not found",
+        "{reason}",
+        "`stillroom export` lists the conversations.",
+    ),
     "UnreadableFile": ("Cannot read the file", "{name} cannot be read: {reason}.", ""),
     # hub and downloads
     "Offline": (

@@ -4,15 +4,18 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
 from app.cli.commands.console import Console, side_by_side, table
 from app.cli.commands.models import error_text, plan_text
+from app.documents.attachments import read_attachment, with_attachments
 from app.errors import AppError
+from app.history.records import Attachment
 from app.history.runs import is_below_prediction, predicted_tps
 from app.library.catalog import starter
 from app.session.best_of import Attempt, Attempts, make_attempts
@@ -116,14 +119,16 @@ def chat(session: Session, args: Namespace, console: Console) -> None:
     if args.prompt is None and (console.as_json or args.against):
         option = "--against" if args.against else "--json"
         raise InvalidRequest(field=option, reason="needs --prompt")
+    files = _attached(args.attach, console)  # before the model, which takes longer
     if args.against:
-        _compare(session, args, console)
+        _compare(session, args, files, console)
         return
     voice = _voice(session, args, args.model, console)
     if args.prompt is None:
-        _converse(session, args, voice, console)
+        _converse(session, args, files, voice, console)
         return
-    attempts = _answers(session, args, voice, (_turn(args, args.prompt),), console)
+    first = _turn(args, args.prompt, files)
+    attempts = _answers(session, args, voice, (first,), console)
     reply, stats = attempts.best.message, attempts.best.stats
     result = {"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}
     several = {"pick": attempts.pick, "answers": [one.message for one in attempts.all]}
@@ -157,9 +162,11 @@ def _loaded_voice(session: Session, name: str, console: Console) -> _Voice:
     return _Voice(name, session.sampling(name), generate)
 
 
-def _compare(session: Session, args: Namespace, console: Console) -> None:
+def _compare(
+    session: Session, args: Namespace, files: Sequence[Attachment], console: Console
+) -> None:
     """The same prompt to two models, one after the other, so that neither slows the other down."""
-    messages = (_turn(args, args.prompt),)
+    messages = (_turn(args, args.prompt, files),)
     made: list[tuple[str, Attempt]] = []
     sampling = None
     for model in (args.model, args.against):
@@ -203,7 +210,13 @@ def _warn_demonstration(session: Session, name: str, console: Console) -> None:
         console.say(notice_text("demonstration"))
 
 
-def _converse(session: Session, args: Namespace, voice: _Voice, console: Console) -> None:
+def _converse(
+    session: Session,
+    args: Namespace,
+    files: Sequence[Attachment],
+    voice: _Voice,
+    console: Console,
+) -> None:
     messages: list[Message] = []
     console.say("Type a message. Ctrl+C stops an answer; an empty line or Ctrl+D quits.")
     while True:
@@ -213,7 +226,7 @@ def _converse(session: Session, args: Namespace, voice: _Voice, console: Console
             return
         if not text:
             return
-        messages.append(_turn(args, text))
+        messages.append(_turn(args, text, () if messages else files))
         try:
             reply = _answers(session, args, voice, tuple(messages), console).best.message
         except (AppError, EngineError, Cancelled) as error:
@@ -223,9 +236,19 @@ def _converse(session: Session, args: Namespace, voice: _Voice, console: Console
         messages.append(reply)
 
 
-def _turn(args: Namespace, text: str) -> Message:
-    message = Message("user", text)
-    return with_math_hint(message) if args.math else message
+def _attached(paths: Sequence[Path], console: Console) -> list[Attachment]:
+    """The text of every file. Raises UnreadableFile."""
+    files = [read_attachment(path) for path in paths]
+    for each in files:
+        console.say(f"Attached {each.name}, about {each.tokens:,} tokens.")
+    return files
+
+
+def _turn(args: Namespace, text: str, files: Sequence[Attachment]) -> Message:
+    question = Message("user", text)
+    if args.math:  # at the question: a file may happen to have the hint's words
+        question = with_math_hint(question)
+    return replace(question, content=with_attachments(files, question.content))
 
 
 def _answers(

@@ -1,8 +1,12 @@
-"""Commands about the models folder: import, restore, clean, move-models."""
+"""Commands about the models folder: import, restore, clean, move-models.
+
+`import` takes exported conversations as well.
+"""
 
 from argparse import Namespace
 from pathlib import Path
 
+from app.cli.commands import conversations
 from app.cli.commands.console import Console, table
 from app.errors import UnknownModel
 from app.library.importers import FoundModel, Mode, import_model
@@ -20,7 +24,11 @@ _KINDS = {
 
 
 def import_models(session: Session, args: Namespace, console: Console) -> None:
-    """List the models other programs have here, or take one, all, or the user's own file."""
+    """List the models other programs have here, or take one, all, or the user's own file: a model,
+    or an exported conversation."""
+    if args.path is not None and conversations.is_export(path := Path(args.path).expanduser()):
+        conversations.import_conversation(session, path, console)
+        return
     mode: Mode = "copy" if args.copy else "link"
     if args.path is None or args.all:
         found = importable(session)

@@ -12,6 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from app.documents.attachments import with_attachments
 from app.errors import StoreError
 from app.gui.chat.frame_rate import FULL_MILLISECONDS, FrameRate
 from app.gui.models.selection import ModelControl
@@ -26,7 +27,6 @@ from runtime.generation import GenerationRequest, GenerationStats, Message, Samp
 from runtime.jobs import CancelToken, OnProgress
 from runtime.process.protocol import Streamed
 from runtime.prompt.chat_profile import with_math_hint
-from runtime.prompt.file_prompt import TextFile, file_prompt
 from runtime.prompt.reasoning import conversation_title, moved
 
 log = logging.getLogger(__name__)
@@ -407,11 +407,8 @@ class ChatControl(QObject):
 
 
 def prompt_message(message: StoredMessage) -> Message:
-    """A stored message as the model is to see it: attachments in the official file template."""
-    content = message.content
-    if message.attachments:
-        files = [TextFile(each.name, each.text) for each in message.attachments]
-        content = file_prompt(files, content)
+    """A stored message as the model is to see it."""
+    content = with_attachments(message.attachments, message.content)
     return Message(message.role, content, message.reasoning)
 
 

@@ -19,7 +19,7 @@ from app.gui.parts.failures import show_failure
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.gui.text.printing import PIXELS_PER_INCH, printable
-from app.history.export import exported
+from app.history.export import export_to
 from app.history.export_reader import import_file
 from app.history.records import Attachment, Conversation
 from app.library.folder import safe_name
@@ -93,7 +93,7 @@ class ConversationActions(QObject):
         """Write one conversation; the outcome is told."""
         messages = self._chat.store.messages(conversation.id)
         try:
-            path.write_text(exported(conversation, messages, path.suffix.lower()), "utf-8")
+            export_to(path, conversation, messages)
         except OSError as error:
             self._show_error(error)
             return

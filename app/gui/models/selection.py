@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.documents.attachments import with_attachments
 from app.errors import AppError
 from app.gui.parts.bridge import Bridge, Job
 from app.history.records import Attachment
@@ -20,7 +21,6 @@ from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import Interval, KvCacheType, Plan, Policy
 from runtime.planning.plan_parts import Part
 from runtime.process.protocol import Streamed
-from runtime.prompt.file_prompt import TextFile, file_prompt
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class ModelControl(QObject):
     def count_tokens(self, attachment: Attachment) -> int:
         """Tokens that a file takes in a prompt of the loaded model. Blocks: for working threads.
         Raises InvalidRequest when no model is loaded."""
-        text = file_prompt([TextFile(attachment.name, attachment.text)], "")
+        text = with_attachments((attachment,), "")
         request = GenerationRequest(uuid.uuid4().hex, (Message("user", text),))
         return self._session.count_tokens(request)
 
