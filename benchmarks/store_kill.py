@@ -1,6 +1,6 @@
 """kill -9 of a process that writes the history, at random moments; nothing reported may be lost.
 
-    python -m benchmarks.store_kill [--kills 50] [--seed 1] [--output benchmarks/results/...json]
+    python -m benchmarks.store_kill [--kills 50] [--seed 1] [--output FILE.json]
 
 Twice: a child that writes through the store and says what has been written, and one that streams an
 answer through the recorder as the window does. The database must then open, be sound and hold all

@@ -4,7 +4,7 @@ Works on any bytes-like object (a memory map, or the first megabytes of a remote
 nothing in it: every count and length is checked against the bytes at hand before it is used, so a
 hostile header costs neither memory nor a crash. Does not know what the metadata mean.
 
-Format: the GGUF specification, version 2 and 3 (ggml-org/ggml, docs/gguf.md).
+Format: the GGUF specification, version 2 and 3 (gguf.md of ggml-org/ggml).
 """
 
 import itertools
