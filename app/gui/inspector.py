@@ -12,6 +12,7 @@ from app.gui.parts.words import tr
 from app.gui.speed.diagnosis_panel import DiagnosisPanel
 from app.session.session import Session
 from runtime.backend import LoadReport
+from runtime.registry import title as engine_title
 
 
 class Inspector(QScrollArea):
@@ -107,13 +108,14 @@ class Inspector(QScrollArea):
         same = models.plan is None or models.plan.placement == loaded.plan.placement
         self.load_button.setText(tr("Unload") if same else tr("Load again"))
         seconds = f"{report.load_seconds:.1f} s"
-        text = tr("Loaded in {0} by {1} {2}", seconds, report.engine, report.engine_version)
+        engine = engine_title(report.engine)
+        text = tr("Loaded in {0} by {1} {2}", seconds, engine, report.engine_version)
         self.state.setText(text if same else tr("The plan has changed since the model was loaded"))
 
     def _loading(self, loading: bool) -> None:
         self.load_button.setEnabled(not loading and bool(self._chat.models.chosen))
         if loading:
-            self.state.setText(tr("Working …"))
+            self.state.setText(tr("Working…"))
         else:
             self._loaded(self._chat.models.report)
 

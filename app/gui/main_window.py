@@ -350,7 +350,7 @@ class MainWindow(QMainWindow):
         dialog.changed.connect(self.use_settings)
         dialog.show_note("serve", self.server.text)
         show_token = lambda: TokenDialog(self.session, self.bridge, dialog).exec()  # noqa: E731
-        dialog.add_button("hub_endpoint", tr("Access token …"), show_token)
+        dialog.add_button("hub_endpoint", tr("Access token…"), show_token)
 
         def tell(text: str) -> None:
             dialog.show_note("serve", text)

@@ -3,9 +3,9 @@
     python -m app.translations.extract            # update the .ts files, keep what is translated
     python -m app.translations.extract --release  # and compile them with Qt's lrelease
 
-Texts are the literal arguments of `tr` in the window, the settings' declarations, and the sentences
-of `app.wording.sentences` and `app.wording.explain`, save those that only the command line says.
-Knows no Qt at run time; lrelease is part of PySide6.
+Texts are the literal arguments of `tr` in the window, the settings' declarations, the catalog's
+summaries, and the sentences of `app.wording.sentences` and `app.wording.explain`, save those that
+only the command line says. Knows no Qt at run time; lrelease is part of PySide6.
 """
 
 import ast
@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 
 import PySide6
 
+from app.library.catalog import load_catalog
 from app.settings import DECLARATIONS
 from app.wording import explain
 from app.wording.codes import CODES
@@ -94,6 +95,7 @@ def all_texts() -> list[str]:
         UNREACHABLE, VERDICTS, CAUSES, PICKS, CODES,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
+    found.update(entry.summary for entry in load_catalog())
     for declaration in DECLARATIONS.values():
         found.update(declaration.metadata[key] for key in ("group", "title", "help"))
     return sorted(found)

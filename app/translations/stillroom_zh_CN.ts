@@ -60,6 +60,10 @@
       <translation>8 位：几乎无损，大小约为两倍。</translation>
     </message>
     <message>
+      <source>A 236B mixture of experts for large servers.</source>
+      <translation>236B 混合专家模型，适合大型服务器。</translation>
+    </message>
+    <message>
       <source>A context of {n_ctx} tokens is more than {limit}: {longest}.</source>
       <translation>{n_ctx} 个词元的上下文超过了{limit}：{longest}。</translation>
     </message>
@@ -80,12 +84,20 @@
       <translation>名为 {name} 的模型已安装。</translation>
     </message>
     <message>
+      <source>A more capable reasoning model for machines with plenty of memory or a mid-range GPU.</source>
+      <translation>推理能力更全面，适合内存充裕或配有中端 GPU 的电脑。</translation>
+    </message>
+    <message>
       <source>A proxy or a wrong system clock may be the cause.</source>
       <translation>可能是代理或系统时间不正确所致。</translation>
     </message>
     <message>
       <source>A request may have {limit} MiB at most.</source>
       <translation>请求最大 {limit} MiB。</translation>
+    </message>
+    <message>
+      <source>A small mixture of experts: the memory of a 16B model at the speed of a 2.4B one.</source>
+      <translation>小型混合专家模型：占用 16B 模型的内存，速度相当于 2.4B 模型。</translation>
     </message>
     <message>
       <source>A smaller model with the same vocabulary, for speculative decoding. Leave empty for none.</source>
@@ -124,7 +136,7 @@
       <translation>访问令牌</translation>
     </message>
     <message>
-      <source>Access token …</source>
+      <source>Access token…</source>
       <translation>访问令牌…</translation>
     </message>
     <message>
@@ -180,8 +192,8 @@
       <translation>已在运行</translation>
     </message>
     <message>
-      <source>Analysing the last answer …</source>
-      <translation>正在分析上一个回答 …</translation>
+      <source>Analysing the last answer…</source>
+      <translation>正在分析上一个回答…</translation>
     </message>
     <message>
       <source>Another Stillroom window is running these downloads.</source>
@@ -288,8 +300,8 @@
       <translation>向模型库查询令牌属于哪个账号</translation>
     </message>
     <message>
-      <source>Asking the hub …</source>
-      <translation>正在查询模型库 …</translation>
+      <source>Asking the hub…</source>
+      <translation>正在查询模型库…</translation>
     </message>
     <message>
       <source>Attach files</source>
@@ -308,8 +320,8 @@
       <translation>条形：预测。圆点：实测。</translation>
     </message>
     <message>
-      <source>Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % within the predicted range.</source>
-      <translation>条形：预测。圆点：实测。{0} 次运行：误差中位数 {1} %，{2} % 落在预测范围内。</translation>
+      <source>Bars: predicted. Dots: measured. Runs: {0}. Median error {1} %, {2} % within the predicted range.</source>
+      <translation>条形：预测。圆点：实测。运行次数：{0}。误差中位数 {1} %，{2} % 落在预测范围内。</translation>
     </message>
     <message>
       <source>Base model</source>
@@ -424,7 +436,7 @@
       <translation>正在校验</translation>
     </message>
     <message>
-      <source>Checking …</source>
+      <source>Checking…</source>
       <translation>正在检查…</translation>
     </message>
     <message>
@@ -868,16 +880,16 @@
       <translation>导出对话</translation>
     </message>
     <message>
-      <source>Export …</source>
-      <translation>导出…</translation>
-    </message>
-    <message>
       <source>Exported conversations (*.json *.md *.html)</source>
       <translation>导出的对话 (*.json *.md *.html)</translation>
     </message>
     <message>
       <source>Exported to {0}</source>
       <translation>已导出到 {0}</translation>
+    </message>
+    <message>
+      <source>Export…</source>
+      <translation>导出…</translation>
     </message>
     <message>
       <source>Faithful: next to nothing was lost.</source>
@@ -960,7 +972,7 @@
       <translation>用 `stillroom pull {path}` 获取。</translation>
     </message>
     <message>
-      <source>Get more models …</source>
+      <source>Get more models…</source>
       <translation>获取更多模型…</translation>
     </message>
     <message>
@@ -1008,15 +1020,15 @@
       <translation>导入</translation>
     </message>
     <message>
-      <source>Import a file …</source>
-      <translation>导入文件 …</translation>
+      <source>Import a file…</source>
+      <translation>导入文件…</translation>
     </message>
     <message>
       <source>Import a folder with a model</source>
       <translation>导入包含模型的文件夹</translation>
     </message>
     <message>
-      <source>Import a folder …</source>
+      <source>Import a folder…</source>
       <translation>导入文件夹…</translation>
     </message>
     <message>
@@ -1028,8 +1040,8 @@
       <translation>导入对话</translation>
     </message>
     <message>
-      <source>Import from other programs …</source>
-      <translation>从其他程序导入 …</translation>
+      <source>Import from other programs…</source>
+      <translation>从其他程序导入…</translation>
     </message>
     <message>
       <source>Import models</source>
@@ -1380,15 +1392,15 @@
       <translation>将对话移到文件夹</translation>
     </message>
     <message>
-      <source>Move the models folder …</source>
-      <translation>移动模型文件夹 …</translation>
+      <source>Move the models folder…</source>
+      <translation>移动模型文件夹…</translation>
     </message>
     <message>
       <source>Move to folder</source>
       <translation>移到文件夹</translation>
     </message>
     <message>
-      <source>Move to folder …</source>
+      <source>Move to folder…</source>
       <translation>移到文件夹…</translation>
     </message>
     <message>
@@ -1672,7 +1684,7 @@
       <translation>方案</translation>
     </message>
     <message>
-      <source>Planning …</source>
+      <source>Planning…</source>
       <translation>正在规划…</translation>
     </message>
     <message>
@@ -1710,6 +1722,10 @@
     <message>
       <source>Prefill</source>
       <translation>预填充</translation>
+    </message>
+    <message>
+      <source>Press Enter to search the hub</source>
+      <translation>按回车键搜索模型库</translation>
     </message>
     <message>
       <source>Previous</source>
@@ -1784,8 +1800,8 @@
       <translation>量化 {0}</translation>
     </message>
     <message>
-      <source>Quantize …</source>
-      <translation>量化 …</translation>
+      <source>Quantize…</source>
+      <translation>量化…</translation>
     </message>
     <message>
       <source>Quantizing</source>
@@ -1822,6 +1838,14 @@
     <message>
       <source>Read rate</source>
       <translation>读取速率</translation>
+    </message>
+    <message>
+      <source>Reasoning and mathematics at a size that fits most laptops.</source>
+      <translation>推理和数学，大小适合多数笔记本电脑。</translation>
+    </message>
+    <message>
+      <source>Reasoning on the Llama base, with broader general knowledge.</source>
+      <translation>基于 Llama 的推理模型，常识更广。</translation>
     </message>
     <message>
       <source>Recently updated</source>
@@ -1864,7 +1888,7 @@
       <translation>远程模型</translation>
     </message>
     <message>
-      <source>Remote models …</source>
+      <source>Remote models…</source>
       <translation>远程模型…</translation>
     </message>
     <message>
@@ -1968,10 +1992,6 @@
       <translation>保存令牌</translation>
     </message>
     <message>
-      <source>Save …</source>
-      <translation>保存 …</translation>
-    </message>
-    <message>
       <source>Saved in a file that only you can read.</source>
       <translation>已保存在只有你能读取的文件中。</translation>
     </message>
@@ -1996,6 +2016,14 @@
       <translation>已保存，密钥在系统的密钥环中。</translation>
     </message>
     <message>
+      <source>Save…</source>
+      <translation>保存…</translation>
+    </message>
+    <message>
+      <source>Search all chats</source>
+      <translation>搜索所有对话</translation>
+    </message>
+    <message>
       <source>Search all conversations</source>
       <translation>搜索所有对话</translation>
     </message>
@@ -2018,10 +2046,6 @@
     <message>
       <source>Search this page</source>
       <translation>在当前页搜索</translation>
-    </message>
-    <message>
-      <source>Search; Enter searches the hub</source>
-      <translation>搜索；按回车键搜索模型库</translation>
     </message>
     <message>
       <source>Send</source>
@@ -2114,10 +2138,6 @@
     <message>
       <source>Show the tour</source>
       <translation>显示导览</translation>
-    </message>
-    <message>
-      <source>Show {0}</source>
-      <translation>查看 {0}</translation>
     </message>
     <message>
       <source>Shown once this machine has been measured.</source>
@@ -2308,6 +2328,14 @@
       <translation>文本</translation>
     </message>
     <message>
+      <source>The 671B mixture of experts behind R1. Too large for almost any single machine.</source>
+      <translation>R1 所基于的 671B 混合专家模型。几乎任何单台机器都放不下。</translation>
+    </message>
+    <message>
+      <source>The 671B teacher of the distills. Too large for almost any single machine.</source>
+      <translation>蒸馏模型的 671B 教师模型。几乎任何单台机器都放不下。</translation>
+    </message>
+    <message>
       <source>The LM head is on {device} with the blocks.</source>
       <translation>LM 头与各层一起在 {device} 上。</translation>
     </message>
@@ -2326,6 +2354,10 @@
     <message>
       <source>The body must be JSON.</source>
       <translation>请求正文必须是 JSON。</translation>
+    </message>
+    <message>
+      <source>The built-in starter: a small chat model that shows how everything works, without a download. It answers simple questions in English and is often wrong.</source>
+      <translation>内置的入门模型：一个小型对话模型，无需下载即可体验整个流程。能用英语回答简单问题，但经常出错。</translation>
     </message>
     <message>
       <source>The checkpoint may belong to another model.</source>
@@ -2480,6 +2512,10 @@
       <translation>文件可能损坏；请试试该模型的其他版本。</translation>
     </message>
     <message>
+      <source>The first DeepSeek chat model, with full multi-head attention: its KV cache is large for its size.</source>
+      <translation>最早的 DeepSeek 对话模型，采用完整的多头注意力：相对其规模，KV 缓存较大。</translation>
+    </message>
+    <message>
       <source>The harness ended without writing any results.</source>
       <translation>评测程序结束时没有写出任何结果。</translation>
     </message>
@@ -2556,8 +2592,20 @@
       <translation>缺少密钥或密钥有误；`stillroom serve` 会显示它。</translation>
     </message>
     <message>
+      <source>The large first-generation DeepSeek chat model, with grouped-query attention.</source>
+      <translation>第一代 DeepSeek 对话模型的大型版本，采用分组查询注意力。</translation>
+    </message>
+    <message>
       <source>The largest DeepSeek-R1 distill that answers at reading speed or faster on this machine.</source>
       <translation>本机上回答速度不低于阅读速度的最大 DeepSeek-R1 蒸馏模型。</translation>
+    </message>
+    <message>
+      <source>The largest distill on the Qwen base, for large GPUs and workstations.</source>
+      <translation>基于 Qwen 的最大蒸馏模型，适合大显存 GPU 和工作站。</translation>
+    </message>
+    <message>
+      <source>The largest distill, for servers and workstations.</source>
+      <translation>最大的蒸馏模型，适合服务器和工作站。</translation>
     </message>
     <message>
       <source>The log has the details (`stillroom doctor` says where).</source>
@@ -2684,6 +2732,10 @@
       <translation>请求传输时间过长。</translation>
     </message>
     <message>
+      <source>The second generation of distills: thinks longer and solves more than its size suggests.</source>
+      <translation>第二代蒸馏模型：思考更久，解题能力超出其规模。</translation>
+    </message>
+    <message>
       <source>The server at {url} did not reply like an OpenAI-compatible API: {reason}.</source>
       <translation>{url} 的服务器没有按 OpenAI 兼容 API 的方式回复：{reason}。</translation>
     </message>
@@ -2726,6 +2778,10 @@
     <message>
       <source>The smallest DeepSeek-R1 distill: larger ones answer more slowly than one reads.</source>
       <translation>最小的 DeepSeek-R1 蒸馏模型：更大的模型回答速度慢于阅读速度。</translation>
+    </message>
+    <message>
+      <source>The smallest distill: mathematics and short reasoning on almost any machine.</source>
+      <translation>最小的蒸馏模型：几乎任何电脑都能运行，适合数学和简短推理。</translation>
     </message>
     <message>
       <source>The stage {stage} failed: {detail}.</source>
@@ -2872,8 +2928,8 @@
       <translation>回收站与清理</translation>
     </message>
     <message>
-      <source>Trash and clean up …</source>
-      <translation>回收站与清理 …</translation>
+      <source>Trash and clean up…</source>
+      <translation>回收站与清理…</translation>
     </message>
     <message>
       <source>Trending</source>
@@ -3148,7 +3204,7 @@
       <translation>进行中的工作</translation>
     </message>
     <message>
-      <source>Working out the plan …</source>
+      <source>Working out the plan…</source>
       <translation>正在计算方案…</translation>
     </message>
     <message>
@@ -3156,7 +3212,7 @@
       <translation>工作集</translation>
     </message>
     <message>
-      <source>Working …</source>
+      <source>Working…</source>
       <translation>处理中…</translation>
     </message>
     <message>
@@ -3810,6 +3866,10 @@
     <message>
       <source>{0}, {1} bits per weight, about {2}</source>
       <translation>{0}，每权重 {1} 位，约 {2}</translation>
+    </message>
+    <message>
+      <source>{0}: {1}</source>
+      <translation>{0}：{1}</translation>
     </message>
     <message>
       <source>{0}: {1} of models</source>

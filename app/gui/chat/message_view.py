@@ -171,7 +171,7 @@ class MessageView(QWidget):
         text = texts.get(progress.phase, progress.phase)
         if progress.total:
             text += f" · {100 * progress.done // progress.total} %"
-        self._status.setText(f"{text} …")
+        self._status.setText(f"{text}…")
         self._status.show()
 
     def grow(self, delta: Delta) -> None:

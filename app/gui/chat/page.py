@@ -317,8 +317,8 @@ class ChatPage(QWidget):
             action.triggered.connect(lambda _checked=False, name=name: models.choose(name))
         if not menu.isEmpty():
             menu.addSeparator()
-        menu.addAction(tr("Get more models …"), self.models_asked.emit)
-        menu.addAction(tr("Remote models …"), self.remotes_asked.emit)
+        menu.addAction(tr("Get more models…"), self.models_asked.emit)
+        menu.addAction(tr("Remote models…"), self.remotes_asked.emit)
         corner = self.model_button.mapToGlobal(self.model_button.rect().bottomLeft())
         menu.popup(corner)
 

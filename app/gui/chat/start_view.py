@@ -168,7 +168,7 @@ class StartView(QWidget):
         self._banner_id = entry_id
         self._banner_title.setText(title)
         self._banner_text.setText(text)
-        self._banner_button.setAccessibleName(tr("Show {0}", title))
+        self._banner_button.setAccessibleName(f"{tr('Show')}: {title}")
         self.banner.setVisible(bool(title))
 
     def set_theme(self, theme: Theme) -> None:

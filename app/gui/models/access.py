@@ -81,7 +81,7 @@ class TokenDialog(QDialog):
         self._session = session
         self._bridge = bridge
         self.setWindowTitle(tr("Hub access token"))
-        self.state = label(tr("Checking …"), wrap=True)
+        self.state = label(tr("Checking…"), wrap=True)
         self.said = label("", "muted", wrap=True)
         self.token = QLineEdit()
         self.token.setEchoMode(QLineEdit.EchoMode.Password)

@@ -190,7 +190,7 @@ class ModelDetail(QScrollArea):
         name = (runs or here)[0].name
         if not runs:
             quantize = lambda: self.quantize_asked.emit(name)  # noqa: E731
-            return [_button("quantize", tr("Quantize …"), quantize, "primary", name)]
+            return [_button("quantize", tr("Quantize…"), quantize, "primary", name)]
         chat = lambda: self.chat_asked.emit(name)  # noqa: E731
         return [_button("chat", tr("Chat"), chat, "primary", tr("Installed as {0}", name))]
 
@@ -223,7 +223,7 @@ class ModelDetail(QScrollArea):
             tip = tr("4-bit blocks, including embeddings and LM head")
             kind = "" if runs else "primary"
             convert = lambda: self.quantize_asked.emit(key)  # noqa: E731
-            made.append(_button("quantize", tr("Quantize …"), convert, kind, tip))
+            made.append(_button("quantize", tr("Quantize…"), convert, kind, tip))
         tip = tr("Check every file against its checksum")
         made.append(_button("verify", tr("Verify"), lambda: self._do(key, control.verify), "", tip))
         tip = tr("Move to the trash; can be undone")
@@ -297,14 +297,14 @@ class ModelDetail(QScrollArea):
         if item.plan is not None:
             layout.addWidget(plan_card(item, item.plan))
         elif item.plan_error is None:
-            layout.addWidget(label(tr("Working out the plan …"), "muted"))
+            layout.addWidget(label(tr("Working out the plan…"), "muted"))
         else:
             layout.addWidget(problem_box(item.plan_error))
 
     def _add_variants(self, layout: QVBoxLayout, item: ModelItem) -> None:
         found = self._control.description(item.key)
         if self._control.describing(item.key):
-            layout.addWidget(label(tr("Asking the hub …"), "muted"))
+            layout.addWidget(label(tr("Asking the hub…"), "muted"))
         if not isinstance(found, Described) or not found.offers:
             return
         layout.addWidget(label(tr("Variants"), "section"))

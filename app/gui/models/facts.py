@@ -4,12 +4,12 @@ from typing import Any
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QTextDocument
-from PySide6.QtWidgets import QFrame, QTextBrowser, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QGridLayout, QTextBrowser, QVBoxLayout
 
 from app.gui.models.control import ModelItem
 from app.gui.models.wording import fit_words
 from app.gui.parts import words
-from app.gui.parts.controls import label, row
+from app.gui.parts.controls import label
 from app.gui.parts.speed_words import time_lines
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
@@ -31,21 +31,23 @@ def plan_card(item: ModelItem, plan: Plan) -> QFrame:
     layout.setContentsMargins(14, 12, 14, 12)
     layout.setSpacing(SPACE_S)
     word, _icon, kind = fit_words(item)
-    figures = row(spacing=SPACE_L)
+    figures = QGridLayout()
+    figures.setHorizontalSpacing(SPACE_L)
+    figures.setVerticalSpacing(SPACE_S)
     available = sum(device.available for device in plan.memory.devices)
     memory = tr("{0} of {1} free", words.size(plan.memory.total), words.size(available))
-    columns = [(tr("Memory"), memory)]
+    cells = [(tr("Memory"), memory)]
     if plan.speed is not None:
         decode = plan.speed.decode_tps
-        columns.append((tr("Decode"), tr("{0} tok/s expected", words.span(decode))))
-        columns.append((tr("Compared to reading"), words.pace(decode)))
-        columns.append(
-            (tr("Prefill"), tr("{0} tok/s expected", words.span(plan.speed.prefill_tps)))
-        )
-    columns.append((tr("Context"), tr("{0} tokens", words.count(plan.placement.n_ctx))))
-    for name, value in columns:
-        figures.addLayout(_figure(name, value))
-    figures.addStretch(1)
+        cells.append((tr("Decode"), tr("{0} tok/s expected", words.span(decode))))
+        cells.append((tr("Compared to reading"), words.pace(decode)))
+    cells.append((tr("Context"), tr("{0} tokens", words.count(plan.placement.n_ctx))))
+    if plan.speed is not None:
+        prefill = tr("{0} tok/s expected", words.span(plan.speed.prefill_tps))
+        cells.append((tr("Prefill"), prefill))
+    for number, (name, value) in enumerate(cells):
+        figures.addLayout(_figure(name, value), number // 3, number % 3)
+    figures.setColumnStretch(3, 1)
     layout.addWidget(label(word, kind))
     layout.addLayout(figures)
     for line in time_lines(plan.speed):

@@ -31,7 +31,8 @@ class ModelList(QWidget):
         self._failure = ""
         self._asked_filters = Filters()
         self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search; Enter searches the hub"))
+        self.search.setPlaceholderText(tr("Search models"))
+        self.search.setToolTip(tr("Press Enter to search the hub"))
         self.search.setAccessibleName(tr("Search models"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._text_changed)
@@ -161,7 +162,7 @@ class ModelList(QWidget):
         self.earlier.setVisible(self._cached is not None)
         text = ""
         if search.busy:
-            text = tr("Asking the hub …")
+            text = tr("Asking the hub…")
         elif self._failure:
             text = self._failure
         elif search.asked and search.cached_at:

@@ -14,6 +14,7 @@ from app.gui.parts.words import tr
 from app.wording.explain import reason_text
 from runtime.devices import Device
 from runtime.plan import Alternative, Plan
+from runtime.registry import title as engine_title
 
 CONTEXTS = (2048, 4096, 8192, 16384, 32768, 65536, 131072)
 
@@ -124,7 +125,8 @@ class PlanPanel(QWidget):
             self._alternatives.addWidget(label(tr("Not chosen"), "section"))
         for each in alternatives:
             devices = "+".join(dict.fromkeys(part.device for part in each.placement.layers))
-            text = f"{each.placement.engine} · {devices} · {words.size(each.memory_total)}"
+            engine = engine_title(each.placement.engine)
+            text = f"{engine} · {devices} · {words.size(each.memory_total)}"
             if each.decode_tps is not None:
                 text += f" · {words.span(each.decode_tps)} tok/s"
             self._alternatives.addWidget(
@@ -133,7 +135,7 @@ class PlanPanel(QWidget):
 
     def _planning(self) -> None:
         self.context.setCurrentIndex(max(self.context.findData(self._models.choices.n_ctx), 0))
-        self.fit.setText(tr("Planning …"))
+        self.fit.setText(tr("Planning…"))
         restyle(self.fit, "muted")
 
     def _show_problem(self, error: Exception) -> None:

@@ -14,7 +14,7 @@ def time_lines(speed: SpeedEstimate | None) -> list[str]:
         (tr("Time to first token"), first_token_words(speed)),
         (tr("Typical R1 answer"), answer_words(speed)),
     )
-    return [f"{name}: {text}" for name, text in named if text]
+    return [tr("{0}: {1}", name, text) for name, text in named if text]
 
 
 def depth_words(speed: SpeedEstimate) -> str:

@@ -16,6 +16,7 @@ from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
 from runtime.backend import LoadReport
 from runtime.plan import Interval, Plan
+from runtime.registry import title as engine_title
 
 LIVE_SECONDS = 0.25  # figures that change faster cannot be read, and each costs a layout
 
@@ -80,7 +81,7 @@ class StatusBar(QFrame):
         self._elsewhere = "".join(f" · {p.device} {words.size(p.total)}" for p in others)
         self._predicted = plan.speed.decode_tps if plan.speed else None
         devices = list(dict.fromkeys(part.device for part in plan.placement.layers))
-        self._set(self.device, f"{' + '.join(devices)} · {plan.placement.engine}")
+        self._set(self.device, f"{' + '.join(devices)} · {engine_title(plan.placement.engine)}")
         self._set(self.memory, tr("{0} planned", words.size(self._planned)) + self._elsewhere)
         self._show_speed(None)
         self.why.show()

@@ -47,7 +47,7 @@ class DiagnosisPanel(QWidget):
     def ask(self) -> None:
         """Find the causes of the last answer's speed; memory may be read again for it."""
         self._clear()
-        self._say(tr("Analysing the last answer …"), "muted")
+        self._say(tr("Analysing the last answer…"), "muted")
         self.show()
         job = self._bridge.call(self._session.why_slow)
         job.finished.connect(self.show_diagnosis)

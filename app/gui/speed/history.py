@@ -57,7 +57,7 @@ class HistoryView(SpeedView):
         if report.record is None:
             return tr("Bars: predicted. Dots: measured.")
         return tr(
-            "Bars: predicted. Dots: measured. {0} runs: median error {1} %, {2} % within the"
+            "Bars: predicted. Dots: measured. Runs: {0}. Median error {1} %, {2} % within the"
             " predicted range.",
             report.record.runs,
             round(100 * report.record.median_error),

@@ -108,7 +108,7 @@ class SpeedPage(QScrollArea):
                 doubts.append(tr("The new measurement was unreliable and was discarded"))
             if report.unmeasured:
                 doubts.append(tr("Not measured: {0}", ", ".join(report.unmeasured)))
-            self._state.setText(". ".join(each.rstrip(".") for each in (when, *doubts)))
+            self._state.setText("\n".join((when, *doubts)))
         for view in self.views:
             view.show_report(report)
 

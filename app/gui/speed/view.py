@@ -116,7 +116,7 @@ class SpeedView(QWidget):
     # -- saving ----------------------------------------------------------------------------------
 
     def _save_button(self) -> QPushButton:
-        made = button(tr("Save …"), "quiet", tr("Save as a picture, a table or data"))
+        made = button(tr("Save…"), "quiet", tr("Save as a picture, a table or data"))
         menu = QMenu(made)
         for kind, wording in (
             ("png", tr("Picture (PNG)")), ("csv", tr("Table (CSV)")), ("json", tr("Data (JSON)")),

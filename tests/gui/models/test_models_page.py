@@ -268,7 +268,7 @@ def test_the_table_is_sorted_by_keyboard(qtbot: QtBot, window: MainWindow) -> No
             QTest.keyClick(menu, Qt.Key.Key_Down)
         QTest.keyClick(menu, Qt.Key.Key_Return)
 
-    for expected, words in (("671 B", "downwards"), ("135 M", "upwards")):
+    for expected, words in (("671 B", "descending"), ("135 M", "ascending")):
         said: list[str] = []
         page.announced.connect(said.append)
         QTimer.singleShot(200, choose)

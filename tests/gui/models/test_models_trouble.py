@@ -208,7 +208,7 @@ def test_a_folder_is_imported_as_one_model(
     write_checkpoint("qwen2", folder)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     menu = window.models_page.library.menu()
-    next(each for each in menu.actions() if each.text() == "Import a folder …").trigger()
+    next(each for each in menu.actions() if each.text() == "Import a folder…").trigger()
     qtbot.waitUntil(lambda: window.findChild(ImportDialog) is not None, timeout=10000)
     dialog = window.findChild(ImportDialog)
     assert isinstance(dialog, ImportDialog)

@@ -94,7 +94,7 @@ def test_the_banner_opens_the_model_by_keyboard(
     view.recommend([item(plan, MIDDLE, 12.0)])
     show = view.banner.findChild(QPushButton)
     assert show is not None
-    assert show.accessibleName() == f"Show Recommended here: {DISTILLS[MIDDLE].name}"
+    assert show.accessibleName() == f"Show: Recommended for this machine: {DISTILLS[MIDDLE].name}"
     show.setFocus()
     QTest.keyClick(show, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: window.models_page.isVisible(), timeout=5000)

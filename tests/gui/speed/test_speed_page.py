@@ -109,7 +109,7 @@ def test_each_view_has_a_plot_a_table_and_the_right_figures(page: SpeedPage) -> 
     curves = [*host.plain, *(c for kernel in host.products.values() for c in kernel)]
     assert page.bandwidth.sheet.rowCount() == sum(len(curve.points) for curve in curves)
     assert [cell(page.history, i, 5) for i in (0, 1)] == ["50.0 tok/s", "100 tok/s"]
-    assert "50 % inside" in page.history.note.text()
+    assert "50 % within the predicted range" in page.history.note.text()
 
 
 def test_no_prediction_is_above_the_roof(page: SpeedPage) -> None:
@@ -280,10 +280,10 @@ def test_causes_are_shown_with_their_share_and_what_to_do(qtbot: QtBot, session:
     panel.show_diagnosis(Diagnosis(2.7, causes, 0.3))
     qtbot.waitUntil(lambda: len(texts(panel)) == 5)
     shown = texts(panel)
-    assert "2.7 times slower than planned" in shown
+    assert "2.7 times slower than predicted" in shown
     assert "70 %  other programs kept the cores busy" in shown
     assert "Close them, or wait." in shown
-    assert "30 % no measurement explains" in shown
+    assert "30 % not explained by any measurement" in shown
     panel.show_diagnosis(Diagnosis(1.0, (), 0.0))
     assert "As fast as predicted" in texts(panel)
     assert "Close them, or wait." not in texts(panel)
