@@ -87,7 +87,7 @@ def test_a_remote_model_is_added_changed_and_removed(qtbot: QtBot, window: MainW
         assert "cannot be reached" in dialog.said.text()  # that proxy is none
         dialog.proxy.clear()
         press(qtbot, window, dialog.keep)
-        assert "does not offer that model, but one." in dialog.said.text()
+        assert "does not offer that model. It offers one." in dialog.said.text()
     assert [a.text() for a in choice(window) if "far" in a.text()] == [
         f"far (not offline: {server.url}/tags)"
     ]
