@@ -1,4 +1,4 @@
-"""What has happened, told where it belongs: status bar, toast, notification."""
+"""Announces what has happened where it belongs: status bar, toast, notification."""
 
 import time
 from collections.abc import Callable
@@ -42,16 +42,16 @@ class Announcements(QObject):
         chat.answer_grew.connect(self._answer_grew)
         chat.answer_started.connect(self._answer_started)
         chat.answer_ended.connect(self._answer_ended)
-        chat.not_stored.connect(self.tell)
+        chat.not_stored.connect(self.show_error)
         library.work_changed.connect(self._work_changed)
         library.work_ended.connect(self._work_ended)
         library.removed.connect(self._model_removed)
-        library.failed.connect(self.tell)
+        library.failed.connect(self.show_error)
         library.downloads.changed.connect(self._downloads_changed)
         library.downloads.finished.connect(lambda item: self._model_ready(item.request.name))
 
-    def tell(self, error: Exception) -> None:
-        """A failure of something that has no place of its own to say so."""
+    def show_error(self, error: Exception) -> None:
+        """Show a failure that has no place of its own in the window."""
         show_failure(self._toast, error)
 
     # -- models ----------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class Announcements(QObject):
 
     def _work_ended(self, work: Work, result: object, error: Exception | None) -> None:
         if error is not None:
-            self.tell(error)
+            self.show_error(error)
         elif isinstance(result, Quantized):
             self._model_ready(result.model.name)
         elif isinstance(result, InstalledModel):
@@ -82,7 +82,7 @@ class Announcements(QObject):
             tr("{0} removed", trashed.name), tr("Undo"), lambda: self._library.restore(trashed)
         )
 
-    # -- the answer in the making ----------------------------------------------------------------
+    # -- the running answer       ----------------------------------------------------------------
 
     def _answer_started(self, _message: StoredMessage) -> None:
         self._began = time.monotonic()

@@ -39,7 +39,7 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     """Open the window and return when it was closed; the session is closed with it.
 
     screenshot: write a picture of the window there once it is filled, then end. arrival: a file or
-    link to ask about. Where a window on the same folders is open, that one takes it.
+    link to ask about. If a window on the same folders is open, it is handed over to that one.
     """
     application = _application()
     arrival = from_here(arrival)
@@ -77,7 +77,7 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     if not window.bridge.close():
         log.error("a job outlived the session; leaving without it")
         logging.shutdown()
-        os._exit(code)  # Python would abort in a thread that is still at work
+        os._exit(code)  # Python would abort in a thread that is still running
     destroy(window)
     return code
 

@@ -83,7 +83,7 @@ class MainWindow(QMainWindow):
             self.chat, self.library, self.status, self.toast, self.chat_with, self
         )
         self.announcements.notices.enabled = session.settings.notify
-        self.listing.failed.connect(self.announcements.tell)
+        self.listing.failed.connect(self.announcements.show_error)
         self.startup = Startup(session, self.bridge, self.models, self.library, self.toast, self)
         self.startup.devices_found.connect(self.inspector.plan.set_devices)
         self.commands = Commands(self, self.body, self._menus(), self._palette_only)
@@ -209,7 +209,7 @@ class MainWindow(QMainWindow):
         self.startup.begin()
 
     def offer_tour(self) -> None:
-        """The tour, at the first start of someone who has not said anything yet."""
+        """The tour, at the first start of someone without conversations."""
         if not self.session.settings.tour_seen and not self.session.store.conversations():
             self.show_tour()
 
@@ -320,14 +320,14 @@ class MainWindow(QMainWindow):
             self.model_list.select(self.library.items[0].key)
 
     def toggle_inspector(self) -> None:
-        """Fold or unfold the side panel."""
+        """Show or hide the side panel."""
         visible = self.inspector.isVisible()
         self._inspector_wanted = not visible
         self.remember("show_inspector", not visible)
         self.inspector.setVisible(not visible)
 
     def show_plan(self) -> None:
-        """Unfold the side panel at the plan."""
+        """Show the side panel at the plan."""
         self.show_page("chat")
         self._inspector_wanted = True
         self.inspector.setVisible(True)
@@ -335,7 +335,7 @@ class MainWindow(QMainWindow):
         self.inspector.plan.picture.setFocus()
 
     def show_why(self) -> None:
-        """Unfold the side panel with the causes of the last answer's speed."""
+        """Show the side panel with the causes of the last answer's speed."""
         self.show_plan()
         self.diagnosis.ask()
 
@@ -424,7 +424,7 @@ class MainWindow(QMainWindow):
         self.chat.open(conversation_id)
 
     def search_all(self) -> None:
-        """Put the cursor into the search over everything said."""
+        """Put the cursor into the search over all conversations."""
         self.show_page("chat")
         self.conversation_list.search.setFocus()
         self.conversation_list.search.selectAll()

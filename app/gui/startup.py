@@ -1,4 +1,4 @@
-"""What the window does once it can be used: models, devices, care of the history.
+"""What the window does once it can be used: models, devices, maintain of the history.
 
 The window is drawn and takes typing before any of this begins. Knows the order, not the pages.
 """
@@ -19,7 +19,7 @@ from app.paths import bundled_folder
 from app.session.session import Session
 
 DISCOVERY_DELAY_MILLISECONDS = 20  # the first frame is on the screen
-CARE_MILLISECONDS = 2000  # models and devices are known
+MAINTENANCE_DELAY_MILLISECONDS = 2000  # models and devices are known
 
 
 class Startup(QObject):
@@ -43,14 +43,14 @@ class Startup(QObject):
         self._library = library
         self._toast = toast
         self._window = window
-        self._starter_readied = False
+        self._starter_offered = False
 
     def begin(self) -> None:
-        """Tell of a repaired history, and leave the rest for later."""
+        """Report a repaired history, and schedule the rest."""
         if self._session.store.repaired_from is not None:
             self._toast.show_text(tr("The history was damaged and has been repaired"))
         QTimer.singleShot(DISCOVERY_DELAY_MILLISECONDS, self._discover)
-        QTimer.singleShot(CARE_MILLISECONDS, self._care)
+        QTimer.singleShot(MAINTENANCE_DELAY_MILLISECONDS, self._maintain_history)
 
     def _discover(self) -> None:
         self._library.items_changed.connect(self.choose_first)
@@ -62,28 +62,28 @@ class Startup(QObject):
         """The model of last time, else the first installed one."""
         names = self._models.names()
         if not names:
-            self._ready_starter()
+            self._install_starter()
         if self._models.chosen in names:
             return
         last = self._session.settings.last_model
         self._models.choose(last if last in names else names[0] if names else "")
 
-    def _ready_starter(self) -> None:
+    def _install_starter(self) -> None:
         """At the first start there is a model to ask: the one that came with the program."""
         entry = starter(self._session.catalog)
-        if self._starter_readied or entry is None or entry.source is None:
+        if self._starter_offered or entry is None or entry.source is None:
             return
-        self._starter_readied = True
+        self._starter_offered = True
         if is_bundled(entry.source, bundled_folder()) and not self._session.library.trash():
             self._library.install(entry.id)
 
-    def _care(self) -> None:
+    def _maintain_history(self) -> None:
         """Back the history up and read all of it; import what the first formula needs."""
         if not self._window.isVisible():
             return
         store = self._session.store
 
-        def care() -> bool:
+        def maintain() -> bool:
             store.purge()
             sound = store.check()
             if sound:
@@ -91,9 +91,9 @@ class Startup(QObject):
             _warm_up()
             return sound
 
-        self._bridge.call(care).finished.connect(self._cared)
+        self._bridge.call(maintain).finished.connect(self._show_damage)
 
-    def _cared(self, sound: bool) -> None:
+    def _show_damage(self, sound: bool) -> None:
         if not sound:
             self._toast.show_text(
                 tr("The history file is damaged; the next start repairs it from a backup")

@@ -1,4 +1,4 @@
-"""Work whose wait can be given up.
+"""Runs work whose caller can stop waiting for it.
 
 Knows threads only; does not know what the work is.
 """
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 
 def run_abandonable(work: Callable[[], _T], cancel: CancelToken, name: str) -> _T:
-    """The result of `work`, or Cancelled at once on cancel; the thread then ends by its own."""
+    """The result of `work`, or Cancelled at once on cancel; the thread then ends on its own."""
     cancel.raise_if_cancelled()
     finished = threading.Event()
     results: list[_T] = []

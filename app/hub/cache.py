@@ -1,6 +1,6 @@
-"""Answers of the hub kept on disk, for when it cannot be reached.
+"""Responses of the hub stored on disk, for when it cannot be reached.
 
-Knows files and dataclasses; does not know what an answer means or when it is too old to show.
+Knows files and dataclasses; does not know what a response means or when it is too old to show.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ class CachedResponse(Generic[_T]):
 
 
 class ResponseCache:
-    """A folder with one JSON file per answer. Losing it, or a file of it, costs nothing else."""
+    """A folder with one JSON file per response. Losing it, or a file of it, costs nothing else."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, key: str, value: Any) -> None:
-        """Store a frozen dataclass. A disk that cannot take it is not worth an error here."""
+        """Store a frozen dataclass. A failed write is ignored: it is only a cache."""
         record = {
             "key": key,
             "stored_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -42,10 +42,10 @@ from app.hub.values import (
 )
 from runtime.jobs import CancelToken
 
-_MAX_ANSWER = 32 << 20  # bytes of one JSON answer
+_MAX_ANSWER = 32 << 20  # bytes of one JSON response
 _MAX_CARD = 2 << 20
 _MAX_TREE_PAGES = 200
-_MAX_EMPTY_PAGES = 10  # of 20 results each; the hub allows 500 questions in five minutes
+_MAX_EMPTY_PAGES = 10  # of 20 results each; the hub allows 500 requests in five minutes
 _T = TypeVar("_T")
 
 
@@ -101,10 +101,10 @@ class Hub:
     def search(
         self, query: SearchQuery, next_page: str | None = None, cancel: CancelToken | None = None
     ) -> SearchPage:
-        """One page of what the hub finds; one try, no retries. Raises HubError, Cancelled.
+        """One page of search results; no retries. Raises HubError, Cancelled.
 
-        Where the hub cannot be asked all of the query, pages without a match are passed over, up to
-        `_MAX_EMPTY_PAGES`: an empty page that has a next one means that none was found so far.
+        Where the hub cannot apply all of the query, pages without a match are skipped, up to
+        `_MAX_EMPTY_PAGES`: an empty page with a next one means that nothing was found so far.
         """
         key = self._key("search", repr(query), next_page)
         if next_page is not None and origin_of(next_page) != origin_of(self.endpoint):
@@ -126,7 +126,7 @@ class Hub:
         return page
 
     def cached_search(self, query: SearchQuery, next_page: str | None = None) -> SearchPage | None:
-        """The last answer to this search, without any request."""
+        """The last response to this search, without any request."""
         found = self._cache.get(self._key("search", repr(query), next_page), SearchPage)
         return replace(found.value, cached_at=found.stored_at) if found else None
 
@@ -155,7 +155,7 @@ class Hub:
         return details
 
     def cached_details(self, repo: str, revision: str = "main") -> RepoDetails | None:
-        """The last answer about this repository, without any request."""
+        """The last response about this repository, without any request."""
         found = self._cache.get(self._key("details", repo, revision), RepoDetails)
         return replace(found.value, cached_at=found.stored_at) if found else None
 
@@ -196,8 +196,8 @@ class Hub:
     def open_range(self, file: RemoteFile, start: int, stop: int) -> Iterator[HubRangeResponse]:
         """Ask for bytes start..stop (exclusive) of a file whose size is known.
 
-        The answer's own `start` and `stop` say what really comes: all of the file from a server
-        that does not know ranges. Raises HubError or ServerMisbehaved, also while it is read.
+        The answer's own `start` and `stop` say what really comes: the whole file from a server
+        that does not support ranges. Raises HubError or ServerMisbehaved, also while it is read.
         """
         url = self.file_url(file)
         headers = self._headers(url) | {
@@ -362,7 +362,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class HubSource:
-    """A file of the hub, as `app.downloads.download` wants it."""
+    """A file of the hub, as `app.downloads.download` expects it."""
 
     hub: Hub
     file: RemoteFile
@@ -405,7 +405,7 @@ def _limited(chunks: Iterator[bytes], limit: int) -> bytes | None:
 
 @contextmanager
 def _understood(endpoint: str, url: str) -> Iterator[None]:
-    """An answer of an unexpected shape is not a hub's."""
+    """A response of an unexpected shape is not from a hub."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:

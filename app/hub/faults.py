@@ -1,4 +1,4 @@
-"""Which error an answer of the hub, or the lack of one, is.
+"""Which error a response of the hub, or a missing one, means.
 
 Knows the hub's status codes and X-Error-Code headers, and what sign-in pages and proxies do in its
 place. Works on plain values; does no requests.
@@ -26,7 +26,7 @@ from app.hub.endpoint import origin_of
 _RESET = re.compile(r"t\s*=\s*(\d+)")
 _MAX_WAIT = 3600.0
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-# The hub did not say anything about what was asked: what it said last may stand in.
+# The hub gave no answer to the request: its last response may be shown instead.
 UNREACHABLE_ERRORS = (Offline, NotAHubAnswer, RateLimited, HubUnavailable)
 
 
@@ -74,10 +74,10 @@ def error_from_status(
     revision: str | None = None,
     token_sent: bool = False,
 ) -> HubError:
-    """The error that an answer with this status (400 or more) is.
+    """The error for a response with this status (400 or more).
 
-    An answer that comes from another host than the endpoint's is the file store's: it knows nothing
-    of repositories, and a 403 there is an address that has expired.
+    A response from another host than the endpoint is from the file store: it knows no
+    repositories, and a 403 there means that the address has expired.
     """
     lower = {key.lower(): value for key, value in headers.items()}
     code = lower.get("x-error-code", "")

@@ -1,4 +1,4 @@
-"""An answer to a range request: what it may look like, and its bytes.
+"""The response to a range request: how it is checked, and its bytes.
 
 Knows HTTP range semantics and what servers get wrong about them. Knows no repository and no disk.
 """
@@ -15,9 +15,9 @@ from app.hub.endpoint import failure_kind
 from app.hub.faults import public_url
 from app.hub.values import RemoteFile
 
-# Longer answers are read from the socket itself: the HTTP client copies every byte three times, and
-# takes three times the processor for it. Their connection is not used again: a new one costs some
-# round trips, which is nothing beside so many bytes.
+# Longer responses are read from the socket itself: the HTTP client copies every byte three times,
+# and takes three times the processor for it. Their connection is not used again: a new one costs
+# some round trips, which is nothing beside so many bytes.
 DIRECT_FROM = 64 << 20
 _DIRECT_STEP = 256 << 10
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -25,7 +25,7 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 class HubRangeResponse:
     """Bytes `start`..`stop` (exclusive) of a file, on their way; `ranged` is whether the server
-    knows ranges. `stop` is None when the server sent no length."""
+    supports ranges. `stop` is None when the server sent no length."""
 
     def __init__(self, response: Any, start: int, stop: int | None, ranged: bool) -> None:
         self._response = response
@@ -34,7 +34,7 @@ class HubRangeResponse:
         self.ranged = ranged
 
     def chunks(self) -> Iterator[bytes | memoryview]:
-        """The bytes as they come from the network; a chunk is good until the next is asked for."""
+        """The bytes as they come from the network; a chunk is valid until the next is requested."""
         chunks: Iterator[bytes] = self._response.iter_raw()
         link = self._direct_socket()
         if link is None or self.stop is None:
@@ -83,7 +83,7 @@ class HubRangeResponse:
 def check_range_response(
     response: Any, file: RemoteFile, start: int, stop: int
 ) -> HubRangeResponse:
-    """The answer to a request for start..stop of `file`, if it is one.
+    """The response to a request for start..stop of `file`, checked.
 
     Raises ServerMisbehaved for anything but the exact range or the whole file, NotAHubAnswer for a
     page sent in its place.

@@ -1,4 +1,4 @@
-"""Look at a model before it is downloaded: fetch headers by ranges, have a child parse them.
+"""Reads a model's header before it is downloaded: fetched by ranges, parsed in a child.
 
 Knows which bytes of which files are needed. Parses nothing itself: what comes from outside goes to
 a child process as files. A 40 GB model costs a few megabytes and a second.

@@ -23,7 +23,7 @@ class Keyring(Protocol):
 
 
 def system_keyring() -> Keyring | None:
-    """The system's keyring, or None where there is none worth the name."""
+    """The system's keyring, or None where there is no usable one."""
     import keyring  # late: it looks for backends on import, and most sessions need no token
 
     backend = keyring.get_keyring()
@@ -55,7 +55,7 @@ class TokenStore:
         return self._read().get(endpoint)
 
     def set(self, endpoint: str, token: str) -> str:
-        """Keep `token`; returns where: "keyring" or "file". SettingsError for what is no token."""
+        """Save `token`; returns where: "keyring" or "file". SettingsError for what is no token."""
         token = token.strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise SettingsError(path=None, key="token", reason="not a token")
@@ -71,7 +71,7 @@ class TokenStore:
         return "file"
 
     def delete(self, endpoint: str) -> None:
-        """Forget the token for `endpoint`, wherever it is."""
+        """Delete the token for `endpoint`, wherever it is."""
         if self._backend is not None:
             with contextlib.suppress(_refusal()):
                 self._backend.delete_password(_SERVICE, endpoint)

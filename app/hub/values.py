@@ -1,4 +1,4 @@
-"""What the hub says, as values: queries, search hits, repositories, files, variants.
+"""The hub's data as values: queries, search hits, repositories, files, variants.
 
 Pure: knows the hub's field and tag names and how model files are named; knows no network.
 """

@@ -51,7 +51,7 @@ class CatalogEntry:
 
     `sampling` is what its makers recommend, None where they recommend nothing.
     `active_parameters` is what one token uses: less than `parameters` for mixture of experts.
-    A `demonstration` shows the path and is no companion: the app says so. `source` is set where
+    A `demonstration` model is only a demo, and the app says so. `source` is set where
     the model comes in a wheel.
     """
 

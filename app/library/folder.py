@@ -178,7 +178,7 @@ class Library:
             are read and hashed here.
         only: with `link`, the files of the directory that belong to the model (names in it).
         replace: put this in the place of an installed model; the old one goes when this one is in.
-        verified: False where nobody knows whether these are the bytes that were meant.
+        verified: False where there was no checksum to verify the bytes with.
         Raises AlreadyInstalled, LibraryError, runtime.jobs.Cancelled.
         """
         manifest = self.manifest_path(name)
@@ -237,7 +237,7 @@ class Library:
         return tuple(self._read_trashed(place.parent) for place in places)
 
     def restore(self, key: str) -> InstalledModel:
-        """Bring a removed model back. AlreadyInstalled when its name was taken meanwhile."""
+        """Restore a removed model. AlreadyInstalled when its name has been taken."""
         place = self.root / ".trash" / key
         with FileLock(self.root / ".lock"):
             record = _load_json(place / "manifest.json")

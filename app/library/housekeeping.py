@@ -1,6 +1,6 @@
-"""Care of the models folder: duplicates, orphans, moving it elsewhere.
+"""Housekeeping of the models folder: duplicates, orphans, moving it.
 
-Knows the library's layout through `app.library.folder`. Removes nothing it is not told to.
+Knows the library's layout through `app.library.folder`. Removes only what it is asked to.
 """
 
 import json
@@ -80,7 +80,7 @@ def disk_use(library: Library) -> int:
 
 
 def orphans(library: Library, active_downloads: Sequence[Path] = ()) -> tuple[Orphan, ...]:
-    """What nobody owns. active_downloads: folders of downloads that are still in the queue."""
+    """Files no model owns. active_downloads: folders of downloads that are still in the queue."""
     root = library.root
     if not root.is_dir():
         return ()
@@ -99,7 +99,7 @@ def orphans(library: Library, active_downloads: Sequence[Path] = ()) -> tuple[Or
             found.append(Orphan(library.manifest_path(model.name), "manifest", 0))
     active = {path.resolve() for path in active_downloads}
     for path in _children(root / ".downloads"):
-        if path.resolve() not in active and not _at_work(path):
+        if path.resolve() not in active and not _in_progress(path):
             found.append(Orphan(path, "download", _size_of(path)))
     for path in _children(root / ".staging"):
         pid = path.name.split("-")[0]
@@ -108,7 +108,7 @@ def orphans(library: Library, active_downloads: Sequence[Path] = ()) -> tuple[Or
     return tuple(found)
 
 
-def _at_work(download: Path) -> bool:
+def _in_progress(download: Path) -> bool:
     """Whether a process is filling this download now."""
     for path in download.rglob("*.part.lock"):
         lock = FileLock(path)

@@ -18,7 +18,7 @@ QUANTIZED_FROM = "quantized from "
 
 @dataclass(frozen=True)
 class Target:
-    """A model somebody named. `path` is None for a catalog entry that is not installed."""
+    """A resolved model name. `path` is None for a catalog entry that is not installed."""
 
     name: str
     path: Path | None

@@ -67,10 +67,10 @@ class Endpoints:
         return self._tokens().get(endpoint.key_name)
 
     def add(self, endpoint: Endpoint, key: str | None) -> str | None:
-        """Keep an endpoint, in place of one of the same name; returns where the key is kept.
+        """Save an endpoint, replacing one of the same name; returns where the key is saved.
 
-        Raises SettingsError for a name that is none, UnsafeEndpoint for an address that is none, or
-        that leaves this machine without https and was not insisted upon.
+        Raises SettingsError for an invalid name, UnsafeEndpoint for an invalid address, or one that
+        leaves this machine without https although that was not allowed explicitly.
         """
         if not _NAME.fullmatch(endpoint.name):
             raise SettingsError(path=None, key="name", reason="letters, digits, dot, - and _ only")
@@ -87,7 +87,7 @@ class Endpoints:
         return kept
 
     def remove(self, name: str) -> Endpoint:
-        """Forget an endpoint and its key. Raises UnknownModel."""
+        """Remove an endpoint and its key. Raises UnknownModel."""
         endpoint = self.find(name)
         if endpoint is None:
             raise UnknownModel(name=name, suggestions=[each.name for each in self.all()])

@@ -1,4 +1,4 @@
-"""A remote model that answers: requests become chat completions, their stream becomes ours.
+"""A remote model: requests become chat completions, and their stream becomes ours.
 
 Measured by the same clock and in the same values as a local answer, but from here: the time to the
 first token holds the network and the server's queue. Knows OpenAI's chat format; reasoning comes in
@@ -24,7 +24,10 @@ from runtime.prompt.reasoning import Piece, ReasoningParser
 if TYPE_CHECKING:
     import httpx2
 
-_THOUGHTS = ("reasoning_content", "reasoning")  # llama-server, SGLang and us; vLLM since 0.9
+_REASONING_FIELDS = (
+    "reasoning_content",
+    "reasoning",
+)  # the second: vLLM
 _FINISHES: dict[str, FinishReason] = {"length": "length"}  # all others end an answer by themselves
 
 
@@ -68,8 +71,8 @@ class RemoteModel:
         on_stream: Callable[[Streamed], None],
         cancel: CancelToken | None = None,
     ) -> GenerationStats:
-        """One answer. Sampling is told as far as the common format has words for it: temperature,
-        top_p, seed, stop and max_tokens.
+        """One answer. Sampling is passed on as far as the common format has fields for it:
+        temperature, top_p, seed, stop and max_tokens.
 
         Raises RemoteError (what came before stays with the caller), InvalidRequest, Cancelled when
         stopped before the first piece.
@@ -130,7 +133,7 @@ class _Reader(threading.Thread):
         self.events: queue.SimpleQueue[float | str | Exception | None] = queue.SimpleQueue()
 
     def stop(self) -> None:
-        """Wake whoever waits, and let the server know that nobody listens any more."""
+        """Wake the waiting thread, and close the connection so that the server stops."""
         self._stopped.set()
         self.events.put(None)
         if self._response is not None:
@@ -178,7 +181,7 @@ def _body(request: GenerationRequest, model: str) -> dict[str, Any]:
 
 @dataclass
 class _Answer:
-    """What has come of one answer, with its times on the monotonic clock."""
+    """One answer so far, with its times on the monotonic clock."""
 
     request: GenerationRequest
     on_stream: Callable[[Streamed], None]
@@ -199,19 +202,19 @@ class _Answer:
         self.usage = event.get("usage") or self.usage
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}
-            thought = next((delta[name] for name in _THOUGHTS if delta.get(name)), "")
+            thought = next((delta[name] for name in _REASONING_FIELDS if delta.get(name)), "")
             if thought:
                 self._own_field = True
-                self._say([(thought, True)], 1)
+                self._emit([(thought, True)], 1)
             content = delta.get("content")
             if content:
                 piece = [(content, False)]
-                self._say(piece if self._own_field else self._parser.feed(content), 1)
+                self._emit(piece if self._own_field else self._parser.feed(content), 1)
             reason = choice.get("finish_reason")
             if reason:
                 self.finished = _FINISHES.get(reason, "stop")
 
-    def _say(self, pieces: list[Piece], tokens: int) -> None:
+    def _emit(self, pieces: list[Piece], tokens: int) -> None:
         now = time.perf_counter()
         self._first = self._first or now
         if tokens:
@@ -233,7 +236,7 @@ class _Answer:
             raise Cancelled
         rest = self._parser.finish()
         if rest:
-            self._say(rest, 0)
+            self._emit(rest, 0)
         notices = [] if self.usage else ["tokens_not_counted"]
         if self._parser.inside:
             notices.append("thinking_cut")

@@ -1,4 +1,4 @@
-"""One request to a remote model's server, and which error its answer, or the lack of one, is.
+"""One request to a remote model's server, and which error its response, or a missing one, means.
 
 Knows HTTP: certificates are checked against the system's roots, proxies are the endpoint's own or
 come from the environment (not for this machine itself), redirects are never followed, and sizes
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import httpx2
 
 _MAX_LINE = 1 << 20  # characters of one event; a token's is some hundred
-_MAX_ANSWER = 8 << 20  # bytes of an answer that is no stream
-_MAX_MESSAGE = 300  # characters of a server's own words that are passed on
+_MAX_ANSWER = 8 << 20  # bytes of a response that is no stream
+_MAX_MESSAGE = 300  # characters of a server's error message that are passed on
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Transport:
     @contextmanager
     def client(self) -> Iterator["httpx2.Client"]:
         """Connections to the endpoint. Raises RemoteUnreachable when it may not be asked."""
-        import httpx2  # late: it takes a tenth of a second, and most sessions ask nobody
+        import httpx2  # late: the import takes a tenth of a second, and most sessions need none
 
         local = is_loopback(self.endpoint.url)
         if self.offline and not local:

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.server.answers import Part
-from app.tools.functions import FunctionCall, Offer, call_in
+from app.tools.functions import FunctionCall, OfferedFunctions, parse_call
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 from runtime.prompt.reasoning import CLOSE_TAG, moved
 
@@ -26,7 +26,7 @@ class Reply:
 
     model: str
     kind: str  # "chat.completion" or "text_completion"
-    offer: Offer | None = None
+    offer: OfferedFunctions | None = None
     logprobs: int | None = None
     per_prompt: int = 1  # answers to each prompt
     id: str = field(default_factory=lambda: uuid4().hex[:24])
@@ -130,7 +130,7 @@ class _Choice:
         thoughts, text = moved("".join(self.thoughts), self.text, stats.unopened_reasoning)
         self.thoughts, self.texts = [thoughts] if thoughts else [], [text]
         self.finish = _FINISH.get(stats.finish_reason, "stop")
-        call = call_in(self.text, self.reply.offer)
+        call = parse_call(self.text, self.reply.offer)
         self.call = _tool_call(call) if call is not None else None
         delta: dict[str, Any] = {"content": self.text if self._may_be_call else ""}
         if self.call is not None:

@@ -23,7 +23,7 @@ from app.server.translate import (
     chat_logprobs,
     chat_requests,
     completion_requests,
-    offer_of,
+    offered_functions,
     wants_usage,
 )
 from runtime.errors import InvalidRequest
@@ -56,7 +56,7 @@ class Endpoints:
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
         asked = decoded(await request.body(), ChatRequest)
-        offer = offer_of(asked)
+        offer = offered_functions(asked)
         reply = Reply(asked.model, "chat.completion", offer, chat_logprobs(asked), asked.n or 1)
         async with AsyncExitStack() as stack:
             served = await stack.enter_async_context(self._pool.use(asked.model))

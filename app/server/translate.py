@@ -14,7 +14,7 @@ from app.server.schemas import (
     SchemaFormat,
     StreamOptions,
 )
-from app.tools.functions import Offer, call_text, offered, result_message
+from app.tools.functions import OfferedFunctions, call_text, offered, result_message
 from app.tools.schema_grammar import any_object, grammar_of
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, Message, SamplingParams
@@ -35,7 +35,7 @@ def sampling_of(
     return replace(defaults, **{key: value for key, value in given.items() if value is not None})
 
 
-def offer_of(request: ChatRequest) -> Offer | None:
+def offered_functions(request: ChatRequest) -> OfferedFunctions | None:
     """The functions a request offers; None without any. Raises InvalidRequest."""
     choice = request.tool_choice
     functions = [tool.function for tool in request.tools or ()]
@@ -45,11 +45,11 @@ def offer_of(request: ChatRequest) -> Offer | None:
         raise InvalidRequest(field="tool_choice", reason="it names no tool of the request")
     if choice == "none" or not functions:
         return None
-    return Offer(tuple(functions), choice not in (None, "auto"))
+    return OfferedFunctions(tuple(functions), choice not in (None, "auto"))
 
 
 def chat_requests(
-    request: ChatRequest, offer: Offer | None, defaults: SamplingParams
+    request: ChatRequest, offer: OfferedFunctions | None, defaults: SamplingParams
 ) -> list[GenerationRequest]:
     """Raises InvalidRequest for what cannot be guaranteed."""
     one = GenerationRequest(
@@ -107,7 +107,7 @@ def _message(message: ChatMessage) -> Message:
     return Message("user" if message.role == "user" else "system", text)
 
 
-def _grammar(request: ChatRequest, offer: Offer | None) -> str:
+def _grammar(request: ChatRequest, offer: OfferedFunctions | None) -> str:
     form = request.response_format
     if offer is not None:
         if isinstance(form, ObjectFormat | SchemaFormat):

@@ -1,4 +1,4 @@
-"""Functions a model may ask for: told in words, asked for as JSON, held to by a grammar.
+"""Functions a model may call: described in text, called as JSON, enforced by a grammar.
 
 One form for all models, whatever their templates know of tools: the answer is either text or
 `{"name": ..., "arguments": {...}}`. Knows no engine, no HTTP and no server, and calls no function:
@@ -43,7 +43,7 @@ class FunctionCall(Struct):
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedFunctions:
     """The functions of one request. `must`: the answer has to be a call."""
 
     functions: tuple[Function, ...]
@@ -55,8 +55,8 @@ class Offer:
         schemas = {each.name: each.parameters or nothing for each in self.functions}
         return grammar_of_calls(schemas, or_text=not self.must)
 
-    def words(self) -> str:
-        """What the model is told."""
+    def instructions(self) -> str:
+        """The instructions for the model."""
         lines = ["You can call these functions:"]
         for function in self.functions:
             described = {
@@ -68,14 +68,14 @@ class Offer:
         return "\n".join([*lines, _MUST if self.must else _MAY, _FORM])
 
 
-def offered(messages: Sequence[Message], offer: Offer | None) -> tuple[Message, ...]:
-    """The conversation with what the model is told of its functions in the system message."""
+def offered(messages: Sequence[Message], offer: OfferedFunctions | None) -> tuple[Message, ...]:
+    """The conversation with the instructions for its functions in the system message."""
     if offer is None:
         return tuple(messages)
     if messages and messages[0].role == "system":
-        told = f"{messages[0].content}\n\n{offer.words()}"
+        told = f"{messages[0].content}\n\n{offer.instructions()}"
         return (Message("system", told), *messages[1:])
-    return (Message("system", offer.words()), *messages)
+    return (Message("system", offer.instructions()), *messages)
 
 
 def call_text(call: FunctionCall) -> str:
@@ -88,7 +88,7 @@ def result_message(text: str) -> Message:
     return Message("user", f"Result of the function:\n{text}")
 
 
-def call_in(text: str, offer: Offer | None) -> FunctionCall | None:
+def parse_call(text: str, offer: OfferedFunctions | None) -> FunctionCall | None:
     """The call that an answer is; None for a text, and for a call that was cut off."""
     if offer is None or not text.lstrip().startswith("{"):
         return None

@@ -67,8 +67,8 @@ def _members(value: Any) -> Iterable[Any]:
 def grammar_of(schema: Mapping[str, Any], *, strict: bool = False) -> str:
     """The grammar of a schema's values.
 
-    With `strict`, keywords that a grammar cannot hold to are refused instead of left out of
-    account. Raises InvalidRequest.
+    With `strict`, keywords that a grammar cannot enforce are refused instead of ignored. Raises
+    InvalidRequest.
     """
     made = _Grammar(schema, strict=strict)
     return _finished(made, made.rule("value", schema, 0))

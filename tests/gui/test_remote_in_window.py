@@ -68,7 +68,7 @@ def test_a_remote_model_is_added_changed_and_removed(qtbot: QtBot, window: MainW
         QTest.keyClicks(dialog.url, f"{server.url}/tags")
         QTest.keyClicks(dialog.key, KEY)
         press(qtbot, window, dialog.keep)
-        assert "offers one." in dialog.said.text()
+        assert "offers one." in dialog.status.text()
         assert (dialog.key.text(), dialog.name.isEnabled()) == ("", False)
         assert remotes.find("far") == Endpoint("far", f"{server.url}/tags")
         path, headers, _ = server.seen[-1]
@@ -80,14 +80,14 @@ def test_a_remote_model_is_added_changed_and_removed(qtbot: QtBot, window: MainW
         QTest.keyClicks(dialog.model, "two")
         QTest.keyClicks(dialog.proxy, "http://127.0.0.1:9")
         press(qtbot, window, dialog.keep)
-        assert "the existing key" in dialog.said.text()
+        assert "the existing key" in dialog.status.text()
         changed = Endpoint("far", f"{server.url}/tags", "two", proxy="http://127.0.0.1:9")
         assert remotes.find("far") == changed
         assert remotes.key(changed) == KEY
-        assert "cannot be reached" in dialog.said.text()  # that proxy is none
+        assert "cannot be reached" in dialog.status.text()  # that proxy is none
         dialog.proxy.clear()
         press(qtbot, window, dialog.keep)
-        assert "does not offer that model. It offers one." in dialog.said.text()
+        assert "does not offer that model. It offers one." in dialog.status.text()
     assert [a.text() for a in choice(window) if "far" in a.text()] == [
         f"far (not offline: {server.url}/tags)"
     ]
@@ -116,5 +116,5 @@ def test_what_cannot_be_kept_is_said(qtbot: QtBot, window: MainWindow) -> None:
         dialog.name.setText(name)
         dialog.url.setText(url)
         press(qtbot, window, dialog.keep)
-        assert said in dialog.said.text()
+        assert said in dialog.status.text()
         assert window.session.remotes.all() == ()

@@ -103,15 +103,15 @@ def _time_text(stats: GenerationStats) -> str:
 
 
 @dataclass(frozen=True)
-class _Voice:
-    """A model that is ready to answer. `here` is False for one of another machine."""
+class _ChatModel:
+    """A model that is ready to answer. `is_local` is False for one of another machine."""
 
     name: str
     sampling: SamplingParams
     generate: Callable[
         [GenerationRequest, Callable[[Streamed], None], CancelToken], GenerationStats
     ]
-    here: bool = True
+    is_local: bool = True
 
 
 def chat(session: Session, args: Namespace, console: Console) -> None:
@@ -123,25 +123,25 @@ def chat(session: Session, args: Namespace, console: Console) -> None:
     if args.against:
         _compare(session, args, files, console)
         return
-    voice = _voice(session, args, args.model, console)
+    chat_model = _find_chat_model(session, args, args.model, console)
     if args.prompt is None:
-        _converse(session, args, files, voice, console)
+        _converse(session, args, files, chat_model, console)
         return
     first = _turn(args, args.prompt, files)
-    attempts = _answers(session, args, voice, (first,), console)
+    attempts = _answers(session, args, chat_model, (first,), console)
     reply, stats = attempts.best.message, attempts.best.stats
     result = {"answer": reply.content, "reasoning": reply.reasoning, "stats": stats}
     several = {"pick": attempts.pick, "answers": [one.message for one in attempts.all]}
     console.result({**result, **(several if args.best_of > 1 else {})}, "")
 
 
-def _voice(session: Session, args: Namespace, model: str, console: Console) -> _Voice:
+def _find_chat_model(session: Session, args: Namespace, model: str, console: Console) -> _ChatModel:
     """Make a model ready: load it, or find the remote one of that name."""
     remote = session.remote(model)
     if remote is not None:
         url = remote.transport.endpoint.url
         console.say(f"{model} is not offline: what you write is sent to {url}.")
-        return _Voice(model, SamplingParams(), remote.generate, here=False)
+        return _ChatModel(model, SamplingParams(), remote.generate, is_local=False)
     name = session.find(model).name
     plan = session.plan(
         name, device=args.device, engine=args.engine, n_ctx=args.context, draft=args.draft
@@ -150,16 +150,16 @@ def _voice(session: Session, args: Namespace, model: str, console: Console) -> _
     console.end_progress()
     _print_engine(session, console)
     _warn_demonstration(session, name, console)
-    return _loaded_voice(session, name, console)
+    return _local_chat_model(session, name, console)
 
 
-def _loaded_voice(session: Session, name: str, console: Console) -> _Voice:
+def _local_chat_model(session: Session, name: str, console: Console) -> _ChatModel:
     def generate(
         request: GenerationRequest, take: Callable[[Streamed], None], cancel: CancelToken
     ) -> GenerationStats:
         return session.generate(request, take, cancel, console.progress)
 
-    return _Voice(name, session.sampling(name), generate)
+    return _ChatModel(name, session.sampling(name), generate)
 
 
 def _compare(
@@ -170,12 +170,12 @@ def _compare(
     made: list[tuple[str, Attempt]] = []
     sampling = None
     for model in (args.model, args.against):
-        voice = _voice(session, args, model, console)
-        sampling = sampling or voice.sampling  # both alike: what differs is the model
-        voice = replace(voice, sampling=sampling)
-        console.stream(f"\n== {voice.name} ==\n")
-        attempt = _answers(session, args, voice, messages, console).best
-        made.append((voice.name, attempt))
+        chat_model = _find_chat_model(session, args, model, console)
+        sampling = sampling or chat_model.sampling  # both alike: what differs is the model
+        chat_model = replace(chat_model, sampling=sampling)
+        console.stream(f"\n== {chat_model.name} ==\n")
+        attempt = _answers(session, args, chat_model, messages, console).best
+        made.append((chat_model.name, attempt))
     rows = [
         (
             name,
@@ -214,7 +214,7 @@ def _converse(
     session: Session,
     args: Namespace,
     files: Sequence[Attachment],
-    voice: _Voice,
+    chat_model: _ChatModel,
     console: Console,
 ) -> None:
     messages: list[Message] = []
@@ -228,7 +228,7 @@ def _converse(
             return
         messages.append(_turn(args, text, () if messages else files))
         try:
-            reply = _answers(session, args, voice, tuple(messages), console).best.message
+            reply = _answers(session, args, chat_model, tuple(messages), console).best.message
         except (AppError, EngineError, Cancelled) as error:
             console.say(error_text(error))
             messages.pop()
@@ -254,12 +254,12 @@ def _turn(args: Namespace, text: str, files: Sequence[Attachment]) -> Message:
 def _answers(
     session: Session,
     args: Namespace,
-    voice: _Voice,
+    chat_model: _ChatModel,
     messages: tuple[Message, ...],
     console: Console,
 ) -> Attempts:
     """One answer, or as many as --best-of asks for and which of them to keep."""
-    sampling = voice.sampling
+    sampling = chat_model.sampling
     if args.seed is not None:
         sampling = sampling.with_seed(args.seed)
     request = GenerationRequest(
@@ -273,11 +273,11 @@ def _answers(
 
     def ask(numbered: GenerationRequest) -> Attempt:
         writer = _Writer(console)
-        stats = voice.generate(numbered, writer.take, cancel)
+        stats = chat_model.generate(numbered, writer.take, cancel)
         console.stream("\n")
         for notice in stats.notices:
             console.say(notice_text(notice))
-        if voice.here:
+        if chat_model.is_local:
             _explain_slowness(session, stats, console)
         console.say(stats_text(stats))
         return Attempt(writer.message(stats.unopened_reasoning), stats)
@@ -341,8 +341,8 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     args.seed, args.max_tokens, args.best_of = TRY_SEED, TRY_TOKENS, 1
     args.no_speculation = False
     messages = (Message("user", TRY_PROMPT),)
-    voice = _loaded_voice(session, quantized.name, console)
-    answer = _answers(session, args, voice, messages, console).best
+    chat_model = _local_chat_model(session, quantized.name, console)
+    answer = _answers(session, args, chat_model, messages, console).best
     reply, stats = answer.message, answer.stats
     console.say(notice_text("demonstration"))
     console.result({"answer": reply.content, "stats": stats, "plan": plan}, "")

@@ -10,7 +10,7 @@ from app.remote.endpoints import Endpoint, api_base
 from app.remote.errors import RemoteError
 from app.session.session import Session
 
-_KEPT = {
+_KEY_PLACES = {
     "keyring": "The key is saved in the system keyring.",
     "file": "The key is saved in a file that only you can read.",
     None: "No key is saved.",
@@ -21,7 +21,7 @@ def add(session: Session, args: Namespace, console: Console) -> None:
     """Keep a remote model under a name, with its key, and see what its server offers."""
     endpoint = Endpoint(args.name, api_base(args.url), args.model, args.insecure, args.proxy)
     kept = session.add_remote(endpoint, _key())
-    console.say(_KEPT[kept])
+    console.say(_KEY_PLACES[kept])
     offered = _offered(session, endpoint, console)
     value = {"endpoint": endpoint, "key": kept, "models": offered}
     console.result(

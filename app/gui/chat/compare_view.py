@@ -1,4 +1,4 @@
-"""Several answers to one question side by side, one of them to be kept. Knows no store.
+"""Several answers to one question side by side, to keep one of them. Knows no store.
 
 The answers are branches of one message: what is not kept stays reachable beside what is.
 """

@@ -67,7 +67,7 @@ class _Stream:
 
 
 class ChatControl(QObject):
-    """One open conversation and at most one answer in the making, in any conversation."""
+    """One open conversation and at most one running answer, in any conversation."""
 
     opened = Signal(object)  # Conversation | None
     path_changed = Signal()
@@ -169,8 +169,8 @@ class ChatControl(QObject):
         self.conversations_changed.emit()
 
     def _forget_contexts(self) -> None:
-        """Delete what is kept on disk of deleted conversations. One job at a time: it waits for the
-        answer in the making, and a job for each would leave the window no thread."""
+        """Delete the saved KV state of deleted conversations. One job at a time: it waits for the
+        running answer, and a job for each would use up the window's threads."""
         if self._forgetting or not self._deleted:
             return
         self._forgetting = True
@@ -213,7 +213,7 @@ class ChatControl(QObject):
         self._answer(self.tree.get(message_id).parent_id)
 
     def continue_answer(self, message_id: int) -> None:
-        """Go on with an answer that was cut."""
+        """Continue an answer that was cut off."""
         if self.busy:
             return
         self.store.reopen(message_id)
@@ -222,7 +222,7 @@ class ChatControl(QObject):
         self._start(message, continue_last=True)
 
     def stop(self) -> None:
-        """Stop the answer in the making; what has come stays."""
+        """Stop the running answer; what has arrived stays."""
         if self._stream is not None:
             self._stream.job.cancel()
 
@@ -235,7 +235,7 @@ class ChatControl(QObject):
         self.show_branch(siblings[index])
 
     def show_branch(self, message_id: int) -> None:
-        """Go on with the branch that a message is on."""
+        """Continue with the branch that a message is on."""
         self._set_head(self.tree.leaf_below(message_id))
         self.path_changed.emit()
 

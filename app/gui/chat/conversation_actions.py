@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ConversationActions(QObject):
-    """Asks what must be asked, then calls the control; tells the outcome in a toast."""
+    """Asks what must be asked, then calls the control; shows the outcome in a toast."""
 
     changed = Signal()
 
@@ -90,7 +90,7 @@ class ConversationActions(QObject):
             self.export_to(conversation, Path(name))
 
     def export_to(self, conversation: Conversation, path: Path) -> None:
-        """Write one conversation; the outcome is told."""
+        """Write one conversation; the outcome is shown."""
         messages = self._chat.store.messages(conversation.id)
         try:
             export_to(path, conversation, messages)
@@ -107,7 +107,7 @@ class ConversationActions(QObject):
             self.import_from(Path(name))
 
     def import_from(self, path: Path) -> None:
-        """Read one exported file and open what it holds; a failure is told."""
+        """Read one exported file and open what it holds; a failure is shown."""
         try:
             conversation = import_file(self._chat.store, path)
         except StoreError as error:

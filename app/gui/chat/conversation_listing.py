@@ -34,7 +34,7 @@ class ConversationListing(QObject):
         """Fill the list from the store."""
         store = self._chat.store
         text = self._list.search.text().strip()
-        if text:  # short words are looked for in all that was said, which takes its time
+        if text:  # short words are searched in all messages, which takes a while
             job = self._bridge.call(partial(store.search, text))
             job.finished.connect(partial(self._found, text))
             job.failed.connect(self.failed)

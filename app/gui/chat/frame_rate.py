@@ -14,8 +14,8 @@ from runtime.machine.cores import logical_cores
 FULL_MILLISECONDS = 28  # 35 frames a second: smooth to read, cheap to draw
 SPARING_MILLISECONDS = 66  # 15 a second, each with a few words
 SAMPLE_SECONDS = 0.25
-PAUSE_SECONDS = 2.0  # without a frame: what the engine used since then says nothing
-FREE_CORES = 0.6  # fewer, and the window's work is taken from the engine's
+PAUSE_SECONDS = 2.0  # without a frame, the engine's use since then means nothing
+FREE_CORES = 0.6  # with fewer free, drawing slows the engine
 
 
 def processor_seconds(pid: int) -> float | None:

@@ -103,7 +103,7 @@ class MessageView(QWidget):
     def set_turn(self, turn: Turn) -> None:
         """Show a settled (or just begun) message and the actions it allows.
 
-        Text that stands there already, because it streamed in, is not drawn again.
+        Text that is already shown, because it was streamed, is not drawn again.
         """
         self.turn = turn
         self.message = turn.message
@@ -190,7 +190,7 @@ class MessageView(QWidget):
                 self._speak(self._sentences.add(delta.content))
 
     def settle(self) -> None:
-        """The answer has ended: draw and say what was put off."""
+        """The answer has ended: draw and announce what was deferred."""
         self.answer.settle()
         self._speak(self._sentences.rest())
 

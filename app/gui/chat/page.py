@@ -124,7 +124,7 @@ class ChatPage(QWidget):
         control.models.loaded_changed.connect(lambda _report: self._show_context())
         control.models.plan_changed.connect(lambda _plan: self._show_context())
 
-    # -- what the control tells ------------------------------------------------------------------
+    # -- signals of the control ------------------------------------------------------------------
 
     def _opened(self, conversation: Conversation | None) -> None:
         self._cancel_edit()
@@ -195,7 +195,7 @@ class ChatPage(QWidget):
         used += estimated_tokens(self.composer.text.toPlainText())
         self.composer.set_context(used, total)
 
-    # -- what the user asks ----------------------------------------------------------------------
+    # -- actions of the user ----------------------------------------------------------------------
 
     def _sent(self, text: str, attachments: object) -> None:
         files: tuple[Attachment, ...] = attachments  # type: ignore[assignment]

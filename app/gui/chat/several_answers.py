@@ -45,7 +45,7 @@ class SeveralAnswers(QObject):
         if error is None:
             self._made.append(message)
         stopped = error is not None or message.stats.get("finish_reason") == "cancelled"
-        # Only when all who hear of the ended answer have heard of it does the next one begin.
+        # The next answer begins only after all receivers of the signal have handled this one.
         QTimer.singleShot(0, self._keep if stopped or len(self._made) >= ANSWERS else self._next)
 
     def _next(self) -> None:

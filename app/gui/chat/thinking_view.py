@@ -1,7 +1,7 @@
-"""What a model thinks: one line while folded, a box of plain text when expanded.
+"""What a model thinks: one line while collapsed, a box of plain text when expanded.
 
-Plain text in a view of its own, because thinking runs to hundreds of thousands of characters; each
-frame costs what arrived in it, not what stands there.
+Plain text in a view of its own, because thinking runs to hundreds of thousands of characters; the
+cost of a frame depends on the new text, not on the whole.
 """
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -20,7 +20,7 @@ COUNT_SECONDS = 0.25  # between two counts in the title: each costs a layout of 
 
 
 class ThinkingView(QFrame):
-    """Foldable. `append` while the model thinks, `finish` when it answers."""
+    """Collapsible. `append` while the model thinks, `finish` when it answers."""
 
     toggled = Signal(bool)
 

@@ -123,7 +123,7 @@ class Transcript(QScrollArea):
         thinking = view.thinking if view is not None else None
         if thinking is not None:
             self._following = False
-            # It may have been unfolded just now, and its place is known after the layout.
+            # It may have been expanded just now, and its place is known after the layout.
             QTimer.singleShot(0, thinking, lambda: self.ensureWidgetVisible(thinking, 0, 16))
 
     def scroll_to(self, message_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Asks for a newer version, because the person asked, and says what was found."""
+"""Checks for a newer version when the user asks, and shows the result."""
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QMessageBox, QWidget

@@ -19,11 +19,11 @@ from app.remote.transport import RemoteTimeouts
 from app.session.session import Session
 from app.wording.explain import explain
 
-_LISTING = RemoteTimeouts(read=20.0)  # a list of models needs no thought, as an answer does
+_LISTING = RemoteTimeouts(read=20.0)  # a list of models comes faster than an answer
 
 
 class RemoteDialog(QDialog):
-    """The remote models, one of them in fields. `changed` follows whatever is kept or removed.
+    """The remote models, one of them in fields. `changed` follows every save or removal.
 
     A name stays: conversations know their models by it.
     """
@@ -53,7 +53,7 @@ class RemoteDialog(QDialog):
             tr("Save"), "primary", tr("Save it and ask the server which models it offers")
         )
         self.remove = button(tr("Remove"), "danger", tr("Remove this model and its key"))
-        self.said = label("", "muted", wrap=True)
+        self.status = label("", "muted", wrap=True)
         self._lay_out()
         for field in (self.name, self.url, self.model, self.key, self.proxy):
             field.returnPressed.connect(self._keep)
@@ -84,7 +84,7 @@ class RemoteDialog(QDialog):
         layout.setSpacing(SPACE_M)
         layout.addWidget(label(text, wrap=True))
         layout.addLayout(form)
-        layout.addWidget(self.said)
+        layout.addWidget(self.status)
         layout.addLayout(row(self.remove, 1, close, self.keep))
         self.setMinimumWidth(520)
 
@@ -119,12 +119,12 @@ class RemoteDialog(QDialog):
     def _run(
         self, work: Callable[[], object], done: Callable[[object], None], before: str = ""
     ) -> None:
-        """Work beside the window; a failure is told behind `before`."""
+        """Work beside the window; a failure is shown after `before`."""
         for each in (self.which, self.keep, self.remove):
             each.setEnabled(False)
 
         def failed(error: Exception) -> None:
-            self.said.setText(f"{before} {tr(explain(error).sentence)}".strip())
+            self.status.setText(f"{before} {tr(explain(error).sentence)}".strip())
 
         job = self._bridge.call(work)
         job.finished.connect(self._free)
@@ -158,12 +158,12 @@ class RemoteDialog(QDialog):
             "before": tr("Saved with the existing key."),
         }
         kept = texts.get(where, tr("Saved without a key."))
-        self.said.setText(kept)
+        self.status.setText(kept)
         self._fill(endpoint.name)
         self.changed.emit()
         self._run(
             lambda: self._offered(endpoint.name),
-            lambda names: self.said.setText(f"{kept} {_offer(endpoint.model, names)}"),
+            lambda names: self.status.setText(f"{kept} {_offer(endpoint.model, names)}"),
             before=kept,
         )
 
@@ -176,7 +176,7 @@ class RemoteDialog(QDialog):
         name = self.name.text()
 
         def removed(_endpoint: object) -> None:
-            self.said.setText(tr("{0} and its key have been removed.", name))
+            self.status.setText(tr("{0} and its key have been removed.", name))
             self._fill("")
             self.changed.emit()
 

@@ -127,7 +127,7 @@ class SettingsDialog(QDialog):
         return line
 
     def show_note(self, name: str, text: str) -> None:
-        """Show what became of a setting under its help; an empty text hides it."""
+        """Show a note under a setting's help; an empty text hides it."""
         self._notes[name].setText(text)
         self._notes[name].setVisible(bool(text))
 

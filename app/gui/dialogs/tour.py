@@ -47,7 +47,7 @@ def three_steps(composer: QWidget, models: QWidget, numbers: QWidget) -> tuple[S
 
 
 class Tour(QFrame):
-    """A card beside the part it speaks of, which is framed. Enter goes on, Esc leaves."""
+    """A card beside the part it explains, which is framed. Enter goes on, Esc leaves."""
 
     ended = Signal()
 
@@ -113,7 +113,7 @@ class Tour(QFrame):
         self.next.setFocus()
 
     def _place(self) -> None:
-        """Above the target where there is room, else below it, inside the window."""
+        """Above the target if there is room, else below it, inside the window."""
         target = self._steps[self.index].target
         frame = QRect(target.mapTo(self._window, QPoint(0, 0)), target.size())
         self._mark.setGeometry(frame.adjusted(-3, -3, 3, 3) & self._window.rect())

@@ -20,7 +20,7 @@ from app.wording.explain import explain
 class AccessBox(QFrame):
     """`saved` follows when a token is kept; it is sent to the hub's own address only.
 
-    page: where access is asked for; where nobody has told, `repo` has its page on the hub.
+    page: where access is asked for; if not given, the page of `repo` on the hub.
     """
 
     saved = Signal()
@@ -56,7 +56,7 @@ class AccessBox(QFrame):
         layout.addWidget(self._said)
 
     def _open(self, page: str, repo: str) -> None:
-        """Knowing the hub's address may take a moment: a keyring, an import."""
+        """Finding the hub's address may take a moment: a keyring, an import."""
         acquisition = self._session.acquisition
         job = self._bridge.call(lambda: page or f"{acquisition.hub.endpoint}/{repo}")
         job.finished.connect(lambda url: QDesktopServices.openUrl(QUrl(url)))
@@ -82,7 +82,7 @@ class TokenDialog(QDialog):
         self._bridge = bridge
         self.setWindowTitle(tr("Hub access token"))
         self.state = label(tr("Checking…"), wrap=True)
-        self.said = label("", "muted", wrap=True)
+        self.status = label("", "muted", wrap=True)
         self.token = QLineEdit()
         self.token.setEchoMode(QLineEdit.EchoMode.Password)
         self.token.setPlaceholderText(tr("Access token"))
@@ -105,7 +105,7 @@ class TokenDialog(QDialog):
         layout.setSpacing(SPACE_M)
         layout.addWidget(self.state)
         layout.addLayout(row(self.token, self.keep))
-        layout.addWidget(self.said)
+        layout.addWidget(self.status)
         layout.addLayout(row(self.check, self.remove, 1, close))
         self.setMinimumWidth(460)
         self._show_token_state()
@@ -115,7 +115,7 @@ class TokenDialog(QDialog):
             each.setEnabled(False)
         job = self._bridge.call(work)
         job.finished.connect(done)
-        job.failed.connect(lambda error: self.said.setText(tr(explain(error).sentence)))
+        job.failed.connect(lambda error: self.status.setText(tr(explain(error).sentence)))
         job.failed.connect(lambda _error: self._enable(True))
 
     def _enable(self, there: bool) -> None:
@@ -145,7 +145,9 @@ class TokenDialog(QDialog):
 
         def kept(where: object) -> None:
             names = {"keyring": tr("Saved in the system keyring.")}
-            self.said.setText(names.get(str(where), tr("Saved in a file that only you can read.")))
+            self.status.setText(
+                names.get(str(where), tr("Saved in a file that only you can read."))
+            )
             self._show_token_state()
 
         self._run(lambda: acquisition.tokens.set(acquisition.hub.endpoint, token), kept)
@@ -154,7 +156,7 @@ class TokenDialog(QDialog):
         acquisition = self._session.acquisition
 
         def checked(name: object) -> None:
-            self.said.setText(tr("The hub accepted this token; it belongs to {0}.", str(name)))
+            self.status.setText(tr("The hub accepted this token; it belongs to {0}.", str(name)))
             self._enable(True)
 
         self._run(lambda: acquisition.hub.whoami(), checked)
@@ -163,7 +165,7 @@ class TokenDialog(QDialog):
         acquisition = self._session.acquisition
 
         def removed(_nothing: object) -> None:
-            self.said.setText(tr("Removed."))
+            self.status.setText(tr("Removed."))
             self._show_token_state()
 
         self._run(lambda: acquisition.tokens.delete(acquisition.hub.endpoint), removed)

@@ -75,7 +75,7 @@ class ModelsControl(QObject):
     items_changed = Signal()
     work_changed = Signal(str)  # key
     work_ended = Signal(Work, object, object)  # result or None, error or None
-    failed = Signal(object)  # the error of something that was no long work
+    failed = Signal(object)  # the error of a short action
     offer_changed = Signal(str, object, object)  # key, the Offer before and after
     described = Signal(str)  # key: what the hub says of it, or why it says nothing, is known
     removed = Signal(object)  # TrashedModel
@@ -195,7 +195,7 @@ class ModelsControl(QObject):
         return key in self._describing
 
     def describe(self, key: str) -> None:
-        """Ask the hub for a model's variants and its makers' notes; `described` follows."""
+        """Ask the hub for a model's variants and its model card; `described` follows."""
         if key in self._describing:
             return
         session = self.session
@@ -244,7 +244,7 @@ class ModelsControl(QObject):
         self._start(key, "install", lambda p, c: self.session.pull(key, p, c))
 
     def download(self, key: str, request: ModelRequest | None = None) -> None:
-        """Queue one variant of a catalog entry or repository, by default the usual one."""
+        """Queue one variant of a catalog entry or repository, by default the default one."""
         session = self.session
 
         def work(_progress: OnProgress, cancel: CancelToken) -> QueueItem:
@@ -266,8 +266,8 @@ class ModelsControl(QObject):
     def quantize(
         self, key: str, recipe: str, *, measure: bool = False, calibrate: Path | bool = False
     ) -> None:
-        """Quantize an installed model, errors weighed by a text (True: the bundled one); with
-        `measure`, find out what it cost afterwards."""
+        """Quantize an installed model, calibrated with a text (True: the bundled one); with
+        `measure`, measure the quality loss afterwards."""
 
         def work(on_progress: OnProgress, cancel: CancelToken) -> Quantized:
             model, _report = self.session.quantize(
@@ -291,7 +291,7 @@ class ModelsControl(QObject):
             for each in found:
                 import_model(each, library, mode, on_progress, cancel)
 
-        self.care(work)
+        self.maintain_folder(work)
 
     def import_file(self, path: Path) -> None:
         """Link a file the user has into the library; the work ends with the model."""
@@ -300,9 +300,9 @@ class ModelsControl(QObject):
         def work(on_progress: OnProgress, cancel: CancelToken) -> InstalledModel:
             return import_model(found_file(path), library, "link", on_progress, cancel)
 
-        self.care(work)
+        self.maintain_folder(work)
 
-    def care(self, work: Callable[[OnProgress, CancelToken], Any]) -> Job | None:
+    def maintain_folder(self, work: Callable[[OnProgress, CancelToken], Any]) -> Job | None:
         """Work on the models folder as a whole; None, and `failed`, while other such work runs."""
         job = self._start(LIBRARY, "care", work)
         if job is None:

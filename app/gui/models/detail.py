@@ -60,10 +60,10 @@ class ModelDetail(QScrollArea):
         self._progress: QProgressBar | None = None
         self._progress_text = label("", "small")
         self._shape: object = None
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(DESCRIBE_MILLISECONDS)
-        self._patience.timeout.connect(lambda: control.describe(self.key))
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(DESCRIBE_MILLISECONDS)
+        self._delay.timeout.connect(lambda: control.describe(self.key))
         self._refine_delay = QTimer(self)
         self._refine_delay.setSingleShot(True)
         self._refine_delay.setInterval(REFINE_DELAY_MILLISECONDS)
@@ -84,9 +84,9 @@ class ModelDetail(QScrollArea):
         item = self._control.item(key)
         wanted = item is not None and item.hit is not None
         if wanted and self._control.description(key) is None:
-            self._patience.start()
+            self._delay.start()
         else:
-            self._patience.stop()
+            self._delay.stop()
 
     def refresh(self) -> None:
         """Build the page anew."""
@@ -181,7 +181,7 @@ class ModelDetail(QScrollArea):
 
     def _here_actions(self, item: ModelItem) -> list[QPushButton]:
         """For a result of the hub that is installed: the way to it."""
-        if item.hit is None or self._control.downloads.of(_source(item)):
+        if item.hit is None or self._control.downloads.find(_source(item)):
             return []
         here = self._control.installed_from(item.hit.repo)
         if not here:
@@ -197,7 +197,7 @@ class ModelDetail(QScrollArea):
     def _download_actions(self, item: ModelItem) -> list[QPushButton]:
         """Download, or pause and resume what is being downloaded."""
         key, control = item.key, self._control
-        queued = control.downloads.of(_source(item))
+        queued = control.downloads.find(_source(item))
         if not queued:
             size = _default_size(control.description(key)) or item.size
             text = tr("Download · {0}", words.size(size)) if size else tr("Download")
@@ -246,7 +246,7 @@ class ModelDetail(QScrollArea):
         found = self._control.description(item.key)
         if error is None and isinstance(found, Exception):
             error = found
-        stopped = [d for d in self._control.downloads.of(_source(item)) if d.state == "failed"]
+        stopped = [d for d in self._control.downloads.find(_source(item)) if d.state == "failed"]
         refused = error_of(stopped[0]) if stopped and error is None else None
         error = error or refused  # the queue tells other errors itself
         if error is not None and (refused is None or type(error).__name__ in NEED_ACCESS):
@@ -371,12 +371,12 @@ class ModelDetail(QScrollArea):
             grid.addWidget(text, number, 1)
         layout.addLayout(grid)
 
-    # -- news ------------------------------------------------------------------------------------
+    # -- changes ---------------------------------------------------------------------------------
 
     def _download_shape(self) -> object:
         """What of the downloads decides which buttons there are."""
         item = self._control.item(self.key)
-        queued = self._control.downloads.of(_source(item)) if item is not None else ()
+        queued = self._control.downloads.find(_source(item)) if item is not None else ()
         return [(download.id, download.state) for download in queued]
 
     def _downloads_changed(self) -> None:
@@ -420,7 +420,7 @@ def _get_words(offer: Offer) -> str:
 
 
 def _default_size(found: Described | Exception | None) -> int:
-    """Bytes of the default variant; 0 until the hub has told."""
+    """Bytes of the default variant; 0 until the hub has answered."""
     offers = found.offers if isinstance(found, Described) else ()
     return next((offer.size or 0 for offer in offers if offer.preferred), 0)
 

@@ -36,7 +36,7 @@ class Downloads(QObject):
         self._redraw.setSingleShot(True)
         self._redraw.setInterval(_REDRAW_MILLISECONDS)
         self._redraw.timeout.connect(self.changed)
-        self.elsewhere = False  # another process runs the queue: this one only looks
+        self.run_elsewhere = False  # another process runs the queue: this one only shows it
         self.queue = self._open()
 
     def _open(self) -> DownloadQueue:
@@ -47,14 +47,14 @@ class Downloads(QObject):
         self._started(self.queue.start())
 
     def _started(self, mine: bool) -> None:
-        self.elsewhere = not mine
+        self.run_elsewhere = not mine
         self.changed.emit()
 
     @property
     def items(self) -> tuple[QueueItem, ...]:
         return self.queue.items()
 
-    def of(self, source: str) -> tuple[QueueItem, ...]:
+    def find(self, source: str) -> tuple[QueueItem, ...]:
         """What is being downloaded of a catalog id or repository, unfinished."""
         return tuple(
             item
@@ -78,7 +78,7 @@ class Downloads(QObject):
         """Take it out of the queue and remove its part."""
         self._bridge.call(lambda: self.queue.cancel(item_id)).ended.connect(self.changed)
 
-    def first(self, item_id: str) -> None:
+    def prioritise(self, item_id: str) -> None:
         """Put a download before all others; what runs is not interrupted."""
         top = max((item.priority for item in self.items), default=0)
         self._bridge.call(lambda: self.queue.prioritise(item_id, top + 1))

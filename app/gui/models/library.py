@@ -1,4 +1,4 @@
-"""Care of the models folder in the window: import, trash, clean up, move.
+"""The models folder in the window: import, trash, clean up, move.
 
 Asks, and hands the work to `ModelsControl`; knows no file.
 """
@@ -81,7 +81,7 @@ class LibraryButton(QToolButton):
         dialog.open()
 
     def clean_up(self) -> None:
-        """The trash, what nobody needs, and what is there twice."""
+        """The trash, leftover files and duplicates."""
         job = self._control.bridge.call(lambda: survey(self._control.session))
         job.finished.connect(self._show_state)
         job.failed.connect(self._control.failed)
@@ -90,7 +90,7 @@ class LibraryButton(QToolButton):
         dialog = CleanUpDialog(state, self.window())
         dialog.restore_asked.connect(self._control.restore)
         dialog.clean_asked.connect(
-            lambda: self._control.care(lambda _p, _c: clean(self._control.session))
+            lambda: self._control.maintain_folder(lambda _p, _c: clean(self._control.session))
         )
         dialog.open()
 
@@ -110,7 +110,7 @@ class LibraryButton(QToolButton):
             closed = True
             move_models(control.session, Path(name), on_progress, cancel)
 
-        job = control.care(work)
+        job = control.maintain_folder(work)
         if job is not None:
             job.ended.connect(lambda: control.downloads.reopen() if closed else None)
 
@@ -164,7 +164,7 @@ class ImportDialog(QDialog):
 
 
 class CleanUpDialog(QDialog):
-    """What was removed, what nobody needs, what is there twice."""
+    """Removed models, leftover files and duplicates."""
 
     restore_asked = Signal(TrashedModel)
     clean_asked = Signal()

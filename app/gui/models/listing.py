@@ -42,12 +42,12 @@ class ModelList(QWidget):
         self.filters = FilterPanel()
         self.filters.hide()
         self.filters.changed.connect(self._filters_changed)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(ASK_MILLISECONDS)
-        self._patience.timeout.connect(self._ask_again)
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(ASK_MILLISECONDS)
+        self._delay.timeout.connect(self._ask_again)
         self.filter_button.toggled.connect(self.filters.setVisible)
-        self.said = label("", "small", wrap=True)
+        self.status = label("", "small", wrap=True)
         self.earlier = button(
             tr("Show earlier results"), "", tr("Show the latest results from the hub")
         )
@@ -59,14 +59,14 @@ class ModelList(QWidget):
         layout.setContentsMargins(SPACE_M, SPACE_M, SPACE_S, SPACE_S)
         layout.setSpacing(SPACE_S)
         layout.addLayout(row(self.search, self.filter_button, spacing=4))
-        for each in (self.filters, self.said, self.earlier):
+        for each in (self.filters, self.status, self.earlier):
             layout.addWidget(each)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.more)
         control.items_changed.connect(self.refresh)
-        control.search.changed.connect(self._say)
+        control.search.changed.connect(self._show_status)
         control.search.failed.connect(self._failed)
-        self._say()
+        self._show_status()
 
     def _build_view(self, theme: Theme) -> None:
         self.model = ModelListModel()
@@ -99,7 +99,7 @@ class ModelList(QWidget):
         if current and self.current() != current:
             self.select(current)
         self.shown.emit(self.model.items)
-        self._say()
+        self._show_status()
 
     def select(self, key: str) -> None:
         """Mark one model, if it is listed."""
@@ -131,7 +131,7 @@ class ModelList(QWidget):
 
     def _filters_changed(self) -> None:
         """The list follows at once; the hub is asked when the user has stopped choosing."""
-        self._patience.start()
+        self._delay.start()
         self.refresh()
 
     def _ask_again(self) -> None:
@@ -143,7 +143,7 @@ class ModelList(QWidget):
         wording = explain(error)
         self._cached = cached
         self._failure = f"{tr(wording.sentence)} {tr(wording.hint)}".strip()
-        self._say()
+        self._show_status()
         self.announced.emit(self._failure)
 
     def _forget_failure(self) -> None:
@@ -155,7 +155,7 @@ class ModelList(QWidget):
         if cached is not None:
             self._control.search.show_cached(cached)
 
-    def _say(self) -> None:
+    def _show_status(self) -> None:
         """One line on how the search stands."""
         search = self._control.search
         self.more.setVisible(search.has_more and not search.busy)
@@ -173,8 +173,8 @@ class ModelList(QWidget):
             text = tr("Nothing on the hub matches.")
         elif not self.model.items and self._control.items:
             text = tr("No match here. Press Enter to search the hub.")
-        self.said.setText(text)
-        self.said.setVisible(bool(text))
+        self.status.setText(text)
+        self.status.setVisible(bool(text))
 
     def set_theme(self, theme: Theme) -> None:
         self._delegate.theme = theme

@@ -42,7 +42,7 @@ class ModelsPage(QWidget):
         self.order.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.order.setMenu(self.table.order_menu(self.order))
         self.order.hide()
-        self.table.sorted.connect(self._say_order)
+        self.table.sorted.connect(self._announce_order)
         self.library = LibraryButton(control)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.detail)
@@ -76,7 +76,7 @@ class ModelsPage(QWidget):
         if on:
             self.table.setFocus()
 
-    def _say_order(self, heading: str, from_the_largest: bool) -> None:
+    def _announce_order(self, heading: str, from_the_largest: bool) -> None:
         text = (
             tr("Sorted by {0}, descending") if from_the_largest else tr("Sorted by {0}, ascending")
         )

@@ -64,7 +64,7 @@ class PlacementPicture(QLabel):
         self.setAccessibleName(tr("Placement of the model"))
 
     def show_plan(self, plan: Plan | None, found: tuple[Part, ...] = ()) -> None:
-        """Draw a plan and its parts; without them, those that its sums tell."""
+        """Draw a plan and its parts; without them, those that follow from its sums."""
         self._plan = plan
         self._parts = list(found or parts(plan, None, {})) if plan else []
         self._current = -1

@@ -20,14 +20,14 @@ QUALITY_TOKENS = 8000  # prompt tokens that measuring evaluates: the bundled tex
 # recipe, what it is, and what to expect of it
 _GGUF = ("q4_0", "q4_0-search", "q4_0-best", "q4_k_m", "q6_k", "q8_0")
 _ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", FAST)
-_UNWEIGHED = ("q8_0", "onnx-q4-b32")  # their rounding has nothing to weigh
+_UNCALIBRATED = ("q8_0", "onnx-q4-b32")  # plain rounding: calibration has no effect
 _BUNDLED, _OWN = "bundled", "own"
 
 
 @dataclass(frozen=True)
 class QuantizeChoice:
-    """What was chosen: a recipe's name, whether to measure what it cost, and the text to weigh
-    errors by (True: the bundled one)."""
+    """What was chosen: a recipe's name, whether to measure what it cost, and the calibration
+    text (True: the bundled one)."""
 
     recipe: str
     measure: bool
@@ -114,7 +114,7 @@ class QuantizeDialog(QDialog):
             self.recipe.addItem(recipe_words(name)[0], name)
 
     def _choose_recipe(self) -> None:
-        """A recipe begins with the text it demands, or with none."""
+        """A recipe starts with the calibration text it requires, or with none."""
         name = self.recipe.currentData()
         if name is not None:
             demanded = _BUNDLED if recipe_named(name).importance == "required" else None
@@ -138,16 +138,16 @@ class QuantizeDialog(QDialog):
                 "{0}, {1} bits per weight, about {2}",
                 words.size(will.size),
                 f"{will.bits_per_weight:.2f}",
-                words.seconds(will.seconds + self._weighing_seconds()),
+                words.seconds(will.seconds + self._calibration_seconds()),
             )
         )
 
     def _show_calibration(self, name: str) -> None:
-        """Whether the recipe can be weighed, must be, and what was measured of it."""
+        """Whether the recipe can or must be calibrated, and its measured loss."""
         required = recipe_named(name).importance == "required"
         if required and self.calibration.currentData() is None:
             self.calibration.setCurrentIndex(self.calibration.findData(_BUNDLED))
-        self.calibration.setEnabled(name not in _UNWEIGHED)
+        self.calibration.setEnabled(name not in _UNCALIBRATED)
         loss = STARTER_LOSS.get((name, self._calibrate() is not False))
         self.loss.setText(
             tr(
@@ -179,11 +179,11 @@ class QuantizeDialog(QDialog):
 
     def _calibrate(self) -> Path | bool:
         kind = self.calibration.currentData()
-        if self.recipe.currentData() in _UNWEIGHED or kind is None:
+        if self.recipe.currentData() in _UNCALIBRATED or kind is None:
             return False
         return self._text if kind == _OWN and self._text is not None else kind == _BUNDLED
 
-    def _weighing_seconds(self) -> float:
+    def _calibration_seconds(self) -> float:
         """How long the text takes to run through the model; 0 where its speed is not known."""
         text = self._calibrate()
         if text is False or not self._prefill_tps:

@@ -75,7 +75,7 @@ class DownloadsPanel(QFrame):
                 self._list.insertWidget(place, found)
             found.show_item(item)
         self.clear.setVisible(any(item.state == "done" for item in items))
-        self._elsewhere.setVisible(self._downloads.elsewhere)
+        self._elsewhere.setVisible(self._downloads.run_elsewhere)
         self.setVisible(bool(items))
         shown = list(self.rows.values())[:_SHOWN]
         height = sum(each.sizeHint().height() + SPACE_S for each in shown)
@@ -106,7 +106,7 @@ class DownloadRow(QFrame):
         self.pause = IconButton("pause", tr("Pause"), theme)
         self.pause.clicked.connect(self._pause_or_resume)
         self.first = IconButton("send", tr("Download first"), theme)
-        self.first.clicked.connect(lambda: downloads.first(item.id))
+        self.first.clicked.connect(lambda: downloads.prioritise(item.id))
         self.cancel = IconButton("close", tr("Cancel"), theme)
         self.cancel.clicked.connect(self._cancel)
         self.report = report_button()
@@ -143,7 +143,7 @@ class DownloadRow(QFrame):
         ):
             each.setToolTip(spoken)
             each.setAccessibleName(spoken)
-            each.setVisible(state != "done" and not self._downloads.elsewhere)
+            each.setVisible(state != "done" and not self._downloads.run_elsewhere)
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme

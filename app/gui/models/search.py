@@ -14,7 +14,7 @@ from runtime.jobs import CancelToken, OnProgress
 
 @dataclass(frozen=True)
 class _SearchFailed:
-    """Why the hub did not answer, and what it said to the same question last."""
+    """Why the hub did not answer, and its last response to the same search."""
 
     error: HubError
     cached: SearchPage | None

@@ -186,7 +186,7 @@ class ModelControl(QObject):
         return self._session.generate(request, receive, cancel, on_progress, conversation)
 
     def predicted_tps(self, stats: GenerationStats) -> Interval | None:
-        """The decode speed that the loaded model's plan promises at an answer's depth."""
+        """The decode speed that the loaded model's plan predicts at an answer's depth."""
         loaded = self._session.loaded
         return predicted_tps(loaded.plan, stats) if loaded is not None else None
 
@@ -204,7 +204,7 @@ class ModelControl(QObject):
         job.ended.connect(self.refresh_loaded)
 
     def refresh_loaded(self) -> None:
-        """Tell what the session has loaded now."""
+        """Announce what the session has loaded now."""
         loaded = self._session.loaded
         self.report = loaded.report if loaded else None
         if loaded is not None and loaded.target.name == self.chosen and loaded.replanned:
@@ -215,7 +215,7 @@ class ModelControl(QObject):
         self.loaded_changed.emit(self.report)
 
     def unload(self) -> Job:
-        """Give the memory back."""
+        """Free the memory."""
         job = self._bridge.call(self._session.unload)
         job.ended.connect(self.refresh_loaded)
         return job

@@ -16,7 +16,7 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 log = logging.getLogger(__name__)
 
 Work = Callable[[OnProgress, CancelToken], Any]
-_PROGRESS_SECONDS = 0.05  # more often than this nobody can read
+_PROGRESS_SECONDS = 0.05  # faster than anyone can read
 
 
 class Job(QObject):

@@ -35,7 +35,7 @@ def report_button() -> QPushButton:
 
 
 def show_failure(toast: Toast, error: Exception) -> None:
-    """A failure of something that has no place of its own to say so."""
+    """Show a failure that has no place of its own in the window."""
     words = explain(error)
     text = f"{tr(words.title)}. {tr(words.sentence)}"
     if is_fault(error):

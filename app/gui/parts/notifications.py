@@ -1,4 +1,5 @@
-"""Tells about finished work when the window is not in front. Knows the tray, not the work."""
+"""Notifies about finished work when the window is in the background. Knows the tray, not the
+work."""
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
@@ -7,7 +8,7 @@ LONG_SECONDS = 15.0  # a shorter answer is not worth a notification
 
 
 class Notices(QObject):
-    """One tray icon, shown only while there is something to tell."""
+    """One tray icon, shown only while there is a notification."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)

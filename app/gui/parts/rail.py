@@ -58,10 +58,10 @@ class Rail(QFrame):
         ratio = max(self.devicePixelRatioF(), 1.0)
         self._logo.setPixmap(icons.pixmap("logo", theme.accent, theme.px(30), ratio))
         for page, each in self.buttons.items():
-            self._dress(each, page, theme)
-        self._dress(self.settings, "settings", theme)
+            self._apply_icon(each, page, theme)
+        self._apply_icon(self.settings, "settings", theme)
 
-    def _dress(self, each: QToolButton, icon: str, theme: Theme) -> None:
+    def _apply_icon(self, each: QToolButton, icon: str, theme: Theme) -> None:
         side = theme.px(22)
         each.setIcon(icons.icon(icon, theme.text, side))
         each.setIconSize(QSize(side, side))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QWidget
 
-PAUSE_SECONDS = 3.0  # between two announcements: each would cut into the one before
+PAUSE_SECONDS = 3.0  # between two announcements, so that one does not interrupt the other
 LONGEST = 600  # characters spoken at once; a screen reader can read the rest in the message itself
 _SENTENCE = re.compile(r"[.!?:](?=\s)|[。！？：]|\n")
 _MARKS = re.compile(r"[*_`#>|]+|\\[()\[\]]")
@@ -37,13 +37,13 @@ class Sentences:
         if self._clock() < self._next:
             return ""
         ends = [found.end() for found in _SENTENCE.finditer(self._text)]
-        return self._say(ends[-1]) if ends else ""
+        return self._take(ends[-1]) if ends else ""
 
     def rest(self) -> str:
         """What was not said when the text ended."""
-        return self._say(len(self._text))
+        return self._take(len(self._text))
 
-    def _say(self, end: int) -> str:
+    def _take(self, end: int) -> str:
         said, self._text = self._text[:end], self._text[end:]
         said = " ".join(_MARKS.sub(" ", said).split())
         if said:

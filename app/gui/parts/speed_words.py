@@ -6,7 +6,7 @@ from runtime.plan import TYPICAL_ANSWER, TYPICAL_PROMPT, Interval, SpeedEstimate
 
 
 def time_lines(speed: SpeedEstimate | None) -> list[str]:
-    """How the speed falls with the context, and how long one waits: what is known of it."""
+    """Speed as the context fills and waiting times, as far as they are known."""
     if speed is None:
         return []
     named = (

@@ -1,4 +1,4 @@
-"""Numbers as people read them, and the door to translation. Knows units; knows no widget."""
+"""Numbers as people read them, and translation. Knows units; knows no widget."""
 
 from typing import Any
 

@@ -47,22 +47,24 @@ class DiagnosisPanel(QWidget):
     def ask(self) -> None:
         """Find the causes of the last answer's speed; memory may be read again for it."""
         self._clear()
-        self._say(tr("Analysing the last answer…"), "muted")
+        self._show_summary(tr("Analysing the last answer…"), "muted")
         self.show()
         job = self._bridge.call(self._session.why_slow)
         job.finished.connect(self.show_diagnosis)
-        job.failed.connect(lambda error: self._say(tr(explain(error).sentence), "muted"))
+        job.failed.connect(lambda error: self._show_summary(tr(explain(error).sentence), "muted"))
 
     def show_diagnosis(self, found: Diagnosis | None) -> None:
         """The causes, heaviest first."""
         self._clear()
         if found is None:
-            self._say(tr("No answer with a predicted speed yet."), "muted")
+            self._show_summary(tr("No answer with a predicted speed yet."), "muted")
             return
         if found.slowdown > SLOWER:
-            self._say(tr("{0} times slower than predicted", f"{found.slowdown:.1f}"), "warning")
+            self._show_summary(
+                tr("{0} times slower than predicted", f"{found.slowdown:.1f}"), "warning"
+            )
         else:
-            self._say(tr("As fast as predicted"), "good")
+            self._show_summary(tr("As fast as predicted"), "good")
         for cause in found.causes:
             what, remedy = cause_words(cause.code)
             self._add(f"{100 * cause.share:.0f} %  {tr(what)}", tr(remedy))
@@ -71,7 +73,7 @@ class DiagnosisPanel(QWidget):
                 tr("{0} % not explained by any measurement", f"{100 * found.unexplained:.0f}"), ""
             )
 
-    def _say(self, text: str, kind: str) -> None:
+    def _show_summary(self, text: str, kind: str) -> None:
         self.summary.setText(text)
         restyle(self.summary, kind)
 

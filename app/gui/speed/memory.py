@@ -63,7 +63,7 @@ class MemoryView(SpeedView):
         ]
 
     def cells(self, point: SpeedModelPoint) -> tuple[MemoryCell, ...]:
-        """The table of one model, each cell what a plan would promise."""
+        """The table of one model, each cell what a plan would need."""
         kinds = (self.kv.currentData(),)
         return memory_table(point.model, BATCHES, CONTEXTS, kinds)
 

@@ -9,7 +9,7 @@ from PySide6.QtSvg import QSvgRenderer
 
 from app.markup import latex
 
-_KEPT = 512
+_MAX_CACHED = 512
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FormulaCache:
         key = (source, inline, size, colour, ratio)
         if key not in self._kept:
             self._kept[key] = _draw(source, inline, size, colour, ratio)
-            if len(self._kept) > _KEPT:
+            if len(self._kept) > _MAX_CACHED:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]

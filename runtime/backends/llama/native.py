@@ -38,7 +38,7 @@ _LEVELS = {_INFO: logging.INFO, _WARN: logging.WARNING, _ERROR: logging.ERROR}
 
 # The engine keeps the pointer to the last log callback for as long as the process lives: one that
 # was collected with its owner would be called all the same.
-_KEPT: list[object] = []
+_CALLBACKS: list[object] = []
 
 
 class BufferOverride(ctypes.Structure):
@@ -71,7 +71,7 @@ class NativeLog:
         self.errors: list[str] = []
         callback = native.llama_log_callback(self._receive)
         native.llama_log_set(callback, ctypes.c_void_p(0))
-        _KEPT.append(callback)
+        _CALLBACKS.append(callback)
 
     def _receive(self, level: int, text: bytes | None, _user_data: object) -> None:
         if level == _DEBUG or not text:

@@ -168,7 +168,7 @@ def test_offline_is_said_at_once_and_earlier_results_are_offered(
     search(qtbot, window, "distill")
     found = len(shown_hits(window))
     window.session.settings = window.session.settings.with_value("offline", True)
-    said = window.model_list.said
+    said = window.model_list.status
     QTest.keyClick(window.model_list.search, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: "offline" in said.text().lower(), timeout=2000)
     qtbot.waitUntil(lambda: not shown_hits(window), timeout=5000)

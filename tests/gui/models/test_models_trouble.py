@@ -82,7 +82,7 @@ def test_the_folder_is_not_moved_while_other_work_runs_and_downloads_go_on(
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "new"))
     go_on = threading.Event()
     control, before = window.library, window.session.library.root
-    job = control.care(lambda _progress, _cancel: go_on.wait(20))
+    job = control.maintain_folder(lambda _progress, _cancel: go_on.wait(20))
     assert job is not None
     with qtbot.waitSignal(control.failed, timeout=5000) as failed:
         window.models_page.library.move_folder()
@@ -98,7 +98,7 @@ def test_the_folder_is_not_moved_while_other_work_runs_and_downloads_go_on(
     window.models_page.library.move_folder()
     qtbot.waitUntil(lambda: not control.work, timeout=20000)
     assert window.session.library.root == tmp_path / "new"
-    qtbot.waitUntil(lambda: not control.downloads.elsewhere, timeout=5000)
+    qtbot.waitUntil(lambda: not control.downloads.run_elsewhere, timeout=5000)
     assert [item.state for item in control.downloads.items] == ["failed"]
 
 
@@ -157,7 +157,7 @@ def test_the_token_is_kept_checked_and_removed_in_the_settings(
         assert box.state.text() == f"A token for {hub.endpoint} is saved."
         assert box.token.text() == "", "it is shown no longer than needed"
         box.check.click()
-        qtbot.waitUntil(lambda words=words: words in box.said.text(), timeout=10000)  # type: ignore[misc]
+        qtbot.waitUntil(lambda words=words: words in box.status.text(), timeout=10000)  # type: ignore[misc]
     qtbot.waitUntil(lambda: box.remove.isEnabled(), timeout=10000)
     box.remove.click()
     qtbot.waitUntil(lambda: box.state.text().startswith("No token"), timeout=10000)
@@ -177,7 +177,7 @@ def test_earlier_results_are_offered_whenever_the_hub_gives_none(
     with qtbot.waitSignal(search.failed, timeout=20000) as failed:
         ask(window, "distill")
     assert [hit.repo for hit in failed.args[1].hits] == [REPO]
-    assert "None" not in window.model_list.said.text()
+    assert "None" not in window.model_list.status.text()
 
 
 def test_no_match_so_far_is_not_called_none(
@@ -188,7 +188,7 @@ def test_no_match_so_far_is_not_called_none(
         hub.repos[f"o/distill-{number}"] = HubRepo({"m-Q4_0.gguf": HubFile(b"x")}, tags=["gguf"])
     panel = window.model_list.filters
     panel.variant.setCurrentIndex(panel.variant.findData("BF16"))
-    search, said = window.library.search, window.model_list.said
+    search, said = window.library.search, window.model_list.status
     ask(window, "distill")
     qtbot.waitUntil(lambda: search.asked and not search.busy, timeout=20000)
     assert not search.hits

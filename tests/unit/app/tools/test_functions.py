@@ -10,16 +10,16 @@ import pytest
 from app.tools.functions import (
     Function,
     FunctionCall,
-    Offer,
-    call_in,
+    OfferedFunctions,
     call_text,
     offered,
+    parse_call,
     result_message,
 )
 from runtime.generation import Message
 
 WEATHER = Function("weather", "Weather of a city", {"type": "object"})
-OFFER = Offer((WEATHER,), must=False)
+OFFER = OfferedFunctions((WEATHER,), must=False)
 
 
 def test_one_round_of_a_loop() -> None:
@@ -28,7 +28,7 @@ def test_one_round_of_a_loop() -> None:
     assert told[0].content.startswith("Be brief.\n\nYou can call these functions:\n")
     assert '"weather"' in told[0].content
     assert told[1:] == (asked[1],)
-    call = call_in('{"name": "weather", "arguments": {"city": "Graz"}}', OFFER)
+    call = parse_call('{"name": "weather", "arguments": {"city": "Graz"}}', OFFER)
     assert call == FunctionCall("weather", '{"city": "Graz"}')
     assert json.loads(call_text(call)) == {"name": "weather", "arguments": {"city": "Graz"}}
     assert result_message("sunny").content.endswith("\nsunny")
@@ -51,11 +51,11 @@ def test_a_conversation_without_a_system_message_gets_one() -> None:
     ],
 )
 def test_an_answer_that_is_no_call(text: str) -> None:
-    assert call_in(text, OFFER) is None
+    assert parse_call(text, OFFER) is None
 
 
 def test_without_an_offer_json_is_a_text() -> None:
-    assert call_in('{"name": "weather", "arguments": {}}', None) is None
+    assert parse_call('{"name": "weather", "arguments": {}}', None) is None
 
 
 def test_a_schema_nested_beyond_reason_is_refused() -> None:
