@@ -1,1 +1,5 @@
-"""The command line: its words, its commands, and what they write with."""
+"""The command line: what can be asked, and how an answer or a failure is told.
+
+`main` parses, opens a session and runs one command of `app.cli.commands`. Knows no engine and no
+Qt.
+"""

@@ -1,1 +1,4 @@
-"""Changing weights: the jobs, what they will take, what they cost in quality."""
+"""Changing weights: the jobs, what they will take, what they cost in quality.
+
+Starts and records; the arithmetic is `quant`, the jobs themselves are `runtime.tasks`.
+"""

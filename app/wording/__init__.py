@@ -1,1 +1,5 @@
-"""Everything a person reads that is not a label: errors, reasons and numbers in words."""
+"""Everything a person reads that is not a label: errors, reasons, notices and numbers.
+
+`sentences` and `codes` hold the words, `explain` chooses among them. Errors carry facts and no
+words.
+"""

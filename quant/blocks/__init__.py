@@ -1,1 +1,4 @@
-"""Blocks of 4 bits: encoders, scale searches, importance matrices."""
+"""Blocks of 4 bits: encoders, searches for the best scale, llama.cpp's own quantizers.
+
+Rows in, bytes out; knows no file and no tensor name.
+"""

@@ -1,1 +1,4 @@
-"""Checkpoints as named tensors, whatever file they come in."""
+"""Checkpoints as named tensors, whatever file they come in: GGUF or safetensors.
+
+Reads and checks; writes nothing, and does not know what the metadata mean.
+"""

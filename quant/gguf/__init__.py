@@ -1,1 +1,4 @@
-"""GGUF files: headers read, checkpoints written."""
+"""From a checkpoint to a GGUF file: names, metadata, tokenizer, importance, the writer.
+
+Reading a GGUF file is `quant.checkpoint`; ONNX folders are `quant.onnx`.
+"""

@@ -1,1 +1,5 @@
-"""Worker and job processes: the protocol, the parent's handle, how a process ended."""
+"""Worker and job processes: the protocol, jobs and their values, how a process ended.
+
+`client.Worker` is the parent's handle. What a job does is in `runtime.tasks`. docs/protocol.md is
+the page for outsiders.
+"""

@@ -1,1 +1,4 @@
-"""From a conversation to a prompt, and from a stream to reasoning and answer."""
+"""From a conversation to a prompt, and from a stream to reasoning and answer.
+
+Chat templates come out of model files and are not trusted. Knows tokens only through a tokenizer.
+"""

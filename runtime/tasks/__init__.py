@@ -1,1 +1,5 @@
-"""The jobs of short-lived children: probe, convert, measure."""
+"""The jobs of short-lived children: probe, inspect, convert, measure.
+
+Each is a function of the values in `runtime.process.job_values`; `runtime.process.job_table` lists
+them.
+"""

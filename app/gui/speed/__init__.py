@@ -1,1 +1,4 @@
-"""The Speed page: the machine's profile, predictions beside what happened, diagnosis."""
+"""The Speed page: the machine's profile, predictions beside what happened, diagnosis.
+
+Draws what `app.session.speed_report` tells; measures nothing.
+"""

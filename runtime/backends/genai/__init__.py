@@ -1,1 +1,4 @@
-"""The engine onnxruntime-genai: its descriptor, and the adapter that drives it."""
+"""The engine onnxruntime-genai: its descriptor, and the adapter that drives it.
+
+For monolithic folders that other tools made; our own ONNX folders run in `runtime.backends.onnx`.
+"""
