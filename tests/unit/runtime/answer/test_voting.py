@@ -1,4 +1,4 @@
-"""Best of several answers, and DeepSeek's prompt for files."""
+"""The best of several answers, and DeepSeek's prompt for files."""
 
 import pytest
 
