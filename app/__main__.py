@@ -11,7 +11,7 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from app.system.display import NO_DISPLAY, has_display
-from app.system.open_requests import is_arrival
+from app.system.open_requests import is_open_request
 
 PIP_ROLE = "--pip"  # only an installed program is started so (app/downloads/wheels.py)
 
@@ -56,7 +56,7 @@ def restore_library_path(environment: MutableMapping[str, str]) -> None:
 def _wants_window(arguments: Sequence[str]) -> bool:
     """No command, or nothing but the options a window takes, each with its value, and at the end a
     file or link to open."""
-    if arguments and is_arrival(arguments[-1]):
+    if arguments and is_open_request(arguments[-1]):
         arguments = arguments[:-1]
     return len(arguments) % 2 == 0 and set(arguments[::2]) <= {"--home", "--screenshot"}
 
@@ -73,11 +73,11 @@ def _window(arguments: list[str]) -> int:
     log_uncaught(logging.getLogger(__name__), lambda error: print(repr(error), file=sys.stderr))
     from app.gui.application import run_window  # isort: skip
 
-    arrival = arguments.pop() if len(arguments) % 2 else ""
+    request = arguments.pop() if len(arguments) % 2 else ""
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     home = Path(options["--home"]) if "--home" in options else None
     picture = Path(options["--screenshot"]) if "--screenshot" in options else None
-    return run_window(open_session(home), screenshot=picture, arrival=arrival)
+    return run_window(open_session(home), screenshot=picture, request=request)
 
 
 if __name__ == "__main__":

@@ -35,16 +35,16 @@ TOUR_AFTER_MILLISECONDS = 800
 SETTLED_AFTER_MILLISECONDS = 5000  # everything that lives as long as the window is made
 
 
-def run_window(session: Session, *, screenshot: Path | None = None, arrival: str = "") -> int:
+def run_window(session: Session, *, screenshot: Path | None = None, request: str = "") -> int:
     """Open the window and return when it was closed; the session is closed with it.
 
-    screenshot: write a picture of the window there once it is filled, then end. arrival: a file or
+    screenshot: write a picture of the window there once it is filled, then end. request: a file or
     link to ask about. If a window on the same folders is open, it is handed over to that one.
     """
     application = _application()
-    arrival = from_here(arrival)
+    request = from_here(request)
     instance = Instance(session.paths.data, application)
-    if screenshot is None and instance.hand_over(arrival):
+    if screenshot is None and instance.hand_over(request):
         session.close()
         return 0
     application.setApplicationName("Stillroom")
@@ -61,9 +61,9 @@ def run_window(session: Session, *, screenshot: Path | None = None, arrival: str
     QTimer.singleShot(0, window.start)
     QTimer.singleShot(SETTLED_AFTER_MILLISECONDS, settle_memory)
     requests = OpenRequests(window, window.library, window.show_model, window.search_hub)
-    instance.arrived.connect(requests.take)
-    if arrival:
-        QTimer.singleShot(0, lambda: requests.take(arrival))
+    instance.received.connect(requests.take)
+    if request:
+        QTimer.singleShot(0, lambda: requests.take(request))
     if screenshot is None:
         QTimer.singleShot(TOUR_AFTER_MILLISECONDS, window.offer_tour)
         instance.listen()

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from app.gui.models.control import ModelsControl
 from app.gui.parts.words import tr
-from app.system.open_requests import understand
+from app.system.open_requests import parse
 
 
 class OpenRequests(QObject):
@@ -34,7 +34,7 @@ class OpenRequests(QObject):
         window.showNormal() if window.isMinimized() else window.show()
         window.raise_()
         window.activateWindow()
-        request = understand(argument)
+        request = parse(argument)
         if request.kind == "file":
             if self._agreed(tr("Add this model to the library?"), request.value):
                 self._library.import_file(Path(request.value))

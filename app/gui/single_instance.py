@@ -16,9 +16,9 @@ LONGEST = 4096  # bytes of an argument
 
 
 class Instance(QObject):
-    """`arrived` carries what a later start was given, "" where it was given nothing."""
+    """`received` carries what a later start was given, "" where it was given nothing."""
 
-    arrived = Signal(str)
+    received = Signal(str)
 
     def __init__(self, data: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -53,7 +53,7 @@ class Instance(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent):
-            self.arrived.emit(event.file() or event.url().toString())
+            self.received.emit(event.file() or event.url().toString())
             return True
         return super().eventFilter(watched, event)
 
@@ -68,4 +68,4 @@ class Instance(QObject):
         socket.close()
         socket.deleteLater()
         if heard:
-            self.arrived.emit(line)
+            self.received.emit(line)

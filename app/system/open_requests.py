@@ -17,7 +17,7 @@ _HUB = re.compile(rf"(?://)?hub/({_NAME}/{_NAME})/?")
 
 
 @dataclass(frozen=True)
-class Arrival:
+class OpenRequest:
     """kind "file": value is the path of a GGUF file; "model": a catalog id; "hub": OWNER/REPO;
     "none": the window is wanted and nothing more."""
 
@@ -25,7 +25,7 @@ class Arrival:
     value: str = ""
 
 
-def is_arrival(argument: str) -> bool:
+def is_open_request(argument: str) -> bool:
     """Whether a command-line argument is a file or link for the window."""
     return argument.startswith(SCHEME) or argument.lower().endswith(".gguf")
 
@@ -40,13 +40,13 @@ def from_here(argument: str) -> str:
     return str(Path(argument).absolute())
 
 
-def understand(argument: str) -> Arrival:
+def parse(argument: str) -> OpenRequest:
     """What an argument means:  PATH.gguf, stillroom:model/ID or stillroom:hub/OWNER/REPO."""
     if argument.startswith(SCHEME):
         link = argument.removeprefix(SCHEME)
         for kind, pattern in (("model", _MODEL), ("hub", _HUB)):
             found = pattern.fullmatch(link)
             if found:
-                return Arrival("model" if kind == "model" else "hub", found[1])
-        return Arrival("none")
-    return Arrival("file", from_here(argument)) if argument else Arrival("none")
+                return OpenRequest("model" if kind == "model" else "hub", found[1])
+        return OpenRequest("none")
+    return OpenRequest("file", from_here(argument)) if argument else OpenRequest("none")

@@ -39,29 +39,29 @@ def test_a_file_is_added_only_when_agreed(window: MainWindow, qtbot: QtBot, tmp_
     original = window.session.installed()[0].path
     file = tmp_path / "another.gguf"
     file.symlink_to(original)
-    arriving = OpenRequests(window, window.library, window.show_model, window.search_hub)
+    requests = OpenRequests(window, window.library, window.show_model, window.search_hub)
     before = len(window.session.installed())
     asked = answer_with(BUTTONS.Cancel)
-    arriving.take(str(file))
+    requests.take(str(file))
     assert str(file) in asked[0]
     assert len(window.session.installed()) == before
     answer_with(BUTTONS.Yes)
-    arriving.take(str(file))
+    requests.take(str(file))
     qtbot.waitUntil(lambda: len(window.session.installed()) == before + 1, timeout=20000)
     qtbot.waitUntil(lambda: not window.bridge.busy, timeout=20000)
 
 
 def test_a_link_asks_before_it_acts(window: MainWindow) -> None:
-    arriving = OpenRequests(window, window.library, window.show_model, window.search_hub)
+    requests = OpenRequests(window, window.library, window.show_model, window.search_hub)
     key = window.library.items[0].key
     asked = answer_with(BUTTONS.Cancel)
-    arriving.take(f"stillroom:model/{key}")
+    requests.take(f"stillroom:model/{key}")
     assert key in asked[0]
     assert window.pages.currentWidget() is window.chat_page
     answer_with(BUTTONS.Yes)
-    arriving.take(f"stillroom:model/{key}")
+    requests.take(f"stillroom:model/{key}")
     assert window.pages.currentWidget() is window.models_page
-    arriving.take("stillroom:run/anything")  # means nothing: no question
+    requests.take("stillroom:run/anything")  # means nothing: no question
 
 
 SECOND = """
@@ -79,7 +79,7 @@ def test_a_second_start_hands_over(qtbot: QtBot, tmp_path: Path) -> None:
     assert not first.hand_over("anything")
     assert first.listen()
     command = [sys.executable, "-c", SECOND]
-    with qtbot.waitSignal(first.arrived, timeout=20000) as caught:
+    with qtbot.waitSignal(first.received, timeout=20000) as caught:
         second = subprocess.Popen([*command, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert caught.args == ["stillroom:model/x"]
     said, _ = second.communicate(timeout=20)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.__main__ import _wants_window, restore_library_path
-from app.system.open_requests import Arrival, from_here, is_arrival, understand
+from app.system.open_requests import OpenRequest, from_here, is_open_request, parse
 
 
 @pytest.mark.parametrize(
@@ -25,21 +25,21 @@ from app.system.open_requests import Arrival, from_here, is_arrival, understand
     ],
 )
 def test_links(argument: str, meant: tuple[str, str]) -> None:
-    arrival = understand(argument)
-    assert (arrival.kind, arrival.value) == meant
+    request = parse(argument)
+    assert (request.kind, request.value) == meant
 
 
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert understand("model.GGUF") == Arrival("file", str(tmp_path / "model.GGUF"))
-    assert is_arrival("model.GGUF")
-    assert not is_arrival("list")
+    assert parse("model.GGUF") == OpenRequest("file", str(tmp_path / "model.GGUF"))
+    assert is_open_request("model.GGUF")
+    assert not is_open_request("list")
 
 
 def test_a_desktop_s_address_of_a_file_is_its_path() -> None:
     """GIO fills %u with one."""
-    assert is_arrival("file:///mnt/models/My%20model.gguf")
-    assert understand("file:///mnt/models/My%20model.gguf") == Arrival(
+    assert is_open_request("file:///mnt/models/My%20model.gguf")
+    assert parse("file:///mnt/models/My%20model.gguf") == OpenRequest(
         "file", "/mnt/models/My model.gguf"
     )
 
