@@ -77,8 +77,8 @@ class TokenLogprob:
 class TokenChunk:
     """A piece of the answer: text of one or more tokens. `tokens` counts the tokens in it.
 
-    `unopened_reasoning`, where not 0, is found with this piece: so many characters at the start of
-    the answer, all pieces counted, were reasoning without an opening tag.
+    `untagged_reasoning_chars`, where not 0, is found with this piece: so many characters at the
+    start of the answer, all pieces counted, were reasoning without an opening tag.
     """
 
     request_id: str
@@ -86,7 +86,7 @@ class TokenChunk:
     is_reasoning: bool
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
-    unopened_reasoning: int = 0
+    untagged_reasoning_chars: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,4 +117,4 @@ class GenerationStats:
     mean_threads: float = 0.0  # of the decode steps, as the load let them; 0: not told
     notices: tuple[str, ...] = ()  # codes worded by app.wording.explain, e.g. "thinking_cut"
     # Characters at the start of the answer that turned out to be reasoning (no opening tag).
-    unopened_reasoning: int = 0
+    untagged_reasoning_chars: int = 0

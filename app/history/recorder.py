@@ -9,7 +9,7 @@ from types import TracebackType
 
 from app.errors import StoreError
 from app.history.store import Store
-from app.history.stream_chunks import ChunkBuffer, joined, unopened
+from app.history.stream_chunks import ChunkBuffer, joined, untagged
 from runtime.generation import TokenChunk
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class AnswerRecorder:
         content, reasoning, _ = joined(self._unwritten)
         if content or reasoning:
             self._store.append(self._message_id, content, reasoning)
-        self._reasoning = unopened(self._unwritten) or self._reasoning
+        self._reasoning = untagged(self._unwritten) or self._reasoning
         self._unwritten.clear()
         due = self._reasoning and self._before + self._reasoning - self._moved
         if due:

@@ -34,9 +34,9 @@ class ChunkBuffer:
         return chunks
 
 
-def unopened(chunks: list[TokenChunk]) -> int:
+def untagged(chunks: list[TokenChunk]) -> int:
     """How much of the answer has turned out to be reasoning with these chunks; 0: nothing new."""
-    return max((chunk.unopened_reasoning for chunk in chunks), default=0)
+    return max((chunk.untagged_reasoning_chars for chunk in chunks), default=0)
 
 
 def joined(chunks: list[TokenChunk]) -> tuple[str, str, int]:

@@ -193,7 +193,7 @@ class _Answer:
 
     def __post_init__(self) -> None:
         self._first = self._last = 0.0
-        self._thought = self._unopened = 0
+        self._thought = self._untagged = 0
         self._parser = ReasoningParser(False)
         self._own_field = False  # the server separates reasoning itself: tags are text then
 
@@ -225,9 +225,11 @@ class _Answer:
         tps = (self.pieces - 1) / (now - self._first) if self.pieces > 1 else None
         *before, (text, inside) = pieces or [("", self._parser.inside)]
         chunks = [TokenChunk(self.request.id, *piece, 0) for piece in before]
-        known, self._unopened = self._unopened, self._parser.unopened_length
-        found = self._unopened if self._unopened != known else 0
-        chunks.append(TokenChunk(self.request.id, text, inside, tokens, unopened_reasoning=found))
+        known, self._untagged = self._untagged, self._parser.untagged_chars
+        found = self._untagged if self._untagged != known else 0
+        chunks.append(
+            TokenChunk(self.request.id, text, inside, tokens, untagged_reasoning_chars=found)
+        )
         self.on_stream(Streamed(self.request.id, tuple(chunks), tps))
 
     def finish(self, reason: FinishReason) -> GenerationStats:
@@ -262,5 +264,5 @@ class _Answer:
             decode_tps=(tokens - 1) / decode if tokens > 1 and decode > 0 else None,
             peak_memory=0,
             notices=tuple(notices),
-            unopened_reasoning=self._parser.unopened_length,
+            untagged_reasoning_chars=self._parser.untagged_chars,
         )

@@ -114,20 +114,20 @@ class _Choice:
         text, logprobs = chunk.text, chunk.logprobs
         if not text and not logprobs:
             return None
-        before = sum(map(len, self.texts)) if chunk.unopened_reasoning else 0
+        before = sum(map(len, self.texts)) if chunk.untagged_reasoning_chars else 0
         (self.thoughts if chunk.is_reasoning else self.texts).append(text)
         self.logprobs.extend(logprobs)
         if not chunk.is_reasoning and self._may_be_call:
             return None
-        if chunk.unopened_reasoning:
-            at = chunk.unopened_reasoning - before
+        if chunk.untagged_reasoning_chars:
+            at = chunk.untagged_reasoning_chars - before
             text = f"{text[:at]}\n{CLOSE_TAG}\n\n{text[at:]}"
         name = "reasoning_content" if chunk.is_reasoning else "content"
         return self._event({name: text}, logprobs)
 
     def end(self, stats: GenerationStats) -> dict[str, Any]:
         """The last delta of a stream."""
-        thoughts, text = moved("".join(self.thoughts), self.text, stats.unopened_reasoning)
+        thoughts, text = moved("".join(self.thoughts), self.text, stats.untagged_reasoning_chars)
         self.thoughts, self.texts = [thoughts] if thoughts else [], [text]
         self.finish = _FINISH.get(stats.finish_reason, "stop")
         call = parse_call(self.text, self.reply.offer)

@@ -57,7 +57,7 @@ class AnswerStream:
         self._logprobs: list[TokenLogprob] = []
         self._tokens = 0
         self._total = 0
-        self._unopened = 0  # as told
+        self._untagged = 0  # as marked
         self._first = self._flushed = 0.0
         self._used = time.process_time()
         self._wait = COALESCE_SECONDS
@@ -111,7 +111,7 @@ class AnswerStream:
         chunks = [TokenChunk(self.request.id, text, inside, 0) for text, inside in pieces]
         text, inside = pieces[-1]
         chunks[-1] = TokenChunk(self.request.id, text, inside, self._tokens, tuple(self._logprobs))
-        self._tell_unopened(chunks)
+        self._mark_untagged_reasoning(chunks)
         self._pending, self._logprobs = [], []
         self._pace(now)
         self._tokens, self._flushed = 0, now
@@ -125,13 +125,13 @@ class AnswerStream:
         self._wait = SPARING_SECONDS if free < FREE_CORES else COALESCE_SECONDS
         self._used = used
 
-    def _tell_unopened(self, chunks: list[TokenChunk]) -> None:
+    def _mark_untagged_reasoning(self, chunks: list[TokenChunk]) -> None:
         """Mark the piece of the answer with which earlier ones turn out to have been reasoning."""
-        if self.parser is None or self.parser.unopened_length == self._unopened:
+        if self.parser is None or self.parser.untagged_chars == self._untagged:
             return
-        self._unopened = self.parser.unopened_length
+        self._untagged = self.parser.untagged_chars
         at = max(at for at, chunk in enumerate(chunks) if not chunk.is_reasoning)
-        chunks[at] = replace(chunks[at], unopened_reasoning=self._unopened)
+        chunks[at] = replace(chunks[at], untagged_reasoning_chars=self._untagged)
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
@@ -182,7 +182,7 @@ def stats_of(
         stage_seconds=stages,
         mean_threads=mean_threads,
         notices=tuple(notices),
-        unopened_reasoning=0 if stream.parser is None else stream.parser.unopened_length,
+        untagged_reasoning_chars=0 if stream.parser is None else stream.parser.untagged_chars,
     )
 
 

@@ -16,7 +16,7 @@ from runtime.jobs import Progress
 from runtime.plan import Placement
 from runtime.prompt.chat_profile import ChatProfile
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class ProtocolError(ValueError):

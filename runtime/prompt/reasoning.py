@@ -82,7 +82,7 @@ class ReasoningParser:
     Tags themselves and the blank lines around them are not part of either text. Inside reasoning
     the first closing tag that is not quoted ends it. An opening tag counts at the start of a text,
     or alone on a line. `missing_opening` becomes True when an answer follows a closing tag that had
-    no opening one: the first `unopened_length` characters of the answer were reasoning (`moved`
+    no opening one: the first `untagged_chars` characters of the answer were reasoning (`moved`
     moves them). Text that may still turn out to be a tag is held back, never more than a line.
     """
 
@@ -91,7 +91,7 @@ class ReasoningParser:
     close_tag: str = CLOSE_TAG
     inside: bool = field(init=False)
     missing_opening: bool = field(init=False, default=False)
-    unopened_length: int = field(init=False, default=0)
+    untagged_chars: int = field(init=False, default=0)
     _answer_length: int = field(init=False, default=0, repr=False)
     _stray_close: int = field(init=False, default=0, repr=False)
     _reasoned: bool = field(init=False, default=False, repr=False)
@@ -266,7 +266,7 @@ class ReasoningParser:
             return
         if self._stray_close and body:
             # Only an answer after the tag makes what came before it reasoning.
-            self.missing_opening, self.unopened_length = True, self._stray_close
+            self.missing_opening, self.untagged_chars = True, self._stray_close
             self._stray_close = 0
         self._answer_length += len(text)
         self._out.append((text, False))
@@ -297,17 +297,17 @@ def split(
     pieces += parser.finish()
     reasoning = "".join(piece for piece, is_reasoning in pieces if is_reasoning)
     answer = "".join(piece for piece, is_reasoning in pieces if not is_reasoning)
-    reasoning, answer = moved(reasoning, answer, parser.unopened_length)
+    reasoning, answer = moved(reasoning, answer, parser.untagged_chars)
     return Split(reasoning, answer, not parser.inside)
 
 
-def moved(reasoning: str, answer: str, unopened: int) -> tuple[str, str]:
-    """Reasoning and answer once the first `unopened` characters of the answer have turned out to be
+def moved(reasoning: str, answer: str, untagged: int) -> tuple[str, str]:
+    """Reasoning and answer once the first `untagged` characters of the answer have turned out to be
     reasoning."""
-    found = answer[:unopened].rstrip()
+    found = answer[:untagged].rstrip()
     if found:
         reasoning = f"{reasoning}\n\n{found}" if reasoning else found
-    return reasoning, answer[unopened:]
+    return reasoning, answer[untagged:]
 
 
 def conversation_title(messages: Sequence[Message], *, length: int = 60) -> str:

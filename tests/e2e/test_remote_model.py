@@ -98,7 +98,7 @@ def test_a_redirect_is_named_and_not_followed(faulty: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "thought", "answer", "unopened"),
+    ("kind", "thought", "answer", "untagged"),
     [
         ("tags", "Hmm", "Yes", 0),
         ("untagged", "", "HmmYes", 3),
@@ -108,12 +108,12 @@ def test_a_redirect_is_named_and_not_followed(faulty: Any) -> None:
     ],
 )
 def test_thinking_comes_in_any_form(
-    faulty: Any, kind: str, thought: str, answer: str, unopened: int
+    faulty: Any, kind: str, thought: str, answer: str, untagged: int
 ) -> None:
     heard = Listener()
     stats = ask(f"{faulty.url}/{kind}", heard)
     assert (heard.text[True], heard.text[False]) == (thought, answer)
-    assert stats.unopened_reasoning == unopened
+    assert stats.untagged_reasoning_chars == untagged
     assert "tokens_not_counted" in stats.notices
 
 

@@ -66,9 +66,9 @@ class _Writer:
             (self.thoughts if chunk.is_reasoning else self.answer).append(chunk.text)
             self._console.stream(chunk.text)
 
-    def message(self, unopened: int) -> Message:
-        """The answer, its first `unopened` characters taken for the reasoning they were."""
-        thoughts, answer = moved("".join(self.thoughts), "".join(self.answer), unopened)
+    def message(self, untagged: int) -> Message:
+        """The answer, its first `untagged` characters taken for the reasoning they were."""
+        thoughts, answer = moved("".join(self.thoughts), "".join(self.answer), untagged)
         return Message("assistant", answer, thoughts)
 
 
@@ -280,7 +280,7 @@ def _answers(
         if chat_model.is_local:
             _explain_slowness(session, stats, console)
         console.say(stats_text(stats))
-        return Attempt(writer.message(stats.unopened_reasoning), stats)
+        return Attempt(writer.message(stats.untagged_reasoning_chars), stats)
 
     with interrupt_cancels(cancel):
         attempts = make_attempts(ask, request, args.best_of, cancel)

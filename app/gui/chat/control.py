@@ -21,7 +21,7 @@ from app.history.branches import Tree
 from app.history.recorder import AnswerRecorder
 from app.history.records import Attachment, Conversation, MessageState, StoredMessage
 from app.history.store import Store
-from app.history.stream_chunks import ChunkBuffer, joined, unopened
+from app.history.stream_chunks import ChunkBuffer, joined, untagged
 from app.session.session import Session
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
@@ -56,9 +56,9 @@ class _Stream:
     first: float | None = None  # when the first text came: loading and prefill are over
     tokens: int = 0
 
-    def take(self, content: str, reasoning: str, unopened_reasoning: int) -> None:
+    def take(self, content: str, reasoning: str, untagged_reasoning_chars: int) -> None:
         """Add what arrived to the message."""
-        due = unopened_reasoning and self.before + unopened_reasoning - self.moved
+        due = untagged_reasoning_chars and self.before + untagged_reasoning_chars - self.moved
         self.moved += due
         reasoning, content = moved(
             self.message.reasoning + reasoning, self.message.content + content, due
@@ -361,7 +361,7 @@ class ChatControl(QObject):
         now = time.monotonic()
         stream.first = now if stream.first is None else stream.first
         stream.tokens += tokens
-        stream.take(content, reasoning, unopened(chunks))
+        stream.take(content, reasoning, untagged(chunks))
         seconds = now - stream.first
         self.answer_grew.emit(
             Delta(

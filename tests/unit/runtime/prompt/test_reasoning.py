@@ -52,10 +52,10 @@ def test_there_are_enough_streams() -> None:
 @every_stream
 def test_stream_as_recorded(stream: dict[str, Any]) -> None:
     reasoning, answer, parser = parse(stream["chunks"], stream["starts_inside"])
-    unopened = answer[: parser.unopened_length]
-    assert unopened == stream.get("unopened", "")
-    assert answer[parser.unopened_length :] == stream["answer"]
-    if not unopened:
+    untagged = answer[: parser.untagged_chars]
+    assert untagged == stream.get("untagged", "")
+    assert answer[parser.untagged_chars :] == stream["answer"]
+    if not untagged:
         assert reasoning == stream["reasoning"]
     assert (not parser.inside) == stream["closed"]
 
