@@ -9,8 +9,7 @@ from types import TracebackType
 
 from app.errors import StoreError
 from app.history.store import Store
-from app.history.stream_chunks import ChunkBuffer, joined, untagged
-from runtime.generation import TokenChunk
+from app.history.stream_chunks import ChunkBuffer
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +19,14 @@ FLUSH_SECONDS = 0.4
 class AnswerRecorder:
     """Writes what a buffer holds to one message, from its own thread, until the block is left.
 
-    `before` is how many characters of the answer the message had already.
+    The message has the text that the buffer has now.
     """
 
-    def __init__(self, store: Store, message_id: int, buffer: ChunkBuffer, before: int = 0) -> None:
+    def __init__(self, store: Store, message_id: int, buffer: ChunkBuffer) -> None:
         self._store = store
         self._message_id = message_id
         self._buffer = buffer
-        self._before = before
-        self._reasoning = self._moved = 0
-        self._unwritten: list[TokenChunk] = []
+        self._written = buffer.text
         self._failing = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="answer-recorder", daemon=True)
@@ -53,16 +50,13 @@ class AnswerRecorder:
 
         Called by one thread at a time: the recorder's own inside the block, any after it.
         """
-        self._unwritten.extend(self._buffer.drain_to_keep())
-        content, reasoning, _ = joined(self._unwritten)
-        if content or reasoning:
-            self._store.append(self._message_id, content, reasoning)
-        self._reasoning = untagged(self._unwritten) or self._reasoning
-        self._unwritten.clear()
-        due = self._reasoning and self._before + self._reasoning - self._moved
-        if due:
-            self._store.move_to_reasoning(self._message_id, due)
-            self._moved += due
+        text = self._buffer.text
+        new = text.since(self._written)
+        if new is None:  # some of what is stored as answer was reasoning
+            self._store.rewrite(self._message_id, text.answer, text.reasoning)
+        elif any(new):
+            self._store.append(self._message_id, *new)
+        self._written = text
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_SECONDS):

@@ -32,7 +32,6 @@ from app.history.records import (
     StoredMessage,
 )
 from runtime.generation import Role
-from runtime.prompt.reasoning import moved
 
 __all__ = [
     "Attachment",
@@ -224,16 +223,13 @@ class Store:
                 [part for part in parts if part[2]],
             )
 
-    def move_to_reasoning(self, message_id: int, characters: int) -> None:
-        """The first characters of a streaming answer were reasoning: keep them as that."""
+    def rewrite(self, message_id: int, content: str, reasoning: str) -> None:
+        """Replace the text of a streaming answer, all at once or not at all."""
         with self._transaction() as db:
-            _gather(db, message_id)
-            reasoning, content = db.execute(
-                "SELECT reasoning, content FROM messages WHERE id = ?", (message_id,)
-            ).fetchone()
+            db.execute("DELETE FROM chunks WHERE message_id = ?", (message_id,))
             db.execute(
-                "UPDATE messages SET reasoning = ?, content = ? WHERE id = ?",
-                (*moved(reasoning, content, characters), message_id),
+                "UPDATE messages SET content = ?, reasoning = ? WHERE id = ?",
+                (content, reasoning, message_id),
             )
 
     def reopen(self, message_id: int) -> None:
@@ -492,20 +488,15 @@ def _stamp(path: Path) -> str:
 
 def _fold(db: sqlite3.Connection, message_id: int, state: MessageState) -> None:
     """Move a message's chunks into its text and settle it."""
-    _gather(db, message_id)
-    db.execute("UPDATE messages SET state = ?, owner = '' WHERE id = ?", (state, message_id))
-
-
-def _gather(db: sqlite3.Connection, message_id: int) -> None:
-    """Move a message's chunks into its text."""
     rows = db.execute(
         "SELECT is_reasoning, text FROM chunks WHERE message_id = ? ORDER BY id", (message_id,)
     ).fetchall()
     content = "".join(row[1] for row in rows if not row[0])
     reasoning = "".join(row[1] for row in rows if row[0])
     db.execute(
-        "UPDATE messages SET content = content || ?, reasoning = reasoning || ? WHERE id = ?",
-        (content, reasoning, message_id),
+        "UPDATE messages SET content = content || ?, reasoning = reasoning || ?,"
+        " state = ?, owner = '' WHERE id = ?",
+        (content, reasoning, state, message_id),
     )
     db.execute("DELETE FROM chunks WHERE message_id = ?", (message_id,))
 

@@ -8,14 +8,15 @@ import struct
 import time
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from app.server.answers import Part
 from app.tools.functions import FunctionCall, OfferedFunctions, parse_call
+from runtime.answer.answer_text import AnswerText
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
-from runtime.prompt.reasoning import CLOSE_TAG, moved
+from runtime.prompt.reasoning import CLOSE_TAG
 
 _FINISH = {"stop": "stop", "loop": "stop", "length": "length", "context": "length"}
 
@@ -93,8 +94,8 @@ class Reply:
 class _Choice:
     index: int
     reply: Reply
-    texts: list[str] = field(default_factory=list)
-    thoughts: list[str] = field(default_factory=list)
+    text: AnswerText = field(default_factory=AnswerText)
+    shown: AnswerText = field(default_factory=AnswerText)  # what the stream's client has
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: str | None = None
     call: dict[str, Any] | None = None
@@ -105,47 +106,60 @@ class _Choice:
     )
 
     def add(self, chunk: TokenChunk) -> dict[str, Any] | None:
-        """Note text; what a stream shows of it. A possible call is shown at its end only.
+        """Note text; what a stream shows of it. A possible call is shown at its end only."""
+        if not chunk.text and not chunk.logprobs:
+            return None
+        self.text = self.text.extended((chunk,))
+        self.logprobs.extend(chunk.logprobs)
+        if chunk.is_reasoning:
+            self.shown = replace(self.shown, reasoning=self.text.reasoning)
+            return self._event({"reasoning_content": chunk.text}, chunk.logprobs)
+        if self._may_be_call:
+            return None
+        delta = self._unseen(chunk.text)
+        self.shown = self.text
+        return self._event(delta, chunk.logprobs)
 
-        A stream whose answer so far turns out to have been reasoning shows the closing tag, as the
-        model wrote it: what is sent cannot be taken back, but with the tag the client can tell, and
-        this server too, when the turn comes back in the next request.
+    def _unseen(self, last: str) -> dict[str, Any]:
+        """What the client lacks; `last` is the end of what was streamed.
+
+        Where a client has text as answer that turns out to have been reasoning, it gets the closing
+        tag, as the model wrote it: what is sent cannot be taken back, but with the tag the client
+        can tell, and this server too, when the turn comes back in the next request.
         """
-        text, logprobs = chunk.text, chunk.logprobs
-        if not text and not logprobs:
-            return None
-        before = sum(map(len, self.texts)) if chunk.untagged_reasoning_chars else 0
-        (self.thoughts if chunk.is_reasoning else self.texts).append(text)
-        self.logprobs.extend(logprobs)
-        if not chunk.is_reasoning and self._may_be_call:
-            return None
-        if chunk.untagged_reasoning_chars:
-            at = chunk.untagged_reasoning_chars - before
-            text = f"{text[:at]}\n{CLOSE_TAG}\n\n{text[at:]}"
-        name = "reasoning_content" if chunk.is_reasoning else "content"
-        return self._event({name: text}, logprobs)
+        new = self.text.since(self.shown)
+        if new is not None:
+            return {"content": new[0]}
+        if self.shown.answer:
+            at = self.text.moved - self.shown.streamed
+            return {"content": f"{last[:at]}\n{CLOSE_TAG}\n\n{last[at:]}"}
+        return {"content": self.text.answer, "reasoning_content": self._unseen_reasoning}
+
+    @property
+    def _unseen_reasoning(self) -> str:
+        return self.text.reasoning[len(self.shown.reasoning) :]
 
     def end(self, stats: GenerationStats) -> dict[str, Any]:
         """The last delta of a stream."""
-        thoughts, text = moved("".join(self.thoughts), self.text, stats.untagged_reasoning_chars)
-        self.thoughts, self.texts = [thoughts] if thoughts else [], [text]
+        self.text = self.text.ended(stats)
         self.finish = _FINISH.get(stats.finish_reason, "stop")
-        call = parse_call(self.text, self.reply.offer)
+        call = parse_call(self.text.answer, self.reply.offer)
         self.call = _tool_call(call) if call is not None else None
-        delta: dict[str, Any] = {"content": self.text if self._may_be_call else ""}
+        delta: dict[str, Any] = {"content": self.text.answer if self._may_be_call else ""}
         if self.call is not None:
             self.finish = "tool_calls"
             delta = {"tool_calls": [{"index": 0, **self.call}]}
+        if self._may_be_call and self._unseen_reasoning:
+            delta["reasoning_content"] = self._unseen_reasoning
         return self._event(delta, ()) | {"finish_reason": self.finish}
 
     @property
-    def text(self) -> str:
-        return "".join(self.texts)
-
-    @property
     def _may_be_call(self) -> bool:
-        start = self.text.lstrip()
-        return self.reply.offer is not None and (not start or start.startswith("{"))
+        """Whether all of the answer may be a call, and the client has nothing of it yet."""
+        if self.reply.offer is None or self.shown.answer:
+            return False
+        start = self.text.answer.lstrip()
+        return not start or start.startswith("{")
 
     def _event(self, delta: dict[str, Any], logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
         event: dict[str, Any] = {"index": self.index, "finish_reason": None}
@@ -163,10 +177,14 @@ class _Choice:
         self.decoder.reset()
         choice["logprobs"] = self._logprobs_json(self.logprobs)
         if self.reply.kind == "text_completion":
-            return choice | {"text": self.text}
-        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
-        if self.thoughts:
-            message["reasoning_content"] = "".join(self.thoughts)
+            return choice | {"text": self.text.answer}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": self.text.answer,
+            "refusal": None,
+        }
+        if self.text.reasoning:
+            message["reasoning_content"] = self.text.reasoning
         if self.call is not None:
             message |= {"content": None, "tool_calls": [self.call]}
         return choice | {"message": message}

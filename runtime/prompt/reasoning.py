@@ -82,8 +82,9 @@ class ReasoningParser:
     Tags themselves and the blank lines around them are not part of either text. Inside reasoning
     the first closing tag that is not quoted ends it. An opening tag counts at the start of a text,
     or alone on a line. `missing_opening` becomes True when an answer follows a closing tag that had
-    no opening one: the first `untagged_chars` characters of the answer were reasoning (`moved`
-    moves them). Text that may still turn out to be a tag is held back, never more than a line.
+    no opening one: the first `untagged_chars` characters of the answer were reasoning
+    (`runtime.answer.answer_text` moves them). Text that may still turn out to be a tag is held
+    back, never more than a line.
     """
 
     starts_inside: bool
@@ -297,11 +298,11 @@ def split(
     pieces += parser.finish()
     reasoning = "".join(piece for piece, is_reasoning in pieces if is_reasoning)
     answer = "".join(piece for piece, is_reasoning in pieces if not is_reasoning)
-    reasoning, answer = moved(reasoning, answer, parser.untagged_chars)
+    reasoning, answer = with_untagged(reasoning, answer, parser.untagged_chars)
     return Split(reasoning, answer, not parser.inside)
 
 
-def moved(reasoning: str, answer: str, untagged: int) -> tuple[str, str]:
+def with_untagged(reasoning: str, answer: str, untagged: int) -> tuple[str, str]:
     """Reasoning and answer once the first `untagged` characters of the answer have turned out to be
     reasoning."""
     found = answer[:untagged].rstrip()

@@ -22,12 +22,12 @@ from app.session.best_of import Attempt, Attempts, make_attempts
 from app.session.session import Session
 from app.wording.explain import diagnosis_text, notice_text, pick_text, reason_text
 from app.wording.units import format_bytes, format_interval, format_seconds, format_tps
+from runtime.answer.answer_text import AnswerText
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
 from runtime.process.protocol import Streamed
 from runtime.prompt.chat_profile import with_math_hint
-from runtime.prompt.reasoning import moved
 
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."
 TRY_SEED = 1
@@ -55,21 +55,15 @@ class _Writer:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._reasoning = False
-        self.answer: list[str] = []
-        self.thoughts: list[str] = []
+        self.text = AnswerText()
 
     def take(self, streamed: Streamed) -> None:
         for chunk in streamed.chunks:
             if chunk.text and chunk.is_reasoning != self._reasoning:
                 self._console.stream("[thinking] " if chunk.is_reasoning else "\n\n")
                 self._reasoning = chunk.is_reasoning
-            (self.thoughts if chunk.is_reasoning else self.answer).append(chunk.text)
             self._console.stream(chunk.text)
-
-    def message(self, untagged: int) -> Message:
-        """The answer, its first `untagged` characters taken for the reasoning they were."""
-        thoughts, answer = moved("".join(self.thoughts), "".join(self.answer), untagged)
-        return Message("assistant", answer, thoughts)
+        self.text = self.text.extended(streamed.chunks)
 
 
 def stats_text(stats: GenerationStats) -> str:
@@ -280,7 +274,7 @@ def _answers(
         if chat_model.is_local:
             _explain_slowness(session, stats, console)
         console.say(stats_text(stats))
-        return Attempt(writer.message(stats.untagged_reasoning_chars), stats)
+        return Attempt(writer.text.ended(stats).message, stats)
 
     with interrupt_cancels(cancel):
         attempts = make_attempts(ask, request, args.best_of, cancel)

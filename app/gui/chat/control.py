@@ -21,13 +21,14 @@ from app.history.branches import Tree
 from app.history.recorder import AnswerRecorder
 from app.history.records import Attachment, Conversation, MessageState, StoredMessage
 from app.history.store import Store
-from app.history.stream_chunks import ChunkBuffer, joined, untagged
+from app.history.stream_chunks import ChunkBuffer, joined
 from app.session.session import Session
+from runtime.answer.answer_text import AnswerText
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress
 from runtime.process.protocol import Streamed
 from runtime.prompt.chat_profile import with_math_hint
-from runtime.prompt.reasoning import conversation_title, moved
+from runtime.prompt.reasoning import conversation_title
 
 log = logging.getLogger(__name__)
 
@@ -51,19 +52,8 @@ class _Stream:
     recorder: AnswerRecorder
     job: Job
     started: float
-    before: int  # characters of the answer that were there at the start
-    moved: int = 0  # characters of the answer that turned out to be reasoning
     first: float | None = None  # when the first text came: loading and prefill are over
     tokens: int = 0
-
-    def take(self, content: str, reasoning: str, untagged_reasoning_chars: int) -> None:
-        """Add what arrived to the message."""
-        due = untagged_reasoning_chars and self.before + untagged_reasoning_chars - self.moved
-        self.moved += due
-        reasoning, content = moved(
-            self.message.reasoning + reasoning, self.message.content + content, due
-        )
-        self.message = replace(self.message, content=content, reasoning=reasoning)
 
 
 class ChatControl(QObject):
@@ -289,8 +279,8 @@ class ChatControl(QObject):
         self.store.update_conversation(message.conversation_id, options=options)
         self.conversation = self.store.conversation(message.conversation_id)
         request = self._request(message, continue_last)
-        buffer = ChunkBuffer()
-        recorder = AnswerRecorder(self.store, message.id, buffer, len(message.content))
+        buffer = ChunkBuffer(AnswerText.continuing(message.content, message.reasoning))
+        recorder = AnswerRecorder(self.store, message.id, buffer)
         models, name, plan = self.models, self.models.chosen, self.models.plan
         choices, conversation = models.choices, str(message.conversation_id)
 
@@ -304,9 +294,7 @@ class ChatControl(QObject):
                 )
 
         job = self._bridge.run(work)
-        self._stream = _Stream(
-            message, buffer, recorder, job, time.monotonic(), len(message.content)
-        )
+        self._stream = _Stream(message, buffer, recorder, job, time.monotonic())
         job.progressed.connect(self.answer_progress)
         job.finished.connect(lambda stats: self._end(stats, None))
         job.failed.connect(lambda error: self._end(None, error))
@@ -354,14 +342,14 @@ class ChatControl(QObject):
         if stream is None:
             self._timer.stop()
             return
-        chunks = stream.buffer.drain_to_show()
+        chunks, text = stream.buffer.drain_to_show()
         if not chunks:
             return
         content, reasoning, tokens = joined(chunks)
         now = time.monotonic()
         stream.first = now if stream.first is None else stream.first
         stream.tokens += tokens
-        stream.take(content, reasoning, untagged(chunks))
+        stream.message = replace(stream.message, content=text.answer, reasoning=text.reasoning)
         seconds = now - stream.first
         self.answer_grew.emit(
             Delta(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from app.server.keys import SERVER, new_key, same_key, server_key
 from app.server.mailbox import Mailbox
 from app.server.replies import Reply
 from app.server.turns import Turns
+from app.tools.functions import Function, OfferedFunctions
 from runtime.errors import DoesNotFit, EngineError, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 
@@ -217,6 +219,44 @@ def test_offsets_count_characters_from_chunk_to_chunk() -> None:
         (choice,) = reply.take(Part(0, (TokenChunk("r", text or "x", False, 2, weighed),)))
         told += choice["logprobs"]["text_offset"]
     assert told == [0, 1, 1, 2, 5]
+
+
+# -- untagged reasoning in a stream ---------------------------------------------------------------
+
+
+def _streamed(
+    pieces: list[tuple[str, int]], offer: OfferedFunctions | None
+) -> list[dict[str, Any]]:
+    """The deltas of an answer in pieces, each with how much of it was reasoning without a tag."""
+    reply, marked = Reply("m", "chat.completion", offer), max(mark for _text, mark in pieces)
+    parts = [
+        Part(0, (TokenChunk("r", text, False, 1, untagged_reasoning_chars=mark),))
+        for text, mark in pieces
+    ]
+    parts.append(Part(0, stats=replace(stats(1, 1), untagged_reasoning_chars=marked)))
+    return [choice["delta"] for part in parts for choice in reply.take(part)]
+
+
+ADD = OfferedFunctions((Function("add"),), must=False)
+CALL = json.dumps({"name": "add", "arguments": {}})
+
+
+def test_reasoning_that_a_client_has_as_answer_is_closed_by_its_tag() -> None:
+    deltas = _streamed([("Hm.\n", 0), ("Four", 4), (".", 0)], None)
+    assert "".join(delta["content"] for delta in deltas) == "Hm.\n\n</think>\n\nFour."
+
+
+def test_reasoning_that_was_held_back_as_a_possible_call_is_sent_as_reasoning() -> None:
+    deltas = _streamed([("{Hm}\n", 0), ("Four", 5), (".", 0)], ADD)
+    assert deltas[0]["reasoning_content"] == "{Hm}"
+    assert "".join(delta["content"] for delta in deltas) == "Four."
+
+
+def test_a_call_after_reasoning_without_a_tag_is_a_call() -> None:
+    for thoughts in ("{Hm}\n", "Hm.\n"):
+        *_, last = _streamed([(thoughts, 0), (CALL, len(thoughts))], ADD)
+        assert last["tool_calls"][0]["function"]["name"] == "add"
+        assert not last.get("content")
 
 
 # -- scores ---------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def test_command_line(
     writer = _Writer(Console(as_json=True))
     for event in answered[0]:
         writer.take(event)
-    message = writer.message(answered[1].untagged_reasoning_chars)
+    message = writer.text.ended(answered[1]).message
     assert (message.content, message.reasoning) == (stream["answer"], stream["reasoning"])
     assert next_prompt(message) == with_answer(stream["answer"])
 
