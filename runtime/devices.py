@@ -36,3 +36,12 @@ class Device:
     @property
     def usable(self) -> bool:
         return not self.unavailable_reason
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known before an engine is asked for its devices."""
+
+    gpus: tuple[Device, ...]  # graphics hardware that the system lists, its vendor among the facts
+    cpu: Device
+    rpc: tuple[str, ...] = ()  # addresses of RPC servers to ask

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from runtime.devices import Device
+from runtime.devices import Device, Surroundings
 from runtime.plan import KvCacheType, MemoryEstimate, Placement
 from runtime.shape import ModelShape, WeightBytes
 
@@ -46,6 +46,15 @@ class Kernel(Protocol):
     def __call__(self, block_format: str, measured: Collection[str], *, beside_gpu: bool) -> str:
         """The product's name for weights in `block_format`. `measured`: products the device was
         profiled with; `beside_gpu`: on the processor while a GPU has other parts."""
+        ...
+
+
+class DeviceLister(Protocol):
+    """Finds the devices an engine reaches, in a child process; every engine reaches the CPU."""
+
+    def __call__(self, found: Sequence[Device], here: Surroundings) -> list[Device]:
+        """The devices beside the CPU; their `engines` are filled in afterwards. `found`: those that
+        engines before it reach, to be given back where it reaches them too."""
         ...
 
 
@@ -118,6 +127,7 @@ class EngineDescriptor:
     kernel: Kernel = _own_kernel
     costs: StepCosts = StepCosts()
     maps_weights: Callable[[str], bool] = _never  # steps read weights of a format from the file
+    devices: str = ""  # "module:function" of its DeviceLister
     times_gpus: bool = False  # the profiler times the GPUs that it reaches
     driver_plugins: bool = False  # drivers run in its process: a crash is its device's fault
 

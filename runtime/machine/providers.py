@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from runtime.devices import Device, DeviceKind
+from runtime.devices import DeviceKind
 from runtime.errors import DeviceUnavailable
 from runtime.machine.npus import DRIVERS, NpuHardware
 
@@ -224,41 +224,3 @@ def installed_version(module: str, distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return ""
-
-
-def provider_devices(
-    npus: tuple[NpuHardware, ...], gpu_vendors: frozenset[str], host_memory: int, host_free: int
-) -> tuple[Device, ...]:
-    """What provider plug-ins reach: NPUs, a GPU of Intel's, and stand-ins used on request.
-
-    An NPU has its first missing fact as the reason it cannot be used. The self-test is no such
-    fact: it runs when a model is loaded, and a failure leads to another device, which is told.
-    The others are listed where their plug-in is installed.
-    """
-
-    def device(identity: str, target: ProviderTarget, facts: dict[str, str], why: str) -> Device:
-        return Device(
-            id=identity,
-            kind=target.kind,
-            library=target.library,
-            name=target.name,
-            memory_total=host_memory,
-            memory_free=host_free,
-            integrated=True,
-            unavailable_reason=why,
-            engines=("onnx",),
-            on_request=target.on_request,
-            facts={"target": target.id, **facts},
-        )
-
-    devices = []
-    for npu in npus:
-        target = TARGETS[_NPU_TARGETS[npu.vendor]]
-        known = static_facts(target, (npu,), host_free).facts
-        why = next((f"{fact.name}:{fact.code}" for fact in known if fact.ok is False), "")
-        devices.append(device(npu.id, target, {"driver": npu.driver, "node": npu.node}, why))
-    for target in TARGETS.values():
-        there = target.on_request or (target.kind == "GPU" and "intel" in gpu_vendors)
-        if there and installed_version(target.module, target.distribution):
-            devices.append(device(target.id, target, {}, ""))
-    return tuple(devices)

@@ -194,6 +194,8 @@ def _on(
     request: PlanRequest,
 ) -> Iterator[tuple[str, Placement]]:
     """(label, placement) with blocks on every device of `group`."""
+    if engine.offload == "none":
+        return
     count, taken = model.shape.block_count, engine.device_bytes
     whole = _share(group, 0, count, taken)
     if engine.offload == "compiled":

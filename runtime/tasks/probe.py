@@ -1,89 +1,25 @@
 """Finds what this machine has, in a short-lived child: a broken driver costs the child, not us.
 
-Knows /sys and what the installed engine lists. Every device found but not usable is kept,
+Knows /sys, and asks each engine what it reaches. Every device found but not usable is kept,
 with a reason code that `app.wording.explain` words.
 """
 
+import importlib
 import re
-import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from runtime.backends.onnx.hardware import npus_here
-from runtime.devices import Device, DeviceKind
+from runtime import registry
+from runtime.devices import Device, Surroundings
+from runtime.engine import DeviceLister, EngineDescriptor
 from runtime.jobs import OnProgress
 from runtime.machine.host import cpu_device
-from runtime.machine.providers import installed_version, provider_devices
 from runtime.process.job_values import ProbeAnswer, ProbeArgs
 
 SYS = Path("/sys")
 _PCI_GPU_CLASS = "0x03"
 _VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel", "0x1022": "AMD"}
-_GGML_KINDS: dict[int, tuple[DeviceKind, bool]] = {1: ("GPU", False), 2: ("GPU", True)}
-_NVIDIA_LINE = re.compile(r"(?P<index>\d+), *(?P<name>.+?), *(?P<total>\d+), *(?P<free>\d+)")
-_NVIDIA_SMI_SECONDS = 10
-_LIBRARIES = ("CUDA", "ROCm", "Vulkan", "Metal", "SYCL", "RPC")
-
-
-def engine_devices() -> list[Device]:
-    """GPUs the installed llama.cpp lists. Imports the engine: child processes only."""
-    from runtime.backends.llama import native as llama_native
-
-    genai = _genai_has_cuda()
-    found = []
-    for device in llama_native.devices():
-        if device.kind not in _GGML_KINDS:
-            continue
-        kind, integrated = _GGML_KINDS[device.kind]
-        library = next((n for n in _LIBRARIES if device.name.upper().startswith(n.upper())), "")
-        found.append(
-            Device(
-                id=device.name.lower(),
-                kind=kind,
-                library=library or device.name,
-                name=device.description,
-                memory_total=device.memory_total,
-                memory_free=device.memory_free,
-                integrated=integrated,
-                engines=("llamacpp", "genai") if library == "CUDA" and genai else ("llamacpp",),
-            )
-        )
-    return found
-
-
-def _genai_has_cuda() -> bool:
-    return bool(installed_version("onnxruntime_genai", "onnxruntime-genai-cuda"))
-
-
-def genai_devices(listed: list[Device]) -> list[Device]:
-    """CUDA devices for onnxruntime-genai where the installed llama.cpp lists none: it may be built
-    for Vulkan, or for no GPU."""
-    if not _genai_has_cuda() or any(device.library == "CUDA" for device in listed):
-        return []
-    fields = ",".join(("index", "name", "memory.total", "memory.free"))
-    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(
-            command, check=True, capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return cuda_devices(answer.stdout)
-
-
-def cuda_devices(listing: str) -> list[Device]:
-    """Devices of a listing of nvidia-smi, a line each: index, name, MiB in all, MiB free. A line
-    that is none (a GPU that does not tell its memory) is left out."""
-    found = []
-    for line in listing.splitlines():
-        match = _NVIDIA_LINE.fullmatch(line.strip())
-        if match:
-            total, free = (int(match[part]) << 20 for part in ("total", "free"))
-            found.append(
-                Device(f"cuda{match['index']}", "GPU", "CUDA", match["name"], total, free,
-                       engines=("genai",))
-            )  # fmt: skip
-    return found
 
 
 def hardware_gpus(sys_root: Path = SYS) -> list[Device]:
@@ -123,23 +59,36 @@ def _driver(folder: Path) -> str:
 
 
 def probe(rpc: Sequence[str]) -> list[Device]:
-    """All devices, the CPU last: first those an engine lists, then hardware none can use, and the
-    devices of the RPC servers at the addresses `rpc`."""
-    usable, hardware, cpu = engine_devices(), hardware_gpus(), cpu_device()
-    usable += genai_devices(usable)
-    vendors = " ".join(device.name for device in usable)
-    unused = [gpu for gpu in hardware if not re.search(gpu.facts["vendor"], vendors)]
-    gpus = frozenset(gpu.facts["vendor"].lower() for gpu in hardware)
-    through = provider_devices(npus_here(), gpus, cpu.memory_total, cpu.memory_free)
-    return [*usable, *unused, *through, *_rpc_devices(rpc), cpu]
+    """All devices, the CPU last: those that engines reach, each with the names of those engines,
+    then hardware that none can use. `rpc`: addresses of RPC servers to ask."""
+    here = Surroundings(tuple(hardware_gpus()), cpu_device(), tuple(rpc))
+    found = reached(registry.engines(), here)
+    # A provider's device shares its name with hardware that other engines may still lack.
+    listed = (device for device in found if device.kind == "GPU" and "target" not in device.facts)
+    vendors = " ".join(device.name for device in listed)
+    unused = [gpu for gpu in here.gpus if not re.search(gpu.facts["vendor"], vendors)]
+    return [*found, *unused, here.cpu]
 
 
-def _rpc_devices(addresses: Sequence[str]) -> list[Device]:
-    if not addresses:
+def reached(engines: Sequence[EngineDescriptor], here: Surroundings) -> list[Device]:
+    """The devices that engines reach beside the CPU. One that several reach is listed once, as the
+    first of them tells it."""
+    found: dict[str, Device] = {}
+    for engine in engines:
+        for device in _listed(engine, tuple(found.values()), here):
+            known = found.get(device.id, replace(device, engines=()))
+            found[device.id] = replace(known, engines=(*known.engines, engine.name))
+    return list(found.values())
+
+
+def _listed(
+    engine: EngineDescriptor, found: tuple[Device, ...], here: Surroundings
+) -> list[Device]:
+    if not engine.devices:
         return []
-    from runtime.backends.llama import rpc as llama_rpc
-
-    return llama_rpc.rpc_devices(addresses)
+    module, _, function = engine.devices.partition(":")
+    lister: DeviceLister = getattr(importlib.import_module(module), function)
+    return lister(found, here)
 
 
 def probe_job(args: ProbeArgs, _on_progress: OnProgress) -> ProbeAnswer:

@@ -16,6 +16,7 @@ ENGINE = replace(
     formats=("genai", "onnx"),
     yields_to=frozenset({"onnx"}),  # reads our folders too, but cannot rewind them
     offload="whole",
+    devices="runtime.backends.genai.devices:devices",
     driver_plugins=False,
     recipe="",
     evaluator="",

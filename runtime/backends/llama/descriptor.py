@@ -52,6 +52,7 @@ ENGINE = EngineDescriptor(
     parallel=True,
     kernel=kernel,
     maps_weights=maps_weights,
+    devices="runtime.backends.llama.devices:devices",
     times_gpus=True,
     recipe="q4_0",
     evaluator="runtime.backends.llama.evaluation",

@@ -31,6 +31,7 @@ ENGINE = EngineDescriptor(
     process_bytes=OVERHEAD,
     device_bytes=DEVICE_OVERHEAD,
     kernel=kernel,
+    devices="runtime.backends.onnx.devices:devices",
     driver_plugins=True,
     recipe="onnx-q4-b32-search",
     evaluator="runtime.backends.onnx.evaluation",

@@ -1,9 +1,17 @@
 """Devices found in /proc and /sys, and the reason for each that cannot be used."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from runtime.backends.genai.devices import cuda_devices, devices
+from runtime.devices import Device, Surroundings
 from runtime.machine.host import cpu_device, memory_limit
-from runtime.tasks.probe import cuda_devices, genai_devices, hardware_gpus
+from runtime.tasks.probe import hardware_gpus, reached
+from tests.helpers.toy_engine import ENGINE
+
+CUDA = Device("cuda0", "GPU", "CUDA", "a GPU", 24, 20)
+HERE = Surroundings((), Device("cpu", "CPU", "CPU", "host", 24, 20))
 
 
 def pci_device(root: Path, address: str, vendor: str, kind: str) -> Path:
@@ -42,16 +50,34 @@ def test_cuda_devices_that_nvidia_smi_lists() -> None:
         "2, NVIDIA RTX A2000, 12GB, edition, 12282, 4096\n\n"
     )
     first, second = cuda_devices(listing)
-    assert (first.id, first.kind, first.library, first.engines) == (
-        "cuda0", "GPU", "CUDA", ("genai",),
-    )  # fmt: skip
+    assert (first.id, first.kind, first.library) == ("cuda0", "GPU", "CUDA")
     assert (first.memory_total, first.memory_free) == (81559 << 20, 80000 << 20)
     assert (second.id, second.name) == ("cuda2", "NVIDIA RTX A2000, 12GB, edition")
     assert cuda_devices("NVIDIA-SMI has failed") == []
 
 
 def test_without_genai_s_cuda_package_nothing_is_asked() -> None:
-    assert genai_devices([]) == []
+    assert devices([CUDA], HERE) == []
+
+
+def lists_cuda(found: Sequence[Device], here: Surroundings) -> list[Device]:
+    return [CUDA]
+
+
+def takes_over(found: Sequence[Device], here: Surroundings) -> list[Device]:
+    own = Device("npu0", "NPU", "none", f"beside {here.cpu.name}", 1, 1)
+    return [*(device for device in found if device.library == "CUDA"), own]
+
+
+def test_a_device_that_several_engines_reach_is_listed_once() -> None:
+    engines = (
+        replace(ENGINE, name="first", devices=f"{__name__}:lists_cuda"),
+        replace(ENGINE, name="second", devices=f"{__name__}:takes_over"),
+        replace(ENGINE, name="third"),
+    )
+    cuda, npu = reached(engines, HERE)
+    assert cuda == replace(CUDA, engines=("first", "second"))
+    assert (npu.id, npu.name, npu.engines) == ("npu0", "beside host", ("second",))
 
 
 def test_memory_limits_of_control_groups(tmp_path: Path) -> None:
