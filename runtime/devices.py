@@ -29,7 +29,7 @@ class Device:
     threads: int = 0
     features: tuple[str, ...] = ()  # instruction sets, driver facts
     unavailable_reason: str = ""
-    engines: tuple[str, ...] = ("llamacpp",)  # which reach it; every engine reaches the CPU
+    engines: tuple[str, ...] = ()  # names of those that reach it; every engine reaches the CPU
     on_request: bool = False
     facts: dict[str, str] = field(default_factory=dict)
 

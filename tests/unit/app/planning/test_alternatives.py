@@ -71,7 +71,7 @@ def planning(tmp_path: Path) -> Iterator[Planning]:
     """Plans for a machine with 3 GiB free and a GPU with 8."""
     session = Session(Paths.under(tmp_path), Settings())
     cpu = Device("cpu", "CPU", "CPU", "host", 8 * GIB, 3 * GIB, cores=2, threads=2)
-    gpu = Device("cuda0", "GPU", "CUDA", "gpu", 8 * GIB, 8 * GIB)
+    gpu = Device("cuda0", "GPU", "CUDA", "gpu", 8 * GIB, 8 * GIB, engines=("llamacpp",))
     yield replace(session.planning, devices=lambda: (gpu, cpu))
     session.close()
 

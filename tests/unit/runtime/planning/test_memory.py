@@ -15,7 +15,7 @@ from tests.helpers import shapes
 
 MIB = 2**20
 HOST = Device("cpu", "CPU", "CPU", "host", 24 << 30, 20 << 30, cores=2, threads=2)
-GPU = Device("cuda0", "GPU", "CUDA", "gpu", 8 << 30, 7 << 30)
+GPU = Device("cuda0", "GPU", "CUDA", "gpu", 8 << 30, 7 << 30, engines=("llamacpp",))
 
 
 # "compute buffer size" lines of llama.cpp (llama-cpp-python 0.3.36), allocation simulated.

@@ -37,7 +37,7 @@ from tests.helpers import shapes
 
 GIB = 2**30
 HOST = Device("cpu", "CPU", "CPU", "host", 24 * GIB, 20 * GIB, cores=2, threads=2)
-GPU = Device("cuda0", "GPU", "CUDA", "gpu", 24 * GIB, 20 * GIB)
+GPU = Device("cuda0", "GPU", "CUDA", "gpu", 24 * GIB, 20 * GIB, engines=("llamacpp",))
 NPU = Device(
     "npu0", "NPU", "OpenVINO", "npu", 24 * GIB, 20 * GIB, integrated=True, engines=("onnx",)
 )
