@@ -1,4 +1,4 @@
-"""What a loaded engine must offer to the token loop, and what it may offer beside that.
+"""What a loaded engine must provide to the token loop, and what it may provide in addition.
 
 Knows the contract; `runtime.engine` describes engines as data, `runtime.registry` opens
 them.
@@ -69,7 +69,7 @@ class Backend(Protocol):
         ...
 
     def truncate(self, n_tokens: int) -> int:
-        """Keep the first `n_tokens` cached positions; returns how many really remain (an engine
+        """Keep the first `n_tokens` cached positions; returns how many remain (an engine
         that cannot rewind that far may keep fewer)."""
         ...
 
@@ -81,7 +81,7 @@ class Backend(Protocol):
         ...
 
     def sample(self) -> int:
-        """Draw a token from the current logits."""
+        """Sample a token from the current logits."""
         ...
 
     def decode(self, token: int) -> None:
@@ -158,7 +158,7 @@ class SequenceBackend(Protocol):
     def begin(
         self, sequence: int, sampling: SamplingParams, history: Sequence[int], grammar: str
     ) -> None:
-        """Prepare to draw for a new answer. Raises InvalidRequest for an unusable grammar."""
+        """Prepare sampling for a new answer. Raises InvalidRequest for an unusable grammar."""
         ...
 
     def truncate(self, sequence: int, n_tokens: int) -> int:
@@ -174,7 +174,7 @@ class SequenceBackend(Protocol):
         ...
 
     def sample(self, sequence: int, *, bound: bool) -> int:
-        """Draw from a sequence's logits; within the grammar where `bound`."""
+        """Sample from a sequence's logits; within the grammar where `bound`."""
         ...
 
     def logprob(self, sequence: int, token: int, top: int) -> TokenLogprob:

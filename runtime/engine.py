@@ -2,7 +2,7 @@
 
 Knows the questions. Each engine has its answers in `runtime/backends/<engine>/descriptor.py`, which
 imports no engine library, so that the window's process can read it. `runtime.registry`
-knows which engines exist; the protocols of `runtime.backend` tell what a loaded one can do.
+knows which engines exist; the protocols of `runtime.backend` say what a loaded one can do.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -114,7 +114,7 @@ class EngineDescriptor:
     # taken where none, or one that is not among them, is asked for.
     kv_types: Mapping[KvCacheType, float] = field(default_factory=lambda: {"f16": 1.0})
     kv_rest: Callable[[ModelShape, str], int] = _no_rest  # values that blocks of a type leave over
-    micro_batches: tuple[int, ...] = (512,)  # the usual one, then those tried where it does not fit
+    micro_batches: tuple[int, ...] = (512,)  # the default, then those tried where it does not fit
     offload: Offload = "none"
     tunes_threads: bool = False  # decodes with fewer threads than cores where that is faster
     process_bytes: int = 0  # of the host, once for a process however many models it holds

@@ -35,13 +35,13 @@ from quant.error_base import LogOnly, StillroomError
 
 ContextLimit = Literal["trained", "exported", "compiled"]
 ExitKind = Literal[
-    "clean",  # it was asked to end
+    "clean",  # asked to end
     "cancelled",  # ended by us because a cancel was not answered in time
     "stalled",  # ended by us because it went silent
     "crashed",  # a fault in native or Python code
     "killed",  # ended by the system or another program
     "out_of_memory",
-    "lost_protocol",  # it wrote something that is not of the protocol
+    "lost_protocol",  # sent something that is not in the protocol
 ]
 
 
@@ -66,7 +66,7 @@ class EngineError(StillroomError):
 
 
 class ModelFileError(EngineError):
-    """`tensor` is None where no single one is to blame."""
+    """`tensor` is None where no single one is the cause."""
 
     path: str
     detail: str
@@ -87,7 +87,7 @@ class BackendUnavailable(EngineError):
 
 
 class NoEngineRan(EngineError):
-    """No engine could be measured with the model. `failed` tells of each why: an error's name."""
+    """No engine could be measured with the model. `failed` has the error name of each."""
 
     failed: dict[str, str]
 
@@ -118,8 +118,8 @@ class DoesNotFit(EngineError):
 
 
 class OutOfMemory(EngineError):
-    """The engine said so; a process killed for memory is a WorkerDied. `needed` is in bytes, of the
-    allocation that failed; None where the engine does not say."""
+    """Reported by the engine; a process killed for memory is a WorkerDied. `needed` is in bytes, of
+    the allocation that failed; None where the engine does not say."""
 
     device: str
     needed: int | None = None

@@ -23,7 +23,7 @@ class Message:
 class SamplingParams:
     """Sampling of the next token. temperature 0 is greedy; top_k 0 and top_p 1 switch a filter off.
 
-    seed None draws a new one per request.
+    seed None takes a new one per request.
     """
 
     temperature: float = 0.6
@@ -42,7 +42,7 @@ class SamplingParams:
 class GenerationRequest:
     """What to generate. `max_tokens` None means until the context is full.
 
-    `prompt` is a text to go on with as it stands, in place of messages and template. `grammar`
+    `prompt` is a text to continue as it is, in place of messages and template. `grammar`
     (GBNF, rule `root`) binds the answer, not the reasoning before it. `logprobs` asks for the
     probability of each token and of that many others. Only a shared engine knows these three.
 
@@ -55,7 +55,7 @@ class GenerationRequest:
     sampling: SamplingParams = field(default_factory=SamplingParams)
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    continue_last: bool = False  # go on with an assistant message that was cut
+    continue_last: bool = False  # continue an assistant message that was cut off
     prompt: str | None = None
     grammar: str = ""
     logprobs: int | None = None
@@ -65,7 +65,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class TokenLogprob:
-    """A drawn token's bytes, the natural logarithm of its probability before sampling, and the
+    """A sampled token's bytes, the natural logarithm of its probability before sampling, and the
     likeliest tokens at that place."""
 
     token: bytes
@@ -114,7 +114,7 @@ class GenerationStats:
     draft_tokens: int = 0
     accepted_tokens: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
-    mean_threads: float = 0.0  # of the decode steps, as the load let them; 0: not told
+    mean_threads: float = 0.0  # mean over the decode steps; 0: not reported
     notices: tuple[str, ...] = ()  # codes worded by app.wording.explain, e.g. "thinking_cut"
     # Characters at the start of the answer that turned out to be reasoning (no opening tag).
     untagged_reasoning_chars: int = 0

@@ -34,7 +34,7 @@ OnProgress = Callable[[Progress], None]
 
 
 def ignore_progress(_: Progress) -> None:
-    """The OnProgress of a caller that does not care."""
+    """The OnProgress of a caller that needs no progress."""
 
 
 def counted_bytes(
@@ -45,7 +45,7 @@ def counted_bytes(
     done: int = 0,
     detail: str = "",
 ) -> Callable[[int], None]:
-    """What takes the bytes of each step and tells their sum, from `done` on, as progress.
+    """A callback that takes the bytes of each step and reports their sum, from `done` on.
 
     It raises Cancelled once `cancel` was called.
     """

@@ -43,7 +43,7 @@ class LayerRange:
 
 @dataclass(frozen=True)
 class Placement:
-    """What an engine must be told to load a model. Input embeddings are always on the CPU."""
+    """What an engine needs to know to load a model. Input embeddings are always on the CPU."""
 
     engine: str  # its name in `runtime.registry`
     layers: tuple[LayerRange, ...]
@@ -169,8 +169,8 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Plan:
-    """A promise: memory within 5 % or 200 MB, speed within its interval. `request` is what it was
-    made for."""
+    """A placement with predictions: memory within 5 % or 200 MB, speed within its interval.
+    `request` is what it was made for."""
 
     placement: Placement
     memory: MemoryEstimate

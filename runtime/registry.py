@@ -33,7 +33,7 @@ def register(engine: EngineDescriptor) -> None:
 
 def register_module(name: str) -> None:
     """Add the `ENGINE` of a module. Raises ImportError for a module that has none, ValueError for a
-    name that is taken: who names a module wants to know."""
+    name that is taken: whoever names a module wants to know."""
     try:
         found: EngineDescriptor = importlib.import_module(name).ENGINE
     except (ImportError, AttributeError) as error:
@@ -60,7 +60,7 @@ def engine(name: str) -> EngineDescriptor:
 
 
 def title(name: str) -> str:
-    """What a person reads for a name; the name itself where no such engine is there, as in the
+    """An engine's display name; the name itself where no such engine is installed, as in the
     history of one that was."""
     return _engines[name].title if name in _engines else name
 

@@ -1,4 +1,4 @@
-"""What the window does once it can be used: models, devices, maintain of the history.
+"""What the window does once it can be used: models, devices, maintenance of the history.
 
 The window is drawn and takes typing before any of this begins. Knows the order, not the pages.
 """

@@ -31,7 +31,7 @@ _MEMORY_MESSAGE = "ggml_aligned_malloc: failed to allocate 68719476736 bytes: ou
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that goes wrong.
+    """A scripted failure.
 
     `at` is when: while loading, in the prompt, or before the token of that number is drawn.
     `signal` names one, such as "SIGSEGV"; `deaf` hangs ignore SIGTERM too; "garbage" writes `text`

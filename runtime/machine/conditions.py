@@ -1,6 +1,6 @@
 """The conditions a run took place in: other load, page faults, swapping, clocks, limits.
 
-Samples the operating system while a process works; knows no model and judges nothing.
+Samples the operating system while a process works; knows no model and draws no conclusions.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Conditions:
-    """Means and sums over one run. Shares are 0..1; None means the system does not tell."""
+    """Means and sums over one run. Shares are 0..1; None means the system does not report it."""
 
     seconds: float
     cores: int  # physical ones it may keep busy, by affinity and quota
@@ -30,8 +30,10 @@ class Conditions:
     other_load_cores: float  # of those, what other processes kept busy
     own_cores: float  # what the process itself kept busy
     major_faults: int  # pages that had to come from disk
-    blocked_seconds: float | None  # waiting for disk: the process, or any where only that is told
-    read_bytes: int  # what the process had read from disk, its mapped files included
+    blocked_seconds: (
+        float | None
+    )  # waiting for disk: of the process, or of any where only that is reported
+    read_bytes: int  # bytes the process read from disk, its mapped files included
     swap_in_bytes: int
     memory_limit_share: float | None  # control group's use of its own limit, at the highest
     throttled_share: float | None  # time a CPU quota stopped the process
@@ -148,7 +150,7 @@ def allowed_processors(pid: int) -> tuple[int, ...]:
 
 
 def _busy(pid: int) -> float:
-    """Seconds that the processors a process may run on were busy so far, whoever kept them so."""
+    """Seconds so far that the processors a process may run on were busy, with anything."""
     each = psutil.cpu_times(percpu=True)
     allowed = [number for number in allowed_processors(pid) if number < len(each)]
     chosen = [each[number] for number in allowed] or each

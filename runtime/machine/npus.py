@@ -1,7 +1,7 @@
 """NPUs as the operating system lists them.
 
-Knows Linux's device files and the hardware list that onnxruntime makes on Windows, as values; which
-provider serves an NPU, `runtime.machine.providers` knows. Imports no engine.
+Knows Linux's device files and the hardware list that onnxruntime makes on Windows, as values;
+`runtime.machine.providers` knows which provider serves an NPU. Imports no engine.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Add-on packs as the engines see them: folders of unpacked wheels, named in the environment.
 
 Whoever starts workers sets the variable; children append the folders to the module path, behind
-everything that is built in, and look there for libraries of further devices. Imports no engine.
+everything that is built in, and search them for libraries of further devices. Imports no engine.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Execution providers as data, and the five facts of a preflight.
 
 Knows which package serves which device and what its settings are; imports no engine. Whether a
-provider loads, and whether it computes rightly, `runtime.backends.onnx.preflight` finds out in a
-child process.
+provider loads and computes correctly is tested by `runtime.backends.onnx.preflight` in a child
+process.
 """
 
 import importlib.util
@@ -45,7 +45,7 @@ class ProviderTarget:
 
     @property
     def on_request(self) -> bool:
-        """Whether it runs on the processor in the end, and so is used only when it is named."""
+        """Whether it runs on the processor in the end, so that it is used only when it is named."""
         return self.simulated or self.kind == "CPU"
 
 
@@ -121,7 +121,7 @@ def resolve_target(device: str, npus: tuple[NpuHardware, ...]) -> ProviderTarget
 
 @dataclass(frozen=True)
 class Fact:
-    """One fact of a preflight. `ok` is None where an earlier fact made it pointless to look.
+    """One fact of a preflight. `ok` is None where an earlier fact made the check pointless.
 
     `code` and `facts` say what was found or is missing; `app.wording.explain` words them.
     """
@@ -159,7 +159,7 @@ class Preflight:
         return next(fact for fact in self.facts if fact.name == name)
 
     def with_fact(self, fact: Fact) -> "Preflight":
-        """The same facts with one found out anew."""
+        """The same facts with one replaced."""
         facts = tuple(fact if each.name == fact.name else each for each in self.facts)
         return replace(self, facts=facts)
 
@@ -167,7 +167,7 @@ class Preflight:
 def static_facts(
     target: ProviderTarget, npus: tuple[NpuHardware, ...], memory_left: int
 ) -> Preflight:
-    """Hardware, driver, provider package and memory, as far as files alone tell.
+    """Hardware, driver, provider package and memory, as far as files alone show.
 
     `memory_left`: bytes this process may still use. `self_test` is left unknown: only a child
     process can run it.
@@ -189,7 +189,7 @@ def static_facts(
 
 def memory_fact(left: int, cap: int | None = None) -> Fact:
     """Whether a body can be compiled and held at all: `left` bytes of main memory, and no more than
-    `cap` where the device tells one. What a model takes is the plan's affair."""
+    `cap` where the device reports one. What a model takes is up to the plan."""
     most = left if cap is None else min(left, cap)
     facts = {"bytes": most, "needed": SELF_TEST_BYTES}
     if most < SELF_TEST_BYTES:

@@ -1,7 +1,7 @@
-"""llama.cpp RPC servers by address: which part of a device's name it is, and whether one answers.
+"""llama.cpp RPC servers by address: which part of a device's name it is, and whether one responds.
 
 Knows addresses and TCP; the protocol itself is the engine's. RPC has neither keys nor encryption,
-and a server does what it is told: for networks that are trusted as a whole.
+and a server does whatever it is asked: for networks that are trusted as a whole.
 """
 
 import socket
@@ -11,10 +11,10 @@ from runtime.errors import InvalidRequest
 
 PREFIX = "rpc:"
 ALL = "rpc"  # as a device: every RPC server
-LOST = "rpc_lost"  # why a device failed: its server stopped answering
+LOST = "rpc_lost"  # why a device failed: its server stopped responding
 CONNECT_SECONDS = 2.0
-HANG_SECONDS = 5.0  # for a server to let go of a client
-STALL_SECONDS = 60.0  # without a word from a model that servers compute: one of them hangs
+HANG_SECONDS = 5.0  # for a server to release a client
+STALL_SECONDS = 60.0  # without output from a model that servers compute: one of them hangs
 
 
 def addresses(text: str) -> tuple[str, ...]:
@@ -33,8 +33,8 @@ def address_of(device: str) -> str:
 
 
 def is_responding(address: str, seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether a server is at an address and has time: it lets go of a client that says goodbye at
-    once. The system takes connections for one that hangs, or that another program keeps busy."""
+    """Whether a server at an address is idle: then it closes at once when the client does. The
+    system accepts connections also for one that hangs or is kept busy by another program."""
     try:
         with _connected(address, seconds) as connection:
             connection.shutdown(socket.SHUT_WR)
@@ -47,8 +47,8 @@ def is_responding(address: str, seconds: float = CONNECT_SECONDS) -> bool:
 
 
 def lost_server(devices: Iterable[str]) -> str | None:
-    """The first device whose server does not answer any more: one that is gone before one that may
-    only be at the end of a computation."""
+    """The first device whose server no longer responds: unreachable ones first, then those that may
+    only be finishing a computation."""
     servers = {device: address_of(device) for device in devices if address_of(device)}
     gone = (device for device, address in servers.items() if not _is_there(address))
     hung = (

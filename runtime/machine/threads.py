@@ -49,24 +49,24 @@ def read_sample() -> CpuSample:
     return CpuSample(time.monotonic(), idle, time.process_time())
 
 
-def cores_for_us(before: CpuSample, after: CpuSample) -> float:
+def usable_cores(before: CpuSample, after: CpuSample) -> float:
     """Cores this process had or could have had between two samples: its own plus the idle ones."""
     elapsed = after.at - before.at
     return (after.idle - before.idle + after.own - before.own) / elapsed
 
 
-def read_others() -> int | None:
+def read_other_threads() -> int | None:
     """Threads of other processes on the whole machine that run or could run now; None where the
-    system does not say. Our own are no load: after an answer, the engine's wait for work a while
-    before they sleep."""
+    system does not say. Our own do not count: after an answer, the engine's threads wait for work
+    for a while before they sleep."""
     try:
         running = int(_LOADAVG.read_text().split()[3].partition("/")[0])
-        return max(0, running - own_running())
+        return max(0, running - own_running_threads())
     except (OSError, ValueError, IndexError):
         return None
 
 
-def own_running() -> int:
+def own_running_threads() -> int:
     """Threads of this process that run or could run now, the caller's included."""
     running = 0
     for task in _OWN_THREADS.iterdir():
@@ -83,7 +83,7 @@ class ThreadGovernor:
         self,
         most: int,
         sample: Callable[[], CpuSample] = read_sample,
-        others: Callable[[], int | None] = read_others,
+        others: Callable[[], int | None] = read_other_threads,
         *,
         watch: bool = True,
     ) -> None:
@@ -100,14 +100,14 @@ class ThreadGovernor:
         """Take a sample and set the count for the coming window."""
         after = self._sample()
         if after.at - self._before.at >= SHORTEST_WINDOW:
-            available = cores_for_us(self._before, after)
+            available = usable_cores(self._before, after)
             self._before = after
             self._set(int(available + 1 - FREE_SHARE))
         return self.n_threads
 
     def sample_now(self) -> int:
-        """Set the count by what runs at this moment, before work begins that cannot be re-dealt: a
-        prompt's first step may be all of it, and the last window may have ended with another
+        """Set the count by what runs at this moment, before work begins that cannot be split anew:
+        a prompt's first step may be all of it, and the last window may have ended with another
         program's work, or with the click that started ours."""
         seen = []
         for attempt in range(_SAMPLES):
@@ -117,7 +117,7 @@ class ThreadGovernor:
                 return self.n_threads
             seen.append(others)
         self._before = self._sample()
-        # Others are counted on the whole machine: they are taken to run where we may not, first.
+        # Others are counted on the whole machine: assume that they run first where we may not.
         self._set(min(logical_cores(), (os.cpu_count() or 1) - min(seen)))
         return self.n_threads
 

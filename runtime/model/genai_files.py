@@ -1,8 +1,8 @@
-"""SHA-256 of the files of a folder from elsewhere, as they were when it was first loaded.
+"""SHA-256 of the files of a foreign folder, as they were when it was first loaded.
 
-Stock genai takes bit rot in weights silently and answers nonsense. Nobody tells what such a folder
-held when it was made, so damage before its first load is not seen, and none where the folder cannot
-be written. Imports no engine.
+Stock genai accepts damaged weights silently and answers nonsense. The original contents of such a
+folder are unknown, so damage before its first load is not detected, and none where the folder
+cannot be written. Imports no engine.
 """
 
 import json
@@ -21,8 +21,8 @@ RECORD = "stillroom-files.json"  # file name -> SHA-256, hex
 def record_files(
     folder: Path, names: Sequence[str], on_progress: OnProgress, cancel: CancelToken
 ) -> None:
-    """Keep the hashes of `names`, unless some are kept already. Raises CorruptFile for a file that
-    cannot be read, Cancelled."""
+    """Keep the hashes of `names`, unless some are recorded already. Raises CorruptFile for a file
+    that cannot be read, Cancelled."""
     path = folder / RECORD
     if path.exists() or not os.access(folder, os.W_OK):
         return
@@ -34,7 +34,7 @@ def record_files(
 def verify_recorded(folder: Path, on_progress: OnProgress, cancel: CancelToken) -> None:
     """Compare every file with what was recorded; without a record, nothing.
 
-    Raises CorruptFile naming the file that is another now, or a record that is none; Cancelled.
+    Raises CorruptFile naming the file that has changed, or an unreadable record; Cancelled.
     """
     path = folder / RECORD
     if not path.exists():

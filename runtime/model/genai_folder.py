@@ -1,7 +1,7 @@
-"""A monolithic onnxruntime-genai folder as people have them, checked and described.
+"""A monolithic onnxruntime-genai folder as people have them: checked and described.
 
 Knows `genai_config.json` and the names that exporters give to weights; reads the graph without its
-weights. Stock genai itself takes a wrong layer count silently. Imports no engine.
+weights. Stock genai itself accepts a wrong layer count silently. Imports no engine.
 """
 
 import json
@@ -34,7 +34,7 @@ class GenaiModel:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The "model" section of genai_config.json. Raises CorruptFile, for an unknown section too:
-    genai itself takes one silently."""
+    genai itself ignores one silently."""
     path = folder / CONFIG
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def _shape(config: dict[str, Any], decoder: dict[str, Any]) -> ModelShape:
         architecture=str(config["type"]),
         block_count=int(decoder["num_hidden_layers"]),
         embedding_length=int(decoder["hidden_size"]),
-        feed_forward_length=0,  # not said, and the weights' bytes are known without it
+        feed_forward_length=0,  # not stated, and the weights' bytes are known without it
         head_count=int(decoder["num_attention_heads"]),
         head_count_kv=int(decoder["num_key_value_heads"]),
         key_length=head,

@@ -1,4 +1,4 @@
-"""Header facts of models that are elsewhere: from the first bytes of their files.
+"""Header facts of models on the hub: from the first bytes of their files.
 
 Knows the headers of GGUF in shards and of safetensors (with config.json); fetches nothing. The
 bytes are untrusted: `runtime.tasks.inspect` reads them in a child process.

@@ -1,6 +1,6 @@
-"""From a conversation to a prompt: how each family of models wants to be spoken to.
+"""From a conversation to a prompt: the prompt format of each family of models.
 
-Knows the conduct of reasoning models (DeepSeek-R1 and its distills above all) and of plain chat
+Knows the conventions of reasoning models (DeepSeek-R1 and its distills above all) and of plain chat
 models. Knows no tokenizer and no engine; templates are rendered by `runtime.prompt.templates`.
 
 The rules for R1 are DeepSeek's own usage recommendations: no system prompt (instructions go into
@@ -64,7 +64,7 @@ class PreparedPrompt:
 
 
 def detect_profile(chat_template: str | None, tokens: Collection[str] | None = None) -> ChatProfile:
-    """Tell a model's conduct from its template and, where known, its vocabulary's texts.
+    """Detect a model's conventions from its template and, where known, its vocabulary's texts.
 
     Templates with a switch for thinking (`thinking`, `enable_thinking`) write the tags
     themselves; forcing one there would contradict the switch.
@@ -185,7 +185,7 @@ def _continuation(
 def _masked(content: str, masks: list[str]) -> str:
     """Hide control-token texts in content from the template and from the tokenizer.
 
-    Without this, a file that contains `<｜Assistant｜>` could speak for the assistant, and an
+    Without this, a file that contains `<｜Assistant｜>` could pose as the assistant, and an
     answer that quotes `</think>` would be cut in half by R1's own template.
     """
 
@@ -193,7 +193,7 @@ def _masked(content: str, masks: list[str]) -> str:
         masks.append(match.group())
         return f"{_MARK_OPEN}{len(masks) - 1}{_MARK_CLOSE}"
 
-    # Marks already in the text would be taken for ours.
+    # Marks already in the text would be mistaken for ours.
     return _CONTROL.sub(hide, _MARK.sub("", content))
 
 

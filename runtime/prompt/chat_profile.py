@@ -1,6 +1,6 @@
-"""How a model is spoken to, as data, and what of it a template betrays without being rendered.
+"""A model's prompt conventions as data, and what its template shows without being rendered.
 
-Knows DeepSeek-R1's conduct and the plain one. Knows no template engine: windows import this.
+Knows DeepSeek-R1's conventions and the plain ones. Knows no template engine: windows import this.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,8 @@ ProfileKind = Literal["plain", "reasoning"]
 
 @dataclass(frozen=True)
 class ChatProfile:
-    """How a model is spoken to. `stop` are texts that end a turn besides its end tokens."""
+    """The prompt conventions of a model. `stop` are texts that end a turn besides its end
+    tokens."""
 
     kind: ProfileKind = "plain"
     fold_system: bool = False

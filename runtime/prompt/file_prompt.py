@@ -1,7 +1,7 @@
 """The prompt DeepSeek documents for files.
 
 The wording is DeepSeek's own ("Official Prompts" in the README of DeepSeek-R1, MIT licence): the
-models were trained with it, so it is kept to the letter. Knows no file format.
+models were trained with it, so it is used verbatim. Knows no file format.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """From a request to the tokens an engine is given.
 
-Joins the chat template and the tokenizer. Knows no engine and no loop.
+Combines the chat template and the tokenizer. Knows no engine and no loop.
 """
 
 from runtime.backend import Tokenizer
@@ -18,8 +18,8 @@ class Prompter:
         self._detected = detect_profile(tokenizer.chat_template)
 
     def profile(self, request: GenerationRequest, given: ChatProfile | None) -> ChatProfile:
-        """How the model is spoken to: as told, else as its template betrays; a raw text is not
-        spoken."""
+        """The prompt conventions: as given, else as detected from the template; none for a raw
+        text."""
         return PLAIN if request.prompt is not None else given or self._detected
 
     def prepare(self, request: GenerationRequest, profile: ChatProfile) -> PreparedPrompt:

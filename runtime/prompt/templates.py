@@ -1,4 +1,4 @@
-"""Renders chat templates, which come out of model files and are not to be trusted.
+"""Renders chat templates, which come from model files and are untrusted.
 
 Knows Jinja and its limits. Knows nothing of what a template means; `runtime.prompt.chat` does.
 Rendering belongs in a worker process: the limits below end every hostile template we know of within
@@ -28,14 +28,14 @@ MAX_TEMPLATE = 256 * 1024  # characters of template source
 MAX_OUTPUT = 16 * 1024 * 1024  # characters rendered, and of any single value on the way
 MAX_SECONDS = 2.0
 MAX_NUMBER = 1_000_000  # largest integer argument or repeat count
-_TRACE_CLOCK_EVERY = 256  # trace events between two looks at the clock
+_TRACE_CLOCK_EVERY = 256  # trace events between two checks of the clock
 
 _FILTERS = frozenset(
     "abs attr batch capitalize count d default dictsort e escape first float groupby int items "
     "join last length list lower map max min reject rejectattr replace reverse round safe select "
     "selectattr slice sort string sum title trim truncate unique upper wordcount".split()
 )
-# Widths beyond reason in a format string, and `%*d`, whose width nobody checked.
+# Widths beyond reason in a format string, and `%*d`, whose width is unchecked.
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{5,})|\{[^{}]*\d{5,}")
 
 TemplateMessage = Mapping[str, Any]

@@ -70,7 +70,7 @@ class GpuClock:
 
 @dataclass(frozen=True)
 class BenchLoad:
-    """What else the machine did: the share of its cores that others used, and clocks in MHz."""
+    """Other activity of the machine: the share of its cores that others used, and clocks in MHz."""
 
     busy_cores: float
     load_average: float | None
@@ -236,7 +236,7 @@ def _figure(value: float | None) -> float:
 
 def machine_load(seconds: float = 0.5) -> BenchLoad:
     """What the machine does now, watched for `seconds`; this process must be idle meanwhile."""
-    gpus = gpu_clocks()  # first: clocks fall soon after the work
+    gpus = gpu_clocks()  # first: clocks drop soon after the work
     busy = psutil.cpu_percent(seconds) / 100 * (psutil.cpu_count() or 1)
     averages = os.getloadavg() if hasattr(os, "getloadavg") else None
     try:
@@ -252,20 +252,20 @@ def machine_load(seconds: float = 0.5) -> BenchLoad:
 
 
 def gpu_clocks() -> tuple[GpuClock, ...]:
-    """The GPUs whose driver's own tool tells their clocks: NVIDIA's; () without one."""
+    """The GPUs whose driver tool reports their clocks: NVIDIA's; () without one."""
     try:
-        told = subprocess.run(
+        listing = subprocess.run(
             _GPU_QUERY, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return ()
-    return read_gpu_clocks(told.stdout)
+    return read_gpu_clocks(listing.stdout)
 
 
-def read_gpu_clocks(told: str) -> tuple[GpuClock, ...]:
-    """Lines of "name, core clock, memory clock"; what is not told ("[N/A]") is left out."""
+def read_gpu_clocks(listing: str) -> tuple[GpuClock, ...]:
+    """Lines of "name, core clock, memory clock"; missing values ("[N/A]") are left out."""
     found = []
-    for line in told.splitlines():
+    for line in listing.splitlines():
         name, core, memory = [*line.rsplit(",", 2), "", ""][:3]
         try:
             found.append(GpuClock(name.strip(), float(core), float(memory)))

@@ -1,6 +1,6 @@
 """The jobs that read headers, of files here and of the beginnings of files elsewhere.
 
-For a child process, as the bytes are untrusted: of what comes from elsewhere, time and memory are
+For a child process, as the bytes are untrusted: time and memory for foreign bytes are
 limited here. `runtime.model` knows the formats; nothing is fetched.
 """
 

@@ -21,7 +21,7 @@ _TOKEN_RANGE = 20_000
 
 
 def measure_engines_job(args: EnginesArgs, on_progress: OnProgress) -> EnginesAnswer:
-    """Time the candidates in this process; one that fails is told as failed."""
+    """Time the candidates in this process; one that fails is reported as failed."""
     total, done = len(args.candidates) * (args.rounds + 1), 0
     groups = [args.candidates] if args.together else [(each,) for each in args.candidates]
     results: list[EngineMeasurement] = []

@@ -1,4 +1,4 @@
-"""Finds what this machine has, in a short-lived child: a broken driver costs the child, not us.
+"""Finds what this machine has, in a short-lived child: a broken driver ends the child, not us.
 
 Knows /sys, and asks each engine what it reaches. Every device found but not usable is kept,
 with a reason code that `app.wording.explain` words.

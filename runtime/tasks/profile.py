@@ -143,7 +143,7 @@ def profile_job(args: ProfileArgs, on_progress: OnProgress) -> BandwidthProfile:
     names = [name.lower() for name in args.devices]
     quiet_engine()
     load = OtherLoad()
-    time.sleep(0.3)  # what is busy before we begin is not ours
+    time.sleep(0.3)  # load before we begin is not ours
     before = load.cores()
     load = OtherLoad()
     steps = _Steps(on_progress, _step_count(schedule, names))
@@ -173,7 +173,7 @@ def profile_job(args: ProfileArgs, on_progress: OnProgress) -> BandwidthProfile:
 
 
 def read_rate_job(args: ReadRateArgs, _on_progress: OnProgress) -> ReadRateAnswer:
-    """The best of three readings: whatever else runs can only lower one."""
+    """The best of three readings: other load can only lower one."""
     reader = PlainRead(np.ones(args.nbytes, dtype=np.uint8), args.threads)
     return ReadRateAnswer(max(reader.bytes_per_second(0.15) for _ in range(3)))
 
@@ -244,7 +244,7 @@ def add_onnx_products(
     flops: dict[int, dict[str, float]],
 ) -> None:
     """The other engine's products beside llama.cpp's, where the schedule has time for them and that
-    engine is there."""
+    engine is installed."""
     if not schedule.onnx_sizes:
         return
     try:
@@ -288,7 +288,7 @@ def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DevicePr
 def _plain_points(
     schedule: Schedule, threads: int, memory: "np.ndarray[Any, np.dtype[np.uint8]]"
 ) -> tuple[CurvePoint, ...]:
-    """The better of two readings at each size: whatever else runs can only lower one."""
+    """The better of two readings at each size: other load can only lower one."""
     points: dict[int, CurvePoint] = {}
     for size in schedule.plain_sizes:
         part = memory[: size * MIB]
@@ -323,7 +323,7 @@ def _product_points(
 
 
 def _prefill_flops(kernel: Products, batch: int) -> float:
-    """Operations per second, the better of two readings: arithmetic has no lucky days."""
+    """Operations per second, the better of two readings: a reading can be too low, not too high."""
     matrices = min(2, kernel.count)
     operations = 2.0 * batch * kernel.matrix_values * matrices
     return operations / min(kernel.seconds(matrices, batch, 0.0) for _ in range(2))

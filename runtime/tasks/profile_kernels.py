@@ -145,7 +145,7 @@ class Ggml:
 
 
 def quiet_engine() -> None:
-    """Send the engine's log nowhere: it prints a line for every repacked matrix."""
+    """Discard the engine's log: it prints a line for every repacked matrix."""
     llama_cpp.llama_log_set(_DROP, ctypes.c_void_p(0))
 
 
@@ -306,8 +306,8 @@ def settled(seconds: Callable[[int], float], at_least: float) -> float:
 
 
 class PlainRead:
-    """`memory` (written before: untouched pages are not there) read by `threads` threads at once,
-    each its own part, without arithmetic worth the name."""
+    """`memory` (written before: untouched pages are not mapped) read by `threads` threads at once,
+    each its own part, with almost no arithmetic."""
 
     def __init__(self, memory: "np.ndarray[Any, np.dtype[np.uint8]]", threads: int) -> None:
         self.threads = threads

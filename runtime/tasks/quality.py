@@ -59,7 +59,7 @@ def _texts(args: ScoringArgs) -> Mapping[str, str]:
 
 
 def own_text(path: Path, field: str) -> str:
-    """A person's own text. Raises InvalidRequest."""
+    """The user's own text. Raises InvalidRequest."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -145,7 +145,7 @@ def quality_job(args: QualityArgs, on_progress: OnProgress) -> QualityReport:
 
 def _errors(source: Path, target: Path) -> Mapping[str, float]:
     """How far the target's weights lie from the source's, by role; empty where the source is an
-    ONNX folder, whose weights are nobody's original."""
+    ONNX folder, whose weights are no original."""
     if kind_of(source) != "gguf":
         return {}
     if kind_of(target) == "onnx":

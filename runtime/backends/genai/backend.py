@@ -38,7 +38,7 @@ from runtime.plan import Placement
 
 _SLICE_SECONDS = 0.15
 # Fewer rows cost about as much, because an evaluation reads all weights: a large model would fall
-# to a sixth of its speed, for a cancel that the end of the worker answers anyway.
+# to a sixth of its speed, for a cancel that ending the worker handles anyway.
 _SMALLEST_SLICE = 32
 _LARGEST_SLICE = 512
 _PROVIDERS = {"cpu": "", "cuda": "cuda"}
@@ -222,7 +222,7 @@ def _verify(folder: Path, on_progress: OnProgress, cancel: CancelToken) -> tuple
     if (folder / MANIFEST).exists():
         open_folder(folder).verify(on_progress, cancel)
         return ()
-    files = read_genai_folder(folder).files  # what genai itself would take silently
+    files = read_genai_folder(folder).files  # what genai itself would accept silently
     verify_recorded(folder, on_progress, cancel)
     return files
 

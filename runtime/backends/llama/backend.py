@@ -97,7 +97,7 @@ class LlamaBackend:
         if placement.draft:
             self.drafter = LlamaBackend()
             self.drafter.load(placement.draft, draft_placement(placement), on_progress, cancel)
-        self._threads.update()  # what the machine did while loading is the first thing known of it
+        self._threads.update()  # the load while loading is the first known sample
         return LoadReport(
             engine="llamacpp",
             engine_version=llama_cpp.__version__,
@@ -239,9 +239,9 @@ class LlamaBackend:
 
     @property
     def draft_limit(self) -> int:
-        """Guesses are checked only where several tokens evaluated at once give the same logits, bit
+        """Drafts are verified only where several tokens evaluated at once give the same logits, bit
         for bit, as one at a time. On the CPU that holds with flash attention (measured; beyond 256
-        tokens of context by `LoneRows`) and not without it; on other devices it is not promised.
+        tokens of context by `LoneRows`) and not without it; on other devices it is not guaranteed.
         Memory that cannot be rewound takes no drafts either."""
         assert self._placement is not None
         on_cpu = all(layer.device == "cpu" for layer in self._placement.layers)

@@ -1,4 +1,4 @@
-"""Gives a lone token the arithmetic that it has beside others, whatever the number of threads.
+"""Gives a single token the arithmetic it has in a batch, at any number of threads.
 
 Over more than 256 cached tokens llama.cpp shares out a lone token's attention among its threads by
 positions and adds the parts up in half precision (`use_split_kv_path`, ggml-cpu/ops.cpp). Several
@@ -24,7 +24,7 @@ _MOST_BACKENDS = 16
 
 
 class LoneRows:
-    """The arithmetic of lone tokens in one context."""
+    """The arithmetic of single tokens in one context."""
 
     def __init__(self, context: Any) -> None:
         self._backend = _cpu_backend(context)
@@ -33,7 +33,7 @@ class LoneRows:
 
     @property
     def available(self) -> bool:
-        """Whether this engine can be told."""
+        """Whether this engine supports it."""
         return self._set is not None
 
     def use(self, *, as_in_batches: bool) -> None:

@@ -1,4 +1,4 @@
-"""What llama.cpp's refusals mean, by its own log: memory that ran out, or something else.
+"""What llama.cpp's failures mean, by its own log: memory that ran out, or something else.
 
 Its calls return a null pointer or a number for every cause alike; only the lines it logs meanwhile
 tell them apart. Knows the log's lines and a placement; knows no native library.
@@ -17,13 +17,13 @@ _ADDRESS = re.compile(r"\[(?P<address>[^\]]+:\d+)\]")
 
 
 def load_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
-    """Why no model came of a file."""
+    """Why a file could not be loaded as a model."""
     detail = " ".join(errors[-1:]) or "refused"
     return _out_of_memory(errors, placement) or CorruptFile(path=path, detail=detail, tensor="")
 
 
 def context_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
-    """Why no context came of a model."""
+    """Why a model got no context."""
     detail = " ".join(errors[-2:]) or "no context could be made"
     return _out_of_memory(errors, placement) or ModelFileError(path=path, detail=detail)
 

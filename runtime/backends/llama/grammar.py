@@ -1,4 +1,4 @@
-"""Drawing within a grammar: llama.cpp's grammar sampler beside a sampler chain.
+"""Sampling within a grammar: llama.cpp's grammar sampler beside a sampler chain.
 
 Knows the native calls; knows nothing of JSON or of where grammars come from.
 """
@@ -27,9 +27,9 @@ class GrammarSampler:
         self._candidates = np.zeros(n_vocab, _CANDIDATE)
 
     def sample(self, chain: SamplerChain, context: Any, row: int) -> int:
-        """Draw by `chain` what the grammar allows, and go on by it in both.
+        """Sample with `chain` what the grammar allows, and advance both.
 
-        Most draws are allowed, so one is made freely first: looking through the whole vocabulary
+        Most samples are allowed, so one is taken freely first: looking through the whole vocabulary
         costs milliseconds.
         """
         token = self._draw(chain, context, row, bound=False)

@@ -22,7 +22,7 @@ _HOST_SUFFIX = "_host"
 
 
 class _Log(NativeLog):
-    """Also adds up the KV caches' sizes, which are the only ones told without allocation."""
+    """Also adds up the KV caches' sizes, which are the only ones reported without allocation."""
 
     def __init__(self) -> None:
         self.kv_cache = 0

@@ -14,7 +14,7 @@ from runtime.generation import SamplingParams
 
 PENALTY_WINDOW = 64
 # Tokens a device hands over where top-p or min-p is to choose among the whole vocabulary. No
-# nucleus worth drawing from has more.
+# useful nucleus has more.
 DEVICE_HEAD = 1024
 _NO_CUT = 1e30  # standard deviations
 

@@ -57,7 +57,7 @@ def check_cpu_library_job(args: LibraryArgs, _on_progress: OnProgress) -> Librar
         path = Path(folder) / "selftest.gguf"
         write_gguf(path, _metadata(), _slots(), lambda slot: [_weights(slot)])
         model = _load(str(path))
-    return LibraryAnswer(_evaluate(model))  # may end the process: the file is gone before
+    return LibraryAnswer(_evaluate(model))  # may end the process: the file is deleted before
 
 
 def _load(path: str) -> Any:

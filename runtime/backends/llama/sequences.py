@@ -24,7 +24,7 @@ from runtime.jobs import CancelToken
 
 
 class Run(Protocol):
-    """Evaluates a native batch of `count` rows; repeatable: a lone row as it would be in company.
+    """Evaluates a native batch of `count` rows; repeatable: a single row as it would be in a batch.
     Raises EvaluationFailed, Cancelled."""
 
     def __call__(self, batch: Any, count: int, *, repeatable: bool) -> None: ...

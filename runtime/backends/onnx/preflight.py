@@ -1,8 +1,8 @@
 """Preflight of an execution provider: compiles a one-block body on it, compares with the CPU.
 
-For child processes, one for each provider: a driver that crashes costs the child, and the parent
-says so. Knows how to find out the facts that files cannot tell; `runtime.machine.providers` knows
-the rest.
+For child processes, one for each provider: a driver that crashes ends the child, and the parent
+reports it. Knows how to find out the facts that files cannot tell; `runtime.machine.providers`
+knows the rest.
 """
 
 import tempfile

@@ -11,10 +11,10 @@ import pytest
 from runtime.machine.threads import (
     CpuSample,
     ThreadGovernor,
-    cores_for_us,
-    own_running,
-    read_others,
+    own_running_threads,
+    read_other_threads,
     read_sample,
+    usable_cores,
 )
 
 
@@ -96,7 +96,7 @@ def test_a_window_too_short_to_count_changes_nothing() -> None:
 
 def test_our_own_time_counts_as_ours() -> None:
     before, after = CpuSample(0.0, 0.0, 0.0), CpuSample(2.0, 1.0, 3.0)
-    assert cores_for_us(before, after) == 2.0
+    assert usable_cores(before, after) == 2.0
 
 
 def test_begins_with_all_it_may_use() -> None:
@@ -158,7 +158,7 @@ def test_threads_of_our_own_that_run_are_no_load(
         worker.start()
     try:
         time.sleep(0.05)
-        running, others = own_running(), read_others()
+        running, others = own_running_threads(), read_other_threads()
     finally:
         stop.set()
         for worker in workers:
