@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.gui.chat.control import ChatControl, Delta
 from app.gui.models.control import ModelsControl, Quantized, Work
-from app.gui.models.wording import progress_words, queue_words
+from app.gui.models.model_words import progress_words, queue_words
 from app.gui.parts.failures import show_failure
 from app.gui.parts.notifications import Notices
 from app.gui.parts.status_bar import StatusBar

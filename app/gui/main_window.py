@@ -19,8 +19,8 @@ from app.gui.announcements import Announcements
 from app.gui.chat.control import ChatControl
 from app.gui.chat.conversation_actions import ConversationActions
 from app.gui.chat.conversation_list import ConversationList
-from app.gui.chat.conversation_listing import ConversationListing
 from app.gui.chat.conversation_menu import ConversationMenu
+from app.gui.chat.conversation_source import ConversationSource
 from app.gui.chat.page import ChatPage
 from app.gui.chat.several_answers import SeveralAnswers
 from app.gui.commands import Commands, Menu
@@ -35,7 +35,7 @@ from app.gui.models.access import TokenDialog
 from app.gui.models.control import ModelsControl
 from app.gui.models.listing import ModelList
 from app.gui.models.page import ModelsPage
-from app.gui.models.selection import ModelControl
+from app.gui.models.selection import ModelSelection
 from app.gui.parts import focus
 from app.gui.parts import theme as themes
 from app.gui.parts.bridge import Bridge
@@ -70,7 +70,7 @@ class MainWindow(QMainWindow):
         self.session = session
         self.theme = theme
         self.bridge = Bridge(self)
-        self.models = ModelControl(session, self.bridge, self)
+        self.models = ModelSelection(session, self.bridge, self)
         self.chat = ChatControl(session, self.bridge, self.models, self)
         self.library = ModelsControl(session, self.bridge, self)
         self.server = ServerControl(session, self.bridge, self)
@@ -83,7 +83,7 @@ class MainWindow(QMainWindow):
             self.chat, self.library, self.status, self.toast, self.chat_with, self
         )
         self.announcements.notices.enabled = session.settings.notify
-        self.listing.failed.connect(self.announcements.show_error)
+        self.conversation_source.failed.connect(self.announcements.show_error)
         self.startup = Startup(session, self.bridge, self.models, self.library, self.toast, self)
         self.startup.devices_found.connect(self.inspector.plan.set_devices)
         self.commands = Commands(self, self.body, self._menus(), self._palette_only)
@@ -129,7 +129,9 @@ class MainWindow(QMainWindow):
         self.toast = Toast(central)
         self.reports = Reports(self.session.paths, self.bridge, self.toast, self)
         self.conversations = ConversationActions(self.chat, self.bridge, self.toast, self)
-        self.listing = ConversationListing(self.chat, self.bridge, self.conversation_list, self)
+        self.conversation_source = ConversationSource(
+            self.chat, self.bridge, self.conversation_list, self
+        )
         self.several = SeveralAnswers(self.chat, self)
         self.several.picked.connect(lambda pick: self.toast.show_text(tr(pick_text(pick))))
         self._set_widths()
@@ -179,7 +181,7 @@ class MainWindow(QMainWindow):
         listed.folder_asked.connect(does.move)
         listed.delete_asked.connect(does.delete)
         listed.export_asked.connect(does.export)
-        does.changed.connect(self.listing.refresh)
+        does.changed.connect(self.conversation_source.refresh)
         composer = self.chat_page.composer
         self.chat_page.attach_asked.connect(lambda: does.choose_attachments(composer))
         self.chat_page.files_dropped.connect(lambda names: does.attach(composer, names))
@@ -204,7 +206,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Fill the window, put the cursor where one types; called once it is shown."""
-        self.listing.refresh()
+        self.conversation_source.refresh()
         self.chat_page.composer.text.setFocus()
         self.startup.begin()
 

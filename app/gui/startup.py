@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.downloads.starter import is_bundled
 from app.gui.models.control import ModelsControl
-from app.gui.models.selection import ModelControl
+from app.gui.models.selection import ModelSelection
 from app.gui.parts.bridge import Bridge
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
@@ -31,7 +31,7 @@ class Startup(QObject):
         self,
         session: Session,
         bridge: Bridge,
-        models: ModelControl,
+        models: ModelSelection,
         library: ModelsControl,
         toast: Toast,
         window: QWidget,

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from app.documents.attachments import with_attachments
 from app.errors import StoreError
 from app.gui.chat.frame_rate import FULL_MILLISECONDS, FrameRate
-from app.gui.models.selection import ModelControl
+from app.gui.models.selection import ModelSelection
 from app.gui.parts.bridge import Bridge, Job
 from app.history.branches import Tree
 from app.history.recorder import AnswerRecorder
@@ -70,7 +70,11 @@ class ChatControl(QObject):
     not_stored = Signal(object)  # StoreError, of an answer that ended with another error
 
     def __init__(
-        self, session: Session, bridge: Bridge, models: ModelControl, parent: QObject | None = None
+        self,
+        session: Session,
+        bridge: Bridge,
+        models: ModelSelection,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._session = session
@@ -400,7 +404,7 @@ def prompt_message(message: StoredMessage) -> Message:
     return Message(message.role, content, message.reasoning)
 
 
-def stats_json(stats: GenerationStats, models: ModelControl | None) -> dict[str, Any]:
+def stats_json(stats: GenerationStats, models: ModelSelection | None) -> dict[str, Any]:
     """The statistics a message keeps: what was measured, and what had been predicted. Of a remote
     model (`models` is None) nothing was."""
     kept: dict[str, Any] = dict(stats.__dict__)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from app.gui.models.control import ModelItem
-from app.gui.models.wording import detail_words, progress_words
+from app.gui.models.model_words import detail_words, progress_words
 from app.gui.parts import icons
 from app.gui.parts.controls import button, label, row
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme

@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from app.gui.models.control import ModelItem
-from app.gui.models.wording import detail_words, fit_words, section_words
+from app.gui.models.model_words import detail_words, fit_words, section_words
 from app.gui.parts import icons
 from app.gui.parts.theme import TEXT_SMALL, Theme, ui_font
 

@@ -22,8 +22,8 @@ from app.gui.models.access import AccessBox
 from app.gui.models.control import ModelItem, ModelsControl, Work
 from app.gui.models.downloads import error_of
 from app.gui.models.facts import facts_of, notes_view, plan_card, quality_words
+from app.gui.models.model_words import progress_words
 from app.gui.models.variants import VariantTable, offer_name, offer_words
-from app.gui.models.wording import progress_words
 from app.gui.parts import words
 from app.gui.parts.controls import button, label, row
 from app.gui.parts.failures import problem_box

@@ -7,7 +7,7 @@ from PySide6.QtGui import QDesktopServices, QTextDocument
 from PySide6.QtWidgets import QFrame, QGridLayout, QTextBrowser, QVBoxLayout
 
 from app.gui.models.control import ModelItem
-from app.gui.models.wording import fit_words
+from app.gui.models.model_words import fit_words
 from app.gui.parts import words
 from app.gui.parts.controls import label
 from app.gui.parts.speed_words import time_lines

@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from app.gui.models.control import ModelItem, ModelsControl
 from app.gui.models.detail import ModelDetail
+from app.gui.models.downloads_panel import DownloadsPanel
 from app.gui.models.library import LibraryButton
 from app.gui.models.quantize import QuantizeDialog
-from app.gui.models.queue import DownloadsPanel
 from app.gui.models.table import ModelTable
 from app.gui.parts.controls import button, row
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme

@@ -4,7 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
 from app.gui.models.placement_picture import PlacementPicture
-from app.gui.models.selection import ModelControl
+from app.gui.models.selection import ModelSelection
 from app.gui.parts import words
 from app.gui.parts.controls import Choice, label, restyle
 from app.gui.parts.failures import problem_box
@@ -24,7 +24,7 @@ class PlanPanel(QWidget):
 
     apply_asked = Signal()
 
-    def __init__(self, models: ModelControl, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, models: ModelSelection, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._models = models
         self.fit = label("", "muted")
@@ -59,7 +59,7 @@ class PlanPanel(QWidget):
         models.problem.connect(self._show_problem)
         self.show_plan(models.plan)
 
-    def _form(self, models: ModelControl) -> QFormLayout:
+    def _form(self, models: ModelSelection) -> QFormLayout:
         """The choices; each one makes a new plan at once."""
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)

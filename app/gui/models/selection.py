@@ -34,7 +34,7 @@ class PlanChoices:
     engine: str | None = None
 
 
-class ModelControl(QObject):
+class ModelSelection(QObject):
     """The chosen model. Every change of choice re-plans at once, away from the window's thread."""
 
     chosen_changed = Signal(str)

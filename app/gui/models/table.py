@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.gui.models.control import ModelItem
-from app.gui.models.wording import fit_words, section_words
+from app.gui.models.model_words import fit_words, section_words
 from app.gui.parts import words
 from app.gui.parts.words import tr
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from app.downloads.install import ModelRequest
-from app.gui.models.wording import fit_of
+from app.gui.models.model_words import fit_of
 from app.gui.parts import words
 from app.gui.parts.words import tr
 from app.planning.offers import Offer

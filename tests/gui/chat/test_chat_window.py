@@ -192,7 +192,7 @@ def test_delete_can_be_undone_and_search_finds_what_was_said(
     chat = store.add_conversation("Copper")
     store.add_message(chat.id, "user", "How is a copper alembic cleaned?")
     other = store.add_conversation("Other")
-    window.listing.refresh()
+    window.conversation_source.refresh()
     listed = window.conversation_list
     assert len(listed.model.entries) == 2
     listed.search.setText("alembic")

@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.gui.models.plan_panel import PlanPanel
-from app.gui.models.selection import ModelControl
+from app.gui.models.selection import ModelSelection
 from app.gui.parts.bridge import Bridge
 from app.gui.parts.theme import LIGHT
 from app.paths import Paths
@@ -46,7 +46,7 @@ def test_the_plan_panel_shows_where_the_model_runs_now_and_why(
 ) -> None:
     expect_log("openvino-cpu failed")
     bridge = Bridge()
-    models = ModelControl(tiny, bridge)
+    models = ModelSelection(tiny, bridge)
     panel = PlanPanel(models, LIGHT)
     qtbot.addWidget(panel)
     models.choose("tiny", plan=False)

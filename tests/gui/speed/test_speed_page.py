@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.gui.chat.control import stats_json
-from app.gui.models.selection import ModelControl
+from app.gui.models.selection import ModelSelection
 from app.gui.parts import theme
 from app.gui.parts.bridge import Bridge
 from app.gui.parts.speed_words import time_lines
@@ -314,7 +314,7 @@ def planned(tps: float, *devices: DeviceMemory) -> Plan:
 def test_the_promise_kept_with_an_answer_is_that_of_the_loaded_plan(
     qtbot: QtBot, session: Session
 ) -> None:
-    models = ModelControl(session, Bridge())
+    models = ModelSelection(session, Bridge())
     host = DeviceMemory("cpu", 1, 1, 1)
     stats = GenerationStats(
         "r", "stop", 4000, 0, 192, 0, 0.1, 0.1, 1.0, 640.0, 7.0, peak_memory=1

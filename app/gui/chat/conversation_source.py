@@ -10,7 +10,7 @@ from app.gui.parts.bridge import Bridge
 from app.history.records import SearchHit
 
 
-class ConversationListing(QObject):
+class ConversationSource(QObject):
     """Reads the store for the list and marks the open conversation in it."""
 
     failed = Signal(object)  # why a search found nothing

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from app.downloads.queue import QueueItem
 from app.faults import is_fault
 from app.gui.models.downloads import Downloads, error_of
-from app.gui.models.wording import download_words
+from app.gui.models.model_words import download_words
 from app.gui.parts import words
 from app.gui.parts.controls import ElidedLabel, IconButton, button, column, label, row
 from app.gui.parts.failures import report_button
