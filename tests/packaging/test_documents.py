@@ -8,6 +8,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,14 @@ def told(path: Path) -> Iterator[str]:
         yield path.read_text(encoding="utf-8")
 
 
-PROSE = [
-    (path, "\n".join(told(path)))
-    for path in FILES
-    if not any(path == old or old in path.parents for old in HISTORY)
-]
+@cache
+def prose() -> list[tuple[Path, str]]:
+    """Every file with what it tells; read once, and only when a test asks."""
+    return [
+        (path, "\n".join(told(path)))
+        for path in FILES
+        if not any(path == old or old in path.parents for old in HISTORY)
+    ]
 
 
 def is_there(name: str) -> bool:
@@ -76,7 +80,7 @@ def is_module(name: str) -> bool:
 def test_every_path_that_is_named_exists() -> None:
     missing = {
         f"{path.relative_to(ROOT)}: {name}"
-        for path, text in PROSE
+        for path, text in prose()
         for name in PATH.findall(text)
         if not is_there(name)
     }
@@ -87,7 +91,7 @@ def test_every_file_that_is_named_by_its_name_alone_exists() -> None:
     names = {path.name for path in FILES}
     missing = {
         f"{path.relative_to(ROOT)}: {name}"
-        for path, text in PROSE
+        for path, text in prose()
         for name in re.findall(r"`(\w+\.(?:py|md|sh|spec|nsi))`", text)
         if name not in names
     }
@@ -97,7 +101,7 @@ def test_every_file_that_is_named_by_its_name_alone_exists() -> None:
 def test_every_module_that_is_named_exists() -> None:
     missing = {
         f"{path.relative_to(ROOT)}: {name}"
-        for path, text in PROSE
+        for path, text in prose()
         for name in MODULE.findall(text)
         if not OTHER.search(name) and not is_module(name)
     }
@@ -107,7 +111,7 @@ def test_every_module_that_is_named_exists() -> None:
 def test_every_link_of_a_document_leads_somewhere() -> None:
     lost = {
         f"{path.relative_to(ROOT)}: {target}"
-        for path, text in PROSE
+        for path, text in prose()
         if path.suffix == ".md"
         for target in re.findall(r"\]\(([^)#\s]+)", text)
         if "://" not in target and not (path.parent / target).exists()
