@@ -63,7 +63,7 @@ class StillroomError(Exception):
         """Rebuild an error that crossed a pipe or lay in a file.
 
         One of an unknown name, or whose facts are not those its class declares, becomes an
-        UnrecognizedError that keeps what was told.
+        UnrecognizedError that keeps its contents.
         """
         try:
             told = msgspec.convert(data, _Told)
@@ -83,7 +83,7 @@ class _Told(msgspec.Struct):
 
 
 class UnrecognizedError(StillroomError):
-    """Another version of Stillroom told it, under a name or with facts that this one lacks."""
+    """An error of another version of Stillroom, with a name or facts that this one lacks."""
 
     name: str
     told: LogOnly[str]

@@ -1,4 +1,4 @@
-"""The scale of a block's 4-bit codes that errs least, found by trying and refitting.
+"""The scale of a block's 4-bit codes with the least error, found by trials and refitting.
 
 Works on arrays only, one block a row. Knows no format: how scales are rounded and codes packed is
 the caller's.

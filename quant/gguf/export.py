@@ -42,7 +42,7 @@ _WEIGHT_ROLES = frozenset(TensorRole) - {TensorRole.NORM, TensorRole.OTHER}
 
 @dataclass(frozen=True)
 class _Step:
-    """What becomes of one tensor; `wanted` is what the recipe asked for."""
+    """How one tensor is written; `wanted` is the format the recipe asked for."""
 
     tensor: ViewTensor
     slot: TensorSlot
@@ -51,7 +51,7 @@ class _Step:
 
 
 def ignore_tensor(done: int, total: int, name: str) -> None:
-    """The OnTensor of a caller that does not care."""
+    """The OnTensor of a caller that needs no progress."""
 
 
 def open_view(source: Path) -> GgufView:

@@ -29,7 +29,7 @@ _GATING = {"sigmoid": ExpertGatingFuncType.SIGMOID, "softmax": ExpertGatingFuncT
 def build_metadata(
     source: Source, architecture: str, config: Mapping[str, Any], tensors: Sequence[ViewTensor]
 ) -> dict[str, GgufValue]:
-    """All metadata of the file to be. Raises CorruptCheckpoint, UnsupportedFormat."""
+    """All metadata of the file to write. Raises CorruptCheckpoint, UnsupportedFormat."""
     path = source.metadata_path
     folder, fields = path.parent, Fields(config, str(path))
     rope = rope_fields(config, str(path))
@@ -67,7 +67,7 @@ def _items(value: Any) -> int:
 
 
 def _guarded(folder: Path, name: str, work: Callable[[], None]) -> None:
-    """Whatever a wrongly typed value breaks is the file's fault, and said so."""
+    """Reports whatever a wrongly typed value breaks as an error of the file."""
     try:
         work()
     except (

@@ -1,7 +1,7 @@
 """Byte-level BPE tokenizers: from tokenizer.json to GGUF metadata.
 
 Recognises the pre-tokenizer by its own description and refuses one it does not know: a wrong one
-would split text differently and quietly spoil a model. Runs no tokenizer.
+would split text differently and silently degrade a model. Runs no tokenizer.
 """
 
 import json
@@ -56,7 +56,7 @@ def add_tokenizer(
 
 
 def _tokens(path: Path, tokenizer: Mapping[str, Any], size: int) -> tuple[list[str], list[int]]:
-    """Token texts and types by id; ids nobody uses are padded up to the embedding table's rows."""
+    """Token texts and types by id; unused ids are padded up to the embedding table's rows."""
     vocabulary = (tokenizer.get("model") or {}).get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise CorruptCheckpoint(path=str(path), tensor=None, detail="has no vocabulary")

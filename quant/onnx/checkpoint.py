@@ -172,7 +172,7 @@ def _rope_factors(source: Source) -> tuple[float, ...]:
 
 
 def _check_shapes(checkpoint: Checkpoint) -> None:
-    """Every tensor the graphs use is there in the shape the metadata promise."""
+    """Every tensor the graphs use is there in the shape the metadata say."""
     spec = checkpoint.spec
     hidden, width = spec.embedding_length, spec.feed_forward_length
     tops = {"embedding": (spec.vocab_size, hidden), "output_norm": (hidden,)}

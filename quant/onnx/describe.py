@@ -1,4 +1,4 @@
-"""What an exported folder says of its model to whoever lists models: dimensions, sizes, template.
+"""How an exported folder describes its model in lists: dimensions, sizes, template.
 
 Knows the names of runtime.model.info.ModelInfo's fields; plain JSON values out.
 """
