@@ -5,8 +5,7 @@
 Every round runs, one after the other: llama-bench (tg, at the depth of our prompt), one answer of a
 loaded worker, and one `stillroom chat` from the shell, timed at its output. Sampling is the model's
 own recommendation. Ratios compare neighbours of one round, so that a drifting machine cancels out.
-Nothing is guessed ahead, because llama-bench guesses nothing; what guessing adds is a row of its
-own.
+Nothing is drafted, because llama-bench drafts nothing; speculative decoding has a row of its own.
 """
 
 import argparse
@@ -134,7 +133,7 @@ def run(args: argparse.Namespace, bench: Bench) -> None:
     llama: list[float] = []
     ours: list[float] = []
     shell: list[float] = []
-    guessing: list[float] = []
+    speculative: list[float] = []
     shares: list[tuple[float, float, float]] = []
     for _ in range(args.rounds):
         llama.append(settled(bench.llama))
@@ -142,14 +141,14 @@ def run(args: argparse.Namespace, bench: Bench) -> None:
         ours.append(rate(stats))
         shares.append((stats.engine_share, stats.sampling_share, stats.other_share))
         shell.append(settled(bench.command_line))
-        guessing.append(rate(settled(lambda: bench.answer(draft=True))))
+        speculative.append(rate(settled(lambda: bench.answer(draft=True))))
     bench.worker.close()
     ratio = spread([mine / theirs for mine, theirs in zip(ours, llama, strict=True)])
     shell_ratio = spread([mine / theirs for mine, theirs in zip(shell, llama, strict=True)])
     result = {
         "threads": args.threads, "tokens": args.tokens, "depth": bench.prompt_tokens,
         "llama_bench_tps": spread(llama), "worker_tps": spread(ours), "chat_tps": spread(shell),
-        "worker_guessing_tps": spread(guessing),
+        "worker_speculative_tps": spread(speculative),
         "worker_ratio": ratio, "chat_ratio": shell_ratio,
         "worker_ratio_of_medians": spread(ours)["median"] / spread(llama)["median"],
         "chat_ratio_of_medians": spread(shell)["median"] / spread(llama)["median"],
@@ -161,7 +160,7 @@ def run(args: argparse.Namespace, bench: Bench) -> None:
     ]
     rows = (
         ("llama-bench", llama), ("worker", ours), ("stillroom chat", shell),
-        ("worker, guessing ahead", guessing),
+        ("worker, speculative", speculative),
     )  # fmt: skip
     for label, values in rows:
         s = spread(values)

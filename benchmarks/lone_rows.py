@@ -3,7 +3,7 @@
     python -m benchmarks.lone_rows --model STARTER.gguf [--depths 300,1000,4000,7900]
 
 Beyond 256 cached tokens the engine would share out a lone token's attention by positions; Stillroom
-has it shared out by heads, as a batch's is, so that guesses and thread counts change no token
+has it shared out by heads, as a batch's is, so that drafts and thread counts change no token
 (`runtime/backends/llama/exact.py`). Every round times one step each way in one context. Below 1 the
 exact way is the slower one.
 """

@@ -264,7 +264,7 @@ def old_profile(stage: Stage) -> Session:
     return session
 
 
-def wrong_guesses(stage: Stage) -> Session:
+def wrong_drafts(stage: Stage) -> Session:
     session = loaded(stage)
     words = " ".join(f"{n} is {n * 7919 % 1000} and" for n in range(24))
     sampling = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, seed=2)
@@ -320,7 +320,7 @@ CASES: dict[str, tuple[Callable[[Stage], Session], str]] = {
     "weights taken from memory": (cold_file, "cold_file"),
     "memory limit with swap": (swapping, "swapping"),
     "profile of a faster machine": (old_profile, "slower_memory"),
-    "guesses that are wrong": (wrong_guesses, "low_acceptance"),
+    "drafts that are wrong": (wrong_drafts, "low_acceptance"),
 }
 
 

@@ -1,9 +1,9 @@
-"""Decode speed and greedy output with and without guessing ahead, alternating in one process.
+"""Decode speed and greedy output with and without speculative decoding, alternating in one process.
 
     python -m benchmarks.speculation [--model STARTER.gguf] [--rounds 5]
 
 Prompts are of two kinds: "copy" (the answer repeats the prompt) and "other" (it does not). Each is
-answered greedily with guessing off and on in turn; the figure is the median of the pairwise ratios
+answered greedily with drafts off and on in turn; the figure is the median of the pairwise ratios
 of decode tokens/s, so that a load on the machine hits both sides alike. Exit code 1 when the token
 ids differ.
 """
@@ -81,7 +81,7 @@ class Row:
     kind: str
     tokens: int
     plain_tps: float
-    guessing_tps: float
+    drafting_tps: float
     ratio: float
     ratio_low: float
     ratio_high: float
@@ -126,40 +126,40 @@ def run(loop: TokenLoop, prompt: list[int], tokens: int, draft: bool) -> Run:
 
 def measure(loop: TokenLoop, name: str, prompt: list[int], tokens: int, repeat: int) -> Row:
     plain = [run(loop, prompt, tokens, False)]  # the first run of each warms up
-    guessing = [run(loop, prompt, tokens, True)]
+    drafting = [run(loop, prompt, tokens, True)]
     for _ in range(repeat):
         plain.append(run(loop, prompt, tokens, False))
-        guessing.append(run(loop, prompt, tokens, True))
-    pairs = list(zip(plain[1:], guessing[1:], strict=True))
+        drafting.append(run(loop, prompt, tokens, True))
+    pairs = list(zip(plain[1:], drafting[1:], strict=True))
     ratios = sorted(on.tps / off.tps for off, on in pairs)
     cpu_ratios = [on.tokens_per_cpu_second / off.tokens_per_cpu_second for off, on in pairs]
-    last = guessing[-1].outcome
+    last = drafting[-1].outcome
     first = plain[0].outcome.generated
     return Row(
         prompt=name,
         kind=PROMPTS[name][0],
         tokens=len(last.generated),
         plain_tps=round(statistics.median(run.tps for run in plain[1:]), 2),
-        guessing_tps=round(statistics.median(run.tps for run in guessing[1:]), 2),
+        drafting_tps=round(statistics.median(run.tps for run in drafting[1:]), 2),
         ratio=round(statistics.median(ratios), 3),
         ratio_low=round(ratios[0], 3),
         ratio_high=round(ratios[-1], 3),
         cpu_ratio=round(statistics.median(cpu_ratios), 3),
         drafted=last.drafted,
         accepted=last.accepted,
-        identical=all(run.outcome.generated == first for run in (*plain, *guessing)),
+        identical=all(run.outcome.generated == first for run in (*plain, *drafting)),
     )
 
 
 def table(model: str, tokens: int, rows: list[Row]) -> str:
     lines = [
-        f"{model}, greedy, {tokens} tokens at most: decode with guesses / without, alternately",
+        f"{model}, greedy, {tokens} tokens at most: decode with drafts / without, alternately",
         f"{'prompt':12} {'kind':5} {'tokens':>6} {'ratio':>6} {'low to high':>14}"
-        f" {'guessed':>8} {'right':>6}  same ids",
+        f" {'drafted':>8} {'accepted':>8}  same ids",
     ]
     lines += [
         f"{row.prompt:12} {row.kind:5} {row.tokens:6} {row.ratio:6.3f}"
-        f" {row.ratio_low:6.3f} to {row.ratio_high:5.3f} {row.drafted:8} {row.accepted:6}"
+        f" {row.ratio_low:6.3f} to {row.ratio_high:5.3f} {row.drafted:8} {row.accepted:8}"
         f"  {row.identical}"
         for row in rows
     ]
