@@ -119,7 +119,9 @@ class EngineDescriptor:
     tunes_threads: bool = False  # decodes with fewer threads than cores where that is faster
     process_bytes: int = 0  # of the host, once for a process however many models it holds
     device_bytes: int = 0  # of each accelerator, before anything of a model: driver, libraries
-    simulates_memory: bool = False  # job "simulate_memory" tells exact figures
+    # "module:function" `(path, placement) -> MemoryReport` that asks the engine itself without
+    # allocating anything; "" where it cannot tell.
+    simulator: str = ""
     drafts: bool = False  # takes `Placement.draft`
     parallel: bool = False  # answers `Placement.sequences` requests at a time (SharedBackend)
 

@@ -8,6 +8,7 @@ environment names modules (with commas between) that have an `ENGINE`; child pro
 import importlib
 import os
 from collections.abc import Collection
+from typing import Any
 
 from runtime.backend import Backend
 from runtime.engine import EngineDescriptor
@@ -68,6 +69,12 @@ def title(name: str) -> str:
 def reading(formats: Collection[str]) -> tuple[EngineDescriptor, ...]:
     """The engines that read one of these formats."""
     return tuple(each for each in engines() if not set(each.formats).isdisjoint(formats))
+
+
+def function(target: str) -> Any:
+    """Import the module of "module:function" and return the function. For child processes."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def open_backend(name: str) -> Backend:

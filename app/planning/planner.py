@@ -165,8 +165,8 @@ class Planning:
         """The plan with the memory that the engine itself reports, found by a child that allocates
         nothing (`worker`, which is then as good as new, or one of its own); as it is where the file
         is not here or the engine cannot tell. Raises DoesNotFit."""
-        simulated = registry.engine(plan.placement.engine).simulates_memory
-        if model.startswith(HUB_PREFIX) or not simulated:
+        simulator = registry.engine(plan.placement.engine).simulator
+        if model.startswith(HUB_PREFIX) or not simulator:
             return plan
         path = self.build(model, plan).path
         if path is None:

@@ -1,6 +1,6 @@
 """Makes a memory estimate exact with what the engine reports without allocating.
 
-Knows no engine (see `runtime.backends.llama.memory`).
+Knows no engine (each names its own `simulator`).
 """
 
 from collections.abc import Mapping

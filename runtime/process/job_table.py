@@ -62,7 +62,7 @@ COMPARE_VOCABULARIES = Job(
 )
 PROBE = Job(f"{_TASKS}.probe:probe_job", ProbeArgs, ProbeAnswer)
 RPC_SERVER = Job(f"{_LLAMA}.rpc:rpc_server_job", RpcServerArgs, Nothing)
-SIMULATE_MEMORY = Job(f"{_LLAMA}.memory:simulate_memory_job", MemoryArgs, MemoryReport)
+SIMULATE_MEMORY = Job(f"{_TASKS}.simulate_memory:simulate_memory_job", MemoryArgs, MemoryReport)
 SCORE_CPU_LIBRARIES = Job(
     f"{_LLAMA}.self_test:score_cpu_libraries_job", LibrariesArgs, LibrariesAnswer
 )

@@ -127,7 +127,7 @@ class RpcServerArgs:
 
 @dataclass(frozen=True)
 class MemoryArgs:
-    """A GGUF file and where it would go."""
+    """A model's file and where it would go."""
 
     path: Path
     placement: Placement

@@ -4,7 +4,6 @@ Knows /sys, and asks each engine what it reaches. Every device found but not usa
 with a reason code that `app.wording.explain` words.
 """
 
-import importlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -86,8 +85,7 @@ def _listed(
 ) -> list[Device]:
     if not engine.devices:
         return []
-    module, _, function = engine.devices.partition(":")
-    lister: DeviceLister = getattr(importlib.import_module(module), function)
+    lister: DeviceLister = registry.function(engine.devices)
     return lister(found, here)
 
 

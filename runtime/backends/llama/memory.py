@@ -12,10 +12,8 @@ import llama_cpp.llama_cpp as native
 from runtime.backends.llama.backend import context_params, model_params
 from runtime.backends.llama.native import NativeLog, start_engine
 from runtime.errors import CorruptFile, ModelFileError
-from runtime.jobs import OnProgress
 from runtime.plan import Placement
 from runtime.planning.exact_memory import MemoryReport
-from runtime.process.job_values import MemoryArgs
 
 _KV_LINE = re.compile(r"llama_kv_cache\w*: size =\s+(?P<mib>[\d.]+) MiB")
 _HOST_SUFFIX = "_host"
@@ -60,8 +58,3 @@ def simulate(path: str, placement: Placement) -> MemoryReport:
         size = parts.get("compute", 0) + parts.get("output", 0)
         compute[device] = compute.get(device, 0) + size
     return MemoryReport(compute, log.kv_cache)
-
-
-def simulate_memory_job(args: MemoryArgs, _on_progress: OnProgress) -> MemoryReport:
-    """See `simulate`."""
-    return simulate(str(args.path), args.placement)
