@@ -9,6 +9,7 @@ AppError
 ├── UnknownModel
 ├── UnknownConversation
 ├── UnreadableFile            an attachment
+├── RpcServerEnded
 ├── LibraryError              the models folder
 │   ├── LibraryRefused
 │   ├── AlreadyInstalled
@@ -41,6 +42,50 @@ from typing import Literal
 
 from quant.error_base import LogOnly, StillroomError
 
+CatalogCode = Literal[
+    "unreadable",
+    "not_json",
+    "schema",
+    "miscounted",
+    "uneven_heads",
+    "experts_apart",
+    "too_many",
+    "rope_of_mla",
+    "no_source",
+    "not_unique",
+]
+SettingCode = Literal[
+    "unknown",
+    "not_switch",
+    "not_whole",
+    "not_number",
+    "not_text",
+    "choice",
+    "range",
+    "write",
+    "read",
+    "not_object",
+    "no_token",
+    "no_address",
+    "bad_name",
+    "name_taken",
+    "bad_list",
+    "bad_cluster",
+]
+StoreCode = Literal[
+    "failed",
+    "newer_version",
+    "no_conversation",
+    "no_message",
+    "unreadable",
+    "too_large",
+    "no_messages",
+    "not_exported",
+    "unknown_role",
+    "message_twice",
+    "no_parent",
+    "text_cut",
+]
 OfflineKind = Literal["setting", "no network", "dns", "refused", "timeout", "tls", "broken"]
 
 
@@ -62,31 +107,38 @@ class Unexpected(AppError):
 
 
 class CatalogError(AppError):
-    """`entry` is an id or an index, "" for the file as a whole."""
+    """`entry` is an id or an index, "" for the file as a whole, as is `field`; `value` is declared
+    and `expected` would be right; `detail` is what the system or the schema says."""
 
     path: str
-    entry: str
-    field: str
-    reason: str
+    entry: str = ""
+    field: str = ""
+    reason: CatalogCode
+    value: int | None = None
+    expected: int | None = None
+    detail: str | None = None
 
 
 class SettingsError(AppError):
     """`path` is None when the setting does not come from a file."""
 
     key: str
-    reason: str
+    reason: SettingCode
     path: str | None = None
     value: str | int | float | None = None
     choices: list[str] | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    expected: str | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     detail: str | None = None
 
 
 class StoreError(AppError):
+    """`value` is what is not there, or not understood; `detail` is what the system says."""
+
     path: str
-    reason: str
+    reason: StoreCode
+    value: str | int | None = None
+    detail: str | None = None
 
 
 class UnknownModel(AppError):
@@ -108,17 +160,38 @@ class UnreadableFile(AppError):
     reason: Literal["too_large", "binary", "damaged", "empty", "missing"]
 
 
+class RpcServerEnded(AppError):
+    """The RPC server that this program started ended by itself."""
+
+    address: str
+
+
 class LibraryError(AppError):
     """Base of what can go wrong with the models folder; `path` is its own or a file's."""
 
-    path: str
+    path: LogOnly[str]
 
 
 class LibraryRefused(LibraryError):
-    """`name` is there where one model is to blame."""
+    """`name` is there where one model, or a file in it, is to blame; `detail` is what the system
+    says."""
 
-    reason: str
+    path: str
+    reason: Literal[
+        "bad_name",
+        "not_installed",
+        "other_name",
+        "bad_manifest",
+        "unreadable",
+        "not_object",
+        "no_such_file",
+        "no_main_file",
+        "outside",
+        "nested",
+        "name_taken",
+    ]
     name: str | None = None
+    detail: str | None = None
 
 
 class AlreadyInstalled(LibraryError):
@@ -138,35 +211,54 @@ class LibraryBusy(LibraryError):
 
 
 class ImportRefused(LibraryError):
-    reason: str
+    """`name` is the file that is missing."""
+
+    path: str
+    reason: Literal["several_folders", "no_such_file", "not_gguf", "part_missing", "file_missing"]
+    name: str | None = None
 
 
 class PackRefused(LibraryError):
-    """An add-on pack cannot be installed or removed."""
+    """An add-on pack cannot be installed or removed. `found` is what it is for, `wanted` what this
+    machine has."""
 
-    reason: str
+    path: str
+    reason: Literal[
+        "no_hash",
+        "wrong_hash",
+        "not_known",
+        "not_installed",
+        "no_wheel",
+        "other_engine",
+        "other_machine",
+        "no_record",
+        "no_name",
+        "leaves_folder",
+    ]
+    found: str | None = None
+    wanted: str | None = None
 
 
 class HubError(AppError):
     """Base of what can go wrong between here and the hub. `endpoint` is "" where it is not
     known."""
 
-    endpoint: str = ""
+    endpoint: LogOnly[str] = ""
 
 
 class Offline(HubError):
     """`detail` is the system's own words."""
 
     kind: OfflineKind
-    detail: str = ""
+    detail: LogOnly[str] = ""
 
 
 class NotAHubAnswer(HubError):
     """Something between here and the hub answered in its place."""
 
     url: str
-    content_type: str = ""
-    detail: str = ""
+    content_type: LogOnly[str] = ""
+    detail: LogOnly[str] = ""
 
 
 class GatedModel(HubError):
@@ -174,15 +266,15 @@ class GatedModel(HubError):
 
     repo: str
     url: str
-    token_sent: bool
+    token_sent: LogOnly[bool]
 
 
 class RepoNotFound(HubError):
     """The hub does not tell missing from private."""
 
     repo: str
-    url: str
-    token_sent: bool
+    url: LogOnly[str]
+    token_sent: LogOnly[bool]
 
 
 class RevisionNotFound(HubError):
@@ -207,19 +299,24 @@ class RateLimited(HubError):
 
 class HubUnavailable(HubError):
     status: int
-    retry_after: float | None = None
+    retry_after: LogOnly[float | None] = None
 
 
 class UnsafeEndpoint(HubError):
     """A token goes over https or loopback only."""
 
-    reason: str
+    endpoint: str
+    reason: Literal["not_http", "more_than_host", "prompts_readable", "https_needed"]
 
 
 class BadRemoteHeader(HubError):
+    """`size` and `largest` are in bytes."""
+
     repo: str
     path: str
-    reason: str
+    reason: Literal["onnx_folder", "no_size", "too_large", "header_too_large"]
+    size: int | None = None
+    largest: int | None = None
 
 
 class DownloadError(AppError):
@@ -241,24 +338,26 @@ class DiskFull(DownloadError):
 
     needed: int
     available: int
-    reserve: int = 0
+    reserve: LogOnly[int] = 0
 
 
 class Interrupted(DownloadError):
     """Amounts in bytes. `reason` is the JSON of the error that the last attempt ended with. The
     part is kept."""
 
-    received: int
-    total: int | None
-    attempts: int
+    received: LogOnly[int]
+    total: LogOnly[int | None]
+    attempts: LogOnly[int]
     reason: dict[str, object]
 
 
 class ServerMisbehaved(DownloadError):
-    """The part is kept."""
+    """The part is kept. `found` is what came and `wanted` what was asked for or listed."""
 
-    url: str
-    reason: str
+    url: LogOnly[str]
+    reason: Literal["encoding", "no_range", "wrong_range", "wrong_size", "status"]
+    found: str | int | None = None
+    wanted: str | int | None = None
 
 
 class DownloadBusy(DownloadError):
@@ -268,8 +367,8 @@ class DownloadBusy(DownloadError):
 class PackageUnavailable(DownloadError):
     """A package of the index; `exit_code` is pip's, None where it was not run."""
 
-    path: str = ""
+    path: LogOnly[str] = ""
     package: str
     version: str
-    exit_code: int | None
+    exit_code: LogOnly[int | None]
     output_tail: LogOnly[str]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.errors import SettingsError
+from app.errors import SettingCode, SettingsError
 from quant.files import write_json_atomically
 from runtime.registry import offered
 from runtime.tracebacks import summary_of
@@ -161,6 +161,14 @@ class Settings:
 DECLARATIONS = {f.name: f for f in fields(Settings) if f.name != "extra"}
 
 
+_WRONG: dict[type, SettingCode] = {
+    bool: "not_switch",
+    int: "not_whole",
+    float: "not_number",
+    str: "not_text",
+}
+
+
 def parse(name: str, value: Any) -> Any:
     """`value` as the setting's type, checked against its declaration. Raises SettingsError."""
     declaration = DECLARATIONS.get(name)
@@ -170,9 +178,7 @@ def parse(name: str, value: Any) -> Any:
     try:
         converted = _convert(value, type(default))
     except (TypeError, ValueError) as error:
-        raise SettingsError(
-            key=name, reason="type", value=str(value), expected=type(default).__name__
-        ) from error
+        raise SettingsError(key=name, reason=_WRONG[type(default)], value=str(value)) from error
     choices = declaration.metadata["choices"]
     if choices and converted not in choices:
         raise SettingsError(key=name, reason="choice", value=converted, choices=list(choices))
@@ -230,9 +236,7 @@ def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:
         problems.append(SettingsError(key="", reason="read", path=str(path), detail=str(error)))
         return {}
     if not isinstance(data, dict):
-        problems.append(
-            SettingsError(key="", reason="read", path=str(path), detail="not an object")
-        )
+        problems.append(SettingsError(key="", reason="not_object", path=str(path)))
         return {}
     return data
 

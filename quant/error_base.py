@@ -4,8 +4,9 @@ Knows how facts become JSON and are checked when they come back. Knows no senten
 alone words errors.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, ClassVar, TypeVar, dataclass_transform
+from typing import Annotated, ClassVar, Self, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -58,6 +59,16 @@ class StillroomError(Exception):
     def to_json(self) -> dict[str, object]:
         return {"type": type(self).__name__, "facts": self.facts}
 
+    @classmethod
+    def of(cls, facts: Mapping[str, object]) -> Self:
+        """An error of this class with facts that no type checker has seen. Raises
+        msgspec.ValidationError for any that are not as declared."""
+        undeclared = set(facts).difference(cls.fact_names())
+        if undeclared:
+            raise msgspec.ValidationError(f"{cls.__name__} declares no {min(undeclared)}")
+        checked = msgspec.convert(facts, cls)
+        return cls(**{name: getattr(checked, name) for name in cls.fact_names()})
+
     @staticmethod
     def from_json(data: object) -> "StillroomError":
         """Rebuild an error that crossed a pipe or lay in a file.
@@ -68,10 +79,7 @@ class StillroomError(Exception):
         try:
             told = msgspec.convert(data, _Told)
             cls = StillroomError.registry[told.type]
-            if not set(told.facts) <= set(cls.fact_names()):
-                raise KeyError(*set(told.facts) - set(cls.fact_names()))
-            checked = msgspec.convert(told.facts, cls)
-            return cls(**{name: getattr(checked, name) for name in cls.fact_names()})
+            return cls.of(told.facts)
         except (msgspec.ValidationError, KeyError):
             name = data.get("type") if isinstance(data, dict) else None
             return UnrecognizedError(name=str(name)[:80], told=repr(data)[:2000])

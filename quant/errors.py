@@ -10,44 +10,207 @@ QuantError
 ├── MissingTensor
 ├── NotEnoughDisk          bytes
 └── NativeQuantizerFailed
+
+FileDamage and UnknownKind are what the runtime's errors of a model's file share with those here: a
+code for what is wrong, and the facts that the code is about.
 """
 
 import errno
+from typing import Literal
 
-from quant.error_base import StillroomError
+from quant.error_base import LogOnly, StillroomError
 
 # What the system says where NotEnoughDisk is meant: no room, a quota, a limit on a file's size.
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+DamageCode = Literal[
+    # the file as a whole
+    "missing",
+    "empty",
+    "unreadable",
+    "refused",
+    "wrong_size",
+    "wrong_hash",
+    "changed",
+    "not_object",
+    "bad_json",
+    "json_too_large",
+    "repeated_key",
+    # a header
+    "truncated_header",
+    "header_length",
+    "header_not_object",
+    "no_magic",
+    "gguf_version",
+    "tensor_count",
+    "metadata_count",
+    "metadata_type",
+    "nested_arrays",
+    "alignment",
+    # a tensor's place
+    "tensor_not_described",
+    "tensor_layout",
+    "tensor_too_large",
+    "tensor_size",
+    "past_end",
+    "overlap",
+    "tensor_twice",
+    "tensor_type",
+    "dimension_count",
+    "dimensions",
+    "row_length",
+    "no_such_block",
+    "name_clash",
+    # several files
+    "no_weight_map",
+    "bad_shard_name",
+    "missing_shard",
+    "not_in_shard",
+    "not_in_index",
+    "in_two_parts",
+    "wrong_part",
+    "part_name",
+    "part_count",
+    "outside_folder",
+    "not_listed",
+    # a value
+    "impossible_value",
+    "field_missing",
+    "field_impossible",
+    "not_whole",
+    "not_number",
+    "not_positive",
+    "not_above",
+    "not_divisor",
+    "odd_head",
+    "field_not_object",
+    "field_not_text",
+    "not_token_id",
+    "not_supported",
+    "too_many_blocks",
+    "unknown_section",
+    "end_token",
+    "token_id",
+    # what a model needs
+    "no_vocabulary",
+    "no_tokenizer_model",
+    "no_graph",
+    "graph_input",
+    "graph_blocks",
+    "graph_heads",
+    "graph_head_size",
+    "graph_vocabulary",
+    "factors_not_positive",
+    "no_counts",
+    "impossible_sums",
+    "no_importance",
+]
+
+KindCode = Literal[
+    "refused",
+    "not_installed",
+    "not_weights",
+    "no_weights",
+    "no_model",
+    "not_evaluated",
+    "tensor_type",
+    "unknown_format",
+    "not_gguf_format",
+    "architecture",
+    "no_architecture",
+    "not_a_model",
+    "header_key",
+    "config_value",
+    "unknown_tensor",
+    "rope_scaling",
+    "rope_option",
+    "no_tokenizer",
+    "tokenizer_model",
+    "pre_tokenizer",
+    "not_manifest",
+    "manifest_version",
+    "sliding_window",
+    "feed_forward_bias",
+    "activation",
+    "mixture_of_experts",
+    "partial_rotary",
+    "pipeline",
+    "padded_rows",
+    "no_fixed_shape_body",
+    "importance_not_measured",
+]
+
+ShapeCode = Literal[
+    "expected",
+    "scales",
+    "importance",
+    "even_heads",
+    "config",
+    "text_too_short",
+    "vocabularies_differ",
+]
+
+RecipeCode = Literal[
+    "for_onnx",
+    "needs_importance",
+    "one_format",
+    "families_mixed",
+    "not_known",
+    "unknown_field",
+    "unknown_format",
+    "not_a_mapping",
+    "override_incomplete",
+    "bad_pattern",
+    "not_object",
+]
+
+
+class FileDamage(StillroomError):
+    """The bytes of a file contradict its format. `tensor` is there where one is to blame; `key`
+    names a field, a tensor or a file in it, `found` is what it has and `wanted` what it should
+    have; `detail` is what a library or the system says."""
+
+    reason: DamageCode
+    tensor: str | None = None
+    key: str | None = None
+    found: str | int | None = None
+    wanted: str | int | None = None
+    detail: str | None = None
+
+
+class UnknownKind(StillroomError):
+    """A file is sound and of a kind that no code here reads. The facts are those of FileDamage."""
+
+    reason: KindCode
+    tensor: str | None = None
+    key: str | None = None
+    found: str | int | None = None
+    wanted: str | int | None = None
+    detail: str | None = None
 
 
 class QuantError(StillroomError):
     """Base of all quant errors."""
 
 
-class UnsupportedFormat(QuantError):
+class UnsupportedFormat(QuantError, UnknownKind):
     """`path` is None where a format was named without a file."""
 
     path: str | None
-    format: str | None = None
-    architecture: str | None = None
-    tensor: str | None = None
-    detail: str | None = None
 
 
 class IncompatibleShape(QuantError):
-    """`tensor` is None where no single one is to blame."""
+    """`tensor` is None where no single one is to blame; `shape` is its own."""
 
+    reason: ShapeCode
     tensor: str | None
     shape: list[int]
-    detail: str
+    key: str | None = None
+    wanted: str | int | None = None
 
 
-class CorruptCheckpoint(QuantError):
-    """The file's bytes contradict its format. `tensor` is None where the whole file is to blame."""
-
+class CorruptCheckpoint(QuantError, FileDamage):
     path: str
-    tensor: str | None
-    detail: str
 
 
 class AlreadyQuantized(QuantError):
@@ -62,8 +225,13 @@ class NonFiniteWeights(QuantError):
 
 
 class InvalidRecipe(QuantError):
+    """`value` is what was given, `choices` what is known; `detail` is what a library says."""
+
     field: str
-    reason: str
+    reason: RecipeCode
+    value: str | None = None
+    choices: list[str] | None = None
+    detail: str | None = None
 
 
 class MissingTensor(QuantError):
@@ -77,8 +245,14 @@ class NotEnoughDisk(QuantError):
     path: str
     needed: int
     available: int
-    reserve: int = 0
+    reserve: LogOnly[int] = 0
 
 
 class NativeQuantizerFailed(QuantError):
-    reason: str
+    """`found` and `wanted` are counts: of a row's values, or of bytes written."""
+
+    reason: Literal["not_installed", "row_length", "needs_importance", "wrong_size", "refused"]
+    format: str | None = None
+    found: int | None = None
+    wanted: int | None = None
+    detail: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quant.errors import CorruptCheckpoint
+from quant.errors import CorruptCheckpoint, DamageCode
 
 _MOST = 2**31 - 1
 _LARGEST, _SMALLEST = 3e38, 1e-30
@@ -30,37 +30,42 @@ class Fields:
         """A whole number from `least` to 2^31 - 1."""
         value = self._given(key, default)
         if type(value) is not int or not least <= value <= _MOST:
-            raise self.wrong(key, f"no whole number from {least} to 2^31 - 1")
+            raise self.wrong(key, "not_whole", least)
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
         """A number that float32 can hold."""
         value = self._given(key, default)
         if type(value) not in (int, float) or not abs(value) <= _LARGEST:
-            raise self.wrong(key, "no number")
+            raise self.wrong(key, "not_number")
         return float(value)
 
     def positive(self, key: str, default: float | None = None) -> float:
         """A number above zero, by enough for its reciprocal."""
         value = self.number(key, default)
         if value < _SMALLEST:
-            raise self.wrong(key, "not above zero")
+            raise self.wrong(key, "not_positive")
         return value
 
     def has(self, key: str) -> bool:
         """Whether the field is there and not null."""
         return self.values.get(key) is not None
 
-    def wrong(self, key: str, reason: str) -> CorruptCheckpoint:
-        """The error for a field that is `reason`."""
-        shown = f"{self.prefix}{key} is {repr(self.values.get(key))[:_SHOWN]}, {reason}"
-        return CorruptCheckpoint(path=self.path, tensor=None, detail=shown)
+    def wrong(
+        self, key: str, reason: DamageCode, wanted: str | int | None = None
+    ) -> CorruptCheckpoint:
+        """The error for a field that is of another kind than `wanted`."""
+        shown = repr(self.values.get(key))[:_SHOWN]
+        return CorruptCheckpoint(
+            path=self.path, reason=reason, key=f"{self.prefix}{key}", found=shown, wanted=wanted
+        )
 
     def _given(self, key: str, default: Any) -> Any:
         value = self.values.get(key)
         if value is None:
             value = default
         if value is None:
-            detail = f"has no {self.prefix}{key}"
-            raise CorruptCheckpoint(path=self.path, tensor=None, detail=detail)
+            raise CorruptCheckpoint(
+                path=self.path, reason="field_missing", key=f"{self.prefix}{key}"
+            )
         return value

@@ -88,7 +88,7 @@ def format_named(name: str) -> BlockFormat:
     """The format called `name`, e.g. "Q4_0" or "onnx-q4-b32". Raises UnsupportedFormat."""
     found = FORMATS.get(name)
     if found is None:
-        raise UnsupportedFormat(path=None, format=name, detail="unknown format")
+        raise UnsupportedFormat(path=None, reason="unknown_format", found=name)
     return found
 
 
@@ -101,7 +101,7 @@ def ggml_type(name: str) -> int:
     """The type number in a GGUF file of a format name. Raises UnsupportedFormat."""
     number = format_named(name).gguf_type
     if number is None:
-        raise UnsupportedFormat(path=None, format=name, detail="not a GGUF format")
+        raise UnsupportedFormat(path=None, reason="not_gguf_format", found=name)
     return number
 
 

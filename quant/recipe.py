@@ -165,7 +165,7 @@ def recipe_named(name: str) -> QuantRecipe:
     """One of RECIPES. Raises InvalidRecipe."""
     found = RECIPES.get(name)
     if found is None:
-        raise InvalidRecipe(field="name", reason=f"no recipe {name!r}; known: {sorted(RECIPES)}")
+        raise InvalidRecipe(field="name", reason="not_known", value=name, choices=sorted(RECIPES))
     return found
 
 
@@ -184,16 +184,22 @@ def recipe_from_json(data: Mapping[str, Any]) -> QuantRecipe:
     }
     for key in data:
         if key not in known:
-            raise InvalidRecipe(field=str(key), reason=f"unknown field; known: {sorted(known)}")
+            raise InvalidRecipe(field=str(key), reason="unknown_field", choices=sorted(known))
     method = data.get("method", "llama.cpp")
     importance = data.get("importance", "optional")
     if method not in ("llama.cpp", "round", "search"):
         raise InvalidRecipe(
-            field="method", reason=f"{method!r} is none of llama.cpp, round, search"
+            field="method",
+            reason="not_known",
+            value=str(method),
+            choices=["llama.cpp", "round", "search"],
         )
     if importance not in ("ignored", "optional", "required"):
         raise InvalidRecipe(
-            field="importance", reason=f"{importance!r} is none of ignored, optional, required"
+            field="importance",
+            reason="not_known",
+            value=str(importance),
+            choices=["ignored", "optional", "required"],
         )
     return QuantRecipe(
         name=str(data.get("name", "custom")),
@@ -207,7 +213,7 @@ def recipe_from_json(data: Mapping[str, Any]) -> QuantRecipe:
 
 def _formats_from_json(data: object) -> dict[TensorRole, str]:
     if not isinstance(data, Mapping) or not data:
-        raise InvalidRecipe(field="formats", reason="must map roles to formats")
+        raise InvalidRecipe(field="formats", reason="not_a_mapping")
     formats: dict[TensorRole, str] = {}
     if "default" in data:
         formats.update(uniform(_checked_format("formats.default", data["default"])))
@@ -219,26 +225,33 @@ def _formats_from_json(data: object) -> dict[TensorRole, str]:
         except ValueError:
             raise InvalidRecipe(
                 field=f"formats.{key}",
-                reason=f"no such role; known: {[r.value for r in TensorRole]}",
+                reason="not_known",
+                value=str(key),
+                choices=[r.value for r in TensorRole],
             ) from None
         formats[role] = _checked_format(f"formats.{key}", value)
     families = {format_named(name).family for name in formats.values()}
     if len(families) > 1:
-        raise InvalidRecipe(field="formats", reason="GGUF and ONNX formats cannot be mixed")
+        raise InvalidRecipe(field="formats", reason="families_mixed")
     return formats
 
 
 def _override_from_json(data: object) -> FormatOverride:
     if not isinstance(data, Mapping) or not isinstance(data.get("pattern"), str):
-        raise InvalidRecipe(field="overrides", reason="each needs a pattern and a format")
+        raise InvalidRecipe(field="overrides", reason="override_incomplete")
     try:
         re.compile(data["pattern"])
     except re.error as error:
-        raise InvalidRecipe(field="overrides.pattern", reason=str(error)) from None
+        raise InvalidRecipe(
+            field="overrides.pattern", reason="bad_pattern", detail=str(error)
+        ) from None
     blocks = data.get("blocks", "all")
     if blocks not in ("all", "sensitive"):
         raise InvalidRecipe(
-            field="overrides.blocks", reason=f"{blocks!r} is none of all, sensitive"
+            field="overrides.blocks",
+            reason="not_known",
+            value=str(blocks),
+            choices=["all", "sensitive"],
         )
     return FormatOverride(
         data["pattern"], _checked_format("overrides.format", data.get("format")), blocks
@@ -249,7 +262,7 @@ def _checked_format(where: str, name: object) -> str:
     try:
         return format_named(str(name)).name
     except UnsupportedFormat:
-        raise InvalidRecipe(field=where, reason=f"unknown format {name!r}") from None
+        raise InvalidRecipe(field=where, reason="unknown_format", value=str(name)) from None
 
 
 @dataclass(frozen=True)

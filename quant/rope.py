@@ -44,7 +44,7 @@ def rope_fields(config: Mapping[str, Any], path: str) -> Fields:
     key = "rope_parameters" if config.get("rope_parameters") else "rope_scaling"
     found = config.get(key) or {}
     if not isinstance(found, Mapping):
-        raise Fields(config, path).wrong(key, "no object")
+        raise Fields(config, path).wrong(key, "field_not_object")
     rope = dict(found)
     for name in ("rope_theta", "original_max_position_embeddings"):
         if name in config:
@@ -53,7 +53,7 @@ def rope_fields(config: Mapping[str, Any], path: str) -> Fields:
         rope.setdefault("rope_type", rope["type"])
     kind = rope.get("rope_type")
     if kind is not None and not isinstance(kind, str):
-        raise Fields(rope, path, f"{key}.").wrong("rope_type", "no text")
+        raise Fields(rope, path, f"{key}.").wrong("rope_type", "field_not_text")
     return Fields(rope, path, f"{key}.")
 
 
@@ -61,7 +61,7 @@ def rope_theta(fields: Fields, key: str) -> float:
     """The base of the frequencies, 10000 where nothing is said. Raises CorruptCheckpoint."""
     theta = fields.number(key, 10000.0)
     if theta <= 1:
-        raise fields.wrong(key, "not above one")
+        raise fields.wrong(key, "not_above", 1)
     return theta
 
 
@@ -94,7 +94,7 @@ def scaling_from_config(rope: Fields) -> RopeScaling:
     if kind == "llama3":
         low, high = rope.positive("low_freq_factor", 1.0), rope.positive("high_freq_factor", 4.0)
         if high <= low:
-            raise rope.wrong("high_freq_factor", "not above low_freq_factor")
+            raise rope.wrong("high_freq_factor", "not_above", "low_freq_factor")
         context = rope.count("original_max_position_embeddings", 8192)
         return RopeScaling("llama3", rope.positive("factor", 8.0), low, high, context)
     if kind == "yarn":
@@ -107,7 +107,7 @@ def scaling_from_config(rope: Fields) -> RopeScaling:
             beta_slow=rope.positive("beta_slow", 1.0),
             attention=yarn_attention(rope) or 1.0,
         )
-    raise UnsupportedFormat(path=rope.path, detail=f"rope scaling {kind[:40]!r}")
+    raise UnsupportedFormat(path=rope.path, reason="rope_scaling", found=kind[:40])
 
 
 def _refuse_partial_yarn(rope: Fields) -> None:
@@ -116,8 +116,7 @@ def _refuse_partial_yarn(rope: Fields) -> None:
     usual |= {"rope.scaling.yarn_ext_factor": 1, "rope.scaling.yarn_log_multiplier": 0}
     for key, value in usual.items():
         if rope.values.get(key) not in (None, value):
-            detail = f"rope scaling yarn with {rope.prefix}{key}"
-            raise UnsupportedFormat(path=rope.path, detail=detail)
+            raise UnsupportedFormat(path=rope.path, reason="rope_option", key=f"{rope.prefix}{key}")
 
 
 def scaling_from_gguf(fields: Fields, factors: tuple[float, ...]) -> RopeScaling:
@@ -125,7 +124,7 @@ def scaling_from_gguf(fields: Fields, factors: tuple[float, ...]) -> RopeScaling
     of the tensor rope_freqs. Raises UnsupportedFormat, CorruptCheckpoint."""
     kind = fields.values.get("rope.scaling.type") or "none"
     if kind not in ("none", "linear", "yarn"):
-        raise UnsupportedFormat(path=fields.path, detail=f"rope scaling {str(kind)[:40]!r}")
+        raise UnsupportedFormat(path=fields.path, reason="rope_scaling", found=str(kind)[:40])
     if factors:
         return RopeScaling("factors", factors=factors)
     if kind == "none":

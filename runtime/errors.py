@@ -2,6 +2,7 @@
 
 EngineError
 ├── ModelFileError            a file that cannot be used
+│   ├── UnusableFile
 │   ├── CorruptFile
 │   └── UnsupportedModel
 ├── BackendUnavailable        engine missing or refused
@@ -16,7 +17,7 @@ EngineError
 ├── TemplateFailed
 ├── TokenizerFailed
 ├── InvalidRequest
-│   └── ContextTooLong
+├── ContextTooLong
 ├── InternalError             a fault of the program, its traceback is in the log
 ├── JobMismatch               a fault of the program too
 └── WorkerError               the worker process
@@ -32,7 +33,67 @@ rebuild what crosses the pipe.
 from typing import Literal, TypedDict
 
 from quant.error_base import LogOnly, StillroomError
+from quant.errors import FileDamage, UnknownKind
 
+DraftCode = Literal[
+    "draft_engine",
+    "draft_device",
+    "draft_not_smaller",
+    "draft_does_not_fit",
+    "draft_tokenizer_differs",
+    "draft_vocabulary_size_differs",
+    "draft_bos_differs",
+    "draft_eos_differs",
+    "draft_token_differs",
+]
+RequestCode = Literal[
+    "not_offered",
+    "no_tokens",
+    "out_of_range",
+    "at_least",
+    "above_zero",
+    "one_of",
+    "nothing_evaluated",
+    "not_in_vocabulary",
+    "grammar_unreadable",
+    "one_device",
+    "not_host_port",
+    "no_split",
+    "beyond_training",
+    "indivisible_heads",
+    "unknown_job",
+    "already_loaded",
+    "no_model_loaded",
+    "ended_at_once",
+    "ended_early",
+    "no_room",
+    "not_text",
+    "empty",
+    "needs_model",
+    "needs_prompt",
+    "needs_source",
+    "not_a_saved_run",
+    "other_version",
+    "cannot_continue",
+    "name_one",
+    "tools_and_json",
+    "no_such_tool",
+    "schema_too_large",
+    "schema_too_deep",
+    "schema_not_object",
+    "schema_too_many_parts",
+    "schema_foreign_reference",
+    "schema_dangling_reference",
+    "schema_circular_reference",
+    "schema_unsupported",
+    "schema_unknown_type",
+    "schema_properties",
+    "schema_required",
+    "schema_counts",
+    "schema_bounds",
+    "schema_alternatives",
+]
+Stage = Literal["model", "embeddings", "body", "lm_head"]
 ContextLimit = Literal["trained", "exported", "compiled"]
 ExitKind = Literal[
     "clean",  # asked to end
@@ -66,24 +127,80 @@ class EngineError(StillroomError):
 
 
 class ModelFileError(EngineError):
-    """`tensor` is None where no single one is the cause."""
+    """Base of the errors of a model's file or folder; `path` is "" where it is not known."""
 
-    path: str
-    detail: str
-    tensor: str | None = None
+    path: str = ""
 
 
-class CorruptFile(ModelFileError):
+class UnusableFile(ModelFileError):
+    """It cannot be opened, or not used as asked. `tokens` is how many the engine had no room for,
+    `detail` what the engine or the system says."""
+
+    reason: Literal[
+        "missing",
+        "unreadable",
+        "refused",
+        "no_context",
+        "no_embeddings",
+        "not_tokenized",
+    ]
+    tokens: int | None = None
+    detail: str | None = None
+
+
+class CorruptFile(ModelFileError, FileDamage):
     """The file's bytes contradict its format."""
 
 
-class UnsupportedModel(ModelFileError):
+class UnsupportedModel(ModelFileError, UnknownKind):
     """The file is sound, but of a kind no engine here can run."""
 
 
+def corrupt_file(damage: FileDamage, path: str) -> CorruptFile:
+    """The same damage, of the model at `path`."""
+    return CorruptFile(
+        path=path,
+        reason=damage.reason,
+        tensor=damage.tensor,
+        key=damage.key,
+        found=damage.found,
+        wanted=damage.wanted,
+        detail=damage.detail,
+    )
+
+
+def unsupported_model(kind: UnknownKind, path: str) -> UnsupportedModel:
+    """The same kind, of the model at `path`."""
+    return UnsupportedModel(
+        path=path,
+        reason=kind.reason,
+        tensor=kind.tensor,
+        key=kind.key,
+        found=kind.found,
+        wanted=kind.wanted,
+        detail=kind.detail,
+    )
+
+
 class BackendUnavailable(EngineError):
+    """`formats` are those at hand, `library` is a file's name; `detail` is what the import or the
+    libraries' self-tests said."""
+
     backend: str
-    reason: str
+    reason: Literal[
+        "unknown_engine",
+        "import_failed",
+        "library_refused",
+        "no_library_works",
+        "built_without_it",
+        "no_context",
+        "reads_no_format",
+        "scores_no_format",
+        "simulates_no_memory",
+    ]
+    formats: list[str] | None = None
+    library: str | None = None
+    detail: str | None = None
 
 
 class NoEngineRan(EngineError):
@@ -93,18 +210,16 @@ class NoEngineRan(EngineError):
 
 
 class DeviceUnavailable(EngineError):
-    """`reason` is a code that `app.wording` has words for. What a provider's self-test found is
-    told by `finding` (a code), `cosine` and `seconds`."""
+    """`reason` is a code of `app.wording.sentences.UNAVAILABLE`, which devices carry as well;
+    `known` are the devices that there are, `cosine` is what a self-test measured."""
 
     device: str
     reason: str
     detail: str | None = None
-    path: LogOnly[str | None] = None
-    package: str | None = None
     known: list[str] | None = None
-    finding: str | None = None
-    cosine: float | None = None
-    seconds: float | None = None
+    path: LogOnly[str | None] = None
+    package: LogOnly[str | None] = None
+    cosine: LogOnly[float | None] = None
 
 
 class DoesNotFit(EngineError):
@@ -122,7 +237,7 @@ class OutOfMemory(EngineError):
     the allocation that failed; None where the engine does not say."""
 
     device: str
-    needed: int | None = None
+    needed: LogOnly[int | None] = None
     suggestion: Suggestion | None = None
     smaller_model: str | None = None
 
@@ -132,8 +247,8 @@ class DraftRefused(EngineError):
     draft_device, draft_not_smaller, draft_does_not_fit; the facts after it are what it is about."""
 
     draft: str
-    code: str
-    engine: str | None = None
+    code: DraftCode
+    engine: LogOnly[str | None] = None
     device: str | None = None
     needed: int | None = None
     token: int | None = None
@@ -155,18 +270,19 @@ class EvaluationFailed(EngineError):
 
 
 class StageFailed(EngineError):
-    """A stage raised, or its numbers were not finite."""
+    """A stage raised, or its numbers were not finite; `detail` is the engine's own words."""
 
-    stage: str
+    stage: Stage
     device: str
     detail: str
 
 
 class TemplateFailed(EngineError):
-    """A chat template could not be used; it "raised" where the template itself refused."""
+    """A chat template could not be used; it "raised" where the template itself refused, which it
+    says in `detail`."""
 
-    reason: Literal["syntax", "raised", "limit", "error"]
-    detail: str
+    reason: Literal["syntax", "raised", "limit", "too_long", "error"]
+    detail: str = ""
 
 
 class TokenizerFailed(EngineError):
@@ -176,16 +292,22 @@ class TokenizerFailed(EngineError):
 
 
 class InvalidRequest(EngineError):
+    """`value` is what was given; `choices`, `minimum` and `maximum` are what is possible; `detail`
+    is what the system says."""
+
     field: str
-    reason: str
+    reason: RequestCode
+    value: str | int | float | None = None
+    choices: list[str] | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    detail: str | None = None
 
 
-class ContextTooLong(InvalidRequest):
+class ContextTooLong(EngineError):
     """`n_ctx` was asked for, `longest` is possible; `why`: the model's own limit, the file's, or
     that of its body for the device."""
 
-    field: str = "n_ctx"
-    reason: str = "too_long"
     n_ctx: int
     longest: int
     device: str
@@ -211,8 +333,11 @@ class WorkerError(EngineError):
 
 
 class WorkerStartFailed(WorkerError):
+    """`cause` is what ended it, or what the system says."""
+
     command: LogOnly[list[str]]
-    reason: str
+    reason: Literal["refused", "ended", "silent"]
+    cause: str = ""
     stderr_tail: LogOnly[str]
 
 

@@ -56,7 +56,7 @@ def engine(name: str) -> EngineDescriptor:
     """The engine of that name. Raises BackendUnavailable for one that is not there."""
     found = _engines.get(name)
     if found is None:
-        raise BackendUnavailable(backend=name, reason="unknown engine")
+        raise BackendUnavailable(backend=name, reason="unknown_engine")
     return found
 
 
@@ -86,7 +86,7 @@ def open_backend(name: str) -> Backend:
     try:
         module = importlib.import_module(descriptor.module)
     except (ImportError, OSError, RuntimeError) as error:
-        raise BackendUnavailable(backend=name, reason=str(error)) from error
+        raise BackendUnavailable(backend=name, reason="import_failed", detail=str(error)) from error
     backend: Backend = module.open_engine()
     return backend
 

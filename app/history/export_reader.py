@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from app.errors import StoreError
+from app.errors import StoreCode, StoreError
 from app.history.export import ENTITIES, FORMAT, VERSION
 from app.history.records import Attachment, Conversation, StoredMessage
 from app.history.store import Store
@@ -31,21 +31,24 @@ def import_file(store: Store, path: Path) -> Conversation:
     """Read an exported conversation into the store as a new one. Raises StoreError."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError("the file is too large")
+            raise _refused("too_large")
         text = path.read_text(encoding="utf-8-sig")
         reader = {".md": _markdown, ".markdown": _markdown, ".html": _html, ".htm": _html}
         conversation, messages = reader.get(path.suffix.lower(), _json)(text)
         if not messages:
-            raise ValueError("it holds no messages")
+            raise _refused("no_messages")
+    except StoreError as error:
+        error.path = str(path)
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreError(path=str(path), reason=f"cannot be imported: {error}") from error
+        raise StoreError(path=str(path), reason="unreadable", detail=str(error)) from error
     return store.add_copy(conversation, messages)
 
 
 def _json(text: str) -> Read:
     data = json.loads(text)
     if data.get("format") != FORMAT or int(data["version"]) > VERSION:
-        raise ValueError("not an exported conversation")
+        raise _refused("not_exported")
     found, messages = data["conversation"], [_message(each) for each in data["messages"]]
     conversation = Conversation(
         0,
@@ -75,7 +78,7 @@ def _options(found: dict[str, Any]) -> dict[str, Any]:
 
 def _message(each: dict[str, Any]) -> StoredMessage:
     if each["role"] not in ("user", "assistant"):
-        raise ValueError(f"unknown role {each['role']!r}")
+        raise _refused("unknown_role", str(each["role"])[:40])
     parent = each.get("parent_id")
     return StoredMessage(
         int(each["id"]),
@@ -101,9 +104,9 @@ def _checked(messages: list[StoredMessage]) -> list[StoredMessage]:
     seen: set[int] = set()
     for each in messages:
         if each.id in seen or each.id <= 0:
-            raise ValueError(f"message {each.id} is there twice")
+            raise _refused("message_twice", each.id)
         if each.parent_id is not None and each.parent_id not in seen:
-            raise ValueError(f"message {each.id} answers one that is not there")
+            raise _refused("no_parent", each.id)
         seen.add(each.id)
     return messages
 
@@ -112,7 +115,7 @@ def _html(text: str) -> Read:
     """The data that `export.as_html` puts into the page."""
     found = _DATA.search(text)
     if found is None:
-        raise ValueError("not an exported conversation")
+        raise _refused("not_exported")
     text = found[1]
     for character, name in reversed(ENTITIES):
         text = text.replace(name, character)
@@ -124,7 +127,7 @@ def _markdown(text: str) -> Read:
     marks = list(_MARK.finditer(text))
     marks = [mark for mark in marks if mark[1] == marks[0][1]]
     if not marks:
-        raise ValueError("not an exported conversation")
+        raise _refused("not_exported")
     title = text[: marks[0].start()].strip().removeprefix("# ").strip()
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     turns: list[dict[str, Any]] = []
@@ -137,7 +140,7 @@ def _markdown(text: str) -> Read:
         elif "file" in facts:
             fenced = _FENCE.fullmatch(body)
             if fenced is None:
-                raise ValueError(f"the text of {facts['file']} is not whole")
+                raise _refused("text_cut", str(facts["file"])[:80])
             turns[-1]["attachments"].append({"name": facts["file"], "text": fenced[2]})
         elif facts["part"] == "reasoning":
             lines = body.split("\n")[2:]
@@ -146,3 +149,8 @@ def _markdown(text: str) -> Read:
             turns[-1]["content"] = body
     conversation = Conversation(0, title, time.time(), 0.0, title_set=bool(title))
     return conversation, [_message(each) for each in turns]
+
+
+def _refused(reason: StoreCode, value: str | int | None = None) -> StoreError:
+    """`import_file` alone knows the path."""
+    return StoreError(path="", reason=reason, value=value)

@@ -137,7 +137,7 @@ class Store:
             f"SELECT {row_values.CONVERSATION} FROM conversations WHERE id = ?", (conversation_id,)
         )
         if not rows:
-            raise StoreError(path=str(self.path), reason=f"no conversation {conversation_id}")
+            raise StoreError(path=str(self.path), reason="no_conversation", value=conversation_id)
         return row_values.conversation(rows[0])
 
     def update_conversation(self, conversation_id: int, **changes: Any) -> None:
@@ -261,7 +261,7 @@ class Store:
         """One message with all its text. Raises StoreError when it is not there."""
         rows = self._read(f"SELECT {row_values.MESSAGE} FROM messages WHERE id = ?", (message_id,))
         if not rows:
-            raise StoreError(path=str(self.path), reason=f"no message {message_id}")
+            raise StoreError(path=str(self.path), reason="no_message", value=message_id)
         message = row_values.message(rows[0])
         if message.state != "streaming":
             return message
@@ -323,7 +323,7 @@ class Store:
             ids[parent_id] = parent_id
         for each in messages:
             if each.parent_id not in ids:
-                raise StoreError(path=str(self.path), reason=f"no message {each.parent_id}")
+                raise StoreError(path=str(self.path), reason="no_message", value=each.parent_id)
             cursor = db.execute(
                 "INSERT INTO messages (conversation_id, parent_id, role, content, reasoning, state,"
                 " created, model, stats, attachments) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -431,7 +431,7 @@ class Store:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             self._damaged = True
-        return StoreError(path=str(self.path), reason=str(error))
+        return StoreError(path=str(self.path), reason="failed", detail=str(error))
 
     def _recover(self) -> None:
         """Settle answers whose process is gone; those of a living process are left to it."""

@@ -410,5 +410,5 @@ def _understood(endpoint: str, url: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotAHubAnswer(
-            endpoint=endpoint, url=public_url(url), content_type="unexpected JSON"
+            endpoint=endpoint, url=public_url(url), detail="unexpected JSON"
         ) from error

@@ -20,9 +20,9 @@ def check_endpoint(endpoint: str) -> bool:
     except ValueError:
         port_is_sound = False
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_sound:
-        raise UnsafeEndpoint(endpoint=endpoint, reason="not an http or https address")
+        raise UnsafeEndpoint(endpoint=endpoint, reason="not_http")
     if parts.username is not None or parts.query or parts.fragment:
-        raise UnsafeEndpoint(endpoint=endpoint, reason="has more than a host and a path")
+        raise UnsafeEndpoint(endpoint=endpoint, reason="more_than_host")
     return parts.scheme == "https" or is_loopback(endpoint)
 
 

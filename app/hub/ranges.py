@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,29 +92,30 @@ def check_range_response(
     headers = response.headers
     url = public_url(str(response.url))
 
-    def misbehaved(reason: str) -> ServerMisbehaved:
-        return ServerMisbehaved(path=file.path, url=url, reason=reason)
+    misbehaved = partial(ServerMisbehaved, path=file.path, url=url)
 
     if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
-        raise misbehaved(f"sent {headers['content-encoding'][:40]} encoding unasked")
+        raise misbehaved(reason="encoding", found=headers["content-encoding"][:40])
     if response.status_code == 206:
         match = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
         if match is None:
-            raise misbehaved("a partial answer without Content-Range")
+            raise misbehaved(reason="no_range")
         first, last = int(match[1]), int(match[2])
         if first != start or not start <= last < stop:
-            raise misbehaved(f"asked for bytes {start}-{stop - 1}, got {first}-{last}")
+            raise misbehaved(
+                reason="wrong_range", found=f"{first}-{last}", wanted=f"{start}-{stop - 1}"
+            )
         if match[3] not in ("*", str(file.size)):
-            raise misbehaved(f"the file has {match[3]} bytes there, {file.size} in the listing")
+            raise misbehaved(reason="wrong_size", found=match[3], wanted=file.size)
         return HubRangeResponse(response, first, last + 1, ranged=True)
     if response.status_code != 200:
-        raise misbehaved(f"status {response.status_code}")
+        raise misbehaved(reason="status", found=response.status_code)
     length = headers.get("content-length", "")
     if (length and length != str(file.size)) or (not length and _is_page(response, file)):
         kind = headers.get("content-type", "")
         if _is_page(response, file):
             raise NotAHubAnswer(endpoint=_endpoint(url), url=url, content_type=kind)
-        raise misbehaved(f"the file has {length} bytes there, {file.size} in the listing")
+        raise misbehaved(reason="wrong_size", found=length or 0, wanted=file.size)
     return HubRangeResponse(response, 0, int(length) if length else None, ranged=False)
 
 

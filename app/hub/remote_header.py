@@ -8,7 +8,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Literal, Protocol
 
 from app.errors import BadRemoteHeader
 from app.hub.values import RemoteFile, Variant
@@ -66,7 +66,8 @@ def inspect_remote(
         elif variant.format == "safetensors":
             info = _inspect_safetensors(counting, variant, run_job, Path(folder))
         else:
-            raise _bad(variant.files[0], "ONNX folders do not describe themselves")
+            file = variant.files[0]
+            raise BadRemoteHeader(repo=file.repo, path=file.path, reason="onnx_folder")
         return RemoteModel(info, counting.total)
 
 
@@ -109,7 +110,14 @@ def _inspect_gguf(reader: _Counting, variant: Variant, run_job: RunJob, folder: 
         if step is None or have >= _size(variant.files[index]):
             break
         extend(index, step)
-    raise _bad(variant.files[0], f"the header is longer than {_GGUF_STEPS[-1]} bytes")
+    file = variant.files[0]
+    raise BadRemoteHeader(
+        repo=file.repo,
+        path=file.path,
+        reason="header_too_large",
+        size=file.size,
+        largest=_GGUF_STEPS[-1],
+    )
 
 
 def _inspect_safetensors(
@@ -127,13 +135,14 @@ def _inspect_safetensors(
         target = folder / PurePosixPath(file.path).name
         if not file.path.endswith(".safetensors"):
             if _size(file) > _MAX_JSON:
-                raise _bad(file, f"{_size(file)} bytes")
+                raise _too_large(file, "too_large", _size(file), _MAX_JSON)
             target.write_bytes(reader.read(file, 0, _size(file)))
             return
         data = reader.read(file, 0, _SAFETENSORS_STEP)
         header = 8 + int.from_bytes(data[:8], "little")
         if header > min(_size(file), _MAX_SAFETENSORS_HEADER):
-            raise _bad(file, f"a header of {header} bytes")
+            most = min(_size(file), _MAX_SAFETENSORS_HEADER)
+            raise _too_large(file, "header_too_large", header, most)
         if header > len(data):
             data += reader.read(file, len(data), header)
         with target.open("wb") as stream:
@@ -153,9 +162,13 @@ def _name(variant: Variant) -> str:
 
 def _size(file: RemoteFile) -> int:
     if file.size is None:
-        raise _bad(file, "the hub does not say how large it is")
+        raise BadRemoteHeader(repo=file.repo, path=file.path, reason="no_size")
     return file.size
 
 
-def _bad(file: RemoteFile, reason: str) -> BadRemoteHeader:
-    return BadRemoteHeader(endpoint="", repo=file.repo, path=file.path, reason=reason)
+def _too_large(
+    file: RemoteFile, reason: Literal["too_large", "header_too_large"], size: int, largest: int
+) -> BadRemoteHeader:
+    return BadRemoteHeader(
+        repo=file.repo, path=file.path, reason=reason, size=size, largest=largest
+    )

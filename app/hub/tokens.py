@@ -58,7 +58,7 @@ class TokenStore:
         """Save `token`; returns where: "keyring" or "file". SettingsError for what is no token."""
         token = token.strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise SettingsError(path=None, key="token", reason="not a token")
+            raise SettingsError(key="token", reason="no_token")
         if self._backend is not None:
             try:
                 self._backend.set_password(_SERVICE, endpoint, token)

@@ -6,8 +6,9 @@ Where each number was read is recorded in docs/catalog-sources.md.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -96,17 +97,17 @@ def load_catalog(path: Path | None = None) -> tuple[CatalogEntry, ...]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise CatalogError(path=str(path), entry="", field="", reason=reason) from error
+        detail = error.strerror or str(error)
+        raise CatalogError(path=str(path), reason="unreadable", detail=detail) from error
     except ValueError as error:
-        raise CatalogError(path=str(path), entry="", field="", reason=str(error)) from error
+        raise CatalogError(path=str(path), reason="not_json", detail=str(error)) from error
     if not built_in:
         _check_schema(path, data)
     entries = tuple(_entry(item) for item in data["models"])
     _check_ids(path, entries)
     for entry in entries:
-        for where, reason in _contradictions(entry):
-            raise CatalogError(path=str(path), entry=entry.id, field=where, reason=reason)
+        for wrong in _contradictions(entry, str(path)):
+            raise wrong
     return entries
 
 
@@ -130,7 +131,8 @@ def _check_schema(path: Path, data: Any) -> None:
     errors = sorted(Draft202012Validator(schema).iter_errors(data), key=_depth, reverse=True)
     if errors:
         entry, where = _located(data, errors[0])
-        raise CatalogError(path=str(path), entry=entry, field=where, reason=errors[0].message)
+        detail = errors[0].message
+        raise CatalogError(path=str(path), entry=entry, field=where, reason="schema", detail=detail)
 
 
 def _depth(error: "ValidationError") -> int:
@@ -160,31 +162,39 @@ def _check_ids(path: Path, entries: tuple[CatalogEntry, ...]) -> None:
     seen: set[str] = set()
     for entry in entries:
         if entry.id in seen:
-            raise CatalogError(path=str(path), entry=entry.id, field="id", reason="not unique")
+            raise CatalogError(path=str(path), entry=entry.id, field="id", reason="not_unique")
         seen.add(entry.id)
 
 
-def _contradictions(entry: CatalogEntry) -> Iterable[tuple[str, str]]:
+def _contradictions(entry: CatalogEntry, path: str) -> Iterator[CatalogError]:
     """What a schema cannot see: numbers of one entry that cannot all be true."""
+    wrong = partial(CatalogError, path=path, entry=entry.id)
     shape = entry.shape
     total = parameter_count(shape)
     active = active_parameter_count(shape) if shape.expert_count else total
-    if abs(entry.parameters - total) > _TOLERANCE * total:
-        yield "parameters", f"{entry.parameters} declared, the shape adds up to {total}"
-    if abs(entry.active_parameters - active) > _ACTIVE_TOLERANCE * active:
-        yield "active_parameters", f"{entry.active_parameters} declared, the shape uses {active}"
+    for name, value, expected, tolerance in (
+        ("parameters", entry.parameters, total, _TOLERANCE),
+        ("active_parameters", entry.active_parameters, active, _ACTIVE_TOLERANCE),
+    ):
+        if abs(value - expected) > tolerance * expected:
+            yield wrong(field=name, reason="miscounted", value=value, expected=expected)
+    for name, value, most in (
+        ("shape.expert_used_count", shape.expert_used_count, shape.expert_count),
+        ("shape.leading_dense_block_count", shape.leading_dense_block_count, shape.block_count),
+    ):
+        if value > most:
+            yield wrong(field=name, reason="too_many", value=value, expected=most)
     if shape.head_count % shape.head_count_kv:
-        yield "shape.head_count_kv", f"{shape.head_count} heads cannot share it evenly"
+        yield wrong(
+            field="shape.head_count_kv", reason="uneven_heads", value=shape.head_count_kv,
+            expected=shape.head_count,
+        )  # fmt: skip
     if bool(shape.expert_count) != bool(shape.expert_used_count):
-        yield "shape.expert_used_count", "experts and used experts come together"
-    if shape.expert_used_count > shape.expert_count:
-        yield "shape.expert_used_count", f"more than the {shape.expert_count} experts there are"
-    if shape.leading_dense_block_count > shape.block_count:
-        yield "shape.leading_dense_block_count", f"more than the {shape.block_count} blocks"
+        yield wrong(field="shape.expert_used_count", reason="experts_apart")
     if shape.kv_lora_rank and not 0 < shape.rope_dimension_count < shape.key_length:
-        yield "shape.rope_dimension_count", "must be a part of key_length for MLA"
+        yield wrong(field="shape.rope_dimension_count", reason="rope_of_mla")
     if entry.source is None and not (entry.repositories.official or entry.repositories.gguf):
-        yield "repositories", "neither a package nor a repository to get the model from"
+        yield wrong(field="repositories", reason="no_source")
 
 
 def _entry(item: Mapping[str, Any]) -> CatalogEntry:

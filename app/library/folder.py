@@ -122,7 +122,7 @@ class Library:
     def manifest_path(self, name: str) -> Path:
         """Where the manifest of the model `name` is, or would be. LibraryError for a bad name."""
         if not _is_name(name):
-            raise LibraryRefused(path=str(self.root), name=name, reason="not a usable model name")
+            raise LibraryRefused(path=str(self.root), name=name, reason="bad_name")
         return self.root / f"{name}.json"
 
     def directory_for(self, name: str) -> Path:
@@ -288,7 +288,7 @@ class Library:
     def _require(self, name: str) -> InstalledModel:
         model = self.find(name)
         if model is None:
-            raise LibraryRefused(path=str(self.root), name=name, reason="not installed")
+            raise LibraryRefused(path=str(self.root), name=name, reason="not_installed")
         return model
 
     def _own_directory(self, model: InstalledModel) -> Path | None:
@@ -308,11 +308,13 @@ class Library:
     def _read(self, manifest: Path) -> InstalledModel:
         record = _load_json(manifest)
         if str(record.get("name")) != manifest.stem or not _is_name(manifest.stem):
-            raise LibraryRefused(path=str(manifest), reason="the name inside differs")
+            raise LibraryRefused(path=str(manifest), reason="other_name")
         try:
             return _to_model(record, self.root)
         except (KeyError, TypeError, ValueError) as error:
-            raise LibraryRefused(path=str(manifest), reason=f"bad manifest: {error}") from error
+            raise LibraryRefused(
+                path=str(manifest), reason="bad_manifest", detail=str(error)
+            ) from error
 
     def _read_trashed(self, place: Path) -> TrashedModel:
         record = _load_json(place / "manifest.json")
@@ -337,9 +339,9 @@ def _load_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise LibraryRefused(path=str(path), reason=f"unreadable: {error}") from error
+        raise LibraryRefused(path=str(path), reason="unreadable", detail=str(error)) from error
     if not isinstance(record, dict):
-        raise LibraryRefused(path=str(path), reason="not a JSON object")
+        raise LibraryRefused(path=str(path), reason="not_object")
     return record
 
 
@@ -357,7 +359,7 @@ def _measure(
         inside = (base / name for name in only) if only is not None else base.rglob("*")
         paths = sorted(path for path in inside if path.is_file())
     if not paths or not all(path.is_file() for path in paths):
-        raise LibraryRefused(path=str(files), reason="no such file")
+        raise LibraryRefused(path=str(files), reason="no_such_file")
     total = sum(path.stat().st_size for path in paths)
     entries = []
     done = 0
@@ -381,7 +383,7 @@ class _Entry:
 def _main_path(files: Path, format: ModelFormat, main: str | None, relative: list[str]) -> str:
     if main is not None:
         if main != "." and main not in relative:
-            raise LibraryRefused(path=str(files), reason=f"no file {main} in it")
+            raise LibraryRefused(path=str(files), name=main, reason="no_main_file")
         return main
     if format != "gguf":
         return "."

@@ -123,7 +123,7 @@ def remove_orphans(library: Library, found: Sequence[Orphan]) -> int:
     freed = 0
     for orphan in found:
         if library.root not in orphan.path.parents:
-            raise LibraryRefused(path=str(orphan.path), reason="not in the models folder")
+            raise LibraryRefused(path=str(orphan.path), reason="outside")
         if orphan.path.is_dir() and not orphan.path.is_symlink():
             shutil.rmtree(orphan.path, ignore_errors=True)
         else:
@@ -149,13 +149,13 @@ def move_library(
     if new == old:
         return library
     if old in new.parents or new in old.parents:
-        raise LibraryRefused(path=str(new), reason="one folder is inside the other")
+        raise LibraryRefused(path=str(new), reason="nested")
     new.mkdir(parents=True, exist_ok=True)
     models = library.installed()
     target = Library(new)
     for model in models:
         if target.find(model.name) is not None:
-            raise LibraryRefused(path=str(new), name=model.name, reason="the name is taken there")
+            raise LibraryRefused(path=str(new), name=model.name, reason="name_taken")
     total = disk_use(library)
     same_disk = os.stat(new).st_dev == os.stat(old).st_dev
     available = shutil.disk_usage(new).free

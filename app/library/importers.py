@@ -130,7 +130,7 @@ def import_model(
             return library.add(staging, main=main, digests=digests, **facts)
     folder = found.folder or found.files[0].parent
     if any(folder not in path.parents for path in found.files):
-        raise ImportRefused(path=str(found.files[0]), reason="its parts are in several folders")
+        raise ImportRefused(path=str(found.files[0]), reason="several_folders")
     digests = {}
     done = 0
     for path in found.files:
@@ -157,7 +157,7 @@ def found_file(path: Path) -> FoundModel:
         )
         missing = [file for file in files if not file.is_file()]
         if missing or count > 1000:
-            raise ImportRefused(path=str(path), reason=f"the part {missing[0].name} is missing")
+            raise ImportRefused(path=str(path), reason="part_missing", name=missing[0].name)
     size = sum(file.stat().st_size for file in files)
     return FoundModel("file", _plain_name(files[0]), files, size)
 
@@ -173,7 +173,7 @@ def found_folder(folder: Path, origin: Origin = "file") -> FoundModel | None:
         inside = [path for path in _children(folder) if path.name.endswith(_CHECKPOINT_FILES)]
         missing = _missing_weights(folder)
         if missing:
-            raise ImportRefused(path=str(folder), reason=f"the file {missing[0]} is missing")
+            raise ImportRefused(path=str(folder), reason="file_missing", name=str(missing[0]))
     else:
         inside = list(_walk(folder, 0))
     heavy = (".safetensors", ".onnx")
@@ -328,9 +328,9 @@ def _plain_name(path: Path) -> str:
 
 def _require_gguf(path: Path) -> None:
     if not path.is_file():
-        raise ImportRefused(path=str(path), reason="no such file")
+        raise ImportRefused(path=str(path), reason="no_such_file")
     if not _has_magic(path):
-        raise ImportRefused(path=str(path), reason="not a GGUF file")
+        raise ImportRefused(path=str(path), reason="not_gguf")
 
 
 def _has_magic(path: Path) -> bool:

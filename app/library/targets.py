@@ -11,7 +11,7 @@ from pathlib import Path
 from app.errors import UnknownModel
 from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, Library
-from runtime.errors import ModelFileError, UnsupportedModel
+from runtime.errors import UnsupportedModel, UnusableFile
 
 QUANTIZED_FROM = "quantized from "
 
@@ -29,7 +29,7 @@ class Target:
     def local(self) -> Path:
         """The file or folder. Raises UnsupportedModel for what is not here."""
         if self.path is None:
-            raise UnsupportedModel(path=self.name, detail="not_installed")
+            raise UnsupportedModel(path=self.name, reason="not_installed")
         return self.path
 
 
@@ -50,7 +50,7 @@ def resolve(name: str, catalog: Sequence[CatalogEntry], library: Library) -> Tar
     if entry is not None:
         return Target(entry.id, None, entry)
     if os.sep in name or path.suffix in (".gguf", ".safetensors", ".onnx"):
-        raise ModelFileError(path=name, detail="missing")
+        raise UnusableFile(path=name, reason="missing")
     known = [entry.id for entry in catalog] + [model.name for model in library.installed()]
     import difflib  # only for what is mistyped: not for the start of the window
 

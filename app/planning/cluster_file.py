@@ -36,7 +36,9 @@ def read_cluster(path: Path) -> tuple[Cluster, Workload]:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         file = msgspec.convert(data, _File, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
-        raise SettingsError(path=str(path), key="cluster", reason=str(error)) from error
+        raise SettingsError(
+            path=str(path), key="cluster", reason="bad_cluster", detail=str(error)
+        ) from error
     cluster = Cluster(
         machines=file.machines,
         gpus=file.gpus_per_machine,

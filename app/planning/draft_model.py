@@ -31,7 +31,7 @@ def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
         raise DraftRefused(draft=draft, code="draft_not_smaller")
     mismatch = planning.inspection.vocabulary_mismatch(target.local, smaller.local)
     if mismatch is not None:
-        raise DraftRefused(draft=draft, code=mismatch.code, **mismatch.facts)
+        raise DraftRefused.of({"draft": draft, "code": mismatch.code, **mismatch.facts})
     request = PlanRequest("full", "cpu", placement.n_ctx, placement.kv_type_k, engine.name)
     alone = planning.plan_for(planning.model_of(smaller), request).memory
     extra = alone.total - engine.process_bytes  # the process is there already

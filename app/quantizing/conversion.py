@@ -88,7 +88,7 @@ class Conversion:
             return run_job(QUANTIZE_GGUF, args, on_progress, cancel, self.log())
         positions = DEFAULT_STATIC_CONTEXT if context is None else context
         if positions < 0:
-            raise InvalidRequest(field="context", reason="a whole number from 0 is needed")
+            raise InvalidRequest(field="n_ctx", reason="at_least", value=positions, minimum=0)
         export = ExportArgs(**vars(args), static_context=positions)
         return run_job(EXPORT_ONNX, export, on_progress, cancel, self.log())
 
@@ -162,5 +162,5 @@ def load_recipe(recipe: str) -> QuantRecipe:
         return recipe_named(recipe)
     data = read_json(Path(recipe))
     if not isinstance(data, dict):
-        raise InvalidRecipe(field="formats", reason=f"{recipe} is no JSON object")
+        raise InvalidRecipe(field="formats", reason="not_object", value=str(recipe))
     return recipe_from_json(data)

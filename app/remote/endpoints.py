@@ -57,7 +57,9 @@ class Endpoints:
         try:
             return tuple(sorted(msgspec.json.decode(data, type=list[Endpoint]), key=_by_name))
         except msgspec.MsgspecError as error:
-            raise SettingsError(path=str(self._file), key="remotes", reason=str(error)) from error
+            raise SettingsError(
+                path=str(self._file), key="remotes", reason="bad_list", detail=str(error)
+            ) from error
 
     def find(self, name: str) -> Endpoint | None:
         return next((each for each in self.all() if each.name == name), None)
@@ -73,10 +75,9 @@ class Endpoints:
         leaves this machine without https although that was not allowed explicitly.
         """
         if not _NAME.fullmatch(endpoint.name):
-            raise SettingsError(path=None, key="name", reason="letters, digits, dot, - and _ only")
+            raise SettingsError(key="name", reason="bad_name", value=endpoint.name)
         if not check_endpoint(endpoint.url) and not endpoint.insecure:
-            reason = "without https, prompts and the key could be read on the way"
-            raise UnsafeEndpoint(endpoint=endpoint.url, reason=reason)
+            raise UnsafeEndpoint(endpoint=endpoint.url, reason="prompts_readable")
         if endpoint.proxy:
             check_endpoint(endpoint.proxy)
         before = self.find(endpoint.name)

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from app.remote.errors import RemoteCut, RemoteNotUnderstood, RemoteRefused, RemoteUnreachable
+from app.remote.errors import (
+    NotUnderstoodCode,
+    RemoteCut,
+    RemoteNotUnderstood,
+    RemoteRefused,
+    RemoteUnreachable,
+)
 from app.remote.transport import Transport, hang_up, message_of
 from runtime.errors import InvalidRequest
 from runtime.generation import FinishReason, GenerationRequest, GenerationStats, TokenChunk
@@ -47,12 +53,9 @@ class RemoteModel:
             listed = self.transport.get_json(client, "/models")["data"]
             return tuple(str(model["id"]) for model in listed)
         except (KeyError, TypeError) as error:
-            reason = "its list of models is none"
-            raise RemoteNotUnderstood(
-                name=self.transport.name, url=self.transport.url, reason=reason
-            ) from error
+            raise self._not_understood("no_model_list") from error
 
-    def _not_understood(self, reason: str) -> RemoteNotUnderstood:
+    def _not_understood(self, reason: NotUnderstoodCode) -> RemoteNotUnderstood:
         return RemoteNotUnderstood(name=self.transport.name, url=self.transport.url, reason=reason)
 
     def model(self, client: "httpx2.Client") -> str:
@@ -61,8 +64,7 @@ class RemoteModel:
             return self.transport.endpoint.model
         names = self._models(client)
         if len(names) != 1:
-            offered = ", ".join(names[:8]) or "none"
-            raise InvalidRequest(field="model", reason=f"the server offers {offered}: name one")
+            raise InvalidRequest(field="model", reason="name_one", choices=list(names[:8]))
         return names[0]
 
     def generate(
@@ -112,10 +114,7 @@ class RemoteModel:
                 )
             answer.take(data)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            reason = "an event of its stream is no piece of an answer"
-            raise RemoteNotUnderstood(
-                name=self.transport.name, url=self.transport.url, reason=reason
-            ) from error
+            raise self._not_understood("no_chunk") from error
 
 
 class _Reader(threading.Thread):
@@ -160,8 +159,7 @@ class _Reader(threading.Thread):
 
 def _body(request: GenerationRequest, model: str) -> dict[str, Any]:
     if request.continue_last:
-        reason = "a remote model cannot go on with an answer that was cut"
-        raise InvalidRequest(field="request", reason=reason)
+        raise InvalidRequest(field="request", reason="cannot_continue")
     sampling = request.sampling
     optional = {
         "max_tokens": request.max_tokens,

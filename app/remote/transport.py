@@ -17,6 +17,7 @@ from app.hub.endpoint import failure_kind, is_loopback, origin_of
 from app.hub.faults import public_url, retry_after
 from app.remote.endpoints import Endpoint
 from app.remote.errors import (
+    NotUnderstoodCode,
     RemoteBusy,
     RemoteKeyRefused,
     RemoteNotUnderstood,
@@ -94,16 +95,15 @@ class Transport:
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise RemoteNotUnderstood(
-                name=self.name, url=self.url, reason="the answer is not JSON"
-            ) from error
+            raise self._not_understood("not_json") from error
 
     def events(self, response: "httpx2.Response") -> Iterator[str]:
         """The data of server-sent events, one at a time. Raises RemoteError."""
         kind = response.headers.get("content-type", "").partition(";")[0]
         if kind != "text/event-stream":
-            reason = f"it answered with {_plain(kind) or 'no type'}, not with a stream of events"
-            raise self._not_understood(reason)
+            raise RemoteNotUnderstood(
+                name=self.name, url=self.url, reason="no_stream", found=_plain(kind)
+            )
         for line in self._lines(response):
             if line.startswith("data:"):
                 yield line[5:].strip()
@@ -113,8 +113,9 @@ class Transport:
         for chunk in response.iter_raw():
             *lines, held = (held + decoder.decode(chunk)).split("\n")
             if len(held) > _MAX_LINE or any(len(line) > _MAX_LINE for line in lines):
-                reason = f"a line of more than {_MAX_LINE} characters"
-                raise self._not_understood(reason)
+                raise RemoteNotUnderstood(
+                    name=self.name, url=self.url, reason="long_line", limit=_MAX_LINE
+                )
             yield from lines
         yield held
 
@@ -127,7 +128,7 @@ class Transport:
         """The endpoint's address as it may be shown."""
         return public_url(self.endpoint.url)
 
-    def _not_understood(self, reason: str) -> RemoteNotUnderstood:
+    def _not_understood(self, reason: NotUnderstoodCode) -> RemoteNotUnderstood:
         return RemoteNotUnderstood(name=self.name, url=self.url, reason=reason)
 
     def _raise_for(self, response: "httpx2.Response") -> None:
@@ -159,7 +160,7 @@ def message_of(content: bytes | str) -> str:
         data = None
     error = data.get("error", data) if isinstance(data, dict) else data
     text = error.get("message", "") if isinstance(error, dict) else error
-    return (_plain(text).rstrip(".") if isinstance(text, str) else "") or "it gave no reason"
+    return _plain(text).rstrip(".") if isinstance(text, str) else ""
 
 
 def hang_up(response: "httpx2.Response") -> None:

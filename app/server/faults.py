@@ -75,6 +75,7 @@ _STATUS = {
     "UnknownModel": (404, "model_not_found"),
     "ContextOverflow": (400, "context_length_exceeded"),
     "InvalidRequest": (400, "invalid_request"),
+    "ContextTooLong": (400, "invalid_request"),
     "TemplateFailed": (400, "invalid_messages"),
     "Busy": (429, "rate_limit_exceeded"),
     "DoesNotFit": (503, "model_does_not_fit"),

@@ -85,7 +85,7 @@ class Endpoints:
         asked = decoded(await request.body(), EmbeddingRequest)
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
         if not all(texts):
-            raise InvalidRequest(field="input", reason="it is empty")
+            raise InvalidRequest(field="input", reason="empty")
         client = client_of(request, asked.user)
         found = []
         async with self._pool.use(asked.model) as served, asyncio.timeout(self._seconds):

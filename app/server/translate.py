@@ -42,7 +42,7 @@ def offered_functions(request: ChatRequest) -> OfferedFunctions | None:
     if isinstance(choice, NamedTool):
         functions = [each for each in functions if each.name == choice.function.name]
     if choice not in (None, "none", "auto") and not functions:
-        raise InvalidRequest(field="tool_choice", reason="it names no tool of the request")
+        raise InvalidRequest(field="tool_choice", reason="no_such_tool")
     if choice == "none" or not functions:
         return None
     return OfferedFunctions(tuple(functions), choice not in (None, "auto"))
@@ -74,7 +74,7 @@ def completion_requests(
 ) -> list[GenerationRequest]:
     prompts = [request.prompt] if isinstance(request.prompt, str) else request.prompt
     if not all(prompts):
-        raise InvalidRequest(field="prompt", reason="it is empty")
+        raise InvalidRequest(field="prompt", reason="empty")
     made = []
     for prompt in prompts:
         one = GenerationRequest(
@@ -111,9 +111,7 @@ def _grammar(request: ChatRequest, offer: OfferedFunctions | None) -> str:
     form = request.response_format
     if offer is not None:
         if isinstance(form, ObjectFormat | SchemaFormat):
-            raise InvalidRequest(
-                field="response_format", reason="tools and JSON exclude each other"
-            )
+            raise InvalidRequest(field="response_format", reason="tools_and_json")
         return offer.grammar()
     if isinstance(form, SchemaFormat):
         return grammar_of(form.json_schema.schema, strict=bool(form.json_schema.strict))

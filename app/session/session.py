@@ -129,7 +129,7 @@ class Session:
         """`Endpoints.add`, but not under the name of an installed model: its prompts would leave
         this machine. Raises SettingsError, UnsafeEndpoint."""
         if endpoint.name in (model.name for model in self.installed()):
-            raise SettingsError(path=None, key="name", reason="an installed model has this name")
+            raise SettingsError(key="name", reason="name_taken", value=endpoint.name)
         return self.remotes.add(endpoint, key)
 
     def remote(self, name: str) -> RemoteModel | None:
@@ -404,7 +404,7 @@ class Session:
         with self._busy:
             loaded = self._loaded
             if loaded is None:
-                raise InvalidRequest(field="model", reason="no model is loaded")
+                raise InvalidRequest(field="model", reason="no_model_loaded")
             if self._worker is None or not self._worker.alive:
                 self._restart(loaded, loaded.plan, on_progress, cancel)
             try:
@@ -499,7 +499,7 @@ class Session:
         """Prompt tokens of a request with the loaded model. Raises InvalidRequest without one."""
         with self._busy:
             if self._loaded is None or self._worker is None:
-                raise InvalidRequest(field="model", reason="no model is loaded")
+                raise InvalidRequest(field="model", reason="no_model_loaded")
             return self._worker.count_tokens(request, self._loaded.profile)
 
     def quantize(

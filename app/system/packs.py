@@ -74,7 +74,7 @@ def install(
     """
     cancel = cancel or CancelToken()
     if not wheel.is_file() or not zipfile.is_zipfile(wheel):
-        raise PackRefused(path=str(wheel), reason="it is no wheel")
+        raise PackRefused(path=str(wheel), reason="no_wheel")
     _require_fitting(wheel)
     got = hash_wheel(wheel, on_progress, cancel)
     if got != sha256.lower():
@@ -86,7 +86,7 @@ def install(
             _unpack(archive, unpacked, on_progress, cancel)
         name = _pack(unpacked).name
         if not _NAME.fullmatch(name):
-            raise PackRefused(path=str(wheel), reason="its metadata has no name")
+            raise PackRefused(path=str(wheel), reason="no_name")
         target = folder / name
         if target.exists():
             target.rename(Path(temporary) / "old")
@@ -108,7 +108,7 @@ def remove(name: str, folder: Path) -> None:
             pack.folder.rename(gone)
             shutil.rmtree(gone)
             return
-    raise PackRefused(path=name, reason="no such pack is installed")
+    raise PackRefused(path=name, reason="not_installed")
 
 
 def _require_fitting(wheel: Path) -> None:
@@ -117,10 +117,11 @@ def _require_fitting(wheel: Path) -> None:
     machine = platform.machine().lower()
     name, version = wheel.stem.split("-")[:2] if "-" in wheel.stem else (wheel.stem, "")
     if not _fits_engine(name, version):
-        reason = f"it is for version {version} of the engine, and this one is {engine_version()}"
-        raise PackRefused(path=str(wheel), reason=reason)
+        raise PackRefused(
+            path=str(wheel), reason="other_engine", found=version, wanted=engine_version()
+        )
     if system != "any" and not (_SYSTEMS[sys.platform] in system and machine in system):
-        raise PackRefused(path=str(wheel), reason=f"it is for {system}, not for this machine")
+        raise PackRefused(path=str(wheel), reason="other_machine", found=system, wanted=machine)
 
 
 def _unpack(
@@ -137,7 +138,7 @@ def _unpack(
         cancel.raise_if_cancelled()
         path = PurePosixPath(entry.filename)
         if path.is_absolute() or ".." in path.parts or "\\" in entry.filename:
-            raise PackRefused(path=entry.filename, reason="its files leave its folder")
+            raise PackRefused(path=entry.filename, reason="leaves_folder")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         on_bytes = counted_bytes(on_progress, cancel, "unpack", total, done, path.name)
@@ -155,7 +156,7 @@ def _record(archive: zipfile.ZipFile) -> dict[str, str]:
     """File name -> SHA-256 as the wheel's RECORD states it (base64 without padding)."""
     names = [name for name in archive.namelist() if name.endswith(".dist-info/RECORD")]
     if len(names) != 1:
-        raise PackRefused(path=str(archive.filename), reason="it has no list of its files")
+        raise PackRefused(path=str(archive.filename), reason="no_record")
     rows = (line.rsplit(",", 2) for line in archive.read(names[0]).decode("utf-8").splitlines())
     return {row[0].strip('"'): row[1].removeprefix("sha256=") for row in rows if len(row) == 3}
 

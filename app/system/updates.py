@@ -47,9 +47,9 @@ def newest_release(settings: Settings, cache: Path, built_in: Path = BUILT_IN) -
     """
     address = settings.updates_address or _built_in_address(built_in)
     if not address:
-        raise SettingsError(path=None, key="updates_address", reason="no address to ask is set")
+        raise SettingsError(key="updates_address", reason="no_address")
     if not check_endpoint(address):
-        raise UnsafeEndpoint(endpoint=address, reason="only https is trusted with this")
+        raise UnsafeEndpoint(endpoint=address, reason="https_needed")
     if settings.offline:
         raise Offline(endpoint=address, kind="setting")
     library = load_library(cache)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runtime.errors import InvalidRequest
+from runtime.errors import InvalidRequest, RequestCode
 
 MAX_RULES = 2000
 MAX_DEPTH = 32
@@ -93,7 +93,7 @@ def _finished(made: "_Grammar", root: str) -> str:
     lines = [f"root ::= {root}", *(f"{name} ::= {body}" for name, body in made.rules.items())]
     text = "\n".join(lines)
     if len(text) > MAX_TEXT:
-        raise _refused("it is too large")
+        raise _refused("schema_too_large")
     return text + "\n" + _BASE
 
 
@@ -114,18 +114,18 @@ class _Grammar:
     def rule(self, hint: str, schema: Any, depth: int) -> str:
         """The name of a rule for a schema."""
         if depth > MAX_DEPTH:
-            raise _refused("it is nested too deeply")
+            raise _refused("schema_too_deep")
         if schema is True:
             return "value"
         if not isinstance(schema, Mapping):
-            raise _refused("a schema must be an object")
+            raise _refused("schema_not_object")
         if "$ref" in schema:
             return self._reference(schema["$ref"], depth)
         return self._add(hint, self._body(hint, schema, depth))
 
     def _add(self, hint: str, body: str) -> str:
         if len(self.rules) >= MAX_RULES:
-            raise _refused("it has too many parts")
+            raise _refused("schema_too_many_parts")
         name = f"{hint}-{len(self.rules)}"
         self.rules[name] = body
         return name
@@ -133,10 +133,10 @@ class _Grammar:
     def _reference(self, reference: Any, depth: int) -> str:
         """The rule of a schema named elsewhere in the same document; it may name itself."""
         if not isinstance(reference, str) or not reference.startswith("#"):
-            raise _refused("a reference must point into the same schema")
+            raise _refused("schema_foreign_reference")
         if reference not in self._referenced:
             if len(self._referenced) >= MAX_RULES:
-                raise _refused("it has too many parts")
+                raise _refused("schema_too_many_parts")
             name = self._referenced[reference] = f"ref-{len(self.rules)}"
             self.rules[name] = ""
             self.rules[name] = self.rule("named", self._resolved(reference), depth + 1)
@@ -147,16 +147,16 @@ class _Grammar:
         for part in reference.lstrip("#").split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(found, Mapping) or key not in found:
-                raise _refused(f"{reference[:80]} points nowhere")
+                raise _refused("schema_dangling_reference", reference[:80])
             found = found[key]
         if isinstance(found, Mapping) and found.get("$ref") == reference:
-            raise _refused(f"{reference[:80]} is itself")
+            raise _refused("schema_circular_reference", reference[:80])
         return found
 
     def _body(self, hint: str, schema: Mapping[str, Any], depth: int) -> str:
         unknown = set(schema) - _KNOWN
         if unknown and (self._strict or unknown & {"pattern", "allOf", "not"}):
-            raise _refused(f"“{min(unknown)[:40]}” is not supported")
+            raise _refused("schema_unsupported", min(unknown)[:40])
         if "const" in schema:
             return _literal(schema["const"])
         if "enum" in schema:
@@ -172,7 +172,7 @@ class _Grammar:
         if kind is None:
             return "value"
         if kind not in _TYPES:
-            raise _refused(f"“{str(kind)[:40]}” is not a type")
+            raise _refused("schema_unknown_type", str(kind)[:40])
         if kind == "object":
             return self._object(schema, depth)
         if kind == "array":
@@ -184,9 +184,9 @@ class _Grammar:
         properties = schema.get("properties", {})
         required = schema.get("required", [])
         if not isinstance(properties, Mapping) or not isinstance(required, list):
-            raise _refused("“properties” must be an object and “required” a list")
+            raise _refused("schema_properties")
         if any(name not in properties for name in required):
-            raise _refused("“required” names a property that is not described")
+            raise _refused("schema_required")
         if not properties:
             empty = schema.get("additionalProperties", True) is False
             return '"{" ws "}"' if empty else "object"
@@ -226,9 +226,9 @@ def _bounds(schema: Mapping[str, Any], low: str, high: str) -> tuple[int, int | 
     least, most = schema.get(low, 0), schema.get(high)
     for value in (least, most):
         if value is not None and (not isinstance(value, int) or value < 0):
-            raise _refused(f"“{low}” and “{high}” must be counts")
+            raise _refused("schema_counts", f"{low}, {high}")
     if least > MAX_REPEAT or (most is not None and most < least):
-        raise _refused(f"“{low}” may be {MAX_REPEAT} at most and not above “{high}”")
+        raise _refused("schema_bounds", f"{low}, {high}", MAX_REPEAT)
     # A larger limit costs the engine a rule for every repetition; it is left out instead.
     return least, most if most is not None and most <= MAX_REPEAT else None
 
@@ -254,9 +254,11 @@ def _alternatives(options: Sequence[str]) -> str:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_RULES:
-        raise _refused("a list of alternatives must not be empty or too long")
+        raise _refused("schema_alternatives", None, MAX_RULES)
     return value
 
 
-def _refused(reason: str) -> InvalidRequest:
-    return InvalidRequest(field="schema", reason=reason)
+def _refused(
+    reason: RequestCode, value: str | None = None, maximum: int | None = None
+) -> InvalidRequest:
+    return InvalidRequest(field="schema", reason=reason, value=value, maximum=maximum)

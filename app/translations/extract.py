@@ -22,21 +22,8 @@ from app.library.catalog import load_catalog
 from app.settings import DECLARATIONS
 from app.wording import explain
 from app.wording.codes import CODES
-from app.wording.sentences import (
-    CAUSES,
-    CONTEXT_LIMITS,
-    DOUBTS,
-    ERRORS,
-    EXITS,
-    FIELDS,
-    NOTICES,
-    OFFLINE,
-    PICKS,
-    REASONS,
-    UNAVAILABLE,
-    UNREACHABLE,
-    VERDICTS,
-)
+from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED
+from app.wording.sentences import CAUSES, DOUBTS, NOTICES, PICKS, REASONS, UNAVAILABLE, VERDICTS
 
 HERE = Path(__file__).parent
 GUI = HERE.parent / "gui"
@@ -92,7 +79,7 @@ def all_texts() -> list[str]:
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (
         ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
-        UNREACHABLE, VERDICTS, CAUSES, PICKS, CODES,
+        TITLED, VERDICTS, CAUSES, PICKS, CODES,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     found.update(entry.summary for entry in load_catalog())

@@ -60,6 +60,10 @@
       <translation>8 位：几乎无损，大小约为两倍。</translation>
     </message>
     <message>
+      <source>: “{detail}”</source>
+      <translation>：“{detail}”</translation>
+    </message>
+    <message>
       <source>A 236B mixture of experts for large servers.</source>
       <translation>236B 混合专家模型，适合大型服务器。</translation>
     </message>
@@ -90,6 +94,10 @@
     <message>
       <source>A proxy or a wrong system clock may be the cause.</source>
       <translation>可能是代理或系统时间不正确所致。</translation>
+    </message>
+    <message>
+      <source>A remote model cannot continue an answer that was cut off.</source>
+      <translation>远程模型无法继续被截断的回答。</translation>
     </message>
     <message>
       <source>A request may have {limit} MiB at most.</source>
@@ -190,6 +198,14 @@
     <message>
       <source>Already running</source>
       <translation>已在运行</translation>
+    </message>
+    <message>
+      <source>An installed model is already named “{value}”.</source>
+      <translation>已有名为“{value}”的模型。</translation>
+    </message>
+    <message>
+      <source>An unexpected error occurred: {name}{said}.</source>
+      <translation>发生意外错误：{name}{said}。</translation>
     </message>
     <message>
       <source>Analysing the last answer…</source>
@@ -380,6 +396,10 @@
       <translation>目录</translation>
     </message>
     <message>
+      <source>Change the conversation or the system prompt, or try another build of the model.</source>
+      <translation>请更改对话或系统提示，或换用该模型的另一个版本。</translation>
+    </message>
+    <message>
       <source>Chat</source>
       <translation>对话</translation>
     </message>
@@ -492,8 +512,16 @@
       <translation>请用 --port 或在设置中另选端口。</translation>
     </message>
     <message>
+      <source>Choose another port with --port.</source>
+      <translation>请用 --port 选择其他端口。</translation>
+    </message>
+    <message>
       <source>Choose model</source>
       <translation>选择模型</translation>
+    </message>
+    <message>
+      <source>Choose one of the models that the server offers: {choices}.</source>
+      <translation>请在服务器提供的模型中选择一个：{choices}。</translation>
     </message>
     <message>
       <source>Choose {longest} tokens or fewer{or_else}.</source>
@@ -654,6 +682,10 @@
     <message>
       <source>Damaged checkpoint</source>
       <translation>检查点损坏</translation>
+    </message>
+    <message>
+      <source>Damaged file</source>
+      <translation>文件已损坏</translation>
     </message>
     <message>
       <source>Damaged model</source>
@@ -964,6 +996,10 @@
       <translation>GB/s</translation>
     </message>
     <message>
+      <source>GGUF and ONNX formats cannot be mixed.</source>
+      <translation>GGUF 与 ONNX 格式不能混用。</translation>
+    </message>
+    <message>
       <source>GGUF files, ready to run</source>
       <translation>GGUF 文件，可直接运行</translation>
     </message>
@@ -1058,10 +1094,6 @@
     <message>
       <source>Incomplete checkpoint</source>
       <translation>检查点不完整</translation>
-    </message>
-    <message>
-      <source>Install Stillroom again.</source>
-      <translation>请重新安装 Stillroom。</translation>
     </message>
     <message>
       <source>Install the newest version.</source>
@@ -1416,6 +1448,14 @@
       <translation>名称</translation>
     </message>
     <message>
+      <source>Name a model, or give two files with --compare.</source>
+      <translation>请指定模型，或用 --compare 给出两个文件。</translation>
+    </message>
+    <message>
+      <source>Name the model it was made from with --against.</source>
+      <translation>请用 --against 指定其来源模型。</translation>
+    </message>
+    <message>
       <source>Network</source>
       <translation>网络</translation>
     </message>
@@ -1448,6 +1488,10 @@
       <translation>下一窗格</translation>
     </message>
     <message>
+      <source>No address to check for updates is set.</source>
+      <translation>没有设置检查更新的地址。</translation>
+    </message>
+    <message>
       <source>No answer with a predicted speed yet.</source>
       <translation>还没有带预测速度的回答。</translation>
     </message>
@@ -1456,16 +1500,24 @@
       <translation>还没有对话</translation>
     </message>
     <message>
+      <source>No engine can score models of this format ({formats}).</source>
+      <translation>没有引擎能评测这种格式的模型（{formats}）。</translation>
+    </message>
+    <message>
       <source>No engine could run this model here: {failed}.</source>
       <translation>此处没有引擎能运行这个模型：{failed}。</translation>
     </message>
     <message>
-      <source>No engine here can run {file}: {detail}.</source>
-      <translation>这里没有引擎能运行 {file}：{detail}。</translation>
+      <source>No engine here can run {file}: {reason}{said}.</source>
+      <translation>此处没有引擎能运行 {file}：{reason}{said}。</translation>
     </message>
     <message>
       <source>No engine ran the model</source>
       <translation>没有引擎能运行该模型</translation>
+    </message>
+    <message>
+      <source>No engine that may be used reads this model's formats ({formats}).</source>
+      <translation>可用的引擎都不能读取该模型的格式（{formats}）。</translation>
     </message>
     <message>
       <source>No gated models</source>
@@ -1484,8 +1536,20 @@
       <translation>没有模型</translation>
     </message>
     <message>
+      <source>No model is loaded.</source>
+      <translation>尚未加载模型。</translation>
+    </message>
+    <message>
+      <source>No model named {name} is installed.</source>
+      <translation>没有安装名为 {name} 的模型。</translation>
+    </message>
+    <message>
       <source>No new models were found.</source>
       <translation>没有找到新的模型。</translation>
+    </message>
+    <message>
+      <source>No pack named {path} is installed.</source>
+      <translation>没有安装名为 {path} 的附加包。</translation>
     </message>
     <message>
       <source>No plan yet</source>
@@ -1590,6 +1654,10 @@
     <message>
       <source>ONNX folders</source>
       <translation>ONNX 文件夹</translation>
+    </message>
+    <message>
+      <source>ONNX folders need one ONNX format throughout.</source>
+      <translation>ONNX 文件夹须始终使用同一种 ONNX 格式。</translation>
     </message>
     <message>
       <source>Offline</source>
@@ -2180,8 +2248,8 @@
       <translation>部分行已填充到块大小。</translation>
     </message>
     <message>
-      <source>Something other than the hub replied, perhaps a network sign-in page.</source>
-      <translation>应答的不是模型库，可能是网络登录页面。</translation>
+      <source>Something other than the hub replied at {url}, perhaps a network sign-in page.</source>
+      <translation>{url} 处应答的不是模型库，可能是网络登录页面。</translation>
     </message>
     <message>
       <source>Something went wrong</source>
@@ -2312,8 +2380,20 @@
       <translation>温度</translation>
     </message>
     <message>
-      <source>Tensor {tensor} has the shape {shape}: {detail}.</source>
-      <translation>张量 {tensor} 的形状为 {shape}：{detail}。</translation>
+      <source>Tensor {tensor} has the shape {shape}, but config.json says {wanted}.</source>
+      <translation>张量 {tensor} 的形状为 {shape}，而 config.json 为 {wanted}。</translation>
+    </message>
+    <message>
+      <source>Tensor {tensor} has the shape {shape}, but the scales of {key} must be floats of the shape {wanted}.</source>
+      <translation>张量 {tensor} 的形状为 {shape}，而 {key} 的缩放必须是形状为 {wanted} 的浮点数。</translation>
+    </message>
+    <message>
+      <source>Tensor {tensor} has the shape {shape}, but {wanted} was expected.</source>
+      <translation>张量 {tensor} 的形状为 {shape}，应为 {wanted}。</translation>
+    </message>
+    <message>
+      <source>Tensor {tensor} has the shape {shape}, which does not divide into {wanted} heads of even size.</source>
+      <translation>张量 {tensor} 的形状为 {shape}，不能分成 {wanted} 个偶数大小的头。</translation>
     </message>
     <message>
       <source>Tensor {tensor} holds {count} values that are not finite, or too large to store.</source>
@@ -2340,12 +2420,32 @@
       <translation>LM 头与各层一起在 {device} 上。</translation>
     </message>
     <message>
+      <source>The RPC server at {address} ended; its port may be in use.</source>
+      <translation>{address} 上的 RPC 服务器已结束；其端口可能被占用。</translation>
+    </message>
+    <message>
+      <source>The RPC server ended</source>
+      <translation>RPC 服务器已结束</translation>
+    </message>
+    <message>
+      <source>The SHA-256 of {file} is needed: give it with --sha256, or in a .sha256 file beside it.</source>
+      <translation>需要 {file} 的 SHA-256：请用 --sha256 给出，或放在旁边的 .sha256 文件中。</translation>
+    </message>
+    <message>
       <source>The address usually ends in /v1.</source>
       <translation>地址通常以 /v1 结尾。</translation>
     </message>
     <message>
       <source>The address {host} can be reached from the network, and that was not confirmed.</source>
       <translation>地址 {host} 可从网络访问，而这尚未确认。</translation>
+    </message>
+    <message>
+      <source>The answer ended after {value} of {minimum} tokens, so there is nothing to measure.</source>
+      <translation>回答在 {value} 个词元后结束（应为 {minimum} 个），因此没有可测量的内容。</translation>
+    </message>
+    <message>
+      <source>The answer ended at once, so there is nothing to measure.</source>
+      <translation>回答立即结束，因此没有可测量的内容。</translation>
     </message>
     <message>
       <source>The body is not JSON.</source>
@@ -2372,6 +2472,10 @@
       <translation>这几种中最接近原模型，生成时间较长。</translation>
     </message>
     <message>
+      <source>The cluster file {path} cannot be read{said}.</source>
+      <translation>无法读取集群文件 {path}{said}。</translation>
+    </message>
+    <message>
       <source>The compute speed of an RPC server is not known; it is assumed to match this machine, so ranges are wide.</source>
       <translation>RPC 服务器的计算速度未知，因此按与本机相同估算，预测范围较宽。</translation>
     </message>
@@ -2388,8 +2492,8 @@
       <translation>转换失败。</translation>
     </message>
     <message>
-      <source>The device {device} cannot be used: {reason}.</source>
-      <translation>设备 {device} 不可用：{reason}。</translation>
+      <source>The device {device} cannot be used: {reason}{said}.</source>
+      <translation>无法使用设备 {device}：{reason}{said}。</translation>
     </message>
     <message>
       <source>The download of {file} failed.</source>
@@ -2398,6 +2502,18 @@
     <message>
       <source>The download of {file} stopped. {reason}</source>
       <translation>{file} 的下载已停止。{reason}</translation>
+    </message>
+    <message>
+      <source>The engine cannot load {file}{said}.</source>
+      <translation>引擎无法加载 {file}{said}。</translation>
+    </message>
+    <message>
+      <source>The engine could not create a context for embeddings.</source>
+      <translation>引擎无法创建用于嵌入的上下文。</translation>
+    </message>
+    <message>
+      <source>The engine could not create a context for {file}{said}.</source>
+      <translation>引擎无法为 {file} 创建上下文{said}。</translation>
     </message>
     <message>
       <source>The engine could not evaluate {tokens} tokens (code {code}).</source>
@@ -2424,6 +2540,14 @@
       <translation>引擎出错</translation>
     </message>
     <message>
+      <source>The engine failed in its {stage} on {device}{said}.</source>
+      <translation>引擎在 {device} 上的{stage}处失败{said}。</translation>
+    </message>
+    <message>
+      <source>The engine process already holds a model.</source>
+      <translation>引擎进程已载入一个模型。</translation>
+    </message>
+    <message>
       <source>The engine process crashed ({cause}).</source>
       <translation>引擎进程崩溃（{cause}）。</translation>
     </message>
@@ -2432,8 +2556,12 @@
       <translation>引擎进程未能启动：{reason}。</translation>
     </message>
     <message>
-      <source>The engine process hit an unexpected error: {detail}.</source>
-      <translation>引擎进程遇到意外错误：{detail}。</translation>
+      <source>The engine process failed.</source>
+      <translation>引擎进程失败。</translation>
+    </message>
+    <message>
+      <source>The engine process hit an unexpected error{said}.</source>
+      <translation>引擎进程遇到意外错误{said}。</translation>
     </message>
     <message>
       <source>The engine process ran out of memory ({cause}).</source>
@@ -2484,8 +2612,8 @@
       <translation>引擎进程被终止</translation>
     </message>
     <message>
-      <source>The engine {backend} cannot be used: {reason}.</source>
-      <translation>引擎 {backend} 不可用：{reason}。</translation>
+      <source>The engine {backend} cannot be used: {reason}{said}.</source>
+      <translation>无法使用引擎 {backend}：{reason}{said}。</translation>
     </message>
     <message>
       <source>The evaluation failed</source>
@@ -2498,6 +2626,10 @@
     <message>
       <source>The fastest to run.</source>
       <translation>运行最快。</translation>
+    </message>
+    <message>
+      <source>The file</source>
+      <translation>该文件</translation>
     </message>
     <message>
       <source>The file cannot be used</source>
@@ -2520,16 +2652,20 @@
       <translation>评测程序结束时没有写出任何结果。</translation>
     </message>
     <message>
-      <source>The harness exited with code {exit_code}: {detail}.</source>
-      <translation>评测程序以代码 {exit_code} 退出：{detail}。</translation>
-    </message>
-    <message>
-      <source>The history file failed: {reason}.</source>
-      <translation>历史记录文件出错：{reason}。</translation>
+      <source>The harness exited with code {exit_code}{said}.</source>
+      <translation>评测程序以代码 {exit_code} 退出{said}。</translation>
     </message>
     <message>
       <source>The history file is damaged; the next start repairs it from a backup</source>
       <translation>历史记录文件已损坏；下次启动时会用备份修复</translation>
+    </message>
+    <message>
+      <source>The history file {path} cannot be used{said}.</source>
+      <translation>无法使用历史文件 {path}{said}。</translation>
+    </message>
+    <message>
+      <source>The history file {path} was written by a newer version of Stillroom.</source>
+      <translation>历史文件 {path} 由更新版本的 Stillroom 写入。</translation>
     </message>
     <message>
       <source>The history was damaged and has been repaired</source>
@@ -2552,8 +2688,8 @@
       <translation>模型库要求等待 {retry_after:.0f} 秒。</translation>
     </message>
     <message>
-      <source>The hub cannot be reached ({detail}).</source>
-      <translation>无法连接模型库（{detail}）。</translation>
+      <source>The hub cannot be reached.</source>
+      <translation>无法连接模型库。</translation>
     </message>
     <message>
       <source>The hub could not prove its identity: its certificate was not accepted.</source>
@@ -2584,6 +2720,10 @@
       <translation>找不到模型库的地址。</translation>
     </message>
     <message>
+      <source>The importance of tensor {tensor} has the shape {shape}, but {wanted} was expected.</source>
+      <translation>张量 {tensor} 的重要性形状为 {shape}，应为 {wanted}。</translation>
+    </message>
+    <message>
       <source>The interpreter {python} has no lm-eval.</source>
       <translation>解释器 {python} 没有 lm-eval。</translation>
     </message>
@@ -2608,6 +2748,10 @@
       <translation>最大的蒸馏模型，适合服务器和工作站。</translation>
     </message>
     <message>
+      <source>The list of remote models in {path} cannot be read{said}.</source>
+      <translation>无法读取 {path} 中的远程模型列表{said}。</translation>
+    </message>
+    <message>
       <source>The log has the details (`stillroom doctor` says where).</source>
       <translation>详情见日志（`stillroom doctor` 会说明位置）。</translation>
     </message>
@@ -2620,12 +2764,28 @@
       <translation>测量时机器繁忙或读数不稳定，因此预测范围更宽。</translation>
     </message>
     <message>
+      <source>The manifest {path} belongs to a model of another name.</source>
+      <translation>清单 {path} 属于另一个名称的模型。</translation>
+    </message>
+    <message>
+      <source>The manifest {path} is invalid{said}.</source>
+      <translation>清单 {path} 无效{said}。</translation>
+    </message>
+    <message>
       <source>The model also works without a draft model.</source>
       <translation>不使用草稿模型也能运行。</translation>
     </message>
     <message>
-      <source>The model catalog is invalid: entry “{entry}”, field “{field}”: {reason}.</source>
-      <translation>模型目录无效：条目“{entry}”，字段“{field}”：{reason}。</translation>
+      <source>The model catalog {file} cannot be read{said}.</source>
+      <translation>无法读取模型目录 {file}{said}。</translation>
+    </message>
+    <message>
+      <source>The model catalog {file} is invalid: entry “{entry}”, field {field}: {reason}{said}.</source>
+      <translation>模型目录 {file} 无效：条目“{entry}”，字段{field}：{reason}{said}。</translation>
+    </message>
+    <message>
+      <source>The model catalog {file} is not valid JSON{said}.</source>
+      <translation>模型目录 {file} 不是有效的 JSON{said}。</translation>
     </message>
     <message>
       <source>The model graph was compiled for a fixed context length.</source>
@@ -2636,8 +2796,8 @@
       <translation>窗口打开时选择的模型。</translation>
     </message>
     <message>
-      <source>The model's chat template failed: {detail}.</source>
-      <translation>模型的聊天模板出错：{detail}。</translation>
+      <source>The model's chat template failed: {reason}{said}.</source>
+      <translation>模型的对话模板失败：{reason}{said}。</translation>
     </message>
     <message>
       <source>The model's tokenizer could not read a text of {length} characters.</source>
@@ -2648,8 +2808,8 @@
       <translation>模型文件夹有问题。</translation>
     </message>
     <message>
-      <source>The models folder has a problem: {reason}.</source>
-      <translation>模型文件夹有问题：{reason}。</translation>
+      <source>The models have different vocabularies ({shape}).</source>
+      <translation>两个模型的词表不同（{shape}）。</translation>
     </message>
     <message>
       <source>The new measurement was unreliable and was discarded</source>
@@ -2672,12 +2832,20 @@
       <translation>操作系统报告了错误</translation>
     </message>
     <message>
+      <source>The operating system reported an error{said}.</source>
+      <translation>操作系统报告了错误{said}。</translation>
+    </message>
+    <message>
       <source>The operation was cancelled; nothing was left behind.</source>
       <translation>操作已取消，没有留下残余。</translation>
     </message>
     <message>
       <source>The owner grants access on request. Accept the terms on the model page, then enter a token.</source>
       <translation>需向所有者申请访问权限：先在模型网页上同意条款，再输入令牌。</translation>
+    </message>
+    <message>
+      <source>The pack was refused: {path} would be written outside its folder.</source>
+      <translation>已拒绝该附加包：{path} 会写到其文件夹之外。</translation>
     </message>
     <message>
       <source>The package {package} {version} could not be downloaded.</source>
@@ -2696,8 +2864,8 @@
       <translation>计划使用的设备出错。模型现在在另一设备上运行；方案中说明了是哪个设备以及原因。</translation>
     </message>
     <message>
-      <source>The quantizer failed: {reason}.</source>
-      <translation>量化程序出错：{reason}。</translation>
+      <source>The quantizer failed: {reason}{said}.</source>
+      <translation>量化失败：{reason}{said}。</translation>
     </message>
     <message>
       <source>The readings vary a lot; measure again when the machine is idle.</source>
@@ -2708,8 +2876,24 @@
       <translation>思考内容没有开始标签，已从回答中移出。</translation>
     </message>
     <message>
-      <source>The recipe's {field} is invalid: {reason}.</source>
-      <translation>量化方案的 {field} 无效：{reason}。</translation>
+      <source>The recipe has the unknown field {field}; the known ones are {choices}.</source>
+      <translation>配方中有未知字段{field}；已知字段：{choices}。</translation>
+    </message>
+    <message>
+      <source>The recipe {value} is for ONNX.</source>
+      <translation>配方 {value} 用于 ONNX。</translation>
+    </message>
+    <message>
+      <source>The recipe {value} is not a JSON object.</source>
+      <translation>配方 {value} 不是 JSON 对象。</translation>
+    </message>
+    <message>
+      <source>The recipe {value} needs an importance matrix.</source>
+      <translation>配方 {value} 需要重要性矩阵。</translation>
+    </message>
+    <message>
+      <source>The recipe's {field} is invalid: {reason}{said}.</source>
+      <translation>配方的{field}无效：{reason}{said}。</translation>
     </message>
     <message>
       <source>The remote model failed</source>
@@ -2736,16 +2920,16 @@
       <translation>第二代蒸馏模型：思考更久，解题能力超出其规模。</translation>
     </message>
     <message>
-      <source>The server at {url} did not reply like an OpenAI-compatible API: {reason}.</source>
-      <translation>{url} 的服务器没有按 OpenAI 兼容 API 的方式回复：{reason}。</translation>
-    </message>
-    <message>
-      <source>The server cannot listen at {host}, port {port}: {detail}.</source>
-      <translation>服务器无法监听 {host} 的端口 {port}：{detail}。</translation>
+      <source>The server cannot listen at {host}, port {port}{said}.</source>
+      <translation>服务器无法监听 {host} 的端口 {port}{said}。</translation>
     </message>
     <message>
       <source>The server does not offer that model. It offers {0}.</source>
       <translation>服务器没有该模型，它提供：{0}。</translation>
+    </message>
+    <message>
+      <source>The server of {name} at {url} did not reply like an OpenAI-compatible API: {reason}.</source>
+      <translation>{url} 上 {name} 的服务器没有按照与 OpenAI 兼容的 API 回复：{reason}。</translation>
     </message>
     <message>
       <source>The server offers {0}.</source>
@@ -2756,8 +2940,8 @@
       <translation>服务器提供：{0}。请填写其中一个。</translation>
     </message>
     <message>
-      <source>The server sent an unexpected response: {reason}.</source>
-      <translation>服务器的响应不符合预期：{reason}。</translation>
+      <source>The server sent an unexpected response for {file}: {reason}.</source>
+      <translation>服务器对 {file} 的回应不符合预期：{reason}。</translation>
     </message>
     <message>
       <source>The server sent no token count, so the chunks it sent were counted instead.</source>
@@ -2768,8 +2952,40 @@
       <translation>“保持离线”设置已开启，因此没有发出请求。</translation>
     </message>
     <message>
-      <source>The setting “{key}” is invalid ({reason}).</source>
-      <translation>设置“{key}”无效（{reason}）。</translation>
+      <source>The setting “{key}” must be a number, not “{value}”.</source>
+      <translation>设置“{key}”必须为数字，不能是“{value}”。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” must be a text, not “{value}”.</source>
+      <translation>设置“{key}”必须为文本，不能是“{value}”。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” must be a whole number, not “{value}”.</source>
+      <translation>设置“{key}”必须为整数，不能是“{value}”。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” must be between {minimum} and {maximum}, not {value}.</source>
+      <translation>设置“{key}”必须在 {minimum} 与 {maximum} 之间，不能是 {value}。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” must be on or off, not “{value}”.</source>
+      <translation>设置“{key}”必须为开或关，不能是“{value}”。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” must be one of {choices}, not “{value}”.</source>
+      <translation>设置“{key}”必须为 {choices} 之一，不能是“{value}”。</translation>
+    </message>
+    <message>
+      <source>The settings could not be saved to {path}{said}.</source>
+      <translation>无法将设置保存到 {path}{said}。</translation>
+    </message>
+    <message>
+      <source>The settings in {path} are not a JSON object; the defaults are used.</source>
+      <translation>{path} 中的设置不是 JSON 对象；将使用默认值。</translation>
+    </message>
+    <message>
+      <source>The settings in {path} cannot be read{said}; the defaults are used.</source>
+      <translation>无法读取 {path} 中的设置{said}；将使用默认值。</translation>
     </message>
     <message>
       <source>The smallest DeepSeek-R1 distill, until this machine has been measured.</source>
@@ -2784,10 +3000,6 @@
       <translation>最小的蒸馏模型：几乎任何电脑都能运行，适合数学和简短推理。</translation>
     </message>
     <message>
-      <source>The stage {stage} failed: {detail}.</source>
-      <translation>阶段 {stage} 出错：{detail}。</translation>
-    </message>
-    <message>
       <source>The starter model is only a demo. The Models page shows what fits this machine and how fast it will be, before you download it.</source>
       <translation>入门模型只作演示。“模型”页在下载之前就能显示哪些模型放得下、速度如何。</translation>
     </message>
@@ -2796,12 +3008,24 @@
       <translation>此模型不支持系统提示词，因此已把它放进第一条消息。</translation>
     </message>
     <message>
+      <source>The texts are too short to score.</source>
+      <translation>文本太短，无法评分。</translation>
+    </message>
+    <message>
       <source>The thinking was cut off: the token budget ran out before the answer.</source>
       <translation>思考被截断：词元预算在回答之前就用完了。</translation>
     </message>
     <message>
-      <source>The {field} cannot be used: {reason}.</source>
-      <translation>{field}不可用：{reason}。</translation>
+      <source>The tokenizer has no room for {tokens} tokens.</source>
+      <translation>分词器容纳不下 {tokens} 个词元。</translation>
+    </message>
+    <message>
+      <source>The usable devices are {known}.</source>
+      <translation>可用的设备有 {known}。</translation>
+    </message>
+    <message>
+      <source>The {field} cannot be used: {reason}{said}.</source>
+      <translation>无法使用{field}：{reason}{said}。</translation>
     </message>
     <message>
       <source>Theme</source>
@@ -2812,12 +3036,32 @@
       <translation>没有名为 {name} 的对话。</translation>
     </message>
     <message>
+      <source>There is no conversation {value}.</source>
+      <translation>没有对话 {value}。</translation>
+    </message>
+    <message>
+      <source>There is no engine named “{backend}”.</source>
+      <translation>没有名为“{backend}”的引擎。</translation>
+    </message>
+    <message>
       <source>There is no file or folder {path}.</source>
       <translation>没有文件或文件夹 {path}。</translation>
     </message>
     <message>
+      <source>There is no file {path}.</source>
+      <translation>没有文件 {path}。</translation>
+    </message>
+    <message>
+      <source>There is no message {value}.</source>
+      <translation>没有消息 {value}。</translation>
+    </message>
+    <message>
       <source>There is no model named “{name}”.</source>
       <translation>没有名为“{name}”的模型。</translation>
+    </message>
+    <message>
+      <source>There is no setting “{key}”.</source>
+      <translation>没有名为“{key}”的设置。</translation>
     </message>
     <message>
       <source>There is nothing at this address: {detail}.</source>
@@ -2846,6 +3090,10 @@
     <message>
       <source>This is a demo model with 135 million parameters and is often wrong. `stillroom search` lists distilled models for real work.</source>
       <translation>这是 1.35 亿参数的演示模型，经常出错。`stillroom search` 会列出可实际使用的蒸馏模型。</translation>
+    </message>
+    <message>
+      <source>This is not an access token.</source>
+      <translation>这不是访问令牌。</translation>
     </message>
     <message>
       <source>This machine has no network connection.</source>
@@ -2906,6 +3154,10 @@
     <message>
       <source>Too many requests are waiting; try again in {retry_after:.0f} s.</source>
       <translation>等待的请求过多；请在 {retry_after:.0f} 秒后重试。</translation>
+    </message>
+    <message>
+      <source>Tools and a response format exclude each other.</source>
+      <translation>工具与响应格式不能同时使用。</translation>
     </message>
     <message>
       <source>Top k</source>
@@ -2980,8 +3232,8 @@
       <translation>要搜索或下载，请在设置中关闭它。</translation>
     </message>
     <message>
-      <source>Two parts of the program disagree about the job {job}: {field} ({detail}).</source>
-      <translation>程序的两个部分对任务 {job} 的理解不一致：{field}（{detail}）。</translation>
+      <source>Two parts of Stillroom disagree about {field} of the job “{job}”{said}.</source>
+      <translation>Stillroom 的两个部分对任务“{job}”的{field}理解不一致{said}。</translation>
     </message>
     <message>
       <source>Type</source>
@@ -3038,6 +3290,10 @@
     <message>
       <source>Unsafe address</source>
       <translation>不安全的地址</translation>
+    </message>
+    <message>
+      <source>Unsupported file</source>
+      <translation>不支持的文件</translation>
     </message>
     <message>
       <source>Unsupported format</source>
@@ -3118,10 +3374,6 @@
     <message>
       <source>Versions and log for a bug report, without prompts, paths or names</source>
       <translation>用于错误报告的版本和日志，不含提示、路径或名称</translation>
-    </message>
-    <message>
-      <source>Versions do not match</source>
-      <translation>版本不一致</translation>
     </message>
     <message>
       <source>Waiting for the network</source>
@@ -3268,8 +3520,80 @@
       <translation>{n_ctx} 个词元的上下文</translation>
     </message>
     <message>
+      <source>a key of its header is missing or wrong</source>
+      <translation>文件头中的某个键缺失或有误</translation>
+    </message>
+    <message>
+      <source>a list of alternatives must have 1 to {maximum} entries</source>
+      <translation>备选列表须有 1 到 {maximum} 项</translation>
+    </message>
+    <message>
+      <source>a reference must point into the same schema</source>
+      <translation>引用必须指向同一模式</translation>
+    </message>
+    <message>
       <source>a smaller model</source>
       <translation>更小的模型</translation>
+    </message>
+    <message>
+      <source>a tensor appears twice</source>
+      <translation>某个张量出现了两次</translation>
+    </message>
+    <message>
+      <source>a tensor belongs to a block past the {found} that there are</source>
+      <translation>某个张量所属的层超出了已有的 {found} 层</translation>
+    </message>
+    <message>
+      <source>a tensor ends at byte {found}, but the file has {wanted}</source>
+      <translation>某个张量在第 {found} 字节结束，而文件只有 {wanted}</translation>
+    </message>
+    <message>
+      <source>a tensor has an impossible shape or place ({found})</source>
+      <translation>某个张量的形状或位置不可能（{found}）</translation>
+    </message>
+    <message>
+      <source>a tensor has factors that are not above zero</source>
+      <translation>某个张量的系数不大于零</translation>
+    </message>
+    <message>
+      <source>a tensor has rows of {found} values, not a multiple of the block of {wanted}</source>
+      <translation>某个张量每行有 {found} 个值，不是块大小 {wanted} 的倍数</translation>
+    </message>
+    <message>
+      <source>a tensor has the impossible dimensions {found}</source>
+      <translation>某个张量的维度 {found} 不可能</translation>
+    </message>
+    <message>
+      <source>a tensor has the unknown type {found}</source>
+      <translation>某个张量的类型 {found} 未知</translation>
+    </message>
+    <message>
+      <source>a tensor has {found} dimensions</source>
+      <translation>某个张量有 {found} 个维度</translation>
+    </message>
+    <message>
+      <source>a tensor is in two parts of the model</source>
+      <translation>某个张量出现在模型的两个分卷中</translation>
+    </message>
+    <message>
+      <source>a tensor is larger than the file, which has {found} bytes</source>
+      <translation>某个张量比文件还大，文件只有 {found} 字节</translation>
+    </message>
+    <message>
+      <source>a tensor of the importance matrix has impossible sums</source>
+      <translation>重要性矩阵的某个张量有不可能的总和</translation>
+    </message>
+    <message>
+      <source>a tensor of the importance matrix has no matching counts</source>
+      <translation>重要性矩阵的某个张量没有对应的计数</translation>
+    </message>
+    <message>
+      <source>a tensor overlaps {key}</source>
+      <translation>某个张量与 {key} 重叠</translation>
+    </message>
+    <message>
+      <source>a tensor takes {found} bytes, but its shape needs {wanted}</source>
+      <translation>某个张量占 {found} 字节，而其形状需要 {wanted}</translation>
     </message>
     <message>
       <source>a {kv_type} KV cache</source>
@@ -3282,6 +3606,22 @@
     <message>
       <source>about {0} tokens</source>
       <translation>约 {0} 词元</translation>
+    </message>
+    <message>
+      <source>all blocks must be on one device</source>
+      <translation>所有层必须在同一设备上</translation>
+    </message>
+    <message>
+      <source>an ONNX folder does not describe itself</source>
+      <translation>ONNX 文件夹没有自带描述</translation>
+    </message>
+    <message>
+      <source>another entry has the same ID</source>
+      <translation>另一个条目有相同的 ID</translation>
+    </message>
+    <message>
+      <source>answer length</source>
+      <translation>回答长度</translation>
     </message>
     <message>
       <source>automatic</source>
@@ -3298,6 +3638,10 @@
     <message>
       <source>bytes read per token</source>
       <translation>每词元读取的字节</translation>
+    </message>
+    <message>
+      <source>cluster</source>
+      <translation>集群</translation>
     </message>
     <message>
       <source>code</source>
@@ -3340,12 +3684,20 @@
       <translation>放不下：{device} 上需要 {needed}，可用 {available}</translation>
     </message>
     <message>
+      <source>each override needs a pattern and a format</source>
+      <translation>每个覆盖项都需要模式和格式</translation>
+    </message>
+    <message>
       <source>embeddings</source>
       <translation>嵌入层</translation>
     </message>
     <message>
       <source>expanded</source>
       <translation>已展开</translation>
+    </message>
+    <message>
+      <source>experts and used experts come together</source>
+      <translation>专家数与启用的专家数须同时给出</translation>
     </message>
     <message>
       <source>faster than reading</source>
@@ -3380,6 +3732,10 @@
       <translation>受限：需要在模型库上同意条款</translation>
     </message>
     <message>
+      <source>grammar</source>
+      <translation>语法</translation>
+    </message>
+    <message>
       <source>illegal instruction</source>
       <translation>非法指令</translation>
     </message>
@@ -3388,16 +3744,72 @@
       <translation>图片</translation>
     </message>
     <message>
+      <source>input</source>
+      <translation>输入</translation>
+    </message>
+    <message>
       <source>instructions in the first message, no system prompt</source>
       <translation>指示写在第一条消息中，不用系统提示词</translation>
+    </message>
+    <message>
+      <source>it cannot be filled in</source>
+      <translation>无法填充</translation>
+    </message>
+    <message>
+      <source>it cannot be loaded</source>
+      <translation>无法加载</translation>
+    </message>
+    <message>
+      <source>it cannot be read</source>
+      <translation>无法读取</translation>
+    </message>
+    <message>
+      <source>it cannot simulate its memory use</source>
+      <translation>它无法模拟内存占用</translation>
+    </message>
+    <message>
+      <source>it claims {found} blocks, but has only {wanted} tensors</source>
+      <translation>它声称有 {found} 层，但只有 {wanted} 个张量</translation>
+    </message>
+    <message>
+      <source>it claims {found} metadata entries, more than it could hold</source>
+      <translation>它声称有 {found} 个元数据项，超过其容量</translation>
+    </message>
+    <message>
+      <source>it claims {found} tensors, more than it could hold</source>
+      <translation>它声称有 {found} 个张量，超过其容量</translation>
+    </message>
+    <message>
+      <source>it contains a tensor that the index does not place there</source>
+      <translation>它含有索引没有列在此处的某个张量</translation>
+    </message>
+    <message>
+      <source>it contains neither {found} nor {wanted}</source>
+      <translation>其中既没有 {found}，也没有 {wanted}</translation>
+    </message>
+    <message>
+      <source>it contains no graph</source>
+      <translation>其中没有计算图</translation>
+    </message>
+    <message>
+      <source>it contains no model: there is neither {found} nor {wanted}</source>
+      <translation>其中没有模型：既没有 {found}，也没有 {wanted}</translation>
     </message>
     <message>
       <source>it contains no text</source>
       <translation>其中没有文本</translation>
     </message>
     <message>
+      <source>it contains no tokenizer.json</source>
+      <translation>其中没有 tokenizer.json</translation>
+    </message>
+    <message>
       <source>it could not compile the self-test</source>
       <translation>它无法编译自检</translation>
+    </message>
+    <message>
+      <source>it could not create a context</source>
+      <translation>它无法创建上下文</translation>
     </message>
     <message>
       <source>it did not answer in the self-test</source>
@@ -3408,24 +3820,236 @@
       <translation>它没有及时响应</translation>
     </message>
     <message>
+      <source>it did not respond in time</source>
+      <translation>它没有及时响应</translation>
+    </message>
+    <message>
+      <source>it did not say which part of the file it sent</source>
+      <translation>它没有说明发送的是文件的哪一部分</translation>
+    </message>
+    <message>
+      <source>it does not begin like a GGUF file</source>
+      <translation>它的开头不是 GGUF 文件</translation>
+    </message>
+    <message>
+      <source>it does not exist</source>
+      <translation>它不存在</translation>
+    </message>
+    <message>
+      <source>it does not match the schema</source>
+      <translation>它不符合模式</translation>
+    </message>
+    <message>
+      <source>it does not name its architecture</source>
+      <translation>它没有写明架构</translation>
+    </message>
+    <message>
+      <source>it does something that templates are not allowed to do</source>
+      <translation>它做了模板不允许做的事</translation>
+    </message>
+    <message>
+      <source>it ended with {cause}</source>
+      <translation>它以 {cause} 结束</translation>
+    </message>
+    <message>
+      <source>it ends inside its header</source>
+      <translation>它在文件头中途结束</translation>
+    </message>
+    <message>
+      <source>it has a file of {found} bytes, but {wanted} are listed</source>
+      <translation>它的文件有 {found} 字节，而列表中为 {wanted}</translation>
+    </message>
+    <message>
+      <source>it has an impossible value</source>
+      <translation>其中有不可能的值</translation>
+    </message>
+    <message>
+      <source>it has changed since the model was first loaded (see {key})</source>
+      <translation>自首次加载模型以来它已改变（见 {key}）</translation>
+    </message>
+    <message>
+      <source>it has metadata of the unknown type {found}</source>
+      <translation>元数据的类型 {found} 未知</translation>
+    </message>
+    <message>
+      <source>it has more than a host and a path</source>
+      <translation>它含有主机和路径以外的内容</translation>
+    </message>
+    <message>
+      <source>it has nested arrays, which are not supported</source>
+      <translation>它含有不受支持的嵌套数组</translation>
+    </message>
+    <message>
+      <source>it has no tokenizer model</source>
+      <translation>其中没有分词器模型</translation>
+    </message>
+    <message>
+      <source>it has no tokens</source>
+      <translation>其中没有词元</translation>
+    </message>
+    <message>
+      <source>it has no vocabulary</source>
+      <translation>其中没有词表</translation>
+    </message>
+    <message>
+      <source>it has no weight map</source>
+      <translation>其中没有权重映射表</translation>
+    </message>
+    <message>
+      <source>it has no {key}</source>
+      <translation>其中没有 {key}</translation>
+    </message>
+    <message>
+      <source>it has the unknown section {key}</source>
+      <translation>其中有未知的部分 {key}</translation>
+    </message>
+    <message>
+      <source>it has too many parts</source>
+      <translation>它的部分过多</translation>
+    </message>
+    <message>
+      <source>it has {found} bytes instead of {wanted}</source>
+      <translation>它有 {found} 字节，应为 {wanted}</translation>
+    </message>
+    <message>
+      <source>it has {size}, but at most {largest} can be read</source>
+      <translation>它有 {size}，而最多能读取 {largest}</translation>
+    </message>
+    <message>
+      <source>it has {wanted} parts, but {found} were given</source>
+      <translation>它有 {wanted} 个分卷，但只给出了 {found} 个</translation>
+    </message>
+    <message>
+      <source>it is a mixture of experts</source>
+      <translation>它是混合专家模型</translation>
+    </message>
+    <message>
+      <source>it is a pipeline of several graphs</source>
+      <translation>它是由多个计算图组成的流水线</translation>
+    </message>
+    <message>
+      <source>it is a {found}, not a model</source>
+      <translation>它是 {found}，不是模型</translation>
+    </message>
+    <message>
       <source>it is empty</source>
       <translation>它是空的</translation>
+    </message>
+    <message>
+      <source>it is larger than 100 MB</source>
+      <translation>它大于 100 MB</translation>
     </message>
     <message>
       <source>it is larger than 20 MB</source>
       <translation>它大于 20 MB</translation>
     </message>
     <message>
+      <source>it is neither a GGUF file nor an ONNX folder</source>
+      <translation>它既不是 GGUF 文件，也不是 ONNX 文件夹</translation>
+    </message>
+    <message>
+      <source>it is neither a GGUF nor a safetensors file</source>
+      <translation>它既不是 GGUF 文件，也不是 safetensors 文件</translation>
+    </message>
+    <message>
+      <source>it is nested too deeply</source>
+      <translation>嵌套过深</translation>
+    </message>
+    <message>
+      <source>it is not a GGUF file</source>
+      <translation>它不是 GGUF 文件</translation>
+    </message>
+    <message>
+      <source>it is not a JSON object</source>
+      <translation>它不是 JSON 对象</translation>
+    </message>
+    <message>
+      <source>it is not a Stillroom manifest</source>
+      <translation>它不是 Stillroom 清单</translation>
+    </message>
+    <message>
+      <source>it is not a valid pattern</source>
+      <translation>它不是有效的模式</translation>
+    </message>
+    <message>
+      <source>it is not an http or https address</source>
+      <translation>它不是 http 或 https 地址</translation>
+    </message>
+    <message>
+      <source>it is not an importance matrix</source>
+      <translation>它不是重要性矩阵</translation>
+    </message>
+    <message>
+      <source>it is not part {found} of {wanted}</source>
+      <translation>它不是第 {found} 个分卷（共 {wanted} 个）</translation>
+    </message>
+    <message>
+      <source>it is not valid JSON</source>
+      <translation>它不是有效的 JSON</translation>
+    </message>
+    <message>
+      <source>it is one of {wanted} parts, but is not named like one</source>
+      <translation>它是 {wanted} 个分卷之一，但文件名不符合</translation>
+    </message>
+    <message>
+      <source>it is too large</source>
+      <translation>它太大</translation>
+    </message>
+    <message>
+      <source>it is too long</source>
+      <translation>它太长</translation>
+    </message>
+    <message>
+      <source>it lacks a tensor that the index lists</source>
+      <translation>它缺少索引中列出的某个张量</translation>
+    </message>
+    <message>
       <source>it may be damaged or locked</source>
       <translation>它可能已损坏或被锁定</translation>
+    </message>
+    <message>
+      <source>it must be a JSON object</source>
+      <translation>它必须是 JSON 对象</translation>
+    </message>
+    <message>
+      <source>it must be at least {minimum}</source>
+      <translation>至少须为 {minimum}</translation>
+    </message>
+    <message>
+      <source>it must be smaller than the key length for MLA</source>
+      <translation>对于 MLA，它必须小于键的长度</translation>
+    </message>
+    <message>
+      <source>it must map roles to formats</source>
+      <translation>它必须把角色映射到格式</translation>
+    </message>
+    <message>
+      <source>it names a file outside its folder ({key})</source>
+      <translation>它指向文件夹以外的文件（{key}）</translation>
+    </message>
+    <message>
+      <source>it names no tool of the request</source>
+      <translation>它指定的工具不在请求中</translation>
     </message>
     <message>
       <source>it no longer exists</source>
       <translation>它已不存在</translation>
     </message>
     <message>
+      <source>it places a tensor in {key}, which does not exist</source>
+      <translation>它把某个张量放在 {key} 中，而该文件不存在</translation>
+    </message>
+    <message>
+      <source>it places a tensor in “{found}”, which is not a file name</source>
+      <translation>它把某个张量放在“{found}”中，而这不是文件名</translation>
+    </message>
+    <message>
       <source>it refused the connection</source>
       <translation>它拒绝了连接</translation>
+    </message>
+    <message>
+      <source>it refuses this conversation</source>
+      <translation>它拒绝这段对话</translation>
     </message>
     <message>
       <source>it returned values that are not finite in the self-test</source>
@@ -3436,8 +4060,72 @@
       <translation>它在自检中返回了错误的数值</translation>
     </message>
     <message>
+      <source>it says a vocabulary of {wanted}, but the graph has {found}</source>
+      <translation>它记有大小为 {wanted} 的词表，而计算图为 {found}</translation>
+    </message>
+    <message>
+      <source>it says heads of {wanted} values, but the graph has {found}</source>
+      <translation>它记有大小为 {wanted} 的头，而计算图为 {found}</translation>
+    </message>
+    <message>
+      <source>it says {value}, but the shape adds up to {expected}</source>
+      <translation>它为 {value}，而按形状计算为 {expected}</translation>
+    </message>
+    <message>
+      <source>it says {wanted} blocks, but the graph has {found}</source>
+      <translation>它记有 {wanted} 层，而计算图有 {found} 层</translation>
+    </message>
+    <message>
+      <source>it says {wanted} heads, but the graph has {found}</source>
+      <translation>它记有 {wanted} 个头，而计算图有 {found} 个</translation>
+    </message>
+    <message>
+      <source>it sent a line of more than {limit} characters</source>
+      <translation>它发送了超过 {limit} 个字符的行</translation>
+    </message>
+    <message>
+      <source>it sent no list of models</source>
+      <translation>它没有发送模型列表</translation>
+    </message>
+    <message>
+      <source>it sent the bytes {found} instead of {wanted}</source>
+      <translation>它发送了字节 {found}，而不是 {wanted}</translation>
+    </message>
+    <message>
+      <source>it sent “{found}” instead of a stream of events</source>
+      <translation>它发送了“{found}”，而不是事件流</translation>
+    </message>
+    <message>
       <source>it stopped working while the model ran</source>
       <translation>它在模型运行时停止工作</translation>
+    </message>
+    <message>
+      <source>it used the encoding {found}, which was not requested</source>
+      <translation>它使用了未请求的编码 {found}</translation>
+    </message>
+    <message>
+      <source>it uses sliding-window attention</source>
+      <translation>它使用滑动窗口注意力</translation>
+    </message>
+    <message>
+      <source>it uses the activation {found}</source>
+      <translation>它使用激活函数 {found}</translation>
+    </message>
+    <message>
+      <source>it uses the rope scaling {found}</source>
+      <translation>它使用 {found} 方式的 rope 缩放</translation>
+    </message>
+    <message>
+      <source>it uses {key} without listing it</source>
+      <translation>它使用了没有列出的 {key}</translation>
+    </message>
+    <message>
+      <source>it was exported without the static-shape graph that NPUs need</source>
+      <translation>导出时没有 NPU 所需的固定形状计算图</translation>
+    </message>
+    <message>
+      <source>its GGUF version {found} is not supported</source>
+      <translation>不支持 GGUF 版本 {found}</translation>
     </message>
     <message>
       <source>its RPC server stopped responding</source>
@@ -3448,12 +4136,40 @@
       <translation>找不到其地址</translation>
     </message>
     <message>
+      <source>its alignment {found} is impossible</source>
+      <translation>它的对齐值 {found} 不可能</translation>
+    </message>
+    <message>
+      <source>its architecture is {found}</source>
+      <translation>它的架构是 {found}</translation>
+    </message>
+    <message>
+      <source>its blocks do not divide the model's heads of {value} values</source>
+      <translation>其块大小不能整除模型中 {value} 个值的头</translation>
+    </message>
+    <message>
       <source>its certificate was not accepted</source>
       <translation>其证书未被接受</translation>
     </message>
     <message>
+      <source>its checksum is not the one recorded when it was made</source>
+      <translation>它的校验和与制作时记录的不同</translation>
+    </message>
+    <message>
+      <source>its config.json says {found} for {key}</source>
+      <translation>它的 config.json 中 {key} 为 {found}</translation>
+    </message>
+    <message>
       <source>its driver is not loaded</source>
       <translation>其驱动程序未加载</translation>
+    </message>
+    <message>
+      <source>its end token {found} is outside the vocabulary of {wanted}</source>
+      <translation>其结束词元 {found} 超出了大小为 {wanted} 的词表</translation>
+    </message>
+    <message>
+      <source>its engine cannot measure the importance of weights</source>
+      <translation>其引擎无法测量权重的重要性</translation>
     </message>
     <message>
       <source>its execution provider cannot find it</source>
@@ -3468,12 +4184,120 @@
       <translation>其执行提供程序未安装</translation>
     </message>
     <message>
+      <source>its feed-forward layers have biases</source>
+      <translation>它的前馈层带有偏置</translation>
+    </message>
+    <message>
       <source>its graph for {device} was exported for</source>
       <translation>导出 {device} 计算图时设定的上限</translation>
     </message>
     <message>
       <source>its graph was exported for {longest} tokens</source>
       <translation>其计算图导出时只支持 {longest} 个词元</translation>
+    </message>
+    <message>
+      <source>its header claims {found} bytes, but the file has {wanted}</source>
+      <translation>文件头声称有 {found} 字节，而文件只有 {wanted}</translation>
+    </message>
+    <message>
+      <source>its header does not describe a tensor</source>
+      <translation>文件头没有描述某个张量</translation>
+    </message>
+    <message>
+      <source>its header is larger than {largest}</source>
+      <translation>它的文件头大于 {largest}</translation>
+    </message>
+    <message>
+      <source>its header is not a JSON object</source>
+      <translation>文件头不是 JSON 对象</translation>
+    </message>
+    <message>
+      <source>its input {key} is {found}, but the manifest says {wanted}</source>
+      <translation>其输入 {key} 为 {found}，而清单记为 {wanted}</translation>
+    </message>
+    <message>
+      <source>its library does not load</source>
+      <translation>其程序库无法加载</translation>
+    </message>
+    <message>
+      <source>its library {library} cannot be loaded</source>
+      <translation>无法加载其程序库 {library}</translation>
+    </message>
+    <message>
+      <source>its manifest has the version {found}</source>
+      <translation>它的清单版本为 {found}</translation>
+    </message>
+    <message>
+      <source>its parts are in several folders</source>
+      <translation>它的分卷位于多个文件夹中</translation>
+    </message>
+    <message>
+      <source>its pre-tokenizer {found} is unknown</source>
+      <translation>它的预分词器 {found} 未知</translation>
+    </message>
+    <message>
+      <source>its rope scaling uses the option {key}</source>
+      <translation>它的 rope 缩放使用了选项 {key}</translation>
+    </message>
+    <message>
+      <source>its rows are padded to blocks of {found}, which NPUs do not support</source>
+      <translation>它的行被填充到大小为 {found} 的块，NPU 不支持</translation>
+    </message>
+    <message>
+      <source>its status was {found}</source>
+      <translation>其状态为 {found}</translation>
+    </message>
+    <message>
+      <source>its syntax is wrong</source>
+      <translation>其语法有误</translation>
+    </message>
+    <message>
+      <source>its tokenizer is {found}, not byte-level BPE</source>
+      <translation>它的分词器是 {found}，不是字节级 BPE</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}</source>
+      <translation>其 {key} 为 {found}</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, and heads of odd size have no rotary positions</source>
+      <translation>其 {key} 为 {found}，奇数大小的头没有旋转位置</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not a JSON object</source>
+      <translation>其 {key} 为 {found}，不是 JSON 对象</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not a number</source>
+      <translation>其 {key} 为 {found}，不是数字</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not a text</source>
+      <translation>其 {key} 为 {found}，不是文本</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not a token ID</source>
+      <translation>其 {key} 为 {found}，不是词元编号</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not a whole number from {wanted}</source>
+      <translation>其 {key} 为 {found}，不是从 {wanted} 起的整数</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not above zero</source>
+      <translation>其 {key} 为 {found}，不大于零</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not above {wanted}</source>
+      <translation>其 {key} 为 {found}，不大于 {wanted}</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, which does not divide the {wanted} heads</source>
+      <translation>其 {key} 为 {found}，不能整除 {wanted} 个头</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, which is not supported</source>
+      <translation>其 {key} 为 {found}，不受支持</translation>
     </message>
     <message>
       <source>just now</source>
@@ -3484,12 +4308,28 @@
       <translation>浅色</translation>
     </message>
     <message>
+      <source>list of RPC servers</source>
+      <translation>RPC 服务器列表</translation>
+    </message>
+    <message>
+      <source>list of depths</source>
+      <translation>深度列表</translation>
+    </message>
+    <message>
+      <source>llama-cpp-python is not installed</source>
+      <translation>未安装 llama-cpp-python</translation>
+    </message>
+    <message>
       <source>llama.cpp (GGUF): any CPU or GPU</source>
       <translation>llama.cpp（GGUF）：任意 CPU 或 GPU</translation>
     </message>
     <message>
       <source>lm-eval is missing</source>
       <translation>缺少 lm-eval</translation>
+    </message>
+    <message>
+      <source>longest answer</source>
+      <translation>最长回答</translation>
     </message>
     <message>
       <source>memory is slower now than when this machine was measured</source>
@@ -3548,6 +4388,10 @@
       <translation>未找到此类硬件</translation>
     </message>
     <message>
+      <source>none of its libraries passed the self-test</source>
+      <translation>其程序库都没有通过自检</translation>
+    </message>
+    <message>
       <source>none: all inputs weighted equally</source>
       <translation>不校准：所有输入权重相同</translation>
     </message>
@@ -3564,6 +4408,14 @@
       <translation>未校验：模型库没有提供校验和</translation>
     </message>
     <message>
+      <source>nothing has been evaluated yet</source>
+      <translation>尚未计算任何内容</translation>
+    </message>
+    <message>
+      <source>number of repetitions</source>
+      <translation>重复次数</translation>
+    </message>
+    <message>
       <source>number of sequences</source>
       <translation>序列数</translation>
     </message>
@@ -3572,12 +4424,32 @@
       <translation>线程数</translation>
     </message>
     <message>
+      <source>one of its events is not a chunk of an answer</source>
+      <translation>它的某个事件不是回答的片段</translation>
+    </message>
+    <message>
+      <source>only https is trusted with this</source>
+      <translation>此处只信任 https</translation>
+    </message>
+    <message>
+      <source>only part of each head has rotary positions</source>
+      <translation>每个头只有一部分带旋转位置</translation>
+    </message>
+    <message>
       <source>other programs kept the cores busy</source>
       <translation>其他程序占用了处理器核心</translation>
     </message>
     <message>
       <source>part of the model was not on the device it was planned for</source>
       <translation>模型的一部分不在计划的设备上</translation>
+    </message>
+    <message>
+      <source>placement</source>
+      <translation>放置方式</translation>
+    </message>
+    <message>
+      <source>placement policy</source>
+      <translation>放置策略</translation>
     </message>
     <message>
       <source>placement {policy} with every block on the CPU</source>
@@ -3604,12 +4476,32 @@
       <translation>程序</translation>
     </message>
     <message>
+      <source>prompt</source>
+      <translation>提示</translation>
+    </message>
+    <message>
+      <source>prompt length</source>
+      <translation>提示长度</translation>
+    </message>
+    <message>
       <source>reading speed</source>
       <translation>阅读速度</translation>
     </message>
     <message>
+      <source>request</source>
+      <translation>请求</translation>
+    </message>
+    <message>
       <source>run</source>
       <translation>运行</translation>
+    </message>
+    <message>
+      <source>sampling</source>
+      <translation>采样</translation>
+    </message>
+    <message>
+      <source>schema</source>
+      <translation>模式</translation>
     </message>
     <message>
       <source>shared</source>
@@ -3644,6 +4536,18 @@
       <translation>温度 {0}</translation>
     </message>
     <message>
+      <source>text</source>
+      <translation>文本</translation>
+    </message>
+    <message>
+      <source>the bounds {value} must be counts</source>
+      <translation>界限 {value} 必须是非负整数</translation>
+    </message>
+    <message>
+      <source>the bounds {value} must be in order, and the lower {maximum} at most</source>
+      <translation>界限 {value} 须按顺序，且下限不超过 {maximum}</translation>
+    </message>
+    <message>
       <source>the connection broke off</source>
       <translation>连接中断</translation>
     </message>
@@ -3652,16 +4556,40 @@
       <translation>对话较长</translation>
     </message>
     <message>
+      <source>the engine cannot read it</source>
+      <translation>引擎无法读取它</translation>
+    </message>
+    <message>
+      <source>the engine does not list it</source>
+      <translation>引擎没有列出它</translation>
+    </message>
+    <message>
+      <source>the engine does not support it</source>
+      <translation>引擎不支持它</translation>
+    </message>
+    <message>
+      <source>the engine was built without support for it</source>
+      <translation>引擎编译时未加入对它的支持</translation>
+    </message>
+    <message>
       <source>the engine was compiled for this processor</source>
       <translation>引擎是为此处理器编译的</translation>
     </message>
     <message>
-      <source>the file</source>
-      <translation>该文件</translation>
+      <source>the file {name} is missing</source>
+      <translation>缺少文件 {name}</translation>
+    </message>
+    <message>
+      <source>the hub does not say how large it is</source>
+      <translation>模型库没有给出其大小</translation>
     </message>
     <message>
       <source>the installed engine was built without support for it</source>
       <translation>已安装的引擎不支持它</translation>
+    </message>
+    <message>
+      <source>the key {key} appears twice</source>
+      <translation>键 {key} 出现了两次</translation>
     </message>
     <message>
       <source>the model could not be compiled for it</source>
@@ -3676,12 +4604,28 @@
       <translation>模型训练时的上限</translation>
     </message>
     <message>
+      <source>the part {name} is missing</source>
+      <translation>缺少分卷 {name}</translation>
+    </message>
+    <message>
       <source>the processor ran below its normal clock speed</source>
       <translation>处理器的运行频率低于正常频率</translation>
     </message>
     <message>
       <source>the processor was saving power on battery</source>
       <translation>处理器因使用电池而处于省电状态</translation>
+    </message>
+    <message>
+      <source>the reference {value} points at itself</source>
+      <translation>引用 {value} 指向自身</translation>
+    </message>
+    <message>
+      <source>the reference {value} points nowhere</source>
+      <translation>引用 {value} 没有指向任何内容</translation>
+    </message>
+    <message>
+      <source>the reply is not JSON</source>
+      <translation>回复不是 JSON</translation>
     </message>
     <message>
       <source>the self-test crashed</source>
@@ -3696,16 +4640,52 @@
       <translation>“保持离线”设置已打开</translation>
     </message>
     <message>
+      <source>the system refused: “{cause}”</source>
+      <translation>系统拒绝：“{cause}”</translation>
+    </message>
+    <message>
+      <source>the tensor {tensor} does not belong to the architecture {key}</source>
+      <translation>张量 {tensor} 不属于架构 {key}</translation>
+    </message>
+    <message>
+      <source>the tensor {tensor} has the type {found}</source>
+      <translation>张量 {tensor} 的类型为 {found}</translation>
+    </message>
+    <message>
+      <source>the token {key} has the ID {found}, but the vocabulary has {wanted} entries</source>
+      <translation>词元 {key} 的编号为 {found}，而词表只有 {wanted} 项</translation>
+    </message>
+    <message>
       <source>the weights were read from disk</source>
       <translation>权重是从磁盘读取的</translation>
+    </message>
+    <message>
+      <source>there is neither a package nor a repository to get the model from</source>
+      <translation>既没有软件包也没有仓库可以获取该模型</translation>
     </message>
     <message>
       <source>there is no execution provider for it on this system</source>
       <translation>此系统上没有适用于它的执行提供程序</translation>
     </message>
     <message>
+      <source>there is no format {found}</source>
+      <translation>没有 {found} 这种格式</translation>
+    </message>
+    <message>
+      <source>there is no format “{value}”</source>
+      <translation>没有“{value}”这种格式</translation>
+    </message>
+    <message>
+      <source>there is no job “{value}”</source>
+      <translation>没有名为“{value}”的任务</translation>
+    </message>
+    <message>
       <source>there is no such device</source>
       <translation>没有此设备</translation>
+    </message>
+    <message>
+      <source>this engine does not support it</source>
+      <translation>此引擎不支持</translation>
     </message>
     <message>
       <source>this engine keeps the LM head on the CPU</source>
@@ -3714,6 +4694,10 @@
     <message>
       <source>this file was exported for</source>
       <translation>导出此文件时设定的上限</translation>
+    </message>
+    <message>
+      <source>this machine has no network connection</source>
+      <translation>本机没有网络连接</translation>
     </message>
     <message>
       <source>this model was exported without the static-shape graph that NPUs need</source>
@@ -3732,6 +4716,10 @@
       <translation>tok/s</translation>
     </message>
     <message>
+      <source>token</source>
+      <translation>词元</translation>
+    </message>
+    <message>
       <source>too little memory is left to test it</source>
       <translation>剩余内存不足，无法测试</translation>
     </message>
@@ -3740,12 +4728,28 @@
       <translation>top-p {0}</translation>
     </message>
     <message>
+      <source>transformer blocks</source>
+      <translation>Transformer 层</translation>
+    </message>
+    <message>
+      <source>two tensors get the same name</source>
+      <translation>两个张量得到了相同的名称</translation>
+    </message>
+    <message>
+      <source>weight format</source>
+      <translation>权重格式</translation>
+    </message>
+    <message>
       <source>weights</source>
       <translation>权重</translation>
     </message>
     <message>
       <source>width</source>
       <translation>宽度</translation>
+    </message>
+    <message>
+      <source>without https, others could read the prompts and the key</source>
+      <translation>没有 https，他人可能读取提示和密钥</translation>
     </message>
     <message>
       <source>working set</source>
@@ -3884,10 +4888,6 @@
       <translation>{code}</translation>
     </message>
     <message>
-      <source>{detail}.</source>
-      <translation>{detail}。</translation>
-    </message>
-    <message>
       <source>{device} is not used: {why}.</source>
       <translation>未使用 {device}：{why}。</translation>
     </message>
@@ -3964,52 +4964,144 @@
       <translation>{engine}；此模型也有另一引擎的版本，可用 `stillroom profile` 测出哪个更快。</translation>
     </message>
     <message>
+      <source>{field} has the format {value}, but this version reads {maximum}.</source>
+      <translation>{field} 的格式为 {value}，而此版本读取 {maximum}。</translation>
+    </message>
+    <message>
+      <source>{field} is not a saved run{said}.</source>
+      <translation>{field} 不是已保存的运行{said}。</translation>
+    </message>
+    <message>
+      <source>{field} needs --prompt.</source>
+      <translation>{field} 需要 --prompt。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be converted: {reason}{said}.</source>
+      <translation>无法转换 {file}：{reason}{said}。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: it contains no messages.</source>
+      <translation>无法导入 {file}：其中没有消息。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: it has the unknown role “{value}”.</source>
+      <translation>无法导入 {file}：其中有未知的角色“{value}”。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: it is not an exported conversation.</source>
+      <translation>无法导入 {file}：它不是导出的对话。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: it is too large.</source>
+      <translation>无法导入 {file}：它太大。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: message {value} appears twice.</source>
+      <translation>无法导入 {file}：消息 {value} 出现了两次。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: message {value} replies to one that does not exist.</source>
+      <translation>无法导入 {file}：消息 {value} 回复了不存在的消息。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be imported: the text of {value} is incomplete.</source>
+      <translation>无法导入 {file}：{value} 的文本不完整。</translation>
+    </message>
+    <message>
       <source>{file} cannot be imported: {reason}.</source>
       <translation>无法导入 {file}：{reason}。</translation>
     </message>
     <message>
-      <source>{file} cannot be used: {detail}.</source>
-      <translation>{file} 不可用：{detail}。</translation>
+      <source>{file} cannot be imported{said}.</source>
+      <translation>无法导入 {file}{said}。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be read{said}.</source>
+      <translation>无法读取 {file}{said}。</translation>
+    </message>
+    <message>
+      <source>{file} cannot be used.</source>
+      <translation>无法使用 {file}。</translation>
     </message>
     <message>
       <source>{file} does not match its checksum; it was not installed.</source>
       <translation>{file} 与校验和不符；未安装。</translation>
     </message>
     <message>
+      <source>{file} does not say its name.</source>
+      <translation>{file} 没有写明名称。</translation>
+    </message>
+    <message>
+      <source>{file} has no list of its files.</source>
+      <translation>{file} 没有文件清单。</translation>
+    </message>
+    <message>
       <source>{file} has no tensor {tensor}.</source>
       <translation>{file} 没有张量 {tensor}。</translation>
     </message>
     <message>
-      <source>{file} is already quantized ({format}).</source>
-      <translation>{file} 已经量化过（{format}）。</translation>
+      <source>{file} is already quantized: the tensor {tensor} is in {format}.</source>
+      <translation>{file} 已量化：张量 {tensor} 的格式为 {format}。</translation>
     </message>
     <message>
       <source>{file} is being downloaded by another window.</source>
       <translation>另一个窗口正在下载 {file}。</translation>
     </message>
     <message>
-      <source>{file} is damaged or not a checkpoint: {detail}{at_tensor}.</source>
-      <translation>{file} 已损坏或不是检查点：{detail}{at_tensor}。</translation>
+      <source>{file} is damaged or not a checkpoint: {reason}{at_tensor}{said}.</source>
+      <translation>{file} 已损坏或不是检查点：{reason}{at_tensor}{said}。</translation>
     </message>
     <message>
-      <source>{file} is damaged or not a model: {detail}{at_tensor}.</source>
-      <translation>{file} 已损坏或不是模型：{detail}{at_tensor}。</translation>
+      <source>{file} is damaged or not a model: {reason}{at_tensor}{said}.</source>
+      <translation>{file} 已损坏或不是模型：{reason}{at_tensor}{said}。</translation>
     </message>
     <message>
-      <source>{file} is in a format that cannot be converted: {detail}.</source>
-      <translation>{file} 的格式无法转换：{detail}。</translation>
+      <source>{file} is damaged: {reason}{at_tensor}{said}.</source>
+      <translation>{file} 已损坏：{reason}{at_tensor}{said}。</translation>
+    </message>
+    <message>
+      <source>{file} is for version {found} of the engine, but this one is {wanted}.</source>
+      <translation>{file} 用于引擎版本 {found}，而此处为 {wanted}。</translation>
+    </message>
+    <message>
+      <source>{file} is for {found}, but this machine is {wanted}.</source>
+      <translation>{file} 用于 {found}，而本机为 {wanted}。</translation>
+    </message>
+    <message>
+      <source>{file} is not a wheel.</source>
+      <translation>{file} 不是 wheel 文件。</translation>
+    </message>
+    <message>
+      <source>{file} is not supported: {reason}{said}.</source>
+      <translation>不支持 {file}：{reason}{said}。</translation>
+    </message>
+    <message>
+      <source>{file} is not the pack that the list names: its SHA-256 differs.</source>
+      <translation>{file} 不是列表中的附加包：其 SHA-256 不同。</translation>
     </message>
     <message>
       <source>{file} needs {needed}, but only {available} is free.</source>
       <translation>{file} 需要 {needed}，但可用空间只有 {available}。</translation>
     </message>
     <message>
-      <source>{file}: {reason}.</source>
-      <translation>{file}：{reason}。</translation>
-    </message>
-    <message>
       <source>{first}, {second}</source>
       <translation>{first}、{second}</translation>
+    </message>
+    <message>
+      <source>{format} cannot hold rows of {found} values</source>
+      <translation>{format} 无法存储每行 {found} 个值</translation>
+    </message>
+    <message>
+      <source>{format} needs an importance matrix</source>
+      <translation>{format} 需要重要性矩阵</translation>
+    </message>
+    <message>
+      <source>{format} produced {found} bytes instead of {wanted}</source>
+      <translation>{format} 产生了 {found} 字节，应为 {wanted}</translation>
+    </message>
+    <message>
+      <source>{found} is not a GGUF format</source>
+      <translation>{found} 不是 GGUF 格式</translation>
     </message>
     <message>
       <source>{library}: the best of {count} for this processor, and its self-test passed</source>
@@ -4032,20 +5124,24 @@
       <translation>{n_threads} 个线程：每个可用核心一个。</translation>
     </message>
     <message>
-      <source>{name} answered with an error (status {status}): {detail}.</source>
-      <translation>{name} 返回了错误（状态 {status}）：{detail}。</translation>
+      <source>{name} ({why})</source>
+      <translation>{name}（{why}）</translation>
     </message>
     <message>
-      <source>{name} at {url} cannot be reached: {reason}.</source>
-      <translation>无法连接 {url} 上的 {name}：{reason}。</translation>
+      <source>{name} answered with an error (status {status}){said}.</source>
+      <translation>{name} 返回了错误（状态 {status}）{said}。</translation>
+    </message>
+    <message>
+      <source>{name} at {url} cannot be reached: {kind}.</source>
+      <translation>无法连接 {url} 上的 {name}：{kind}。</translation>
     </message>
     <message>
       <source>{name} at {url} redirects requests to {target}; the redirect was not followed.</source>
       <translation>{url} 上的 {name} 把请求重定向到 {target}；未跟随重定向。</translation>
     </message>
     <message>
-      <source>{name} at {url} refused the request (status {status}): {detail}.</source>
-      <translation>{url} 上的 {name} 拒绝了请求（状态 {status}）：{detail}。</translation>
+      <source>{name} at {url} refused the request (status {status}){said}.</source>
+      <translation>{url} 上的 {name} 拒绝了请求（状态 {status}）{said}。</translation>
     </message>
     <message>
       <source>{name} cannot be read: {reason}.</source>
@@ -4054,6 +5150,10 @@
     <message>
       <source>{name} ended its answer early, after {pieces} chunks.</source>
       <translation>{name} 发送 {pieces} 个数据块后中断了回答。</translation>
+    </message>
+    <message>
+      <source>{name} failed.</source>
+      <translation>{name} 失败。</translation>
     </message>
     <message>
       <source>{name} is damaged: its files differ from what was installed.</source>
@@ -4068,12 +5168,36 @@
       <translation>{name} 收到的请求过多，但没有说明需要等待多久。</translation>
     </message>
     <message>
-      <source>{name}: {detail}.</source>
-      <translation>{name}：{detail}。</translation>
+      <source>{path} already contains a model named {name}.</source>
+      <translation>{path} 中已有名为 {name} 的模型。</translation>
+    </message>
+    <message>
+      <source>{path} cannot be read{said}.</source>
+      <translation>无法读取 {path}{said}。</translation>
+    </message>
+    <message>
+      <source>{path} cannot be the new models folder: one folder is inside the other.</source>
+      <translation>{path} 不能作为新的模型文件夹：其中一个文件夹位于另一个之内。</translation>
+    </message>
+    <message>
+      <source>{path} contains no file {name}.</source>
+      <translation>{path} 中没有文件 {name}。</translation>
     </message>
     <message>
       <source>{path} is in the catalog but not on this machine.</source>
       <translation>{path} 在目录中，但不在这台电脑上。</translation>
+    </message>
+    <message>
+      <source>{path} is neither a file nor a pack of the list.</source>
+      <translation>{path} 既不是文件，也不是列表中的附加包。</translation>
+    </message>
+    <message>
+      <source>{path} is not a JSON object.</source>
+      <translation>{path} 不是 JSON 对象。</translation>
+    </message>
+    <message>
+      <source>{path} is not in the models folder.</source>
+      <translation>{path} 不在模型文件夹中。</translation>
     </message>
     <message>
       <source>{path} of {repo} is not usable: {reason}.</source>
@@ -4094,6 +5218,78 @@
     <message>
       <source>{repo} is gated: its owner grants access on request.</source>
       <translation>{repo} 受限：需向所有者申请访问。</translation>
+    </message>
+    <message>
+      <source>{value} blocks cannot be divided among {maximum} GPUs</source>
+      <translation>{value} 层无法分配到 {maximum} 个 GPU 上</translation>
+    </message>
+    <message>
+      <source>{value} cannot be read as text</source>
+      <translation>无法将 {value} 作为文本读取</translation>
+    </message>
+    <message>
+      <source>{value} does not divide the {expected} heads</source>
+      <translation>{value} 不能整除 {expected} 个头</translation>
+    </message>
+    <message>
+      <source>{value} is more than the {expected} that there are</source>
+      <translation>{value} 超过了已有的 {expected}</translation>
+    </message>
+    <message>
+      <source>{value} is not above 0</source>
+      <translation>{value} 不大于 0</translation>
+    </message>
+    <message>
+      <source>{value} is not between 1 and the {maximum} tokens the model was trained for</source>
+      <translation>{value} 不在 1 与模型训练长度 {maximum} 个词元之间</translation>
+    </message>
+    <message>
+      <source>{value} is not between {minimum} and {maximum}</source>
+      <translation>{value} 不在 {minimum} 与 {maximum} 之间</translation>
+    </message>
+    <message>
+      <source>{value} is not in the vocabulary</source>
+      <translation>{value} 不在词表中</translation>
+    </message>
+    <message>
+      <source>{value} tokens are needed, but the context holds only {maximum}</source>
+      <translation>需要 {value} 个词元，而上下文只能容纳 {maximum} 个</translation>
+    </message>
+    <message>
+      <source>“properties” must be an object and “required” a list</source>
+      <translation>“properties”必须是对象，“required”必须是列表</translation>
+    </message>
+    <message>
+      <source>“required” names a property that is not described</source>
+      <translation>“required”列出了没有描述的属性</translation>
+    </message>
+    <message>
+      <source>“{field}”</source>
+      <translation>“{field}”</translation>
+    </message>
+    <message>
+      <source>“{name}” cannot be the name of a model.</source>
+      <translation>“{name}”不能用作模型名称。</translation>
+    </message>
+    <message>
+      <source>“{value}” is not a type</source>
+      <translation>“{value}”不是类型</translation>
+    </message>
+    <message>
+      <source>“{value}” is not a usable name: only letters, digits, dots, - and _ are allowed.</source>
+      <translation>“{value}”不能用作名称：只允许字母、数字、点、- 和 _。</translation>
+    </message>
+    <message>
+      <source>“{value}” is not of the form HOST:PORT</source>
+      <translation>“{value}”不是 HOST:PORT 的形式</translation>
+    </message>
+    <message>
+      <source>“{value}” is not one of {choices}</source>
+      <translation>“{value}”不是以下之一：{choices}</translation>
+    </message>
+    <message>
+      <source>“{value}” is not supported</source>
+      <translation>不支持“{value}”</translation>
     </message>
     <message>
       <source>△ tight</source>

@@ -10,30 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.wording.codes import CODES
+from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED
 from app.wording.sentences import (
     CAUSES,
-    CONTEXT_LIMITS,
-    ERRORS,
-    EXITS,
     FACTS,
-    FIELDS,
     FINDINGS,
     NOTICES,
-    OFFLINE,
     PICKS,
     REASONS,
     UNAVAILABLE,
-    UNREACHABLE,
 )
 from app.wording.units import format_bytes, format_seconds, format_tps
 from app.wording.worded import Facts, Worded, worded
 from quant.error_base import StillroomError
+from runtime import registry
 from runtime.answer.voting import Pick
 from runtime.jobs import Cancelled
 from runtime.machine.providers import Fact, Preflight
 from runtime.plan import Reason
 from runtime.planning.diagnosis import SLOWER, Diagnosis
-from runtime.registry import title
 
 
 @dataclass(frozen=True)
@@ -47,17 +42,8 @@ class Explanation:
 
 def explain(error: BaseException) -> Explanation:
     """Word an error. Unknown ones are named as what they are: a fault of the program."""
-    facts = Facts(_words(error) if isinstance(error, StillroomError) else {})
-    name = type(error).__name__
-    if name in ("WorkerDied", "WorkerStartFailed") or name == "WorkerStalled":
-        return _worker(name, facts)
-    special = _SPECIAL.get(name)
-    if special is not None:
-        return special(facts)
-    for cls in type(error).__mro__:
-        if cls.__name__ in ERRORS:
-            title, sentence, hint = (worded(text, facts) for text in ERRORS[cls.__name__])
-            return Explanation(title, sentence, hint)
+    if isinstance(error, StillroomError):
+        return _explained(error)
     if isinstance(error, Cancelled):
         return Explanation("Cancelled", "The operation was cancelled; nothing was left behind.")
     if isinstance(error, OSError):
@@ -66,28 +52,44 @@ def explain(error: BaseException) -> Explanation:
         return Explanation("The operating system reported an error", f"{reason}{where}.")
     return Explanation(
         "Something went wrong",
-        f"{name}: {error}.",
+        f"{type(error).__name__}: {error}.",
         "This is a bug in Stillroom; the log has the details.",
     )
 
 
-_BYTES = frozenset({"needed", "available", "reserve", "received", "total", "size"})
+def _explained(error: StillroomError) -> Explanation:
+    facts = Facts(_readable(error.facts))
+    whole = _word_codes(error, facts)
+    name = type(error).__name__
+    if name in ("WorkerDied", "WorkerStartFailed", "WorkerStalled"):
+        return _worker(name, facts)
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(facts)
+    known = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in ERRORS)
+    texts = TITLED.get((known, str(error.facts.get("reason"))), ERRORS[known])
+    title, sentence, hint = (worded(text, facts) for text in texts)
+    return Explanation(title, whole or sentence, hint)
 
 
-def _words(error: StillroomError) -> dict[str, object]:
-    """The facts of an error as words, its codes as phrases."""
-    words = _readable(error.facts)
+_BYTES = frozenset({"needed", "available", "reserve", "received", "total", "size", "largest"})
+
+
+def _word_codes(error: StillroomError, words: dict[str, object]) -> Worded | None:
+    """Put phrases in the places of an error's codes. A phrase that ends with a full stop is
+    returned as well: it is the whole sentence."""
+    whole = None
     for cls in type(error).__mro__:
         for name in error.fact_names():
-            phrases = CODES.get((cls.__name__, name), {})
-            code = str(getattr(error, name))
-            if code in phrases:
-                words[name] = worded(phrases[code], words)
-    return words
+            phrase = CODES.get((cls.__name__, name), {}).get(str(getattr(error, name)))
+            if phrase is not None:
+                words[name] = made = worded(phrase, words)
+                whole = made if phrase.endswith(".") else whole
+    return whole
 
 
 def _readable(facts: Mapping[str, object]) -> dict[str, object]:
-    """Facts as words: byte counts with units, lists joined, empty details dropped."""
+    """Facts as words: byte counts with units, lists joined, what a library says quoted."""
     words: dict[str, object] = {}
     for key, value in facts.items():
         if isinstance(value, list):
@@ -97,9 +99,11 @@ def _readable(facts: Mapping[str, object]) -> dict[str, object]:
         else:
             words[key] = value
     field = str(facts.get("field"))
-    words["field"] = worded(FIELDS[field]) if field in FIELDS else facts.get("field")
-    words["file"] = Path(str(facts["path"])).name if facts.get("path") else worded("the file")
+    words["field"] = worded(FIELDS[field]) if field in FIELDS else worded("“{field}”", facts)
+    words["file"] = Path(str(facts["path"])).name if facts.get("path") else worded("The file")
     words["at_tensor"] = worded(" (tensor {tensor})", facts) if facts.get("tensor") else ""
+    detail = str(facts.get("detail") or "").strip().rstrip(".")
+    words["said"] = worded(": “{detail}”", {"detail": detail}) if detail else ""
     return words
 
 
@@ -172,6 +176,22 @@ def _placement_suggested(suggestion: Mapping[str, object]) -> str:
     return "placement {policy} with {blocks_off_cpu} of {blocks} blocks on {accelerators}"
 
 
+def _no_engine_ran(facts: Mapping[str, object]) -> Explanation:
+    title, sentence, hint = ERRORS["NoEngineRan"]
+    words = {"failed": _failures(facts["failed"])}
+    return Explanation(worded(title), worded(sentence, words), worded(hint))
+
+
+def _failures(failed: object) -> str | Worded:
+    """What failed, each with why: an error by its title, a signal by its name."""
+    told: str | Worded = ""
+    for name, why in failed.items() if isinstance(failed, Mapping) else ():
+        title = worded(ERRORS[why][0]) if why in ERRORS else why
+        one = worded("{name} ({why})", {"name": registry.title(name), "why": title})
+        told = worded("{first}, {second}", {"first": told, "second": one}) if told else one
+    return told
+
+
 def _unknown_model(facts: Mapping[str, object]) -> Explanation:
     near = facts.get("suggestions")
     hint = "`stillroom search` lists the available models."
@@ -181,39 +201,12 @@ def _unknown_model(facts: Mapping[str, object]) -> Explanation:
     return Explanation("Unknown model", sentence, worded(hint, facts))
 
 
-def _missing_or_bad_file(facts: Mapping[str, object]) -> Explanation:
-    if facts.get("detail") == "missing":
-        return Explanation(
-            "No such file", worded("There is no file or folder {path}.", facts), "Check the path."
-        )
-    return Explanation(
-        "The file cannot be used",
-        worded("{file} cannot be used: {detail}.", facts),
-        "Check that the file is complete and readable.",
-    )
-
-
-def _unsupported_model(facts: Mapping[str, object]) -> Explanation:
-    if facts.get("detail") == "not_installed":
-        return Explanation(
-            "Not installed",
-            worded("{path} is in the catalog but not on this machine.", facts),
-            worded("Get it with `stillroom pull {path}`.", facts),
-        )
-    return Explanation(
-        "Unsupported model",
-        worded("No engine here can run {file}: {detail}.", facts),
-        "Choose a GGUF language model.",
-    )
-
-
 def _device_unavailable(facts: Mapping[str, object]) -> Explanation:
+    title, sentence, hint = ERRORS["DeviceUnavailable"]
+    if facts.get("known"):
+        hint = "The usable devices are {known}."
     words = {**facts, "reason": unavailable_text(str(facts["reason"]))}
-    return Explanation(
-        "Device not usable",
-        worded("The device {device} cannot be used: {reason}.", words),
-        "`stillroom devices` lists the usable devices.",
-    )
+    return Explanation(title, worded(sentence, words), worded(hint, words))
 
 
 def _draft_refused(facts: Mapping[str, object]) -> Explanation:
@@ -263,13 +256,6 @@ def _remote_busy(facts: Mapping[str, object]) -> Explanation:
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
 
-def _remote_unreachable(facts: Mapping[str, object]) -> Explanation:
-    title, sentence, hint = ERRORS["RemoteUnreachable"]
-    reason = worded(UNREACHABLE.get(str(facts.get("kind")), "{reason}"), facts)
-    words = {**facts, "reason": reason}
-    return Explanation(worded(title), worded(sentence, words), worded(hint))
-
-
 _SPECIAL: dict[str, Callable[[Mapping[str, object]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
     "DraftRefused": _draft_refused,
@@ -280,10 +266,8 @@ _SPECIAL: dict[str, Callable[[Mapping[str, object]], Explanation]] = {
     "Offline": _offline,
     "RateLimited": _rate_limited,
     "RemoteBusy": _remote_busy,
-    "RemoteUnreachable": _remote_unreachable,
+    "NoEngineRan": _no_engine_ran,
     "UnknownModel": _unknown_model,
-    "ModelFileError": _missing_or_bad_file,
-    "UnsupportedModel": _unsupported_model,
 }
 
 
@@ -297,13 +281,12 @@ def reason_text(reason: Reason) -> str:
         facts["kl_mean"] = f"{reason.facts['kl_mean']:.3f}"
     for key in ("engine", "other"):
         if key in facts:
-            facts[key] = title(str(facts[key]))
+            facts[key] = registry.title(str(facts[key]))
     for key in ("needed", "available"):
         if isinstance(facts.get(key), int):
             facts[key] = format_bytes(reason.facts[key])
-    failed = reason.facts.get("failed")
-    if isinstance(failed, dict):
-        facts["failed"] = ", ".join(f"{name} ({why})" for name, why in failed.items())
+    if "failed" in facts:
+        facts["failed"] = _failures(facts["failed"])
     if "why" in facts:
         facts["why"] = unavailable_text(str(facts["why"]))
     return worded(REASONS.get(reason.code, reason.code.replace("_", " ")), facts)

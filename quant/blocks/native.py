@@ -53,9 +53,9 @@ class NativeQuantizer:
         number = block.gguf_type
         count, length = rows.shape
         if number is None or length % block.block_size:
-            raise NativeQuantizerFailed(reason=f"{format_name} cannot hold rows of {length}")
+            raise NativeQuantizerFailed(reason="row_length", format=format_name, found=length)
         if importance is None and self._requires_importance(number):
-            raise NativeQuantizerFailed(reason=f"{format_name} needs an importance matrix")
+            raise NativeQuantizerFailed(reason="needs_importance", format=format_name)
         source = np.ascontiguousarray(rows, dtype=np.float32)
         target = np.empty((count, length // block.block_size * block.block_bytes), dtype=np.uint8)
         weights = None
@@ -72,7 +72,7 @@ class NativeQuantizer:
         )
         if written != target.nbytes:
             raise NativeQuantizerFailed(
-                reason=f"{format_name} wrote {written} bytes of {target.nbytes}"
+                reason="wrong_size", format=format_name, found=written, wanted=target.nbytes
             )
         return target
 
@@ -81,9 +81,9 @@ def open_native() -> NativeQuantizer:
     """Load the ggml library that llama-cpp-python brought. Raises NativeQuantizerFailed."""
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None or not spec.submodule_search_locations:
-        raise NativeQuantizerFailed(reason="llama-cpp-python is not installed")
+        raise NativeQuantizerFailed(reason="not_installed")
     path = Path(spec.submodule_search_locations[0]) / "lib" / _LIBRARY
     try:
         return NativeQuantizer(ctypes.CDLL(str(path)))
     except (OSError, AttributeError) as error:
-        raise NativeQuantizerFailed(reason=str(error)) from error
+        raise NativeQuantizerFailed(reason="refused", detail=str(error)) from error

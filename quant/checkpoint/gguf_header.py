@@ -13,6 +13,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
+from quant.error_base import LogOnly
+from quant.errors import CorruptCheckpoint, DamageCode, FileDamage, QuantError
 from quant.formats import format_numbered
 
 MAX_DIMS = 4
@@ -26,21 +28,26 @@ _MIN_KV_BYTES = 8 + 4 + 1
 _MIN_TENSOR_BYTES = 8 + 4 + 4 + 8
 
 
-class HeaderError(ValueError):
-    """The bytes contradict the format: `detail` says how, `tensor` where, if one is to blame."""
+class HeaderError(FileDamage, QuantError):
+    """The bytes contradict the format; whoever knows the file says which."""
 
-    def __init__(self, detail: str, tensor: str = "") -> None:
-        super().__init__(f"{detail} ({tensor})" if tensor else detail)
-        self.detail = detail
-        self.tensor = tensor
+    def in_file(self, path: str) -> CorruptCheckpoint:
+        """The same of the file at `path`."""
+        return CorruptCheckpoint(
+            path=path,
+            reason=self.reason,
+            tensor=self.tensor,
+            key=self.key,
+            found=self.found,
+            wanted=self.wanted,
+        )
 
 
 class HeaderTruncated(HeaderError):
     """The header goes on past the bytes given: at least `needed` bytes are required."""
 
-    def __init__(self, needed: int) -> None:
-        super().__init__(f"the header needs at least {needed} bytes")
-        self.needed = needed
+    reason: DamageCode = "truncated_header"
+    needed: LogOnly[int]
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class _Cursor:
 
     def require(self, count: int) -> None:
         if count > len(self.view) - self.at:
-            raise HeaderTruncated(self.at + count)
+            raise HeaderTruncated(needed=self.at + count)
 
     def scalar(self, code: str) -> Any:
         size = struct.calcsize(code)
@@ -109,19 +116,19 @@ class _Cursor:
         if kind == _ARRAY:
             return self.array()
         if kind not in _SCALARS:
-            raise HeaderError(f"unknown metadata type {kind}")
+            raise HeaderError(reason="metadata_type", found=kind)
         return self.scalar(_SCALARS[kind])
 
     def array(self) -> Any:
         kind = self.scalar("<I")
         count = self.scalar("<Q")
         if kind == _ARRAY:
-            raise HeaderError("nested arrays are not supported")
+            raise HeaderError(reason="nested_arrays")
         if kind == _STRING:
             self.require(count * 8)
             return [self.string() for _ in range(count)]
         if kind not in _SCALARS:
-            raise HeaderError(f"unknown metadata type {kind}")
+            raise HeaderError(reason="metadata_type", found=kind)
         code = _SCALARS[kind]
         size = struct.calcsize(code)
         self.require(count * size)
@@ -146,37 +153,37 @@ def read_header(data: bytes | mmap.mmap, file_size: int | None = None) -> GgufHe
 def _read(cursor: _Cursor, file_size: int | None) -> GgufHeader:
     cursor.require(4)
     if bytes(cursor.view[:4]) != b"GGUF":
-        raise HeaderError("the file does not begin with the GGUF magic")
+        raise HeaderError(reason="no_magic")
     cursor.at = 4
     version = cursor.scalar("<I")
     if version not in (2, 3):
-        raise HeaderError(f"GGUF version {version} is not supported")
+        raise HeaderError(reason="gguf_version", found=version)
     n_tensors, n_kv = cursor.scalar("<Q"), cursor.scalar("<Q")
-    _plausible(n_tensors, _MIN_TENSOR_BYTES, "tensor count", file_size)
-    _plausible(n_kv, _MIN_KV_BYTES, "metadata count", file_size)
+    _plausible(n_tensors, _MIN_TENSOR_BYTES, "tensor_count", file_size)
+    _plausible(n_kv, _MIN_KV_BYTES, "metadata_count", file_size)
     metadata: dict[str, Any] = {}
     value_types: dict[str, tuple[int, int]] = {}
     for _ in range(n_kv):
         key = cursor.string()
         if key in metadata:
-            raise HeaderError(f"metadata key {key[:80]!r} appears twice")
+            raise HeaderError(reason="repeated_key", key=key[:80])
         kind = cursor.scalar("<I")
         value_types[key] = (kind, cursor.peek("<I") if kind == _ARRAY else -1)
         metadata[key] = cursor.value(kind)
     tensors = _tensor_table(cursor, n_tensors)
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
-        raise HeaderError(f"alignment {alignment!r} is impossible")
+        raise HeaderError(reason="alignment", found=str(alignment)[:40])
     data_offset = -(-cursor.at // alignment) * alignment
     header = GgufHeader(version, metadata, tensors, data_offset, value_types)
     _check_extents(header, file_size)
     return header
 
 
-def _plausible(count: int, smallest: int, what: str, file_size: int | None) -> None:
+def _plausible(count: int, smallest: int, what: DamageCode, file_size: int | None) -> None:
     limit = (file_size if file_size is not None else 1 << 40) // smallest
     if count > limit:
-        raise HeaderError(f"{what} {count} is larger than the file could hold")
+        raise HeaderError(reason=what, found=count)
 
 
 def _tensor_table(cursor: _Cursor, count: int) -> tuple[GgufTensor, ...]:
@@ -185,11 +192,11 @@ def _tensor_table(cursor: _Cursor, count: int) -> tuple[GgufTensor, ...]:
         name = cursor.string()
         n_dims = cursor.scalar("<I")
         if not 1 <= n_dims <= MAX_DIMS:
-            raise HeaderError(f"{n_dims} dimensions", name)
+            raise HeaderError(reason="dimension_count", tensor=name, found=n_dims)
         dims = tuple(cursor.scalar("<Q") for _ in range(n_dims))
         kind, offset = cursor.scalar("<I"), cursor.scalar("<Q")
         if name in tensors:
-            raise HeaderError("the tensor appears twice", name)
+            raise HeaderError(reason="tensor_twice", tensor=name)
         format_name, nbytes = _format_of(kind, dims, name)
         tensors[name] = GgufTensor(name, dims, format_name, offset, nbytes)
     return tuple(tensors.values())
@@ -198,15 +205,15 @@ def _tensor_table(cursor: _Cursor, count: int) -> tuple[GgufTensor, ...]:
 def _format_of(kind: int, dims: tuple[int, ...], name: str) -> tuple[str, int]:
     known = format_numbered(kind)
     if known is None:
-        raise HeaderError(f"unknown tensor type {kind}", name)
+        raise HeaderError(reason="tensor_type", tensor=name, found=kind)
     block, size = known.block_size, known.block_bytes
     elements = 1
     for dim in dims:
         elements *= dim
     if elements <= 0 or elements >= 1 << 62:
-        raise HeaderError(f"dimensions {dims} are impossible", name)
+        raise HeaderError(reason="dimensions", tensor=name, found=str(list(dims)))
     if dims[0] % block:
-        raise HeaderError(f"row of {dims[0]} is not a multiple of the block {block}", name)
+        raise HeaderError(reason="row_length", tensor=name, found=dims[0], wanted=block)
     return known.name, elements // block * size
 
 
@@ -214,9 +221,14 @@ def _check_extents(header: GgufHeader, file_size: int | None) -> None:
     ordered = sorted(header.tensors, key=lambda tensor: tensor.offset)
     for before, after in itertools.pairwise(ordered):
         if before.offset + before.nbytes > after.offset:
-            raise HeaderError(f"the tensor's data overlap those of {before.name}", after.name)
+            raise HeaderError(reason="overlap", tensor=after.name, key=before.name)
     if file_size is None:
         return
     for tensor in header.tensors:
         if header.data_offset + tensor.offset + tensor.nbytes > file_size:
-            raise HeaderError("the tensor's data lie past the end of the file", tensor.name)
+            raise HeaderError(
+                reason="past_end",
+                tensor=tensor.name,
+                found=header.data_offset + tensor.offset + tensor.nbytes,
+                wanted=file_size,
+            )

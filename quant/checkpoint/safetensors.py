@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NoReturn
 
-from quant.errors import CorruptCheckpoint, UnsupportedFormat
+from quant.errors import CorruptCheckpoint, DamageCode, UnsupportedFormat
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
@@ -53,11 +53,11 @@ def read_json(path: Path) -> Any:
     """The JSON document in `path`. Raises CorruptCheckpoint, also for a repeated key."""
     try:
         if path.stat().st_size > MAX_JSON:
-            raise CorruptCheckpoint(path=str(path), tensor=None, detail="larger than 100 MB")
+            raise CorruptCheckpoint(path=str(path), reason="json_too_large")
         return _parse(path.read_bytes(), path)
     except OSError as error:
         raise CorruptCheckpoint(
-            path=str(path), tensor=None, detail=f"cannot be read: {error.strerror}"
+            path=str(path), reason="unreadable", detail=error.strerror
         ) from error
 
 
@@ -66,7 +66,7 @@ def _parse(data: bytes, path: Path) -> Any:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise CorruptCheckpoint(path=str(path), tensor=key, detail="occurs twice")
+                raise CorruptCheckpoint(path=str(path), reason="repeated_key", key=key[:80])
             found[key] = value
         return found
 
@@ -77,7 +77,7 @@ def _parse(data: bytes, path: Path) -> Any:
         return json.loads(data, object_pairs_hook=unique, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise CorruptCheckpoint(
-            path=str(path), tensor=None, detail=f"is not sound JSON: {str(error)[:120]}"
+            path=str(path), reason="bad_json", detail=str(error)[:120]
         ) from None
 
 
@@ -88,13 +88,11 @@ def read_entries(path: Path) -> dict[str, Entry]:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MAX_HEADER):
             raise CorruptCheckpoint(
-                path=str(path),
-                tensor=None,
-                detail=f"header of {length} bytes in a file of {size}",
+                path=str(path), reason="header_length", found=length, wanted=size
             )
         header = _parse(file.read(length), path)
     if not isinstance(header, dict):
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail="header is no JSON object")
+        raise CorruptCheckpoint(path=str(path), reason="header_not_object")
     start = 8 + length
     entries = {
         name: _entry(path, name, info, start, size)
@@ -106,29 +104,33 @@ def read_entries(path: Path) -> dict[str, Entry]:
 
 
 def _entry(path: Path, name: str, info: object, start: int, size: int) -> Entry:
-    def corrupt(detail: str) -> CorruptCheckpoint:
-        return CorruptCheckpoint(path=str(path), tensor=name, detail=detail)
+    def corrupt(
+        reason: DamageCode, found: str | int | None = None, wanted: int | None = None
+    ) -> CorruptCheckpoint:
+        return CorruptCheckpoint(
+            path=str(path), reason=reason, tensor=name, found=found, wanted=wanted
+        )
 
     if not isinstance(info, dict):
-        raise corrupt("has no JSON object in the header")
-    shape, offsets = _naturals(info.get("shape")), _naturals(info.get("data_offsets"))
+        raise corrupt("tensor_not_described")
+    given = info.get("shape"), info.get("data_offsets")
+    shape, offsets = map(_naturals, given)
     if shape is None or offsets is None or len(offsets) != 2 or len(shape) > 8:
-        raise corrupt(
-            f"has shape {str(info.get('shape'))[:80]} "
-            f"and offsets {str(info.get('data_offsets'))[:80]}"
-        )
+        raise corrupt("tensor_layout", ", ".join(str(each)[:80] for each in given))
     dtype = info.get("dtype")
     known = DTYPES.get(dtype) if isinstance(dtype, str) else None
     if known is None:
-        raise UnsupportedFormat(path=str(path), format=str(dtype)[:40], tensor=name)
+        raise UnsupportedFormat(
+            path=str(path), reason="tensor_type", tensor=name, found=str(dtype)[:40]
+        )
     if any(value > size for value in (*shape, *offsets)):
-        raise corrupt(f"is larger than the file, which has {size} bytes")
+        raise corrupt("tensor_too_large", size)
     begin, end = offsets
     wanted = math.prod(shape) * known[1]
     if end - begin != wanted:
-        raise corrupt(f"needs {wanted} bytes for its shape {shape}, its offsets span {end - begin}")
+        raise corrupt("tensor_size", end - begin, wanted)
     if start + end > size:
-        raise corrupt(f"ends at byte {start + end}, the file has {size}")
+        raise corrupt("past_end", start + end, size)
     return Entry(name, path, known[0], tuple(shape), start + begin, wanted)
 
 
@@ -143,7 +145,7 @@ def _refuse_overlap(path: Path, entries: dict[str, Entry]) -> None:
     for before, after in itertools.pairwise(ordered):
         if before.offset + before.nbytes > after.offset:
             raise CorruptCheckpoint(
-                path=str(path), tensor=after.name, detail=f"overlaps {before.name}"
+                path=str(path), reason="overlap", tensor=after.name, key=before.name
             )
 
 
@@ -161,7 +163,7 @@ def read_checkpoint(path: Path) -> dict[str, Entry]:
     if single.is_file():
         return read_entries(single)
     raise UnsupportedFormat(
-        path=str(path), format="folder", detail=f"has neither {SINGLE_NAME} nor {INDEX_NAME}"
+        path=str(path), reason="no_weights", found=SINGLE_NAME, wanted=INDEX_NAME
     )
 
 
@@ -169,23 +171,23 @@ def _read_sharded(index: Path) -> dict[str, Entry]:
     document = read_json(index)
     weight_map = document.get("weight_map") if isinstance(document, dict) else None
     if not isinstance(weight_map, dict) or not weight_map:
-        raise CorruptCheckpoint(path=str(index), tensor=None, detail="has no weight_map")
+        raise CorruptCheckpoint(path=str(index), reason="no_weight_map")
     shards: dict[str, dict[str, Entry]] = {}
     for name, shard in weight_map.items():
         if not isinstance(shard, str) or not _is_plain_name(shard):
             raise CorruptCheckpoint(
-                path=str(index), tensor=name, detail=f"lies in {str(shard)[:80]!r}, no file name"
+                path=str(index), reason="bad_shard_name", tensor=name, found=str(shard)[:80]
             )
         if shard not in shards:
             file = index.parent / shard
             if not file.is_file():
                 raise CorruptCheckpoint(
-                    path=str(index), tensor=name, detail=f"lies in {shard}, which is missing"
+                    path=str(index), reason="missing_shard", tensor=name, key=shard
                 )
             shards[shard] = read_entries(file)
         if name not in shards[shard]:
             raise CorruptCheckpoint(
-                path=str(index.parent / shard), tensor=name, detail="named by the index, not there"
+                path=str(index.parent / shard), reason="not_in_shard", tensor=name
             )
     return _merge(index, weight_map, shards)
 
@@ -199,9 +201,7 @@ def _merge(
         for name, entry in found.items():
             if weight_map.get(name) != shard:
                 raise CorruptCheckpoint(
-                    path=str(index.parent / shard),
-                    tensor=name,
-                    detail="is not where the index says",
+                    path=str(index.parent / shard), reason="not_in_index", tensor=name
                 )
             entries[name] = entry
     return entries

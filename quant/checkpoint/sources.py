@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
-from quant.checkpoint.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
+from quant.checkpoint.gguf_header import GgufHeader, HeaderError, read_header
 from quant.checkpoint.safetensors import Entry, read_checkpoint, read_json
 from quant.errors import CorruptCheckpoint, IncompatibleShape, MissingTensor, UnsupportedFormat
 from quant.formats import ggml_type
@@ -138,7 +138,7 @@ def open_source(path: Path) -> Source:
     Raises CorruptCheckpoint, UnsupportedFormat; OSError where a file cannot be opened.
     """
     if not path.exists():
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail="does not exist")
+        raise CorruptCheckpoint(path=str(path), reason="missing")
     if path.is_file() and _begins_with(path, b"GGUF"):
         return open_gguf(path)
     if path.is_dir() and not any(path.glob("*.safetensors*")):
@@ -146,9 +146,7 @@ def open_source(path: Path) -> Source:
         if len(files) == 1 or (files and _PART_NAME.match(files[0].name)):
             return open_gguf(files[0])
     if path.is_file() and path.suffix != ".safetensors":
-        raise UnsupportedFormat(
-            path=str(path), format=path.suffix, detail="is neither GGUF nor safetensors"
-        )
+        raise UnsupportedFormat(path=str(path), reason="not_weights")
     return open_safetensors(path)
 
 
@@ -163,7 +161,7 @@ def _map(path: Path) -> U8:
         try:
             mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:  # an empty file cannot be mapped
-            raise CorruptCheckpoint(path=str(path), tensor=None, detail="is empty") from error
+            raise CorruptCheckpoint(path=str(path), reason="empty") from error
     return np.frombuffer(mapping, dtype=np.uint8)
 
 
@@ -179,13 +177,11 @@ def open_gguf(path: Path) -> Source:
         header, tensors = _open_gguf_part(part)
         if header.metadata.get("split.no") != index or header.metadata.get("split.count") != count:
             raise CorruptCheckpoint(
-                path=str(part),
-                tensor=None,
-                detail=f"is not part {index + 1} of {count}",
+                path=str(part), reason="wrong_part", found=index + 1, wanted=count
             )
         for name, tensor in tensors.items():
             if name in merged:
-                raise CorruptCheckpoint(path=str(part), tensor=name, detail="is in two parts")
+                raise CorruptCheckpoint(path=str(part), reason="in_two_parts", tensor=name)
             merged[name] = tensor
         first = header if index == 0 else first
     kept = {key: v for key, v in first.metadata.items() if not key.startswith("split.")}
@@ -197,9 +193,7 @@ def _parts_of(path: Path, count: int) -> list[Path]:
     """The files of a split model, which are named NAME-00001-of-00003.gguf."""
     named = _PART_NAME.match(path.name)
     if named is None or count > _MAX_PARTS or int(named[3]) != count:
-        raise CorruptCheckpoint(
-            path=str(path), tensor=None, detail=f"is one of {count} parts, but not named as one"
-        )
+        raise CorruptCheckpoint(path=str(path), reason="part_name", wanted=count)
     width = len(named[3])
     parts = [
         path.with_name(f"{named[1]}-{index + 1:0{width}d}-of-{named[3]}.gguf")
@@ -207,7 +201,7 @@ def _parts_of(path: Path, count: int) -> list[Path]:
     ]
     for part in parts:
         if not part.is_file():
-            raise CorruptCheckpoint(path=str(part), tensor=None, detail="is missing")
+            raise CorruptCheckpoint(path=str(part), reason="missing")
     return parts
 
 
@@ -216,11 +210,7 @@ def _open_gguf_part(path: Path) -> tuple[GgufHeader, dict[str, SourceTensor]]:
     try:
         header = read_header(data.data, file_size=data.size)  # type: ignore[arg-type]
     except HeaderError as error:
-        raise CorruptCheckpoint(
-            path=str(path),
-            tensor=getattr(error, "tensor", "") or None,
-            detail="ends within its header" if isinstance(error, HeaderTruncated) else error.detail,
-        ) from None
+        raise error.in_file(str(path)) from None
     tensors = {}
     for info in header.tensors:
         start = header.data_offset + info.offset
@@ -235,7 +225,7 @@ def open_safetensors(path: Path) -> Source:
     config = (path if path.is_dir() else path.parent) / "config.json"
     metadata = read_json(config) if config.is_file() else {}
     if not isinstance(metadata, dict):
-        raise CorruptCheckpoint(path=str(config), tensor=None, detail="is no JSON object")
+        raise CorruptCheckpoint(path=str(config), reason="not_object")
     maps = {file: _map(file) for file in {entry.path for entry in entries.values()}}
     tensors = {
         name: _tensor(entry, entries, maps)
@@ -262,9 +252,11 @@ def _scales(entry: Entry, scale: Entry, maps: Mapping[Path, U8]) -> F32:
     wanted = tuple(-(-size // SCALE_BLOCK) for size in entry.shape)
     if len(entry.shape) != 2 or scale.shape != wanted or scale.format not in ("F32", "BF16"):
         raise IncompatibleShape(
+            reason="scales",
             tensor=scale.name,
             shape=list(scale.shape),
-            detail=f"scales of {entry.name} {list(entry.shape)} must be float {list(wanted)}",
+            key=entry.name,
+            wanted=str(list(wanted)),
         )
     values: F32 = _raw(scale, maps).view(_PLAIN[scale.format]).astype(np.float32)
     return values.reshape(wanted)

@@ -88,9 +88,9 @@ def quantize_view(
     """As `quantize_gguf`, for a view already open."""
     started = time.monotonic()
     if recipe.family != "gguf":
-        raise InvalidRecipe(field="formats", reason=f"{recipe.name} is a recipe for ONNX")
+        raise InvalidRecipe(field="formats", reason="for_onnx", value=recipe.name)
     if recipe.importance == "required" and importance is None:
-        raise InvalidRecipe(field="importance", reason=f"{recipe.name} needs an importance matrix")
+        raise InvalidRecipe(field="importance", reason="needs_importance", value=recipe.name)
     if recipe.importance == "ignored":
         importance = None
     steps = plan(view, recipe)
@@ -230,9 +230,10 @@ def _importance_of(tensor: ViewTensor, importance: Importance, start: int) -> F3
     matrices = tensor.row_count // tensor.shape[-2]
     if found.size not in (tensor.row_length, matrices * tensor.row_length):
         raise IncompatibleShape(
+            reason="importance",
             tensor=tensor.name,
             shape=list(found.shape),
-            detail=f"importance of {tensor.row_length} columns and {matrices} matrices wanted",
+            wanted=str([matrices, tensor.row_length]),
         )
     per_matrix = found.reshape(-1, tensor.row_length)
     chosen: F32 = per_matrix[start // tensor.shape[-2] if len(per_matrix) > 1 else 0]

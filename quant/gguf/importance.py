@@ -35,13 +35,13 @@ def read_importance(path: Path) -> dict[str, F32]:
         sums = tensor.values().reshape(-1, tensor.shape[-1])
         counts = source.tensors.get(weight + _COUNTS)
         if counts is None or counts.elements != len(sums):
-            raise CorruptCheckpoint(path=str(path), tensor=name, detail="has no matching counts")
+            raise CorruptCheckpoint(path=str(path), reason="no_counts", tensor=name)
         seen = counts.values().reshape(-1, 1)
         if not np.isfinite(sums).all() or not np.isfinite(seen).all() or (sums < 0).any():
-            raise CorruptCheckpoint(path=str(path), tensor=name, detail="holds impossible sums")
+            raise CorruptCheckpoint(path=str(path), reason="impossible_sums", tensor=name)
         found[weight] = _means(sums, seen)
     if not found:
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail="is no importance matrix")
+        raise CorruptCheckpoint(path=str(path), reason="no_importance")
     return found
 
 

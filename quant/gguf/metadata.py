@@ -84,8 +84,8 @@ def _guarded(folder: Path, name: str, work: Callable[[], None]) -> None:
 
 
 def _impossible(path: Path, error: Exception) -> CorruptCheckpoint:
-    detail = f"has an impossible value ({type(error).__name__}: {str(error)[:100]})"
-    return CorruptCheckpoint(path=str(path), tensor=None, detail=detail)
+    detail = f"{type(error).__name__}: {str(error)[:100]}"
+    return CorruptCheckpoint(path=str(path), reason="impossible_value", detail=detail)
 
 
 def _add_origin(writer: gguf.GGUFWriter, folder: Path, tensors: Sequence[ViewTensor]) -> None:
@@ -157,7 +157,7 @@ def _add_rope(writer: gguf.GGUFWriter, rope: Fields) -> None:
     elif kind == "yarn" and has_factor:
         _add_yarn(writer, rope)
     elif kind not in (None, "default", "llama3"):
-        raise rope.wrong("rope_type", "not supported")
+        raise rope.wrong("rope_type", "not_supported")
     if rope.has("rope_theta"):
         writer.add_rope_freq_base(rope_theta(rope, "rope_theta"))
 
@@ -195,7 +195,7 @@ def _add_experts(writer: gguf.GGUFWriter, fields: Fields) -> None:
     if fields.has("scoring_func"):
         gating = _GATING.get(str(fields.values["scoring_func"]))
         if gating is None:
-            raise fields.wrong("scoring_func", "not supported")
+            raise fields.wrong("scoring_func", "not_supported")
         writer.add_expert_gating_func(gating)
 
 

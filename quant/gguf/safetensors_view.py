@@ -16,7 +16,13 @@ from gguf.constants import MODEL_ARCH, MODEL_ARCH_NAMES
 from gguf.tensor_mapping import TensorNameMap, get_tensor_name_map
 
 from quant.checkpoint.sources import Source, SourceTensor
-from quant.errors import CorruptCheckpoint, IncompatibleShape, MissingTensor, UnsupportedFormat
+from quant.errors import (
+    CorruptCheckpoint,
+    DamageCode,
+    IncompatibleShape,
+    MissingTensor,
+    UnsupportedFormat,
+)
 from quant.fields import Fields
 from quant.gguf.metadata import build_metadata
 from quant.gguf.views import GgufView, ViewTensor
@@ -52,7 +58,8 @@ def view_of_safetensors(source: Source) -> GgufView:
     architecture = architecture_of(source)
     blocks = _positive(source, "num_hidden_layers")
     if blocks > MAX_BLOCKS:
-        raise _corrupt(source, f"num_hidden_layers is {blocks}")
+        fields = Fields(config, str(source.metadata_path))
+        raise fields.wrong("num_hidden_layers", "field_impossible")
     names = get_tensor_name_map(architecture, blocks)
     tensors = _Converter(source, architecture, names, blocks).tensors()
     metadata = build_metadata(source, MODEL_ARCH_NAMES[architecture], config, tensors)
@@ -65,14 +72,16 @@ def architecture_of(source: Source) -> MODEL_ARCH:
     name = named[0] if isinstance(named, list) and named else None
     found = ARCHITECTURES.get(name) if isinstance(name, str) else None
     if found is None:
-        raise UnsupportedFormat(
-            path=str(source.path), format="safetensors", architecture=str(name)[:80]
-        )
+        raise UnsupportedFormat(path=str(source.path), reason="architecture", found=str(name)[:80])
     return found
 
 
-def _corrupt(source: Source, detail: str, tensor: str | None = None) -> CorruptCheckpoint:
-    return CorruptCheckpoint(path=str(source.metadata_path), tensor=tensor, detail=detail)
+def _corrupt(
+    source: Source, reason: DamageCode, tensor: str | None = None, found: int | None = None
+) -> CorruptCheckpoint:
+    return CorruptCheckpoint(
+        path=str(source.metadata_path), reason=reason, tensor=tensor, found=found
+    )
 
 
 def _positive(source: Source, key: str) -> int:
@@ -115,7 +124,7 @@ class _Converter:
         if block and int(block[1]) >= self._blocks:
             if self._architecture is MODEL_ARCH.DEEPSEEK2:
                 return True
-            raise _corrupt(self._source, f"there are {self._blocks} blocks", name)
+            raise _corrupt(self._source, "no_such_block", name, found=self._blocks)
         tied = bool(self._source.metadata.get("tie_word_embeddings", False))
         return name == "lm_head.weight" and tied and self._architecture is MODEL_ARCH.DEEPSEEK2
 
@@ -144,9 +153,9 @@ class _Converter:
         if found is None:
             raise UnsupportedFormat(
                 path=str(self._source.path),
-                format="safetensors",
+                reason="unknown_tensor",
                 tensor=name,
-                detail=f"is no tensor of {MODEL_ARCH_NAMES[self._architecture]}",
+                key=MODEL_ARCH_NAMES[self._architecture],
             )
         return found
 
@@ -155,9 +164,7 @@ class _Converter:
         length = tensor.shape[0]
         if length % (2 * heads):
             raise IncompatibleShape(
-                tensor=tensor.name,
-                shape=list(tensor.shape),
-                detail=f"{heads} heads of even size wanted",
+                reason="even_heads", tensor=tensor.name, shape=list(tensor.shape), wanted=heads
             )
         order = np.arange(length).reshape(heads, 2, -1).swapaxes(1, 2).reshape(-1)
         if len(tensor.shape) == 1:
@@ -178,9 +185,10 @@ class _Converter:
         nope, value = (_positive(self._source, k) for k in ("qk_nope_head_dim", "v_head_dim"))
         if len(tensor.shape) != 2 or tensor.shape[0] != heads * (nope + value):
             raise IncompatibleShape(
+                reason="config",
                 tensor=tensor.name,
                 shape=list(tensor.shape),
-                detail=f"{heads} heads of {nope} + {value} rows wanted",
+                wanted=f"{heads} × ({nope} + {value})",
             )
         rank, per_head = tensor.shape[1], nope + value
 
@@ -224,9 +232,10 @@ class _Converter:
         for tensor in found.values():
             if tensor.shape != first.shape or len(tensor.shape) != 2 or len(found) != count:
                 raise IncompatibleShape(
+                    reason="expected",
                     tensor=tensor.name,
                     shape=list(tensor.shape),
-                    detail=f"{count} experts of {list(first.shape)} wanted",
+                    wanted=str(list(first.shape)),
                 )
         per_expert = first.shape[0]
 
@@ -248,7 +257,7 @@ class _Converter:
         if str(rope.values.get("rope_type", "")).lower() != "llama3":
             return None
         if self._architecture is not MODEL_ARCH.LLAMA:
-            raise UnsupportedFormat(path=path, format="safetensors", detail="llama3 rope scaling")
+            raise UnsupportedFormat(path=path, reason="rope_scaling", found="llama3")
         scaling = scaling_from_config(rope)
         base = np.float32(rope_theta(rope, "rope_theta"))
         length = self._head_length()
@@ -265,9 +274,10 @@ class _Converter:
         key = self._source["model.layers.0.self_attn.k_proj.weight"]
         if key.shape[:1] != (length * self._kv_heads(),):
             raise IncompatibleShape(
+                reason="config",
                 tensor=key.name,
                 shape=list(key.shape),
-                detail=f"config.json says {self._kv_heads()} heads of {length} rows",
+                wanted=f"{self._kv_heads()} × {length}",
             )
         return length
 
@@ -276,7 +286,7 @@ class _Converter:
         names = [view.name for view in views]
         if len(set(names)) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise _corrupt(self._source, "two tensors map to this name", twice)
+            raise _corrupt(self._source, "name_clash", twice)
         for name in ("token_embd.weight", "output_norm.weight"):
             if name not in names:
                 raise MissingTensor(tensor=name, path=str(self._source.path))
@@ -286,9 +296,10 @@ class _Converter:
         wanted = (_positive(self._source, "vocab_size"), _positive(self._source, "hidden_size"))
         if embedding.shape != wanted:
             raise IncompatibleShape(
+                reason="config",
                 tensor="token_embd.weight",
                 shape=list(embedding.shape),
-                detail=f"config.json says {list(wanted)}",
+                wanted=str(list(wanted)),
             )
 
 

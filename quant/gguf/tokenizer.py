@@ -34,14 +34,16 @@ def add_tokenizer(
     """
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise UnsupportedFormat(path=str(folder), format="tokenizer", detail="no tokenizer.json")
+        raise UnsupportedFormat(path=str(folder), reason="no_tokenizer")
     tokenizer = read_json(path)
     settings = {}
     if (folder / "tokenizer_config.json").is_file():
         settings = read_json(folder / "tokenizer_config.json")
     model = tokenizer.get("model") or {}
     if model.get("type", "BPE") != "BPE" or model.get("byte_fallback"):
-        raise UnsupportedFormat(path=str(path), format="tokenizer", detail="is not byte-level BPE")
+        raise UnsupportedFormat(
+            path=str(path), reason="tokenizer_model", found=str(model.get("type", "BPE"))[:40]
+        )
     tokens, types = _tokens(path, tokenizer, int(config["vocab_size"]))
     prefix = settings.get("add_prefix_space")
     if architecture == "llama" and prefix is not None:
@@ -59,7 +61,7 @@ def _tokens(path: Path, tokenizer: Mapping[str, Any], size: int) -> tuple[list[s
     """Token texts and types by id; unused ids are padded up to the embedding table's rows."""
     vocabulary = (tokenizer.get("model") or {}).get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail="has no vocabulary")
+        raise CorruptCheckpoint(path=str(path), reason="no_vocabulary")
     added = {entry["content"]: entry for entry in tokenizer.get("added_tokens") or ()}
     ids = {**vocabulary, **{text: entry["id"] for text, entry in added.items()}}
     by_id: dict[int, str] = {}
@@ -67,8 +69,10 @@ def _tokens(path: Path, tokenizer: Mapping[str, Any], size: int) -> tuple[list[s
         if type(number) is not int or not 0 <= number < size:
             raise CorruptCheckpoint(
                 path=str(path),
-                tensor=None,
-                detail=f"token {text[:40]!r} has id {str(number)[:20]}, the vocabulary {size}",
+                reason="token_id",
+                key=text[:40],
+                found=str(number)[:20],
+                wanted=size,
             )
         by_id[number] = text
     tokens, types = [], []
@@ -121,8 +125,8 @@ def pre_tokenizer_of(path: Path, tokenizer: Mapping[str, Any]) -> str:
         return "gpt-2"
     raise UnsupportedFormat(
         path=str(path),
-        format="tokenizer",
-        detail=f"unknown pre-tokenizer {json.dumps(tokenizer.get('pre_tokenizer'))[:200]}",
+        reason="pre_tokenizer",
+        found=json.dumps(tokenizer.get("pre_tokenizer"))[:200],
     )
 
 

@@ -58,7 +58,9 @@ def quantize_rows(
     n, k = rows.shape
     refuse_unstorable(tensor, rows, f"onnx-q4-b{block}")
     if importance is not None and importance.shape != (k,):
-        raise IncompatibleShape(tensor=tensor, shape=list(importance.shape), detail=f"[{k}]")
+        raise IncompatibleShape(
+            reason="importance", tensor=tensor, shape=list(importance.shape), wanted=str([k])
+        )
     blocks = -(-k // block)
     padded = rows
     if k % block:

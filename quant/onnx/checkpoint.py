@@ -161,12 +161,15 @@ def _rope_factors(source: Source) -> tuple[float, ...]:
         return ()
     if len(tensor.shape) != 1 or tensor.elements > _MOST_FACTORS:
         raise IncompatibleShape(
-            tensor=tensor.name, shape=list(tensor.shape), detail="one factor for each frequency"
+            reason="expected",
+            tensor=tensor.name,
+            shape=list(tensor.shape),
+            wanted=f"[1 ... {_MOST_FACTORS}]",
         )
     values = tensor.values()
     if not (np.isfinite(values) & (values > 0)).all():
         raise CorruptCheckpoint(
-            path=str(source.path), tensor=tensor.name, detail="has factors that are not above zero"
+            path=str(source.path), reason="factors_not_positive", tensor=tensor.name
         )
     return tuple(map(float, values))
 
@@ -205,5 +208,5 @@ def _check_shapes(checkpoint: Checkpoint) -> None:
 def _expect(tensor: SourceTensor, shape: tuple[int, ...]) -> None:
     if tensor.shape != shape:
         raise IncompatibleShape(
-            tensor=tensor.name, shape=list(tensor.shape), detail=f"expected {list(shape)}"
+            reason="expected", tensor=tensor.name, shape=list(tensor.shape), wanted=str(list(shape))
         )

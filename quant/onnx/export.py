@@ -95,7 +95,7 @@ def export_onnx(
     options = options or ExportOptions()
     layout = _layout(recipe)
     if recipe.importance == "required" and not options.importance:
-        raise InvalidRecipe(field="importance", reason="the recipe demands an importance matrix")
+        raise InvalidRecipe(field="importance", reason="needs_importance", value=recipe.name)
     checkpoint = open_checkpoint(source)
     _bring_back(target)
     _check_disk(checkpoint, layout, target)
@@ -121,7 +121,7 @@ def export_onnx(
 def _layout(recipe: QuantRecipe) -> _Layout:
     names = set(recipe.formats.values())
     if len(names) != 1 or recipe.family != "onnx" or recipe.overrides:
-        raise InvalidRecipe(field="formats", reason="ONNX folders take one ONNX format throughout")
+        raise InvalidRecipe(field="formats", reason="one_format")
     block_format = format_named(names.pop())
     symmetric = not block_format.name.endswith("-asym")
     method: Method = "search" if recipe.method == "search" else "round"
@@ -302,7 +302,10 @@ class _Export:
         importance = self._importance(tensor)
         if importance is not None and importance.shape != (k,):
             raise IncompatibleShape(
-                tensor=tensor.name, shape=list(importance.shape), detail=f"importance of [{k}]"
+                reason="importance",
+                tensor=tensor.name,
+                shape=list(importance.shape),
+                wanted=str([k]),
             )
 
         def quantize(first: int) -> PackedRows:

@@ -83,23 +83,23 @@ def read_manifest(folder: Path) -> FolderManifest:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail="the file is missing") from None
+        raise CorruptCheckpoint(path=str(path), reason="missing") from None
     except (OSError, ValueError) as error:
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail=str(error)) from error
+        raise CorruptCheckpoint(path=str(path), reason="unreadable", detail=str(error)) from error
     if not isinstance(data, dict) or data.get("format") != "stillroom-onnx":
-        raise UnsupportedFormat(path=str(path), format=None, detail="not a Stillroom manifest")
+        raise UnsupportedFormat(path=str(path), reason="not_manifest")
     if data.get("version") != VERSION:
         raise UnsupportedFormat(
-            path=str(path), format=None, detail=f"manifest version {data.get('version')!r}"
+            path=str(path), reason="manifest_version", found=str(data.get("version"))[:40]
         )
     try:
-        return _parse(data)
+        return _parse(data, str(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         detail = f"{type(error).__name__}: {error}"
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail=detail) from error
+        raise CorruptCheckpoint(path=str(path), reason="impossible_value", detail=detail) from error
 
 
-def _parse(data: dict[str, Any]) -> FolderManifest:
+def _parse(data: dict[str, Any], path: str) -> FolderManifest:
     spec = dict(data["spec"])
     scaling = dict(spec.pop("rope_scaling"))
     scaling["factors"] = tuple(float(f) for f in scaling["factors"])
@@ -123,11 +123,11 @@ def _parse(data: dict[str, Any]) -> FolderManifest:
     )
     for name in manifest.files:
         if Path(name).name != name or name in ("", ".", ".."):
-            raise ValueError(f"file name {name!r} leaves the folder")
+            raise CorruptCheckpoint(path=path, reason="outside_folder", key=name[:80])
     needed = [manifest.weights, manifest.embeddings, manifest.body, manifest.lm_head]
     for name in needed + [body.file for body in manifest.static_bodies]:
         if name not in manifest.files:
-            raise ValueError(f"{name!r} is used but not listed")
+            raise CorruptCheckpoint(path=path, reason="not_listed", key=name[:80])
     return manifest
 
 
@@ -138,11 +138,11 @@ def check_sizes(folder: Path, manifest: FolderManifest) -> None:
         try:
             size = path.stat().st_size
         except OSError:
-            detail = "the file is missing"
-            raise CorruptCheckpoint(path=str(path), tensor=None, detail=detail) from None
+            raise CorruptCheckpoint(path=str(path), reason="missing") from None
         if size != entry.size:
-            detail = f"{size} bytes instead of {entry.size}"
-            raise CorruptCheckpoint(path=str(path), tensor=None, detail=detail)
+            raise CorruptCheckpoint(
+                path=str(path), reason="wrong_size", found=size, wanted=entry.size
+            )
 
 
 def verify(folder: Path, manifest: FolderManifest, on_bytes: OnBytes) -> None:
@@ -150,5 +150,4 @@ def verify(folder: Path, manifest: FolderManifest, on_bytes: OnBytes) -> None:
     check_sizes(folder, manifest)
     for name, entry in manifest.files.items():
         if hash_file(folder / name, on_bytes) != entry.sha256:
-            detail = "its SHA-256 is not the one written at export"
-            raise CorruptCheckpoint(path=str(folder / name), tensor=None, detail=detail)
+            raise CorruptCheckpoint(path=str(folder / name), reason="wrong_hash")

@@ -105,29 +105,31 @@ def _config_architecture(config: Mapping[str, Any], path: str) -> str:
     model_type = str(config.get("model_type", ""))[:40]
     architecture = _HF_MODEL_TYPES.get(model_type)
     if architecture is None:
-        raise UnsupportedFormat(path=path, detail=f"architecture {model_type!r}")
+        raise UnsupportedFormat(path=path, reason="architecture", found=model_type)
     if config.get("use_sliding_window") or (
         model_type == "mistral" and config.get("sliding_window")
     ):
-        raise UnsupportedFormat(path=path, detail="sliding-window attention")
+        raise UnsupportedFormat(path=path, reason="sliding_window")
     if config.get("mlp_bias"):
-        raise UnsupportedFormat(path=path, detail="feed-forward bias")
+        raise UnsupportedFormat(path=path, reason="feed_forward_bias")
     if config.get("hidden_act", "silu") != "silu":
-        raise UnsupportedFormat(path=path, detail=f"activation {str(config['hidden_act'])[:40]!r}")
+        raise UnsupportedFormat(
+            path=path, reason="activation", found=str(config["hidden_act"])[:40]
+        )
     return architecture
 
 
 def _kv_heads(fields: Fields, key: str, heads: int) -> int:
     found = fields.count(key, heads)
     if heads % found:
-        raise fields.wrong(key, f"no divisor of {heads} heads")
+        raise fields.wrong(key, "not_divisor", heads)
     return found
 
 
 def _head_length(fields: Fields, key: str, default: int) -> int:
     found = fields.count(key, default)
     if found % 2:
-        raise fields.wrong(key, "and a head of odd length has no rotary positions")
+        raise fields.wrong(key, "odd_head")
     return found
 
 
@@ -143,16 +145,16 @@ def spec_from_gguf(
     """DecoderSpec of GGUF metadata (key -> value). Raises UnsupportedFormat, CorruptCheckpoint."""
     architecture = str(metadata.get("general.architecture", ""))[:40]
     if architecture not in ARCHITECTURES:
-        raise UnsupportedFormat(path=path, detail=f"architecture {architecture!r}")
+        raise UnsupportedFormat(path=path, reason="architecture", found=architecture)
     prefix = f"{architecture}."
     own = {k.removeprefix(prefix): v for k, v in metadata.items() if k.startswith(prefix)}
     fields = Fields(own, path, prefix)
     if own.get("expert_count"):
-        raise UnsupportedFormat(path=path, detail="mixture of experts")
+        raise UnsupportedFormat(path=path, reason="mixture_of_experts")
     heads, embedding = fields.count("attention.head_count"), fields.count("embedding_length")
     head_length = _head_length(fields, "attention.key_length", embedding // heads)
     if fields.count("rope.dimension_count", head_length) != head_length:
-        raise UnsupportedFormat(path=path, detail="partial rotary positions")
+        raise UnsupportedFormat(path=path, reason="partial_rotary")
     return DecoderSpec(
         architecture=architecture,
         block_count=fields.count("block_count"),

@@ -58,7 +58,7 @@ class TokenizerFacts:
 def copy_from_checkpoint(source: Path, target: Path, config: Mapping[str, Any]) -> TokenizerFacts:
     """Copy a Hugging Face checkpoint's tokenizer files; facts from its configuration files."""
     if not (source / "tokenizer.json").is_file():
-        raise UnsupportedFormat(path=str(source), format="tokenizer", detail="no tokenizer.json")
+        raise UnsupportedFormat(path=str(source), reason="no_tokenizer")
     for name in _COPIED:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
@@ -75,7 +75,7 @@ def _token_ids(values: Mapping[str, Any], key: str, path: Path) -> list[int]:
     value = values.get(key)
     found = value if isinstance(value, list) else [] if value is None else [value]
     if not all(type(token) is int and 0 <= token <= _LARGEST_ID for token in found):
-        raise Fields(values, str(path)).wrong(key, "no token id")
+        raise Fields(values, str(path)).wrong(key, "not_token_id")
     return found
 
 
@@ -85,8 +85,8 @@ def _blaming(path: str) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        detail = f"has an impossible tokenizer ({type(error).__name__}: {str(error)[:100]})"
-        raise CorruptCheckpoint(path=path, tensor=None, detail=detail) from error
+        detail = f"{type(error).__name__}: {str(error)[:100]}"
+        raise CorruptCheckpoint(path=path, reason="impossible_value", detail=detail) from error
 
 
 def read_chat_template(folder: Path) -> str | None:
@@ -110,7 +110,9 @@ def _json_or_empty(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CorruptCheckpoint(path=str(path), tensor=None, detail=str(error)) from error
+        raise CorruptCheckpoint(
+            path=str(path), reason="bad_json", detail=str(error)[:120]
+        ) from error
     return data if isinstance(data, dict) else {}
 
 
@@ -137,9 +139,9 @@ def rebuild_from_gguf(metadata: Mapping[str, Any], target: Path, *, path: str) -
 def _rebuilt(metadata: Mapping[str, Any], target: Path, path: str) -> TokenizerFacts:
     model, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
     if model != "gpt2":
-        raise UnsupportedFormat(path=path, format="tokenizer", detail=f"model {model!r}")
+        raise UnsupportedFormat(path=path, reason="tokenizer_model", found=str(model)[:40])
     if pre not in _PRE_TOKENIZERS:
-        raise UnsupportedFormat(path=path, format="tokenizer", detail=f"pre-tokenizer {pre!r}")
+        raise UnsupportedFormat(path=path, reason="pre_tokenizer", found=str(pre)[:40])
     tokens = [str(token) for token in metadata["tokenizer.ggml.tokens"]]
     kinds = metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
     added = {

@@ -105,7 +105,7 @@ def compare(
     cuts = {name: windows.cut(tokens) for name, tokens in texts.items()}
     total = sum(len(window) - windows.skip - 1 for cut in cuts.values() for window in cut)
     if total <= 0:
-        raise IncompatibleShape(tensor=None, shape=[], detail="the texts are too short to score")
+        raise IncompatibleShape(reason="text_too_short", tensor=None, shape=[])
     scores: dict[str, list[_Scores]] = {}
     done = 0
     for name, cut in cuts.items():
@@ -167,9 +167,9 @@ def _paired(source: Iterator[F32], target: Iterator[F32]) -> Iterator[tuple[F32,
         rows = min(len(first), len(second), _ROWS)
         if first.shape[1] != second.shape[1]:
             raise IncompatibleShape(
+                reason="vocabularies_differ",
                 tensor="logits",
                 shape=[first.shape[1], second.shape[1]],
-                detail="the models have different vocabularies",
             )
         yield first[:rows], second[:rows]
         first = first[rows:] if len(first) > rows else next(source, None)

@@ -78,7 +78,7 @@ def scheme_bits(view: GgufView, scheme: str) -> float:
 
 def _group(scheme: str) -> int:
     if scheme not in SCHEMES:
-        raise InvalidRecipe(field="scheme", reason=f"no scheme {scheme!r}; known: {list(SCHEMES)}")
+        raise InvalidRecipe(field="scheme", reason="not_known", value=scheme, choices=list(SCHEMES))
     return SCHEMES[scheme]
 
 

@@ -44,7 +44,7 @@ class Answerer:
         """
         if request.grammar or request.logprobs is not None:
             field = "grammar" if request.grammar else "logprobs"
-            raise InvalidRequest(field=field, reason="this engine does not offer it")
+            raise InvalidRequest(field=field, reason="not_offered")
         chosen = self._prompter.profile(request, profile)
         prompt = self._prompter.prepare(request, chosen)
         stream = AnswerStream(request, chosen, prompt, on_chunks)

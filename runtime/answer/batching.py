@@ -91,7 +91,7 @@ class BatchAnswerer:
         """Take a request in. Raises InvalidRequest, ContextOverflow, TemplateFailed."""
         tokens, stream = self._tokens(request, profile, listener.chunks)
         if not tokens:
-            raise InvalidRequest(field="prompt", reason="it has no tokens")
+            raise InvalidRequest(field="prompt", reason="no_tokens")
         if len(tokens) >= self._n_ctx:
             raise ContextOverflow(n_tokens=len(tokens), n_ctx=self._n_ctx)
         self._waiting.append(_Answer(request, tokens, stream, listener, cancel))

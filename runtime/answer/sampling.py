@@ -32,7 +32,9 @@ def check_sampling(params: SamplingParams) -> None:
     )
     for field, value, low, high in ranges:
         if not low <= value <= high:
-            raise InvalidRequest(field=field, reason=f"{value} is outside {low}..{high}")
+            raise InvalidRequest(
+                field=field, reason="out_of_range", value=value, minimum=low, maximum=high
+            )
 
 
 def top_k_tokens(logits: Logits, k: int) -> Tokens:

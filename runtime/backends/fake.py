@@ -107,7 +107,7 @@ class FakeBackend:
         try:
             self._script = msgspec.json.decode(Path(path).read_bytes(), type=Script)
         except (OSError, msgspec.MsgspecError) as error:
-            raise CorruptFile(path=path, detail=str(error), tensor="") from error
+            raise CorruptFile(path=path, reason="unreadable", detail=str(error)) from error
         on_progress(Progress("load", 0, 1000, "fraction"))
         self._fail_at("load")
         if cancel.wait(self._script.load_seconds):

@@ -23,7 +23,7 @@ def addresses(text: str) -> tuple[str, ...]:
     for address in found:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise InvalidRequest(field="rpc_servers", reason=f"{address!r} is not HOST:PORT")
+            raise InvalidRequest(field="rpc_servers", reason="not_host_port", value=address)
     return found
 
 

@@ -42,8 +42,7 @@ def verify_recorded(folder: Path, on_progress: OnProgress, cancel: CancelToken) 
     wanted = _read(path)
     for name, found in _hashes(folder, tuple(wanted), on_progress, cancel):
         if found != wanted[name]:
-            detail = f"it has changed since the model was first loaded (see {RECORD})"
-            raise CorruptFile(path=str(folder / name), detail=detail)
+            raise CorruptFile(path=str(folder / name), reason="changed", key=RECORD)
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -51,7 +50,9 @@ def _read(path: Path) -> dict[str, str]:
         hashes = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): str(value) for name, value in hashes.items()}
     except (OSError, ValueError, AttributeError) as error:
-        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+        raise CorruptFile(
+            path=str(path), reason="impossible_value", detail=f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _hashes(
@@ -64,4 +65,6 @@ def _hashes(
         try:
             yield name, hash_file(folder / name, on_bytes)
         except OSError as error:
-            raise CorruptFile(path=str(folder / name), detail=str(error)) from error
+            raise CorruptFile(
+                path=str(folder / name), reason="unreadable", detail=str(error)
+            ) from error

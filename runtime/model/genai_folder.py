@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quant.errors import DamageCode
 from runtime.errors import CorruptFile, UnsupportedModel
 from runtime.shape import ModelShape, WeightBytes
 
@@ -43,13 +44,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         int(model["context_length"])
         ends, size = end_tokens(model), int(model["vocab_size"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+        raise CorruptFile(
+            path=str(path), reason="impossible_value", detail=f"{type(error).__name__}: {error}"
+        ) from error
     if unknown:
-        raise CorruptFile(path=str(path), detail=f"unknown section {unknown[0]!r}")
+        raise CorruptFile(path=str(path), reason="unknown_section", key=unknown[0][:80])
     for end in ends:
         if not 0 <= end < size:
-            detail = f"the end token {end} is outside its vocabulary of {size}"
-            raise CorruptFile(path=str(path), detail=detail)
+            raise CorruptFile(path=str(path), reason="end_token", found=end, wanted=size)
     return model
 
 
@@ -70,8 +72,10 @@ def read_genai_folder(folder: Path) -> GenaiModel:
         shape = _shape(config, decoder)
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(config.get("decoder"), dict) and "pipeline" in config["decoder"]:
-            raise UnsupportedModel(path=str(path), detail="a pipeline of graphs") from error
-        raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+            raise UnsupportedModel(path=str(path), reason="pipeline") from error
+        raise CorruptFile(
+            path=str(path), reason="impossible_value", detail=f"{type(error).__name__}: {error}"
+        ) from error
     model = _load(graph)
     _check(model, shape, config, path)
     weights = _weight_files(folder, model)
@@ -102,9 +106,11 @@ def _load(graph: Path) -> Any:
     try:
         model = onnx.load(graph, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise classes of their own
-        raise CorruptFile(path=str(graph), detail=f"{type(error).__name__}: {error}") from error
+        raise CorruptFile(
+            path=str(graph), reason="refused", detail=f"{type(error).__name__}: {error}"
+        ) from error
     if not model.graph.node:  # what an empty file reads as
-        raise CorruptFile(path=str(graph), detail="there is no graph in it")
+        raise CorruptFile(path=str(graph), reason="no_graph")
     return model
 
 
@@ -116,16 +122,19 @@ def _check(model: Any, shape: ModelShape, config: dict[str, Any], path: Path) ->
     while names % blocks in dims:
         blocks += 1
     if blocks != shape.block_count:
-        detail = f"it says {shape.block_count} blocks, the graph has {blocks}"
-        raise CorruptFile(path=str(path), detail=detail)
-    said = {"heads": shape.head_count_kv, "head size": shape.key_length}
+        raise CorruptFile(
+            path=str(path), reason="graph_blocks", found=blocks, wanted=shape.block_count
+        )
+    said: dict[DamageCode, int] = {
+        "graph_heads": shape.head_count_kv,
+        "graph_head_size": shape.key_length,
+    }
     has = dict(zip(said, dims[names % 0][1::2], strict=False))
-    said["vocabulary"] = shape.vocab_size
-    has["vocabulary"] = dims.get("logits", [0])[-1]
-    for name, value in said.items():
-        if has.get(name) not in (0, None, value):  # 0: the graph leaves it open
-            detail = f"it says a {name} of {value}, the graph has {has[name]}"
-            raise CorruptFile(path=str(path), detail=detail)
+    said["graph_vocabulary"] = shape.vocab_size
+    has["graph_vocabulary"] = dims.get("logits", [0])[-1]
+    for code, value in said.items():
+        if has.get(code) not in (0, None, value):  # 0: the graph leaves it open
+            raise CorruptFile(path=str(path), reason=code, found=has[code], wanted=value)
 
 
 def _dims(value: Any) -> list[int]:
@@ -169,8 +178,9 @@ def _weight_files(folder: Path, model: Any) -> dict[str, int]:
         path = folder / name
         size = path.stat().st_size if path.is_file() else -1
         if size < end:
-            detail = "the file is missing" if size < 0 else f"{size} bytes instead of {end}"
-            raise CorruptFile(path=str(path), detail=detail)
+            if size < 0:
+                raise CorruptFile(path=str(path), reason="missing")
+            raise CorruptFile(path=str(path), reason="wrong_size", found=size, wanted=end)
         sizes[name] = size
     return sizes
 

@@ -33,7 +33,7 @@ def checkpoint_info(folder: Path, name: str) -> ModelInfo:
     """
     config = read_json(folder / "config.json")
     if not isinstance(config, dict):
-        raise CorruptCheckpoint(path=name, tensor=None, detail="config.json is no JSON object")
+        raise CorruptCheckpoint(path=f"{name}/config.json", reason="not_object")
     entries = read_checkpoint(folder)
     shape = shape_from_config(config, entries, name)
     tensors = tuple(
@@ -66,13 +66,13 @@ def shape_from_config(
     named = config.get("architectures")
     architecture = _ARCHITECTURES.get(str(named[0]) if isinstance(named, list) and named else "")
     if architecture is None:
-        raise UnsupportedModel(path=name, detail=f"architecture {str(named)[:80]}")
+        raise UnsupportedModel(path=name, reason="architecture", found=str(named)[:80])
 
     def number(key: str, default: int | None = None) -> int:
         value = config.get(key, default)
         value = default if value is None else value
         if type(value) is not int or not 0 <= value < 1 << 40:
-            raise UnsupportedModel(path=name, detail=f"config.json: {key} is {str(value)[:40]!r}")
+            raise UnsupportedModel(path=name, reason="config_value", key=key, found=str(value)[:40])
         return value
 
     heads, width = number("num_attention_heads"), number("hidden_size")
@@ -119,11 +119,10 @@ def joined(headers: list[GgufHeader], name: str) -> GgufHeader:
     first = headers[0]
     declared = first.metadata.get("split.count", 1) or 1
     if declared != len(headers):
-        detail = f"{len(headers)} of {declared} shards were given"
-        raise CorruptFile(path=name, detail=detail, tensor="")
+        raise CorruptFile(path=name, reason="part_count", found=len(headers), wanted=int(declared))
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     if len({tensor.name for tensor in tensors}) != len(tensors):
-        raise CorruptFile(path=name, detail="a tensor is in two shards", tensor="")
+        raise CorruptFile(path=name, reason="in_two_parts")
     return replace(first, tensors=tensors)
 
 

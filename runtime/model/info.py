@@ -15,7 +15,7 @@ import msgspec
 
 from quant.checkpoint.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
 from quant.onnx.tokenizer_files import read_chat_template
-from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
+from runtime.errors import CorruptFile, UnsupportedModel, UnusableFile, corrupt_file
 from runtime.model.genai_folder import CONFIG as GENAI_CONFIG
 from runtime.model.genai_folder import read_genai_folder
 from runtime.shape import ModelShape, WeightBytes
@@ -65,24 +65,20 @@ class ModelInfo:
 def inspect(path: Path) -> ModelInfo:
     """Read a model's header. Raises CorruptFile, UnsupportedModel or ModelFileError."""
     if not path.exists():
-        raise ModelFileError(path=str(path), detail="missing")
+        raise UnusableFile(path=str(path), reason="missing")
     if path.is_dir():
         return _inspect_folder(path)
     size = path.stat().st_size
     if size == 0:  # and devices and pipes, which opening would wait for
-        raise CorruptFile(path=str(path), detail="the file is empty", tensor="")
+        raise CorruptFile(path=str(path), reason="empty")
     try:
         with path.open("rb") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 header = read_header(data, size)
-    except HeaderTruncated as error:
-        raise CorruptFile(
-            path=str(path), detail=f"the file ends inside its header; {error}", tensor=""
-        ) from error
     except HeaderError as error:
-        raise CorruptFile(path=str(path), detail=error.detail, tensor=error.tensor) from error
+        raise corrupt_file(error, str(path)) from error
     except OSError as error:
-        raise ModelFileError(path=str(path), detail=str(error)) from error
+        raise UnusableFile(path=str(path), reason="unreadable", detail=str(error)) from error
     return gguf_info(header, str(path), size)
 
 
@@ -96,7 +92,7 @@ def inspect_gguf_bytes(data: bytes, path: str, file_size: int) -> ModelInfo:
     except HeaderTruncated:
         raise
     except HeaderError as error:
-        raise CorruptFile(path=path, detail=error.detail, tensor=error.tensor) from error
+        raise corrupt_file(error, path) from error
     return gguf_info(header, path, file_size)
 
 
@@ -104,10 +100,12 @@ def gguf_info(header: GgufHeader, path: str, file_size: int) -> ModelInfo:
     """ModelInfo from a parsed header. Raises UnsupportedModel when a needed key is missing."""
     keys = header.metadata
     if keys.get("general.type", "model") != "model":
-        raise UnsupportedModel(path=path, detail=f"it is a {keys['general.type']}, not a model")
+        raise UnsupportedModel(
+            path=path, reason="not_a_model", found=str(keys["general.type"])[:40]
+        )
     architecture = keys.get("general.architecture")
     if not isinstance(architecture, str):
-        raise UnsupportedModel(path=path, detail="general.architecture is missing")
+        raise UnsupportedModel(path=path, reason="no_architecture")
     tensors = tuple(
         TensorInfo(tensor.name, tensor.dims, tensor.format, tensor.nbytes)
         for tensor in header.tensors
@@ -115,9 +113,7 @@ def gguf_info(header: GgufHeader, path: str, file_size: int) -> ModelInfo:
     try:
         shape = _shape(keys, architecture, tensors)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise UnsupportedModel(
-            path=path, detail=f"header key {error} is missing or wrong"
-        ) from error
+        raise UnsupportedModel(path=path, reason="header_key", detail=str(error)) from error
     _check_shape(shape, len(tensors), path)
     return ModelInfo(
         path=path,
@@ -189,10 +185,11 @@ def _check_shape(shape: ModelShape, n_tensors: int, path: str) -> None:
     }
     for key, value in counts.items():
         if value < 1:
-            raise CorruptFile(path=path, detail=f"its {key} is {value}", tensor="")
+            raise CorruptFile(path=path, reason="field_impossible", key=key, found=value)
     if shape.block_count > n_tensors:
-        detail = f"it names {shape.block_count} blocks and has {n_tensors} tensors"
-        raise CorruptFile(path=path, detail=detail, tensor="")
+        raise CorruptFile(
+            path=path, reason="too_many_blocks", found=shape.block_count, wanted=n_tensors
+        )
 
 
 def _head_length(number: Callable[[str, int], int], which: str, default: int) -> int:
@@ -230,7 +227,9 @@ def _inspect_folder(path: Path) -> ModelInfo:
     if not manifest.is_file() and (path / GENAI_CONFIG).is_file():
         return _genai_info(path)
     if not manifest.is_file():
-        raise UnsupportedModel(path=str(path), detail=f"no {manifest.name} or {GENAI_CONFIG} in it")
+        raise UnsupportedModel(
+            path=str(path), reason="no_model", found=manifest.name, wanted=GENAI_CONFIG
+        )
     try:
         data = msgspec.json.decode(manifest.read_bytes())
         contexts = sorted({body["context"] for body in data["static_bodies"]})
@@ -239,7 +238,9 @@ def _inspect_folder(path: Path) -> ModelInfo:
             {**data["model"], **found, "compiled_contexts": contexts}, type=ModelInfo
         )
     except (msgspec.MsgspecError, KeyError, TypeError, OSError) as error:
-        raise CorruptFile(path=str(manifest), detail=str(error), tensor="") from error
+        raise CorruptFile(
+            path=str(manifest), reason="impossible_value", detail=str(error)
+        ) from error
 
 
 def _genai_info(path: Path) -> ModelInfo:

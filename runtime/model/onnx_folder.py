@@ -10,7 +10,12 @@ from typing import TypeVar
 
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
 from quant.onnx.manifest import FolderManifest, StaticBody, check_sizes, read_manifest, verify
-from runtime.errors import ContextOverflow, CorruptFile, UnsupportedModel
+from runtime.errors import (
+    ContextOverflow,
+    UnsupportedModel,
+    corrupt_file,
+    unsupported_model,
+)
 from runtime.jobs import CancelToken, OnProgress, counted_bytes
 from runtime.shape import ModelShape
 
@@ -53,8 +58,7 @@ class OnnxFolder:
         """
         block = self.manifest.block_size
         if not self.manifest.spec.rows_fit(block):
-            detail = f"its rows are padded to blocks of {block}, which NPUs do not compute"
-            raise UnsupportedModel(path=str(self.path), detail=detail)
+            raise UnsupportedModel(path=str(self.path), reason="padded_rows", found=block)
         by_context: dict[int, list[StaticBody]] = {}
         for body in self.manifest.static_bodies:
             by_context.setdefault(body.context, []).append(body)
@@ -64,9 +68,7 @@ class OnnxFolder:
             if len(bodies) > 1 and any(body.rows == 1 for body in bodies)
         }
         if not pairs:
-            raise UnsupportedModel(
-                path=str(self.path), detail="it has no fixed-shape body for an NPU"
-            )
+            raise UnsupportedModel(path=str(self.path), reason="no_fixed_shape_body")
         enough = [context for context in pairs if context >= n_ctx]
         if not enough:
             raise ContextOverflow(n_tokens=n_ctx, n_ctx=max(pairs))
@@ -91,7 +93,6 @@ def _translated(call: Callable[[], _Result]) -> _Result:
     try:
         return call()
     except CorruptCheckpoint as error:
-        raise CorruptFile(path=error.path, detail=error.detail) from error
+        raise corrupt_file(error, error.path) from error
     except UnsupportedFormat as error:
-        detail = error.detail or error.format or ""
-        raise UnsupportedModel(path=error.path or "", detail=detail) from error
+        raise unsupported_model(error, error.path or "") from error

@@ -128,12 +128,13 @@ def _engines(model: PlanModel, request: PlanRequest) -> list[EngineDescriptor]:
         named = [each for each in engines if each.name == request.engine]
         if not named:
             raise BackendUnavailable(
-                backend=request.engine, reason="cannot read the formats at hand: "
-                + ", ".join(model.formats),
-            )  # fmt: skip
+                backend=request.engine, reason="reads_no_format", formats=list(model.formats)
+            )
         return named
     if not engines:
-        raise BackendUnavailable(backend="any", reason=f"no engine reads {model.formats}")
+        raise BackendUnavailable(
+            backend="any", reason="reads_no_format", formats=list(model.formats)
+        )
     names = {each.name for each in engines}
     return [each for each in engines if each.yields_to.isdisjoint(names)]
 

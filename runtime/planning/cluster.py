@@ -108,8 +108,9 @@ def plan_cluster(shape: ModelShape, cluster: Cluster, workload: Workload) -> Clu
     _check(shape, cluster, workload)
     splits = list(_splits(shape, cluster, workload))
     if not splits:
-        reason = f"no way to share {shape.block_count} blocks over {cluster.total} GPUs"
-        raise InvalidRequest(field="cluster", reason=reason)
+        raise InvalidRequest(
+            field="cluster", reason="no_split", value=shape.block_count, maximum=cluster.total
+        )
     fitting = sorted(
         (each for each in splits if each.fits), key=lambda s: s.total_tps.median, reverse=True
     )
@@ -136,15 +137,20 @@ def machines_needed(shape: ModelShape, cluster: Cluster, workload: Workload) -> 
 
 def _check(shape: ModelShape, cluster: Cluster, workload: Workload) -> None:
     if workload.weights not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise InvalidRequest(field="weights", reason=f"{workload.weights!r} is none of {known}")
+        raise InvalidRequest(
+            field="weights", reason="one_of", value=workload.weights, choices=list(FORMATS)
+        )
     if not 0 < workload.n_ctx <= shape.context_length:
-        reason = f"the model was trained for {shape.context_length} tokens"
-        raise InvalidRequest(field="n_ctx", reason=reason)
+        raise InvalidRequest(
+            field="n_ctx",
+            reason="beyond_training",
+            value=workload.n_ctx,
+            maximum=shape.context_length,
+        )
     sizes: dict[str, Any] = {**asdict(cluster), "sequences": workload.sequences}
     for name, value in sizes.items():
         if name != "gpu" and value <= 0:
-            raise InvalidRequest(field=name, reason="must be more than 0")
+            raise InvalidRequest(field=name, reason="above_zero", value=value)
 
 
 def _splits(shape: ModelShape, cluster: Cluster, workload: Workload) -> Iterator[Split]:

@@ -126,21 +126,36 @@ def _any_fits(model: PlanModel, devices: Sequence[Device], request: PlanRequest)
 def _check(model: PlanModel, request: PlanRequest) -> None:
     limit = model.longest_context
     if request.n_ctx is not None and request.n_ctx < 1:
-        raise InvalidRequest(field="n_ctx", reason="must be at least 1")
+        raise InvalidRequest(field="n_ctx", reason="at_least", value=request.n_ctx, minimum=1)
     if request.n_ctx is not None and request.n_ctx > limit:
         why: ContextLimit = "exported" if limit < model.shape.context_length else "trained"
         raise ContextTooLong(n_ctx=request.n_ctx, longest=limit, device="cpu", why=why)
     if request.kv_type is not None and request.kv_type not in get_args(KvCacheType):
-        raise InvalidRequest(field="kv_type", reason=f"one of {', '.join(get_args(KvCacheType))}")
+        raise InvalidRequest(
+            field="kv_type",
+            reason="one_of",
+            value=str(request.kv_type),
+            choices=list(get_args(KvCacheType)),
+        )
     if kv_rest(model, request):
-        reason = f"its blocks do not divide the model's heads of {model.shape.key_length} values"
-        raise InvalidRequest(field="kv_type", reason=reason)
+        raise InvalidRequest(
+            field="kv_type", reason="indivisible_heads", value=model.shape.key_length
+        )
     if request.policy not in get_args(Policy):
-        raise InvalidRequest(field="policy", reason=f"one of {', '.join(get_args(Policy))}")
+        raise InvalidRequest(
+            field="policy",
+            reason="one_of",
+            value=str(request.policy),
+            choices=list(get_args(Policy)),
+        )
     if request.sequences < 1:
-        raise InvalidRequest(field="sequences", reason="must be at least 1")
+        raise InvalidRequest(
+            field="sequences", reason="at_least", value=request.sequences, minimum=1
+        )
     if request.n_threads is not None and request.n_threads < 1:
-        raise InvalidRequest(field="n_threads", reason="must be at least 1")
+        raise InvalidRequest(
+            field="n_threads", reason="at_least", value=request.n_threads, minimum=1
+        )
 
 
 def _usable(devices: Sequence[Device], request: PlanRequest) -> tuple[Device, ...]:
@@ -154,7 +169,7 @@ def _usable(devices: Sequence[Device], request: PlanRequest) -> tuple[Device, ..
         wanted = next((d for d in devices if d.id == request.device), None)
         if wanted is None:
             known = [device.id for device in devices]
-            raise DeviceUnavailable(device=request.device, reason="unknown device", known=known)
+            raise DeviceUnavailable(device=request.device, reason="no_such_device", known=known)
         if not wanted.usable:
             raise DeviceUnavailable(device=wanted.id, reason=wanted.unavailable_reason)
     usable = tuple(
@@ -164,7 +179,7 @@ def _usable(devices: Sequence[Device], request: PlanRequest) -> tuple[Device, ..
         and (device.id in ("cpu", request.device) or not (request.device or device.on_request))
     )
     if not any(device.id == "cpu" for device in usable):
-        raise DeviceUnavailable(device="cpu", reason="not detected")
+        raise DeviceUnavailable(device="cpu", reason="no_such_device")
     return usable
 
 

@@ -151,7 +151,9 @@ class Worker:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
-            raise WorkerStartFailed(command=command, reason=str(error), stderr_tail="") from error
+            raise WorkerStartFailed(
+                command=command, reason="refused", cause=str(error), stderr_tail=""
+            ) from error
         worker = cls(process, log)
         worker._stderr.start()
         worker._reader.start()
@@ -372,14 +374,15 @@ class Worker:
             self.end("stalled")
             self._reader.join()
             raise WorkerStartFailed(
-                command=command, reason="no answer", stderr_tail=self._tail_text()
+                command=command, reason="silent", stderr_tail=self._tail_text()
             ) from None
         if isinstance(first, _Died) and first.exit.kind == "lost_protocol":
             raise ProtocolMismatch(expected=PROTOCOL_VERSION, got=None)
         if isinstance(first, _Died):
             raise WorkerStartFailed(
                 command=command,
-                reason=f"it ended with {first.exit.cause or first.exit.exit_code}",
+                reason="ended",
+                cause=first.exit.cause or str(first.exit.exit_code),
                 stderr_tail=first.exit.stderr_tail,
             )
         if not isinstance(first, Hello) or first.protocol != PROTOCOL_VERSION:

@@ -64,7 +64,7 @@ class Job(Generic[Args, Answer]):
             raise JobMismatch(job=self.name, side=side, field=_field(text), detail=text) from error
         unknown = _unknown(msgspec.json.decode(data), _builtins(value))
         if unknown is not None:
-            detail = "unknown field"
+            detail = f"Object contains unknown field `{unknown}`"
             raise JobMismatch(job=self.name, side=side, field=unknown, detail=detail)
         return value
 

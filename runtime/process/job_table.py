@@ -116,5 +116,5 @@ def find_job(name: str) -> Runnable:
     """The job of a name. Raises InvalidRequest for an unknown one."""
     job = JOBS.get(name)
     if job is None:
-        raise InvalidRequest(field="job", reason=f"unknown job {name!r}")
+        raise InvalidRequest(field="job", reason="unknown_job", value=name)
     return job

@@ -216,7 +216,7 @@ class Worker:
 
     def _load(self, command: Load, cancel: CancelToken) -> Event:
         if self._backend is not None:
-            raise InvalidRequest(field="load", reason="this worker already holds a model")
+            raise InvalidRequest(field="load", reason="already_loaded")
         backend = open_backend(command.placement.engine)
         report = backend.load(command.path, command.placement, self._progress(command.id), cancel)
         self._backend = backend
@@ -228,7 +228,7 @@ class Worker:
 
     def _loaded(self) -> Answerer:
         if self._answerer is None:
-            raise InvalidRequest(field="model", reason="no model is loaded")
+            raise InvalidRequest(field="model", reason="no_model_loaded")
         return self._answerer
 
     def _generate(self, command: Generate, cancel: CancelToken) -> Event | None:
@@ -257,7 +257,7 @@ class Worker:
     def _embed(self, command: Embed, cancel: CancelToken) -> Event:
         backend = self._backend
         if backend is None or not isinstance(backend, EmbeddingBackend):
-            raise InvalidRequest(field="embeddings", reason="this engine does not offer them")
+            raise InvalidRequest(field="embeddings", reason="not_offered")
         return Embedded(command.id, *backend.embed(command.text, cancel))
 
     def _save_state(self, command: SaveState) -> Event:

@@ -25,7 +25,7 @@ class Prompter:
     def prepare(self, request: GenerationRequest, profile: ChatProfile) -> PreparedPrompt:
         """The prompt as text. Raises InvalidRequest, TemplateFailed."""
         if request.max_tokens is not None and request.max_tokens < 1:
-            raise InvalidRequest(field="max_tokens", reason="must be at least 1")
+            raise InvalidRequest(field="max_tokens", reason="at_least", minimum=1)
         if request.prompt is not None:
             return PreparedPrompt((Segment(request.prompt, True),), False, (), ())
         return prepare(

@@ -251,7 +251,7 @@ def render(
     generation prompt as it stands, unseen by the template. Raises TemplateFailed.
     """
     if len(template) > MAX_TEMPLATE:
-        raise TemplateFailed(reason="limit", detail="the template is too long")
+        raise TemplateFailed(reason="too_long")
     tail = ""
     if continue_last and messages:
         tail = str(messages[-1]["content"])

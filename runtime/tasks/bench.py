@@ -137,11 +137,16 @@ class BenchRequest:
 
     def check(self, n_ctx: int) -> None:
         """Raise InvalidRequest for what this context cannot hold."""
-        if self.repeat < 1 or self.prompt_tokens < 1 or self.generate_tokens < 2:
-            raise InvalidRequest(field="repeat", reason="numbers must be positive")
+        for name, value, least in (
+            ("repeat", self.repeat, 1),
+            ("prompt_tokens", self.prompt_tokens, 1),
+            ("generate_tokens", self.generate_tokens, 2),
+        ):
+            if value < least:
+                raise InvalidRequest(field=name, reason="at_least", value=value, minimum=least)
         needed = max((*self.depths, 0)) + self._beyond_depth
         if needed > n_ctx:
-            raise InvalidRequest(field="depths", reason=f"needs {needed} of {n_ctx} tokens")
+            raise InvalidRequest(field="depths", reason="no_room", value=needed, maximum=n_ctx)
 
 
 class Bench:
@@ -204,8 +209,12 @@ class Bench:
     def _decode(self, depth: int, tokens: int, cancel: CancelToken) -> float:
         stats = self._ask(self._words(max(depth, 1)), tokens, cancel)
         if stats.generated_tokens != tokens:
-            got = f"only {stats.generated_tokens} of {tokens} tokens came"
-            raise InvalidRequest(field="generate_tokens", reason=got)
+            raise InvalidRequest(
+                field="generate_tokens",
+                reason="ended_early",
+                value=stats.generated_tokens,
+                minimum=tokens,
+            )
         return _figure(stats.decode_tps)
 
     def _words(self, tokens: int) -> str:
@@ -230,7 +239,7 @@ class Bench:
 
 def _figure(value: float | None) -> float:
     if value is None:
-        raise InvalidRequest(field="generate_tokens", reason="the answer ended at once")
+        raise InvalidRequest(field="generate_tokens", reason="ended_at_once")
     return value
 
 

@@ -41,7 +41,7 @@ def kind_of(path: Path) -> str:
         return "onnx"
     if path.is_file():
         return "gguf"
-    raise UnsupportedModel(path=str(path), detail="is neither a GGUF file nor an ONNX folder")
+    raise UnsupportedModel(path=str(path), reason="not_evaluated")
 
 
 def open_evaluator(path: Path, threads: int, context: int) -> Evaluator:
@@ -56,8 +56,10 @@ def evaluator_module(path: Path) -> Any:
     kind = kind_of(path)
     names = [engine.evaluator for engine in registry.reading((kind,)) if engine.evaluator]
     if not names:
-        raise BackendUnavailable(backend="any", reason=f"no engine scores {kind}")
+        raise BackendUnavailable(backend="any", reason="scores_no_format", formats=[kind])
     try:
         return importlib.import_module(names[0])
     except (ImportError, OSError, RuntimeError) as error:
-        raise BackendUnavailable(backend=names[0], reason=str(error)) from error
+        raise BackendUnavailable(
+            backend=names[0], reason="import_failed", detail=str(error)
+        ) from error

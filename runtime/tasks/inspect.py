@@ -11,7 +11,7 @@ import psutil
 
 from quant.checkpoint.gguf_header import HeaderError, HeaderTruncated, read_header
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
-from runtime.errors import CorruptFile, UnsupportedModel
+from runtime.errors import corrupt_file, unsupported_model
 from runtime.jobs import OnProgress
 from runtime.model.headers import checkpoint_info, joined
 from runtime.model.info import ModelInfo, gguf_info, inspect
@@ -43,11 +43,10 @@ def inspect_prefix_job(args: PrefixArgs, _on_progress: OnProgress) -> PrefixAnsw
             headers.append(read_header(part.path.read_bytes(), part.size))
         except HeaderTruncated as error:
             if error.needed > part.size:
-                detail = "the file ends inside its header"
-                raise CorruptFile(path=args.name, detail=detail) from error
+                raise corrupt_file(error, args.name) from error
             return PrefixAnswer(more=NeededBytes(index, error.needed))
         except HeaderError as error:
-            raise CorruptFile(path=args.name, detail=error.detail, tensor=error.tensor) from error
+            raise corrupt_file(error, args.name) from error
     size = sum(part.size for part in args.parts)
     return PrefixAnswer(gguf_info(joined(headers, args.name), args.name, size))
 
@@ -58,10 +57,9 @@ def inspect_checkpoint_job(args: CheckpointArgs, _on_progress: OnProgress) -> Mo
     try:
         return checkpoint_info(args.folder, args.name)
     except CorruptCheckpoint as error:
-        raise CorruptFile(path=args.name, detail=error.detail) from error
+        raise corrupt_file(error, args.name) from error
     except UnsupportedFormat as error:
-        detail = error.detail or error.format or ""
-        raise UnsupportedModel(path=args.name, detail=detail) from error
+        raise unsupported_model(error, args.name) from error
 
 
 def _limit_resources() -> None:

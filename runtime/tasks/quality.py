@@ -47,7 +47,9 @@ def _windows(args: ScoringArgs) -> Windows:
     """Raises InvalidRequest for windows that score nothing."""
     skip = args.skip or min(64, args.context // 4)
     if not 0 < skip < args.context - 1:
-        raise InvalidRequest(field="skip", reason=f"must lie between 0 and {args.context - 1}")
+        raise InvalidRequest(
+            field="skip", reason="out_of_range", value=skip, minimum=1, maximum=args.context - 2
+        )
     return Windows(args.context, skip, args.whole_only)
 
 
@@ -63,7 +65,9 @@ def own_text(path: Path, field: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(field=field, reason=f"{path} is no text to read: {error}") from None
+        raise InvalidRequest(
+            field=field, reason="not_text", value=str(path), detail=str(error)
+        ) from None
 
 
 def _tokenized(texts: Mapping[str, str], quick: bool, evaluator: Evaluator) -> dict[str, list[int]]:
@@ -181,8 +185,7 @@ def imatrix_job(args: ImatrixArgs, on_progress: OnProgress) -> ImatrixAnswer:
     text = own_text(args.text, "text") if args.text else read_text(CALIBRATION_TEXT)
     module = evaluator_module(args.source)
     if not hasattr(module, "open_input_squares"):
-        detail = "its engine does not tell the importance of weights"
-        raise UnsupportedModel(path=str(args.source), detail=detail)
+        raise UnsupportedModel(path=str(args.source), reason="importance_not_measured")
     evaluator, squares = module.open_input_squares(
         args.source, threads_of(args.threads), args.context
     )

@@ -18,6 +18,6 @@ def simulate_memory_job(args: MemoryArgs, _on_progress: OnProgress) -> MemoryRep
     the engine raises."""
     engine = registry.engine(args.placement.engine)
     if not engine.simulator:
-        raise BackendUnavailable(backend=engine.name, reason="it cannot simulate its memory")
+        raise BackendUnavailable(backend=engine.name, reason="simulates_no_memory")
     simulate: Callable[[str, Placement], MemoryReport] = registry.function(engine.simulator)
     return simulate(str(args.path), args.placement)

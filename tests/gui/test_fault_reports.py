@@ -62,13 +62,13 @@ def test_a_job_that_fails_in_a_way_we_know_offers_no_report(
     qtbot: QtBot, window: MainWindow, log: Path
 ) -> None:
     def full() -> None:
-        raise StoreError(path="x", reason="full")
+        raise StoreError(path="x", reason="failed")
 
     with qtbot.waitSignal(window.bridge.call(full).failed, timeout=5000):
         pass
     assert not window.toast.isVisible()
     assert not log.exists() or "Traceback" not in log.read_text()
-    assert not problem_box(StoreError(path="x", reason="full")).findChildren(QPushButton)
+    assert not problem_box(StoreError(path="x", reason="failed")).findChildren(QPushButton)
 
 
 def test_the_box_of_a_fault_has_a_button_that_copies_a_report(

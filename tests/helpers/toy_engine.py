@@ -87,7 +87,7 @@ class ToyBackend:
         started = time.perf_counter()
         with Path(path).open("rb") as file:
             if file.read(4) != b"GGUF":
-                raise CorruptFile(path=path, detail="not a GGUF file", tensor="")
+                raise CorruptFile(path=path, reason="no_magic")
         on_progress(Progress("load", 1000, 1000, "fraction"))
         size, seconds = Path(path).stat().st_size, time.perf_counter() - started
         return LoadReport("toy", "7", placement.n_ctx, seconds, {"cpu": {"weights": size}})

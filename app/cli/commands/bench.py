@@ -33,7 +33,7 @@ def bench(session: Session, args: Namespace, console: Console) -> None:
         console.result(rows, comparison_text(first, second, rows))
         return
     if args.model is None:
-        raise InvalidRequest(field="MODEL", reason="needs a model, or --compare with two files")
+        raise InvalidRequest(field="MODEL", reason="needs_model")
     run = measure(session, args, console)
     if args.save is not None:
         args.save.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n")
@@ -87,9 +87,13 @@ def read_run(path: Path) -> BenchRun:
     try:
         run = msgspec.json.decode(path.read_bytes(), type=BenchRun)
     except msgspec.MsgspecError as error:
-        raise InvalidRequest(field=str(path), reason=f"is not a saved run: {error}") from error
+        raise InvalidRequest(
+            field=str(path), reason="not_a_saved_run", detail=str(error)
+        ) from error
     if run.format != FORMAT:
-        raise InvalidRequest(field=str(path), reason=f"has format {run.format}, not {FORMAT}")
+        raise InvalidRequest(
+            field=str(path), reason="other_version", value=run.format, maximum=FORMAT
+        )
     return run
 
 

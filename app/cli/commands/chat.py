@@ -112,7 +112,7 @@ def chat(session: Session, args: Namespace, console: Console) -> None:
     """One answer to --prompt, or a conversation when there is none."""
     if args.prompt is None and (console.as_json or args.against):
         option = "--against" if args.against else "--json"
-        raise InvalidRequest(field=option, reason="needs --prompt")
+        raise InvalidRequest(field=option, reason="needs_prompt")
     files = _attached(args.attach, console)  # before the model, which takes longer
     if args.against:
         _compare(session, args, files, console)

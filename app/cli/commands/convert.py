@@ -90,7 +90,7 @@ def quality(session: Session, args: Namespace, console: Console) -> None:
         console.result(result, table(headings, rows))
         return
     if args.against is None:
-        raise InvalidRequest(field="--against", reason="name the model it was made from")
+        raise InvalidRequest(field="--against", reason="needs_source")
     report = conversion.quality(args.model, args.against, console.progress, CancelToken(), **scored)
     console.end_progress()
     console.result(report, quality_text(report))

@@ -182,7 +182,11 @@ def _history(session: Session) -> str:
 def _processor(session: Session) -> str:
     choice = session.cpu_library.select()
     if choice.reason.code == "cpu_library_none":
-        raise BackendUnavailable(backend="llamacpp", reason=reason_text(choice.reason))
+        raise BackendUnavailable(
+            backend="llamacpp",
+            reason="no_library_works",
+            detail=", ".join(f"{name}: {why}" for name, why in choice.refused.items()),
+        )
     return reason_text(choice.reason)
 
 

@@ -56,8 +56,7 @@ def _listed(found: Sequence[Pack]) -> str:
 def _from_file(wheel: Path, stated: str | None, folder: Path, console: Console) -> Pack:
     sha256 = stated or add_ons.stated_hash(wheel)
     if sha256 is None:
-        reason = "its SHA-256 is needed: --sha256, or a .sha256 file beside it"
-        raise PackRefused(path=str(wheel), reason=reason)
+        raise PackRefused(path=str(wheel), reason="no_hash")
     return add_ons.install(wheel, sha256, folder, console.progress, CancelToken())
 
 

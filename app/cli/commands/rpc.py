@@ -3,10 +3,10 @@
 from argparse import Namespace
 
 from app.cli.commands.console import Console
+from app.errors import RpcServerEnded
 from app.server.address import LOOPBACK
 from app.server.faults import NotConfirmed
 from app.session.session import Session
-from runtime.errors import InternalError
 from runtime.jobs import CancelToken
 from runtime.process.client import run_job
 from runtime.process.job_table import RPC_SERVER
@@ -33,4 +33,4 @@ def serve_rpc(session: Session, args: Namespace, console: Console) -> None:
     cancel = CancelToken()
     job = RpcServerArgs(address, args.threads)
     run_job(RPC_SERVER, job, console.progress, cancel, session.paths.worker_log)
-    raise InternalError(detail=f"the RPC server at {address} ended; the port may be taken")
+    raise RpcServerEnded(address=address)

@@ -25,9 +25,9 @@ from runtime.errors import (
     CorruptFile,
     DeviceUnavailable,
     InvalidRequest,
-    ModelFileError,
     OutOfMemory,
     UnsupportedModel,
+    UnusableFile,
 )
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
@@ -103,7 +103,9 @@ class GenaiBackend:
             settings.overlay(json.dumps(thread_overlay(config, placement.n_threads)))
             settings.clear_providers()
         except RuntimeError as error:
-            raise CorruptFile(path=str(folder / CONFIG), detail=str(error)) from error
+            raise CorruptFile(
+                path=str(folder / CONFIG), reason="refused", detail=str(error)
+            ) from error
         try:
             if provider:
                 settings.append_provider(provider)
@@ -112,12 +114,14 @@ class GenaiBackend:
             return self._native.Model(settings)
         except RuntimeError as error:
             if "model_type" in str(error):
-                raise UnsupportedModel(path=str(folder / CONFIG), detail=str(error)) from error
+                raise UnsupportedModel(
+                    path=str(folder / CONFIG), reason="refused", detail=str(error)
+                ) from error
             if provider:
                 raise DeviceUnavailable(
                     device=self._device, reason="provider_failed_to_load", detail=str(error)
                 ) from error
-            raise ModelFileError(path=str(folder), detail=str(error)) from error
+            raise UnusableFile(path=str(folder), reason="refused", detail=str(error)) from error
 
     def unload(self) -> None:
         self._generator = self._model = None
@@ -167,7 +171,7 @@ class GenaiBackend:
 
     def sample(self) -> int:
         if self._position == 0:
-            raise InvalidRequest(field="sample", reason="nothing has been evaluated")
+            raise InvalidRequest(field="sample", reason="nothing_evaluated")
         logits: npt.NDArray[np.float32] = np.asarray(self._generator.get_logits(), np.float32)
         try:
             return self._sampler.draw(logits.reshape(-1, logits.shape[-1])[-1])
@@ -186,7 +190,7 @@ class GenaiBackend:
             raise ContextOverflow(n_tokens=self._position + len(tokens), n_ctx=self._n_ctx)
         for token in tokens:
             if not 0 <= token < self.tokenizer.n_vocab:
-                raise InvalidRequest(field="token", reason=f"{token} is not in the vocabulary")
+                raise InvalidRequest(field="token", reason="not_in_vocabulary", value=token)
 
     def _append(self, tokens: Sequence[int]) -> None:
         try:

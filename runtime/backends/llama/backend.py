@@ -339,7 +339,7 @@ def model_params(placement: Placement) -> tuple[Any, list[Any]]:
     known |= llama_rpc.handles([layer.device for layer in used])
     missing = [layer.device for layer in used if layer.device not in known]
     if missing:
-        raise DeviceUnavailable(device=missing[0], reason="the engine does not list it")
+        raise DeviceUnavailable(device=missing[0], reason="not_listed")
     blocks = [layer.last - layer.first + 1 for layer in used]
     devices = llama_native.device_array([known[layer.device] for layer in used])
     params.devices = ctypes.cast(devices, ctypes.c_void_p)

@@ -12,7 +12,12 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 
 from runtime.backends.llama.batch import RowsBatch
-from runtime.errors import ContextOverflow, EvaluationFailed, InvalidRequest, ModelFileError
+from runtime.errors import (
+    ContextOverflow,
+    EvaluationFailed,
+    InvalidRequest,
+    UnusableFile,
+)
 from runtime.jobs import CancelToken
 from runtime.plan import Placement
 
@@ -33,7 +38,7 @@ class LlamaEmbedder:
         params.no_perf = True
         self._context: Any = native.llama_init_from_model(model, params)
         if not self._context:
-            raise ModelFileError(path="", detail="no context for embeddings could be made")
+            raise UnusableFile(reason="no_embeddings")
         self._memory = native.llama_get_memory(self._context)
         self._width = int(native.llama_model_n_embd_out(model))
         self._pooling = _pooling(model)
@@ -43,7 +48,7 @@ class LlamaEmbedder:
         """A vector of length 1. Raises InvalidRequest, ContextOverflow, EvaluationFailed,
         Cancelled."""
         if not tokens:
-            raise InvalidRequest(field="input", reason="it has no tokens")
+            raise InvalidRequest(field="input", reason="no_tokens")
         longest = int(native.llama_n_ctx(self._context))
         if len(tokens) > longest:
             raise ContextOverflow(n_tokens=len(tokens), n_ctx=longest)

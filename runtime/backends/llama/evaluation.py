@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.backends.llama import native as llama_native
-from runtime.errors import CorruptFile, ModelFileError
+from runtime.errors import CorruptFile, EvaluationFailed, UnusableFile
 
 logger = logging.getLogger("llama.cpp")
 
@@ -54,7 +54,7 @@ class LlamaEvaluator:
         self._context = native.llama_init_from_model(self._model, params)
         if not self._context:
             native.llama_model_free(self._model)
-            raise ModelFileError(path=str(path), detail=f"no context of {context} tokens")
+            raise UnusableFile(path=str(path), reason="no_context", tokens=context)
         self._batch = native.llama_batch_init(_SLICE, 0, 1)
 
     def tokenize(self, text: str) -> list[int]:
@@ -63,7 +63,7 @@ class LlamaEvaluator:
         buffer = (native.llama_token * capacity)()
         count = native.llama_tokenize(self._vocab, data, len(data), buffer, capacity, True, False)
         if count < 0:
-            raise ModelFileError(path="", detail=f"tokenizing needs room for {-count} tokens")
+            raise UnusableFile(reason="not_tokenized", tokens=-count)
         return list(buffer[:count])
 
     def logits(self, tokens: Sequence[int], first: int) -> Iterator[F32]:
@@ -88,7 +88,7 @@ class LlamaEvaluator:
             batch.logits[index] = start + index >= first
         status = native.llama_decode(self._context, batch)
         if status != 0:
-            raise ModelFileError(path="", detail=f"llama_decode returned {status}")
+            raise EvaluationFailed(code=status, tokens=len(piece), log="")
 
     def close(self) -> None:
         native.llama_batch_free(self._batch)
@@ -101,7 +101,7 @@ def _load(path: Path) -> Any:
     params.n_gpu_layers = 0
     model = native.llama_model_load_from_file(str(path).encode(), params)
     if not model:
-        raise CorruptFile(path=str(path), detail="llama.cpp cannot load it")
+        raise CorruptFile(path=str(path), reason="refused")
     return model
 
 

@@ -7,7 +7,13 @@ tell them apart. Knows the log's lines and a placement; knows no native library.
 import re
 from collections.abc import Sequence
 
-from runtime.errors import CorruptFile, EngineError, EvaluationFailed, ModelFileError, OutOfMemory
+from runtime.errors import (
+    CorruptFile,
+    EngineError,
+    EvaluationFailed,
+    OutOfMemory,
+    UnusableFile,
+)
 from runtime.plan import Placement
 from runtime.process.exit import mentions_out_of_memory
 
@@ -18,14 +24,16 @@ _ADDRESS = re.compile(r"\[(?P<address>[^\]]+:\d+)\]")
 
 def load_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
     """Why a file could not be loaded as a model."""
-    detail = " ".join(errors[-1:]) or "refused"
-    return _out_of_memory(errors, placement) or CorruptFile(path=path, detail=detail, tensor="")
+    return _out_of_memory(errors, placement) or CorruptFile(
+        path=path, reason="refused", detail=" ".join(errors[-1:]) or None
+    )
 
 
 def context_error(path: str, errors: Sequence[str], placement: Placement) -> EngineError:
     """Why a model got no context."""
-    detail = " ".join(errors[-2:]) or "no context could be made"
-    return _out_of_memory(errors, placement) or ModelFileError(path=path, detail=detail)
+    return _out_of_memory(errors, placement) or UnusableFile(
+        path=path, reason="no_context", detail=" ".join(errors[-2:]) or None
+    )
 
 
 def evaluation_error(

@@ -22,7 +22,7 @@ class GrammarSampler:
         self._vocab = vocab
         self._sampler: Any = native.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
         if not self._sampler:
-            raise InvalidRequest(field="grammar", reason="the engine cannot read it")
+            raise InvalidRequest(field="grammar", reason="grammar_unreadable")
         self._ids = np.arange(n_vocab, dtype=np.int32)
         self._candidates = np.zeros(n_vocab, _CANDIDATE)
 

@@ -11,7 +11,7 @@ import llama_cpp.llama_cpp as native
 
 from runtime.backends.llama.backend import context_params, model_params
 from runtime.backends.llama.native import NativeLog, start_engine
-from runtime.errors import CorruptFile, ModelFileError
+from runtime.errors import CorruptFile, UnusableFile
 from runtime.plan import Placement
 from runtime.planning.exact_memory import MemoryReport
 
@@ -43,10 +43,10 @@ def simulate(path: str, placement: Placement) -> MemoryReport:
     model = native.llama_model_load_from_file(path.encode(), params)
     del keep_alive
     if not model:
-        raise CorruptFile(path=path, detail=" ".join(log.errors[-1:]) or "refused", tensor="")
+        raise CorruptFile(path=path, reason="refused", detail=" ".join(log.errors[-1:]) or None)
     context = native.llama_init_from_model(model, context_params(placement))
     if not context:
-        raise ModelFileError(path=path, detail=" ".join(log.errors[-2:]) or "no context")
+        raise UnusableFile(path=path, reason="no_context", detail=" ".join(log.errors[-2:]) or None)
     native.llama_free(context)
     native.llama_model_free(model)
     native.llama_log_set(native.llama_log_callback(0), ctypes.c_void_p(0))

@@ -127,7 +127,9 @@ def start_engine() -> None:
             if load(os.fsencode(library)):
                 continue
             if library == Path(chosen):
-                raise BackendUnavailable(backend="llamacpp", reason=f"{library.name} was refused")
+                raise BackendUnavailable(
+                    backend="llamacpp", reason="library_refused", library=library.name
+                )
             logger.error("%s does not load: its devices are missing", library)
     elif cpu_libraries(_FOLDER):
         load_all = function("ggml_backend_load_all_from_path", None, ctypes.c_char_p)

@@ -55,7 +55,7 @@ def _library() -> ctypes.CDLL:
     found = (folder / name for name in _NAMES) if folder else iter(())
     path = next((path for path in found if path.is_file()), None)
     if path is None:
-        raise BackendUnavailable(backend="RPC", reason="the engine was built without it")
+        raise BackendUnavailable(backend="RPC", reason="built_without_it")
     return ctypes.CDLL(str(path))
 
 

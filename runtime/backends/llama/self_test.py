@@ -65,7 +65,7 @@ def _load(path: str) -> Any:
     params.use_mmap = False
     model = native.llama_model_load_from_file(path.encode(), params)
     if not model:
-        raise CorruptFile(path=path, detail="refused", tensor="")
+        raise CorruptFile(path=path, reason="refused")
     return model
 
 
@@ -74,7 +74,7 @@ def _evaluate(model: Any) -> int:
     params.n_ctx = params.n_batch = params.n_ubatch = 2 * _PROMPT_TOKENS
     context = native.llama_init_from_model(model, params)
     if not context:
-        raise BackendUnavailable(backend="llamacpp", reason="no context could be made")
+        raise BackendUnavailable(backend="llamacpp", reason="no_context")
     token = 0
     for tokens in (list(range(_PROMPT_TOKENS)), [token]):
         array = (ctypes.c_int32 * len(tokens))(*tokens)

@@ -26,7 +26,7 @@ def read_vocabulary(path: str) -> Vocabulary:
     params.vocab_only = True
     model = native.llama_model_load_from_file(path.encode(), params)
     if not model:
-        raise CorruptFile(path=path, detail=" ".join(log.errors[-1:]) or "refused", tensor="")
+        raise CorruptFile(path=path, reason="refused", detail=" ".join(log.errors[-1:]) or None)
     vocab = native.llama_model_get_vocab(model)
     size = int(native.llama_vocab_n_tokens(vocab))
     texts = (native.llama_vocab_get_text(vocab, token) or b"" for token in range(size))

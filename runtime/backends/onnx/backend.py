@@ -31,12 +31,7 @@ from runtime.backends.onnx.session import (
     provider_session,
 )
 from runtime.backends.onnx.tokenizer import OnnxTokenizer
-from runtime.errors import (
-    ContextOverflow,
-    DeviceUnavailable,
-    EngineError,
-    InvalidRequest,
-)
+from runtime.errors import ContextOverflow, DeviceUnavailable, EngineError, InvalidRequest, Stage
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.machine.providers import resolve_target
@@ -127,10 +122,8 @@ class OnnxBackend:
         if not tested.ok:
             raise DeviceUnavailable(
                 device=device,
-                reason="self_test_failed",
-                finding=tested.code,
+                reason=f"self_test:{tested.code}",
                 cosine=tested.facts.get("cosine"),
-                seconds=tested.facts.get("seconds"),
             )
         wide, single = folder.static_pair(self._n_ctx)
         cache = CompiledCache(folder.path / COMPILED, manifest.digest)
@@ -189,7 +182,7 @@ class OnnxBackend:
 
     def sample(self) -> int:
         if self._logits is None:
-            raise InvalidRequest(field="sample", reason="nothing has been evaluated")
+            raise InvalidRequest(field="sample", reason="nothing_evaluated")
         try:
             return self._sampler.draw(self._logits)
         except ValueError as error:
@@ -210,12 +203,13 @@ class OnnxBackend:
             raise ContextOverflow(n_tokens=self._position + len(tokens), n_ctx=self._n_ctx)
         for token in tokens:
             if not 0 <= token < self.tokenizer.n_vocab:
-                raise InvalidRequest(field="token", reason=f"{token} is not in the vocabulary")
+                raise InvalidRequest(field="token", reason="not_in_vocabulary", value=token)
 
     def _evaluate(self, tokens: Sequence[int], run: Any, *, want_logits: bool) -> None:
         assert self._body is not None
         clock = time.perf_counter
-        stage, started = "embeddings", clock()
+        stage: Stage = "embeddings"
+        started = clock()
         try:
             ids = np.asarray(tokens, np.int64)[None]
             embeds = self._embeddings.run(None, {"input_ids": ids}, run)[0]
@@ -243,7 +237,7 @@ class OnnxBackend:
 def _body_device(placement: Placement) -> str:
     devices = {layers.device for layers in placement.layers}
     if len(devices) != 1:
-        raise InvalidRequest(field="layers", reason="the body runs on one device")
+        raise InvalidRequest(field="layers", reason="one_device")
     return devices.pop()
 
 

@@ -66,7 +66,7 @@ def cpu_session(path: Path, threads: int) -> Any:
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a class of its own per status code
-        raise CorruptFile(path=str(path), detail=str(error), tensor="") from error
+        raise CorruptFile(path=str(path), reason="refused", detail=str(error)) from error
 
 
 def expect_inputs(session: Any, expected: Mapping[str, Sequence[int | None]], path: Path) -> None:
@@ -82,8 +82,13 @@ def expect_inputs(session: Any, expected: Mapping[str, Sequence[int | None]], pa
             for a, b in zip(wanted, got, strict=True)
         )
         if not same:
-            detail = f"input {name} is {list(got)}, the manifest says {list(wanted)}"
-            raise CorruptFile(path=str(path), detail=detail, tensor=name)
+            raise CorruptFile(
+                path=str(path),
+                reason="graph_input",
+                key=name,
+                found=str(list(got)),
+                wanted=str(list(wanted)),
+            )
 
 
 def provider_session(
@@ -188,7 +193,7 @@ def _strict_session(
         raise DeviceUnavailable(
             device=target.id,
             reason="compile_failed",
-            detail=f"the session runs on {session.get_providers()}",
+            detail=", ".join(session.get_providers()),
             path=str(path),
         )
     return session
@@ -208,9 +213,7 @@ def provider_device(target: ProviderTarget) -> Any:
             if target.hardware_vendor and device.device.type != ort.OrtHardwareDeviceType.NPU:
                 continue
             return device
-    raise DeviceUnavailable(
-        device=target.id, reason="no_such_device", detail=f"{target.provider} lists no such device"
-    )
+    raise DeviceUnavailable(device=target.id, reason="provider:no_such_device")
 
 
 def _is_of(device: Any, provider: str, library: str) -> bool:
@@ -279,6 +282,4 @@ def library_path(target: ProviderTarget, plugin: Any) -> str:
         if provider.name == target.provider:
             provider.ensure_ready()
             return str(provider.library_path)
-    raise DeviceUnavailable(
-        device=target.id, reason="no_such_device", detail="Windows ML lists no such provider"
-    )
+    raise DeviceUnavailable(device=target.id, reason="provider:no_such_device")

@@ -40,7 +40,9 @@ class OnnxTokenizer:
             self._special = _special_tokens(document)
             self._pieces = _pieces(document, self._special)
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptFile(path=str(path), detail=f"{type(error).__name__}: {error}") from error
+            raise CorruptFile(
+                path=str(path), reason="impossible_value", detail=f"{type(error).__name__}: {error}"
+            ) from error
         self._ends = frozenset(end_tokens)
         self._null = [token for token, piece in self._pieces.items() if piece == b"\0"][:1]
         self.n_vocab = n_vocab
@@ -97,14 +99,16 @@ def _open(folder: Path) -> Any:
     except RuntimeError as error:
         detail = str(error)
         if "tokenizer class" in detail:
-            raise UnsupportedModel(path=str(settings), detail=detail) from error
-        raise CorruptFile(path=str(folder / "tokenizer.json"), detail=detail) from error
+            raise UnsupportedModel(path=str(settings), reason="refused", detail=detail) from error
+        raise CorruptFile(
+            path=str(folder / "tokenizer.json"), reason="refused", detail=detail
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     document = _object(path)
     if not isinstance(document.get("model"), dict):
-        raise CorruptFile(path=str(path), detail="it holds no tokenizer model")
+        raise CorruptFile(path=str(path), reason="no_tokenizer_model")
     return document
 
 
@@ -112,9 +116,9 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CorruptFile(path=str(path), detail=str(error)) from error
+        raise CorruptFile(path=str(path), reason="unreadable", detail=str(error)) from error
     if not isinstance(document, dict):
-        raise CorruptFile(path=str(path), detail="it holds no JSON object")
+        raise CorruptFile(path=str(path), reason="not_object")
     return document
 
 

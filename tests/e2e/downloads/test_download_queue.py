@@ -178,7 +178,7 @@ def test_what_is_no_model_is_not_installed(server: HubServer, tmp_path: Path) ->
 
     def refuse(path: Path, _cancel: CancelToken) -> None:
         assert path.read_bytes() == DATA["a"]
-        raise CorruptFile(path=str(path), detail="the header is nonsense", tensor="")
+        raise CorruptFile(path=str(path), reason="no_magic")
 
     with pytest.raises(CorruptFile):
         fetch_model(desk.request("a"), desk.hub, desk.library, check=refuse)

@@ -174,4 +174,4 @@ def test_an_architecture_that_no_engine_knows_is_named(tmp_path: Path) -> None:
     files["config.json"] = HubFile(json.dumps(CONFIG | {"architectures": ["FooForX"]}).encode())
     with pytest.raises(UnsupportedModel) as caught:
         _look(files, tmp_path)
-    assert "FooForX" in caught.value.detail
+    assert "FooForX" in str(caught.value.found)

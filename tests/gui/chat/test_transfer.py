@@ -19,6 +19,7 @@ from app.history.export import SUFFIXES, as_html, exported
 from app.history.export_reader import import_file
 from app.history.records import Attachment, Conversation, StoredMessage
 from app.history.store import Store
+from app.wording.explain import explain
 
 OPTIONS = {
     "model": "starter",
@@ -133,16 +134,18 @@ def test_what_is_no_export_is_refused_and_adds_nothing(
     store: Store, tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(StoreError, match="imported"):
+    with pytest.raises(StoreError) as caught:
         import_file(store, tmp_path / "x.json")
+    assert "x.json cannot be imported" in explain(caught.value).sentence
     assert store.conversations() == []
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html"])
 def test_other_text_is_refused(store: Store, tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"x{suffix}").write_text("# A recipe\n\nBoil the mash.\n")
-    with pytest.raises(StoreError, match="imported"):
+    with pytest.raises(StoreError) as caught:
         import_file(store, tmp_path / f"x{suffix}")
+    assert caught.value.reason == "not_exported"
     assert store.conversations() == []
 
 

@@ -52,10 +52,10 @@ def test_environment_beats_file_and_an_override_beats_both(tmp_path: Path) -> No
     [
         ("theme", "purple", "choice"),
         ("text_scale", 1000, "range"),
-        ("threads", "many", "type"),
-        ("threads", True, "type"),
-        ("offline", "perhaps", "type"),
-        ("hub_endpoint", 4, "type"),
+        ("threads", "many", "not_whole"),
+        ("threads", True, "not_whole"),
+        ("offline", "perhaps", "not_switch"),
+        ("hub_endpoint", 4, "not_text"),
         ("no_such_thing", 1, "unknown"),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_broken_file_gives_defaults_and_says_so(tmp_path: Path, text: str) -> 
     path.write_text(text)
     loaded, problems = settings.load(path)
     assert loaded == Settings()
-    assert problems[0].facts["reason"] == "read"
+    assert problems[0].facts["reason"] in ("read", "not_object")
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.helpers.checkpoints import write_checkpoint
 
 
 def test_errors_are_rebuilt_with_their_facts() -> None:
-    error = CorruptCheckpoint(path="a.gguf", tensor="blk.0", detail="is short")
+    error = CorruptCheckpoint(path="a.gguf", reason="past_end", tensor="blk.0")
     rebuilt = StillroomError.from_json(error.to_json())
     assert type(rebuilt) is CorruptCheckpoint
     assert rebuilt.facts == error.facts

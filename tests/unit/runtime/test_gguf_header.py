@@ -44,7 +44,7 @@ def test_a_cut_header_tells_how_much_more_it_needs(cut: int) -> None:
 def test_cut_weights_name_the_tensor(missing: int) -> None:
     with pytest.raises(HeaderError) as caught:
         read_header(WHOLE, len(WHOLE) - missing)
-    assert "past the end" in caught.value.detail
+    assert caught.value.reason == "past_end"
     assert caught.value.tensor
 
 
@@ -54,43 +54,43 @@ def test_an_alignment_of_its_own_moves_the_weights() -> None:
 
 
 HOSTILE = {
-    "magic": (b"GGML" + WHOLE[4:], "magic"),
-    "version 1": (gguf(version=1), "version 1"),
-    "version 4": (gguf(version=4), "version 4"),
-    "big endian": (WHOLE[:4] + struct.pack(">I", 3) + WHOLE[8:], "version"),
-    "tensor count": (gguf(counts=(1 << 60, 0)), "tensor count"),
-    "metadata count": (gguf(counts=(0, 1 << 60)), "metadata count"),
-    "twice": (gguf(tensors=(*TENSORS, TENSORS[0])), "appears twice"),
-    "no dims": (gguf(tensors=(("x", (), 0),)), "0 dimensions"),
-    "five dims": (gguf(tensors=(("x", (1, 1, 1, 1, 1), 0),)), "5 dimensions"),
-    "zero dim": (gguf(tensors=(("x", (32, 0), 0),)), "impossible"),
-    "product": (gguf(tensors=(("x", (1 << 40, 1 << 40), 0),), weights=False), "impossible"),
-    "row": (gguf(tensors=(("x", (33, 32), 2),)), "multiple of the block"),
-    "type": (gguf(tensors=(("x", (32,), 999),), weights=False), "unknown tensor type"),
+    "magic": (b"GGML" + WHOLE[4:], "no_magic"),
+    "version 1": (gguf(version=1), "gguf_version"),
+    "version 4": (gguf(version=4), "gguf_version"),
+    "big endian": (WHOLE[:4] + struct.pack(">I", 3) + WHOLE[8:], "gguf_version"),
+    "tensor count": (gguf(counts=(1 << 60, 0)), "tensor_count"),
+    "metadata count": (gguf(counts=(0, 1 << 60)), "metadata_count"),
+    "twice": (gguf(tensors=(*TENSORS, TENSORS[0])), "tensor_twice"),
+    "no dims": (gguf(tensors=(("x", (), 0),)), "dimension_count"),
+    "five dims": (gguf(tensors=(("x", (1, 1, 1, 1, 1), 0),)), "dimension_count"),
+    "zero dim": (gguf(tensors=(("x", (32, 0), 0),)), "dimensions"),
+    "product": (gguf(tensors=(("x", (1 << 40, 1 << 40), 0),), weights=False), "dimensions"),
+    "row": (gguf(tensors=(("x", (33, 32), 2),)), "row_length"),
+    "type": (gguf(tensors=(("x", (32,), 999),), weights=False), "tensor_type"),
     "overlap": (gguf(offsets={"blk.1.attn_q.weight": 0}), "overlap"),
-    "beyond": (gguf(offsets={"output_norm.weight": 1 << 50}), "past the end"),
+    "beyond": (gguf(offsets={"output_norm.weight": 1 << 50}), "past_end"),
     "alignment 0": (gguf({"general.alignment": (U32, 0)}), "alignment"),
     "alignment text": (gguf({"general.alignment": (STRING, "x")}), "alignment"),
     "alignment vast": (gguf({"general.alignment": (U32, 1 << 31)}), "alignment"),
-    "kind": (WHOLE[:24] + text("k") + struct.pack("<I", 77) + bytes(4000), "metadata type 77"),
+    "kind": (WHOLE[:24] + text("k") + struct.pack("<I", 77) + bytes(4000), "metadata_type"),
     "nested": (
         WHOLE[:24] + text("k") + struct.pack("<IIQ", 9, 9, 1) + bytes(4000),
-        "nested",
+        "nested_arrays",
     ),
     "key twice": (
         WHOLE[:16] + struct.pack("<Q", 2) + 2 * (text("k") + struct.pack("<I?", BOOL, True))
         + bytes(4000),
-        "appears twice",
+        "repeated_key",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_headers_are_refused_by_name(what: str) -> None:
-    data, word = HOSTILE[what]
+    data, code = HOSTILE[what]
     with pytest.raises(HeaderError) as caught:
         read_header(data, len(data))
-    assert word in str(caught.value)
+    assert caught.value.reason == code
 
 
 @pytest.mark.parametrize("length", [1 << 20, 1 << 40, (1 << 64) - 1])

@@ -54,7 +54,9 @@ def test_ids_in_any_case(library: Library) -> None:
 def test_a_missing_path_is_a_missing_file(library: Library, name: str) -> None:
     with pytest.raises(ModelFileError) as caught:
         resolve(name, CATALOG, library)
-    assert (caught.value.path, caught.value.detail) == (name, "missing")
+    assert caught.value.facts == {
+        "path": name, "reason": "missing", "tokens": None, "detail": None
+    }  # fmt: skip
 
 
 def test_a_near_miss_brings_suggestions(library: Library) -> None:

@@ -25,7 +25,7 @@ def test_a_name_in_a_schema_stays_a_text() -> None:
 def test_strict_refuses_what_cannot_be_held_to() -> None:
     schema = {"type": "integer", "minimum": 3}
     assert "integer" in grammar_of(schema)
-    with pytest.raises(InvalidRequest, match="minimum"):
+    with pytest.raises(InvalidRequest, match=r"schema_unsupported.*minimum"):
         grammar_of(schema, strict=True)
 
 

@@ -10,6 +10,7 @@ from app.errors import Interrupted, Offline, RateLimited
 from app.hub.endpoint import failure_kind
 from app.remote.errors import RemoteBusy
 from app.wording import sentences as words
+from app.wording.errors import OFFLINE
 from app.wording.explain import (
     explain,
     finding_text,
@@ -41,15 +42,15 @@ def test_no_error_is_defined_beside_an_engine() -> None:
                     suggestion={"n_ctx": 2048}),
          "needs 42.5 GB on cpu, but only 7.90 GB is free", "2048 tokens"),
         (DoesNotFit(device="cpu", needed=1, available=0, suggestion=None), "1 bytes", "smaller"),
-        (UnsupportedModel(path="r1-7b", detail="not_installed"), "not on this machine", "pull"),
+        (UnsupportedModel(path="r1-7b", reason="not_installed"), "not on this machine", "pull"),
         (classify(-11, None, 0, "").as_error(), "SIGSEGV", "conversation is safe"),
         (classify(-4, None, 0, "").as_error(), "SIGILL", "Set up Stillroom again"),
         (classify(-9, None, 1, "").as_error(), "ran out of memory", "smaller"),
         (classify(-9, None, 0, "").as_error(), "SIGKILL", "memory was low"),
         (classify(3, None, 0, "").as_error(), "exit code 3", "engine"),
-        (ContextTooLong(field="n_ctx", n_ctx=4096, longest=2048, device="npu0", why="compiled"),
+        (ContextTooLong(n_ctx=4096, longest=2048, device="npu0", why="compiled"),
          "4096 tokens is more than its graph for npu0 was exported for: 2048", "Choose 2048"),
-        (ContextTooLong(field="n_ctx", n_ctx=9000, longest=8192, device="cpu", why="trained"),
+        (ContextTooLong(n_ctx=9000, longest=8192, device="cpu", why="trained"),
          "the model was trained for: 8192", "8192 tokens or fewer."),
         (RateLimited(endpoint="", retry_after=7.0), "to wait 7 seconds", "then"),
         (RateLimited(endpoint="", retry_after=None), "did not say how long", "later"),
@@ -151,7 +152,7 @@ def test_every_kind_of_offline_has_its_own_sentence() -> None:
     tls = ConnectionError("certificate verify failed")
     texts = ("timed out", "getaddrinfo failed", "connection refused", "reset by peer")
     kinds = {failure_kind(tls), *(failure_kind(ConnectionError(text)) for text in texts)}
-    assert kinds | {"setting", "no network"} == set(words.OFFLINE)
-    told = [{"type": "Offline", "facts": {"kind": kind}} for kind in words.OFFLINE]
+    assert kinds | {"setting", "no network"} == set(OFFLINE)
+    told = [{"type": "Offline", "facts": {"kind": kind}} for kind in OFFLINE]
     sentences = {explain(StillroomError.from_json(each)).sentence for each in told}
-    assert len(sentences) == len(words.OFFLINE)
+    assert len(sentences) == len(OFFLINE)

@@ -119,7 +119,7 @@ def test_overlapping_tensors_are_refused(tmp_path: Path) -> None:
     folder = write_checkpoint("qwen2", tmp_path / "m")
     overlap = {"data_offsets": [0, 128]}
     rewrite_header(folder / "model.safetensors", lambda header: header[NAME].update(overlap))
-    with pytest.raises(CorruptCheckpoint, match=r"overlaps model\.norm\.weight"):
+    with pytest.raises(CorruptCheckpoint, match=r"overlap.*key='model\.norm\.weight'"):
         open_source(folder)
 
 
@@ -147,7 +147,7 @@ def test_truncated_safetensors_is_refused(size: int, tmp_path: Path) -> None:
 def test_header_longer_than_the_file_allocates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
-    with pytest.raises(CorruptCheckpoint, match="header of"):
+    with pytest.raises(CorruptCheckpoint, match="header_length"):
         open_source(path)
 
 
@@ -276,12 +276,12 @@ def test_split_gguf_with_a_part_missing_or_swapped_is_refused(tmp_path: Path) ->
     with pytest.raises(CorruptCheckpoint, match="missing"):
         open_source(parts[0])
     parts[1].write_bytes(parts[2].read_bytes())
-    with pytest.raises(CorruptCheckpoint, match="part 2 of 3"):
+    with pytest.raises(CorruptCheckpoint, match=r"wrong_part.*found=2, wanted=3"):
         open_source(parts[0])
     parts[1].write_bytes(saved)
     renamed = tmp_path / "renamed.gguf"
     parts[0].rename(renamed)
-    with pytest.raises(CorruptCheckpoint, match="not named as one"):
+    with pytest.raises(CorruptCheckpoint, match="part_name"):
         open_source(renamed)
 
 
@@ -291,5 +291,5 @@ def test_a_text_file_is_no_checkpoint(tmp_path: Path) -> None:
         open_source(tmp_path / "notes.txt")
     with pytest.raises(UnsupportedFormat):
         open_source(tmp_path)
-    with pytest.raises(CorruptCheckpoint, match="does not exist"):
+    with pytest.raises(CorruptCheckpoint, match="missing"):
         open_source(tmp_path / "gone")

@@ -114,7 +114,7 @@ def refused_with(error: QuantError, folder: Path, *named: str) -> None:
     """The error names the file where one is to blame, and one of `named`."""
     facts = error.facts
     assert str(facts.get("path", folder)).startswith(str(folder))
-    told = f"{facts.get('tensor')} {facts.get('detail')} {facts.get('architecture')}"
+    told = " ".join(str(facts.get(key)) for key in ("tensor", "key", "found", "detail"))
     assert any(name in told for name in named), facts
 
 
@@ -241,7 +241,7 @@ def test_unknown_pre_tokenizer_is_refused_not_guessed(tmp_path: Path) -> None:
     edit(folder / "tokenizer.json", pre_tokenizer={"type": "Whitespace"})
     with pytest.raises(UnsupportedFormat) as caught:
         open_view(folder)
-    assert "Whitespace" in str(caught.value.detail)
+    assert "Whitespace" in str(caught.value.found)
 
 
 def test_tokenizer_with_impossible_ids_is_refused(tmp_path: Path) -> None:

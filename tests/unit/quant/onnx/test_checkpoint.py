@@ -128,7 +128,7 @@ HOSTILE_METADATA: Mapping[str, tuple[dict[str, Any], str]] = {
         {"llama.rope.scaling.type": "yarn", "llama.rope.scaling.factor": 4.0},
         "llama.rope.scaling.original_context_length",
     ),
-    "scaling": ({"llama.rope.scaling.type": [1]}, "rope scaling"),
+    "scaling": ({"llama.rope.scaling.type": [1]}, "rope_scaling"),
     "architecture": ({"general.architecture": ["llama"]}, "architecture"),
 }
 
@@ -140,7 +140,7 @@ def test_hostile_metadata_are_refused_with_file_and_field(fault: str, gguf: Sour
     with pytest.raises(QuantError) as caught:
         open_checkpoint(changed)
     facts = caught.value.facts
-    assert field in f"{facts.get('tensor')} {facts.get('detail')}"
+    assert field in f"{facts.get('reason')} {facts.get('tensor')} {facts.get('key')}"
     assert facts["path"] == str(gguf.path)
 
 
@@ -161,7 +161,7 @@ def test_impossible_token_ids_are_refused_with_file_and_field(fault: str, tmp_pa
     with pytest.raises(CorruptCheckpoint) as caught:
         export_onnx(open_source(source), tmp_path / "o", recipe_named("onnx-q4-b32"), ignore)
     assert caught.value.facts["path"] == str(source / "config.json")
-    assert field in caught.value.detail
+    assert field in str(caught.value.key)
 
 
 @pytest.mark.parametrize(

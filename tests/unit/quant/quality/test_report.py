@@ -127,9 +127,9 @@ def test_first_token_takes_the_place_of_each_window_s_first() -> None:
 
 def test_too_short_a_text_and_two_vocabularies_are_refused() -> None:
     rows = table(1)
-    with pytest.raises(IncompatibleShape, match="too short"):
+    with pytest.raises(IncompatibleShape, match="text_too_short"):
         compare({"t": [1, 2, 3]}, model(rows, 8), model(rows, 8))
-    with pytest.raises(IncompatibleShape, match="vocabularies"):
+    with pytest.raises(IncompatibleShape, match="vocabularies_differ"):
         compare({"t": text(300)}, model(rows, 8), model(rows[:, :40], 8))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.backends.llama.faults import context_error, evaluation_error, load_error
-from runtime.errors import CorruptFile, EvaluationFailed, ModelFileError, OutOfMemory
+from runtime.errors import CorruptFile, EvaluationFailed, OutOfMemory, UnusableFile
 from runtime.plan import LayerRange, Placement
 
 RPC = "rpc:127.0.0.1:50052"
@@ -48,7 +48,7 @@ def test_memory_is_told_with_its_device(errors: list[str], device: str, needed: 
 def test_other_refusals_stay_what_they_are() -> None:
     other = ["llama_model_load: error loading model: tensor 'x' data is not within the file bounds"]
     assert isinstance(load_error("a", other, PLACEMENT), CorruptFile)
-    assert type(context_error("a", [], PLACEMENT)) is ModelFileError
+    assert type(context_error("a", [], PLACEMENT)) is UnusableFile
     failed = evaluation_error(-3, 7, ["graph_compute: failed"], PLACEMENT)
     assert isinstance(failed, EvaluationFailed)
     assert failed.facts == {"code": -3, "tokens": 7, "log": "graph_compute: failed"}
