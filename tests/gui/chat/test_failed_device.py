@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui.models.plan_panel import PlanPanel
@@ -45,8 +46,10 @@ def test_the_plan_panel_shows_where_the_model_runs_now_and_why(
     qtbot: QtBot, tiny: Session, expect_log: Callable[[str], None]
 ) -> None:
     expect_log("openvino-cpu failed")
-    bridge = Bridge()
-    models = ModelSelection(tiny, bridge)
+    window = QWidget()
+    qtbot.addWidget(window)
+    bridge = Bridge(window)
+    models = ModelSelection(tiny, bridge, window)
     panel = PlanPanel(models, LIGHT)
     qtbot.addWidget(panel)
     models.choose("tiny", plan=False)
@@ -56,6 +59,7 @@ def test_the_plan_panel_shows_where_the_model_runs_now_and_why(
     assert models.plan.placement.layers[0].device == "openvino-cpu"
     with qtbot.waitSignal(models.loaded_changed, timeout=60_000):
         models.load()
+    qtbot.waitUntil(lambda: not bridge.busy, timeout=60_000)
     assert models.plan.placement.layers[0].device == "cpu"
     assert "openvino-cpu was planned but failed" in panel._reasons.text()
     bridge.close()
