@@ -49,12 +49,12 @@ def _build(name: str) -> None:
     subprocess.run(
         [*command, "-DLLAMA_CURL=OFF", *(f"-DLLAMA_BUILD_{option}=OFF" for option in options)],
         check=True,
-        env={**os.environ, **_compiler_flags()},
+        env={**os.environ, **compiler_flags()},
     )
     subprocess.run(["cmake", "--build", BUILD, "-j2", "--target", name], check=True)
 
 
-def _compiler_flags() -> dict[str, str]:
+def compiler_flags() -> dict[str, str]:
     """Environment that the set-up of a checkout compiles the engine with."""
     done = subprocess.run(
         [sys.executable, "-c", _FLAGS],

@@ -5,6 +5,7 @@ What they measure is not checked here, because that takes hours and a quiet mach
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from benchmarks.common.llama_cpp import compiler_flags
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -98,3 +101,11 @@ def test_no_benchmark_changes_the_search_path() -> None:
         if "sys.path" in path.read_text(encoding="utf-8")
     ]
     assert changed == []
+
+
+def test_llama_cpp_s_tools_are_built_with_the_flags_of_the_set_up() -> None:
+    """They are asked of a script in another folder, by a name that no checker follows."""
+    flags = compiler_flags()
+    assert set(flags) <= {"CMAKE_ARGS", "CFLAGS", "CXXFLAGS"}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        assert "-mno-amx-int8" in flags["CXXFLAGS"]
