@@ -1,5 +1,5 @@
 """Everything a person reads that is not a label: errors, reasons, notices and numbers.
 
-`sentences` and `codes` hold the words, `explain` chooses among them. Errors carry facts and no
-words.
+`errors`, `codes` and `sentences` hold the words, `explain` chooses among them. Errors carry facts
+and no words.
 """

@@ -1,6 +1,6 @@
 """The phrases for the codes that errors carry: by class and field, then by code.
 
-A phrase stands in the place of its field in the sentence of `app.wording.sentences.ERRORS`, with
+A phrase stands in the place of its field in the sentence of `app.wording.errors.ERRORS`, with
 facts in braces; `{said}` is the `detail` of a library or the system, quoted. One that ends with a
 full stop is the whole sentence. Plain words, short, no blame. Data only.
 """
