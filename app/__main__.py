@@ -67,7 +67,7 @@ def _window(arguments: list[str]) -> int:
         return 1
     gc.disable()  # until the window stands (application.settle_memory): a twentieth of the start
     # First, because once PySide6 is in, it reads the source of each module that follows.
-    from app.session.open_session import open_session
+    from app.session.entry import open_session
     from runtime.tracebacks import log_uncaught
 
     log_uncaught(logging.getLogger(__name__), lambda error: print(repr(error), file=sys.stderr))

@@ -49,7 +49,7 @@ PROGRAM = """
 import gc, sys, time
 gc.disable()  # as app.__main__ does
 from pathlib import Path
-from app.session.open_session import open_session
+from app.session.entry import open_session
 import app.gui.application as application
 from app.gui.main_window import MainWindow
 from PySide6.QtCore import QTimer

@@ -22,7 +22,7 @@ import psutil
 
 from app.hub.huggingface import load_library
 from app.library.catalog import starter
-from app.session.open_session import open_session
+from app.session.entry import open_session
 from app.session.session import Session
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.jobs import CancelToken, ignore_progress

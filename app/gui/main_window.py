@@ -78,6 +78,8 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(QSize(720, 480))
         self.resize(1280, 800)
         self._build()
+        self._set_widths()
+        self.reports = Reports(session.paths, self.bridge, self.toast, self)
         self._wire()
         self.announcements = Announcements(
             self.chat, self.library, self.status, self.toast, self.chat_with, self
@@ -127,14 +129,12 @@ class MainWindow(QMainWindow):
         outer.addWidget(self.status)
         self.setCentralWidget(central)
         self.toast = Toast(central)
-        self.reports = Reports(self.session.paths, self.bridge, self.toast, self)
         self.conversations = ConversationActions(self.chat, self.bridge, self.toast, self)
         self.conversation_source = ConversationSource(
             self.chat, self.bridge, self.conversation_list, self
         )
         self.several = SeveralAnswers(self.chat, self)
         self.several.picked.connect(lambda pick: self.toast.show_text(tr(pick_text(pick))))
-        self._set_widths()
 
     def _set_widths(self) -> None:
         narrow = self._narrow(self.width())

@@ -7,10 +7,13 @@ contains no texts.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Self
+from uuid import uuid4
 
 from app.downloads.acquisition import HUB_PREFIX, Acquisition
 from app.downloads.download import Limits
@@ -39,12 +42,13 @@ from app.quantizing.quality_file import QualityFile
 from app.remote.endpoints import Endpoint, Endpoints
 from app.remote.model import RemoteModel
 from app.remote.transport import Transport
+from app.session.answer_stream import AnswerPart, stream_answer
 from app.settings import Settings
 from quant.recipe import QuantReport
 from runtime.backend import LoadReport
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DraftRefused, EngineError, InvalidRequest
-from runtime.generation import GenerationRequest, GenerationStats, SamplingParams
+from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.machine import rpc
 from runtime.machine.conditions import Conditions, ConditionsSampler
@@ -420,6 +424,22 @@ class Session:
                 stats = self._generate(request, stream, cancel, on_progress, conversation)
             return self._with_device_notice(stats)
 
+    def stream(
+        self,
+        request: GenerationRequest | str,
+        cancel: CancelToken | None = None,
+        on_progress: OnProgress = ignore_progress,
+        conversation: str | None = None,
+    ) -> Generator[AnswerPart, None, None]:
+        """`generate` as an iterator over the parts of the answer; a text is asked as one question,
+        sampled as the model's makers recommend. Closing it or leaving its loop cancels."""
+        if isinstance(request, str):
+            loaded = self._loaded
+            sampling = self.sampling(loaded.target.name) if loaded else SamplingParams()
+            request = GenerationRequest(uuid4().hex, (Message("user", request),), sampling)
+        generate = partial(self.generate, on_progress=on_progress, conversation=conversation)
+        return stream_answer(generate, request, cancel)
+
     def _with_device_notice(self, stats: GenerationStats) -> GenerationStats:
         """The stats of the first answer after a device failed, with a notice."""
         if self._device_changed:
@@ -531,6 +551,12 @@ class Session:
     def conversion(self) -> Conversion:
         """What a conversion costs in quality, measured."""
         return Conversion(self.find, self.library, self._worker_log, self._measured)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """End the worker at once and close the history."""

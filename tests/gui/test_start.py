@@ -21,7 +21,7 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from app.gui.application import run_window
 from app.gui.main_window import MainWindow
-from app.session.open_session import open_session
+from app.session.entry import open_session
 start = MainWindow.start
 def usable(window):
     print("FOCUS", window.focusWidget().accessibleName(), flush=True)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from app.gui.application import run_window
 from app.gui.main_window import MainWindow
 from app.gui.models.quantize import QuantizeDialog
-from app.session.open_session import open_session
+from app.session.entry import open_session
 from tests.helpers.streamed_window import spin
 
 REPO = "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B-GGUF"

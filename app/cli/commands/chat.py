@@ -4,9 +4,10 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from uuid import uuid4
@@ -18,15 +19,14 @@ from app.errors import AppError
 from app.history.records import Attachment
 from app.history.runs import is_below_prediction, predicted_tps
 from app.library.catalog import starter
+from app.session.answer_stream import AnswerPart, stream_answer
 from app.session.best_of import Attempt, Attempts, make_attempts
 from app.session.session import Session
 from app.wording.explain import diagnosis_text, notice_text, pick_text, reason_text
 from app.wording.units import format_bytes, format_interval, format_seconds, format_tps
-from runtime.answer.answer_text import AnswerText
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import Cancelled, CancelToken
-from runtime.process.protocol import Streamed
 from runtime.prompt.chat_profile import with_math_hint
 
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."
@@ -49,21 +49,17 @@ def interrupt_cancels(token: CancelToken) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Writer:
-    """Streams chunks to the console, reasoning set apart."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._reasoning = False
-        self.text = AnswerText()
-
-    def take(self, streamed: Streamed) -> None:
-        for chunk in streamed.chunks:
-            if chunk.text and chunk.is_reasoning != self._reasoning:
-                self._console.stream("[thinking] " if chunk.is_reasoning else "\n\n")
-                self._reasoning = chunk.is_reasoning
-            self._console.stream(chunk.text)
-        self.text = self.text.extended(streamed.chunks)
+def print_answer(parts: Iterable[AnswerPart], console: Console) -> Attempt:
+    """Print an answer while it comes, reasoning set apart, and return it."""
+    last = AnswerPart()
+    for part in parts:
+        if part.text and part.is_reasoning != last.is_reasoning:
+            console.stream("[thinking] " if part.is_reasoning else "\n\n")
+        console.stream(part.text)
+        last = part
+    console.stream("\n")
+    assert last.stats is not None  # an iterator that does not raise ends with them
+    return Attempt(last.so_far.message, last.stats)
 
 
 def stats_text(stats: GenerationStats) -> str:
@@ -102,9 +98,7 @@ class _ChatModel:
 
     name: str
     sampling: SamplingParams
-    generate: Callable[
-        [GenerationRequest, Callable[[Streamed], None], CancelToken], GenerationStats
-    ]
+    stream: Callable[[GenerationRequest, CancelToken], Iterator[AnswerPart]]
     is_local: bool = True
 
 
@@ -135,7 +129,8 @@ def _find_chat_model(session: Session, args: Namespace, model: str, console: Con
     if remote is not None:
         url = remote.transport.endpoint.url
         console.say(f"{model} is not offline: what you write is sent to {url}.")
-        return _ChatModel(model, SamplingParams(), remote.generate, is_local=False)
+        stream = partial(stream_answer, remote.generate)
+        return _ChatModel(model, SamplingParams(), stream, is_local=False)
     name = session.find(model).name
     plan = session.plan(
         name, device=args.device, engine=args.engine, n_ctx=args.context, draft=args.draft
@@ -148,12 +143,8 @@ def _find_chat_model(session: Session, args: Namespace, model: str, console: Con
 
 
 def _local_chat_model(session: Session, name: str, console: Console) -> _ChatModel:
-    def generate(
-        request: GenerationRequest, take: Callable[[Streamed], None], cancel: CancelToken
-    ) -> GenerationStats:
-        return session.generate(request, take, cancel, console.progress)
-
-    return _ChatModel(name, session.sampling(name), generate)
+    stream = partial(session.stream, on_progress=console.progress)
+    return _ChatModel(name, session.sampling(name), stream)
 
 
 def _compare(
@@ -266,15 +257,13 @@ def _answers(
     cancel = CancelToken()
 
     def ask(numbered: GenerationRequest) -> Attempt:
-        writer = _Writer(console)
-        stats = chat_model.generate(numbered, writer.take, cancel)
-        console.stream("\n")
-        for notice in stats.notices:
+        attempt = print_answer(chat_model.stream(numbered, cancel), console)
+        for notice in attempt.stats.notices:
             console.say(notice_text(notice))
         if chat_model.is_local:
-            _explain_slowness(session, stats, console)
-        console.say(stats_text(stats))
-        return Attempt(writer.text.ended(stats).message, stats)
+            _explain_slowness(session, attempt.stats, console)
+        console.say(stats_text(attempt.stats))
+        return attempt
 
     with interrupt_cancels(cancel):
         attempts = make_attempts(ask, request, args.best_of, cancel)

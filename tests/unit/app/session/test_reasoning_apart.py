@@ -7,13 +7,13 @@ server.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.cli.commands.chat import _Writer
+from app.cli.commands.chat import print_answer
 from app.cli.commands.console import Console
 from app.gui.chat.control import prompt_message
 from app.history.export import exported
@@ -22,9 +22,11 @@ from app.history.store import Store
 from app.history.stream_chunks import ChunkBuffer
 from app.server.answers import Part
 from app.server.replies import Reply
+from app.session.answer_stream import stream_answer
 from runtime.answer.decoding import LoopOutcome, LoopTimes
 from runtime.answer.streaming import AnswerStream, stats_of
 from runtime.generation import GenerationRequest, GenerationStats, Message
+from runtime.jobs import CancelToken
 from runtime.process.protocol import Streamed, decode_event, encode
 from runtime.prompt.chat import PreparedPrompt, prepare
 from runtime.prompt.chat_profile import R1, ChatProfile
@@ -129,10 +131,15 @@ def test_history_title_export_and_next_prompt(
 def test_command_line(
     stream: dict[str, Any], answered: tuple[list[Streamed], GenerationStats]
 ) -> None:
-    writer = _Writer(Console(as_json=True))
-    for event in answered[0]:
-        writer.take(event)
-    message = writer.text.ended(answered[1]).message
+    def generate(
+        _request: GenerationRequest, on_stream: Callable[[Streamed], None], _cancel: CancelToken
+    ) -> GenerationStats:
+        for event in answered[0]:
+            on_stream(event)
+        return answered[1]
+
+    request = GenerationRequest("r", (Message("user", "Q"),))
+    message = print_answer(stream_answer(generate, request), Console(as_json=True)).message
     assert (message.content, message.reasoning) == (stream["answer"], stream["reasoning"])
     assert next_prompt(message) == with_answer(stream["answer"])
 

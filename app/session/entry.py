@@ -12,8 +12,9 @@ from app.system.packs import environment_of
 from app.wording.explain import explain
 
 
-def open_session(home: Path | None, *, verbose: bool = False) -> Session:
-    """A session on the user's folders, with logging started."""
+def open_session(home: Path | None = None, *, verbose: bool = False) -> Session:
+    """A session on the user's folders, or on those below `home`, with logging into them started.
+    Use it in a `with` block, or close it."""
     paths = Paths.under(home) if home else Paths.default()
     start_logging(paths.log, verbose=verbose)
     trim_log(paths.worker_log)
