@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.errors import SettingsError
 from app.gui.announcements import Announcements
 from app.gui.chat.control import ChatControl
 from app.gui.chat.conversation_actions import ConversationActions
@@ -28,10 +27,8 @@ from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.help import HelpDialog
 from app.gui.dialogs.newer_version import NewerVersion
 from app.gui.dialogs.remote import RemoteDialog
-from app.gui.dialogs.settings import SettingsDialog
 from app.gui.dialogs.tour import Tour, three_steps
 from app.gui.inspector import Inspector
-from app.gui.models.access import TokenDialog
 from app.gui.models.control import ModelsControl
 from app.gui.models.listing import ModelList
 from app.gui.models.page import ModelsPage
@@ -40,7 +37,7 @@ from app.gui.parts import focus
 from app.gui.parts import theme as themes
 from app.gui.parts.bridge import Bridge
 from app.gui.parts.command_palette import Command
-from app.gui.parts.failures import REPORT_ACTION, show_failure
+from app.gui.parts.failures import REPORT_ACTION
 from app.gui.parts.rail import PAGES, Rail
 from app.gui.parts.status_bar import StatusBar
 from app.gui.parts.theme import Theme
@@ -48,11 +45,12 @@ from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.gui.reports import Reports
 from app.gui.server_control import ServerControl
+from app.gui.settings_control import SettingsControl
 from app.gui.speed.diagnosis_panel import DiagnosisPanel
 from app.gui.speed.page import SpeedPage
 from app.gui.startup import Startup
 from app.session.session import Session
-from app.settings import Settings, save
+from app.settings import Settings
 from app.system.licences import notices
 from app.wording.explain import pick_text
 
@@ -79,6 +77,7 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self._build()
         self._set_widths()
+        self.settings = SettingsControl(session, self.bridge, self.server, self.toast, self)
         self.reports = Reports(session.paths, self.bridge, self.toast, self)
         self._wire()
         self.announcements = Announcements(
@@ -149,7 +148,8 @@ class MainWindow(QMainWindow):
     def _wire(self) -> None:
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_theme_changed)
         self.rail.page_chosen.connect(self.show_page)
-        self.rail.settings_asked.connect(self.show_settings)
+        self.rail.settings_asked.connect(self.settings.show)
+        self.settings.changed.connect(self._apply_setting)
         self.speed_page.measured.connect(lambda _profile: self.models.replan())
         self.speed_page.measured.connect(lambda _profile: self.library.replan())
         # The same model may now be there for a faster engine.
@@ -221,7 +221,7 @@ class MainWindow(QMainWindow):
         composer = self.chat_page.composer
         steps = three_steps(composer, self.chat_page.model_button, self.status)
         tour = Tour(self.body, steps)
-        tour.ended.connect(lambda: self.remember("tour_seen", True))
+        tour.ended.connect(lambda: self.settings.remember("tour_seen", True))
         tour.ended.connect(composer.text.setFocus)
         tour.ended.connect(tour.deleteLater)
         tour.begin()
@@ -253,7 +253,7 @@ class MainWindow(QMainWindow):
             Command(tr("Import conversation"), "", does.import_file),
             Command(tr("Print"), "Ctrl+P", does.print_open),
             None,
-            Command(tr("Settings"), "Ctrl+,", self.show_settings),
+            Command(tr("Settings"), "Ctrl+,", self.settings.show),
             Command(tr("Quit"), "Ctrl+Q", self.close),
         ]
 
@@ -325,7 +325,7 @@ class MainWindow(QMainWindow):
         """Show or hide the side panel."""
         visible = self.inspector.isVisible()
         self._inspector_wanted = not visible
-        self.remember("show_inspector", not visible)
+        self.settings.remember("show_inspector", not visible)
         self.inspector.setVisible(not visible)
 
     def show_plan(self) -> None:
@@ -341,26 +341,6 @@ class MainWindow(QMainWindow):
         self.show_plan()
         self.diagnosis.ask()
 
-    def remember(self, name: str, value: object) -> None:
-        """Keep one setting that the window itself decides."""
-        if getattr(self.session.settings, name) != value:
-            self.use_settings(self.session.settings.with_value(name, value), name)
-
-    def show_settings(self) -> None:
-        """The settings; every change takes effect at once."""
-        dialog = SettingsDialog(self.session.settings, self)
-        dialog.changed.connect(self.use_settings)
-        dialog.show_note("serve", self.server.text)
-        show_token = lambda: TokenDialog(self.session, self.bridge, dialog).exec()  # noqa: E731
-        dialog.add_button("hub_endpoint", tr("Access token…"), show_token)
-
-        def tell(text: str) -> None:
-            dialog.show_note("serve", text)
-
-        self.server.status_changed.connect(tell)
-        dialog.exec()
-        self.server.status_changed.disconnect(tell)
-
     def show_remotes(self) -> None:
         """The models of other machines: added, changed, removed."""
         dialog = RemoteDialog(self.session, self.bridge, self)
@@ -368,13 +348,7 @@ class MainWindow(QMainWindow):
         dialog.changed.connect(self.models.refresh_loaded)
         dialog.open()
 
-    def use_settings(self, settings: Settings, name: str) -> None:
-        """Keep and apply one changed setting."""
-        self.session.settings = settings
-        try:
-            save(settings, self.session.paths.settings)
-        except SettingsError as error:
-            show_failure(self.toast, error)
+    def _apply_setting(self, settings: Settings, name: str) -> None:
         self.chat_page.use_settings(settings)
         self.announcements.notices.enabled = settings.notify
         self.library.downloads.use_settings(settings)
@@ -465,7 +439,7 @@ class MainWindow(QMainWindow):
 
     def _chosen(self, name: str) -> None:
         if name:
-            self.remember("last_model", name)
+            self.settings.remember("last_model", name)
 
     def chat_with(self, name: str) -> None:
         """A new conversation with this model."""

@@ -23,7 +23,7 @@ def test_the_system_theme_is_followed_while_the_window_is_open(
     for scheme in (dark, light, dark):
         changed.emit(scheme)
         assert window.theme.dark == (scheme == dark)
-    window.use_settings(window.session.settings.with_value("theme", "light"), "theme")
+    window.settings.use(window.session.settings.with_value("theme", "light"), "theme")
     changed.emit(dark)
     assert not window.theme.dark  # what the person chose stays
 
