@@ -88,7 +88,7 @@ class MainWindow(QMainWindow):
         self.startup = Startup(session, self.bridge, self.models, self.library, self.toast, self)
         self.startup.devices_found.connect(self.inspector.plan.set_devices)
         self.commands = Commands(self, self.body, self._menus(), self._palette_only)
-        self.commands.actions_by_name[tr("Copy a report")].setObjectName(REPORT_ACTION)
+        self.commands.actions_by_name[tr("Copy bug report")].setObjectName(REPORT_ACTION)
         self.show_page("chat")
 
     # -- building --------------------------------------------------------------------------------
@@ -282,8 +282,8 @@ class MainWindow(QMainWindow):
             Command(tr("Help"), "F1", self.show_help),
             Command(tr("Show the tour"), "", self.show_tour),
             Command(tr("Check for updates"), "", newer.ask),
-            Command(tr("Open the log folder"), "", self.reports.open_logs),
-            Command(tr("Copy a report"), "", self.reports.copy),
+            Command(tr("Open log folder"), "", self.reports.open_logs),
+            Command(tr("Copy bug report"), "", self.reports.copy),
             Command(tr("About Stillroom"), "", lambda: AboutDialog(notices(), self).exec()),
         ]
 

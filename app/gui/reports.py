@@ -61,7 +61,10 @@ class Reports(QObject):
     def _copied(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
         self._toast.show_text(
-            tr("The report is on the clipboard, without prompts, paths or names. Read it first.")
+            tr(
+                "Bug report copied, without prompts, paths or names. Please read it before you"
+                " share it."
+            )
         )
 
     def _post(self, error: BaseException) -> None:

@@ -100,7 +100,7 @@
       <translation>远程模型无法继续被截断的回答。</translation>
     </message>
     <message>
-      <source>A request may have {limit} MiB at most.</source>
+      <source>A request may be at most {limit} MiB.</source>
       <translation>请求最大 {limit} MiB。</translation>
     </message>
     <message>
@@ -354,6 +354,10 @@
     <message>
       <source>Browse models</source>
       <translation>浏览模型</translation>
+    </message>
+    <message>
+      <source>Bug report copied, without prompts, paths or names. Please read it before you share it.</source>
+      <translation>错误报告已复制，其中不含提示词、路径和名称。分享前请先查看。</translation>
     </message>
     <message>
       <source>Busy</source>
@@ -660,12 +664,16 @@
       <translation>已复制</translation>
     </message>
     <message>
+      <source>Copies versions and log for a bug report, without prompts, paths or names</source>
+      <translation>复制用于错误报告的版本信息和日志，不含提示词、路径和名称</translation>
+    </message>
+    <message>
       <source>Copy</source>
       <translation>复制</translation>
     </message>
     <message>
-      <source>Copy a report</source>
-      <translation>复制报告</translation>
+      <source>Copy bug report</source>
+      <translation>复制错误报告</translation>
     </message>
     <message>
       <source>Copy message</source>
@@ -1684,12 +1692,12 @@
       <translation>打开链接</translation>
     </message>
     <message>
-      <source>Open model page</source>
-      <translation>打开模型网页</translation>
+      <source>Open log folder</source>
+      <translation>打开日志文件夹</translation>
     </message>
     <message>
-      <source>Open the log folder</source>
-      <translation>打开日志文件夹</translation>
+      <source>Open model page</source>
+      <translation>打开模型网页</translation>
     </message>
     <message>
       <source>Open this address in the web browser?</source>
@@ -2002,6 +2010,10 @@
     <message>
       <source>Request access at {url}, then enter your token.</source>
       <translation>请在 {url} 申请访问权限，然后输入你的令牌。</translation>
+    </message>
+    <message>
+      <source>Requests from web pages of other sites are refused.</source>
+      <translation>不响应其他网站的网页。</translation>
     </message>
     <message>
       <source>Reset {0} to its default</source>
@@ -2900,10 +2912,6 @@
       <translation>远程模型出错</translation>
     </message>
     <message>
-      <source>The report is on the clipboard, without prompts, paths or names. Read it first.</source>
-      <translation>报告已在剪贴板上，不含提示、路径或名称。请先读一遍再发送。</translation>
-    </message>
-    <message>
       <source>The request cannot be read: {detail}.</source>
       <translation>无法读取请求：{detail}。</translation>
     </message>
@@ -2956,10 +2964,6 @@
       <translation>设置“{key}”必须为数字，不能是“{value}”。</translation>
     </message>
     <message>
-      <source>The setting “{key}” must be a text, not “{value}”.</source>
-      <translation>设置“{key}”必须为文本，不能是“{value}”。</translation>
-    </message>
-    <message>
       <source>The setting “{key}” must be a whole number, not “{value}”.</source>
       <translation>设置“{key}”必须为整数，不能是“{value}”。</translation>
     </message>
@@ -2974,6 +2978,10 @@
     <message>
       <source>The setting “{key}” must be one of {choices}, not “{value}”.</source>
       <translation>设置“{key}”必须为 {choices} 之一，不能是“{value}”。</translation>
+    </message>
+    <message>
+      <source>The setting “{key}” must be text, not “{value}”.</source>
+      <translation>设置“{key}”必须为文本，不能是“{value}”。</translation>
     </message>
     <message>
       <source>The settings could not be saved to {path}{said}.</source>
@@ -3104,7 +3112,7 @@
       <translation>需要 {device} 上的 {needed}，但可用的只有 {available}。</translation>
     </message>
     <message>
-      <source>This server does not answer to that name.</source>
+      <source>This server does not accept requests under that name.</source>
       <translation>本服务器不使用该主机名。</translation>
     </message>
     <message>
@@ -3372,16 +3380,8 @@
       <translation>有新版本 {0} 可用。</translation>
     </message>
     <message>
-      <source>Versions and log for a bug report, without prompts, paths or names</source>
-      <translation>用于错误报告的版本和日志，不含提示、路径或名称</translation>
-    </message>
-    <message>
       <source>Waiting for the network</source>
       <translation>等待网络</translation>
-    </message>
-    <message>
-      <source>Web pages of other sites are not answered.</source>
-      <translation>不响应其他网站的网页。</translation>
     </message>
     <message>
       <source>What determines this speed</source>
@@ -4272,10 +4272,6 @@
       <translation>其 {key} 为 {found}，不是数字</translation>
     </message>
     <message>
-      <source>its {key} is {found}, not a text</source>
-      <translation>其 {key} 为 {found}，不是文本</translation>
-    </message>
-    <message>
       <source>its {key} is {found}, not a token ID</source>
       <translation>其 {key} 为 {found}，不是词元编号</translation>
     </message>
@@ -4290,6 +4286,10 @@
     <message>
       <source>its {key} is {found}, not above {wanted}</source>
       <translation>其 {key} 为 {found}，不大于 {wanted}</translation>
+    </message>
+    <message>
+      <source>its {key} is {found}, not text</source>
+      <translation>其 {key} 为 {found}，不是文本</translation>
     </message>
     <message>
       <source>its {key} is {found}, which does not divide the {wanted} heads</source>

@@ -46,7 +46,7 @@ def test_a_job_that_fails_by_a_fault(
         pass
     qtbot.waitUntil(window.toast.isVisible, timeout=5000)
     assert window.toast.text() == f"Something went wrong. ValueError: {SECRET}."
-    assert window.toast.button.text() == "Copy a report"
+    assert window.toast.button.text() == "Copy bug report"
     text = log.read_text()
     assert "a job of the window failed\nTraceback (most recent call last):" in text
     assert 'File "app/gui/parts/bridge.py"' in text
@@ -116,16 +116,16 @@ def test_the_log_folder_and_a_report_are_in_menu_and_palette(
 
     monkeypatch.setattr(QDesktopServices, "openUrl", open_url)
     actions = window.commands.actions_by_name
-    actions["Open the log folder"].trigger()
+    actions["Open log folder"].trigger()
     assert [Path(url.toLocalFile()) for url in opened] == [window.session.paths.logs]
     assert window.session.paths.logs.is_dir()
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda _url: False)
-    actions["Open the log folder"].trigger()
+    actions["Open log folder"].trigger()
     assert str(window.session.paths.logs) in window.toast.text()
     helps = {action.text() for action in actions["Help"].associatedObjects()[0].actions()}  # type: ignore[attr-defined]
-    assert {"Open the log folder", "Copy a report"} <= helps
+    assert {"Open log folder", "Copy bug report"} <= helps
     QGuiApplication.clipboard().clear()
-    actions["Copy a report"].trigger()
+    actions["Copy bug report"].trigger()
     qtbot.waitUntil(lambda: "Processor" in QGuiApplication.clipboard().text(), timeout=5000)
     copied = QGuiApplication.clipboard().text()
     assert str(Path.home()) not in copied

@@ -26,9 +26,9 @@ def problem_box(error: Exception) -> Problem:
 def report_button() -> QPushButton:
     """Copies a report."""
     made = button(
-        tr("Copy a report"),
+        tr("Copy bug report"),
         "link",
-        tr("Versions and log for a bug report, without prompts, paths or names"),
+        tr("Copies versions and log for a bug report, without prompts, paths or names"),
     )
     made.clicked.connect(ask_for_report)
     return made
@@ -39,13 +39,13 @@ def show_failure(toast: Toast, error: Exception) -> None:
     words = explain(error)
     text = f"{tr(words.title)}. {tr(words.sentence)}"
     if is_fault(error):
-        toast.show_text(text, tr("Copy a report"), ask_for_report)
+        toast.show_text(text, tr("Copy bug report"), ask_for_report)
     else:
         toast.show_text(text)
 
 
 def ask_for_report() -> None:
-    """Do what the menu's "Copy a report" does."""
+    """Do what the menu's "Copy bug report" does."""
     for widget in QApplication.topLevelWidgets():
         action = widget.findChild(QAction, REPORT_ACTION)
         if isinstance(action, QAction):

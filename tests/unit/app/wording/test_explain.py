@@ -73,11 +73,11 @@ def test_sentences(error: BaseException, sentence: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("npu", "words"),
     [
-        (None, "no NPU of this maker (intel) was found"),
+        (None, "no NPU from intel was found"),
         (NpuHardware("npu0", "intel", "", "/dev/accel/accel0", False),
-         "intel_vpu is not loaded: install the maker's driver"),
+         "intel_vpu is not loaded: install the vendor's driver"),
         (NpuHardware("npu0", "intel", "intel_vpu", "/dev/accel/accel0", False),
-         "/dev/accel/accel0 may not be opened: add this user to the group render"),
+         "no permission to open /dev/accel/accel0: add this user to the render group"),
         (NpuHardware("npu0", "intel", "intel_vpu", "/dev/accel/accel0", True),
          "not installed: `pip install no-such-package`"),
     ],
