@@ -6,12 +6,18 @@ limited here. `runtime.model` knows the formats; nothing is fetched.
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 
 from quant.checkpoint.gguf_header import HeaderError, HeaderTruncated, read_header
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
+<<<<<<< HEAD
 from runtime.errors import corrupt_file, unsupported_model
+=======
+from runtime import registry
+from runtime.errors import CorruptFile, UnsupportedModel
+>>>>>>> 37c4a44 (inspect: read a checkpoint where an engine runs checkpoints)
 from runtime.jobs import OnProgress
 from runtime.model.headers import checkpoint_info, joined
 from runtime.model.info import ModelInfo, gguf_info, inspect
@@ -27,10 +33,20 @@ CPU_SECONDS = 60
 MEMORY_BYTES = 3 << 30  # more than the process has when the job begins
 
 
-def inspect_job(args: InspectArgs, _on_progress: OnProgress) -> ModelInfo:
-    """A model here. Raises CorruptFile, UnsupportedModel, ModelFileError."""
-    info = inspect(args.path)
+def inspect_job(args: InspectArgs, on_progress: OnProgress) -> ModelInfo:
+    """A model here. A checkpoint is one only where an engine runs it. Raises CorruptFile,
+    UnsupportedModel, ModelFileError."""
+    if registry.reading(("safetensors",)) and _is_checkpoint(args.path):
+        info = inspect_checkpoint_job(CheckpointArgs(args.path, str(args.path)), on_progress)
+    else:
+        info = inspect(args.path)
     return replace(info, tensors=()) if args.brief else info
+
+
+def _is_checkpoint(path: Path) -> bool:
+    if any(path.glob("*.onnx")):
+        return False
+    return (path / "config.json").is_file() and any(path.glob("*.safetensors"))
 
 
 def inspect_prefix_job(args: PrefixArgs, _on_progress: OnProgress) -> PrefixAnswer:

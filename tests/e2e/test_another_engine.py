@@ -21,6 +21,7 @@ from runtime import registry
 from tests.e2e.server.test_serve_command import serve
 from tests.helpers.command_line import json_of, stillroom
 from tests.helpers.shapes import write_small_gguf
+from tests.helpers.tiny_checkpoints import write_checkpoint
 from tests.helpers.toy_engine import ENGINE, PROCESS_BYTES, SENTENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +61,20 @@ def test_it_chats() -> None:
     process = stillroom("chat", *TOY, "--prompt", "What do toys answer?")
     assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == SENTENCE
+
+
+def test_it_runs_a_checkpoint_that_no_built_in_engine_runs(
+    small: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_checkpoint(tmp_path / "full", "llama")
+    small.library.add(folder, name="full", format="safetensors", source="import", link=True)
+    process = stillroom("chat", "full", "--prompt", "What do toys answer?", "--context", "64")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == SENTENCE
+    monkeypatch.delenv(registry.VARIABLE)
+    refused = stillroom("chat", "full", "--prompt", "What do toys answer?")
+    assert refused.returncode != 0
+    assert refused.stdout == ""
 
 
 def test_it_is_benchmarked() -> None:
