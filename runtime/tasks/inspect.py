@@ -12,12 +12,8 @@ import psutil
 
 from quant.checkpoint.gguf_header import HeaderError, HeaderTruncated, read_header
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
-<<<<<<< HEAD
-from runtime.errors import corrupt_file, unsupported_model
-=======
 from runtime import registry
-from runtime.errors import CorruptFile, UnsupportedModel
->>>>>>> 37c4a44 (inspect: read a checkpoint where an engine runs checkpoints)
+from runtime.errors import corrupt_file, unsupported_model
 from runtime.jobs import OnProgress
 from runtime.model.headers import checkpoint_info, joined
 from runtime.model.info import ModelInfo, gguf_info, inspect

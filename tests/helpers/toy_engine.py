@@ -83,19 +83,11 @@ class ToyBackend:
     def load(
         self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
     ) -> LoadReport:
-<<<<<<< HEAD
-        """Raises CorruptFile for a file that is none of GGUF's."""
-        started = time.perf_counter()
-        with Path(path).open("rb") as file:
-            if file.read(4) != b"GGUF":
-                raise CorruptFile(path=path, reason="no_magic")
-=======
         """Raises CorruptFile for what is neither a GGUF file nor a checkpoint."""
         started, given = time.perf_counter(), Path(path)
         files = sorted(given.glob("*.safetensors")) if given.is_dir() else [given]
         if not files or (given.is_file() and given.read_bytes()[:4] != b"GGUF"):
-            raise CorruptFile(path=path, detail="not a model", tensor="")
->>>>>>> 37c4a44 (inspect: read a checkpoint where an engine runs checkpoints)
+            raise CorruptFile(path=path, reason="no_magic")
         on_progress(Progress("load", 1000, 1000, "fraction"))
         size = sum(file.stat().st_size for file in files)
         seconds = time.perf_counter() - started
