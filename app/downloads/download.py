@@ -5,6 +5,7 @@ URLs or repositories (a Source does) and does not know what the files are for.
 """
 
 import hashlib
+import logging
 import random
 import threading
 import time
@@ -26,8 +27,11 @@ from app.errors import (
     RateLimited,
     ServerMisbehaved,
 )
+from app.faults import log_unexpected
 from app.hub.faults import asked_to_wait
 from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
+
+logger = logging.getLogger(__name__)
 
 RESERVE = 256 << 20  # bytes that a download leaves free
 _TICK = 0.05  # seconds between two checks for cancel, errors and progress
@@ -210,6 +214,8 @@ def download_all(
         thread.join()
     outer.raise_if_cancelled()
     real = [error for error in errors if not isinstance(error, Cancelled)]
+    for error in real[1:]:
+        log_unexpected(logger, error, "one of several files")
     if real:
         raise real[0]
     return tuple(results[index] for index in range(len(files)))

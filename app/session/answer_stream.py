@@ -4,16 +4,20 @@ Turns what calls back while it generates into something to iterate over; closing
 leaving its loop, cancels the generation. Knows threads; knows no engine and no model.
 """
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from threading import Thread
 
+from app.faults import log_unexpected
 from runtime.answer.answer_text import AnswerText
 from runtime.generation import FinishReason, GenerationRequest, GenerationStats
 from runtime.jobs import CancelToken
 from runtime.process.protocol import Streamed
+
+logger = logging.getLogger(__name__)
 
 Generate = Callable[[GenerationRequest, Callable[[Streamed], None], CancelToken], GenerationStats]
 
@@ -71,7 +75,7 @@ def stream_answer(
     """The parts of one answer as they come; nothing begins before the first is asked for.
 
     `cancel` ends the answer with what there is, as it ends `generate`. Raises what `generate`
-    raises. Closing waits until the generation has ended.
+    raises. Closing waits until the generation has ended; a bug that shows only then is logged.
     """
     stop = CancelToken()
     if cancel is not None:
@@ -81,7 +85,9 @@ def stream_answer(
     def work() -> None:
         try:
             box.put(generate(request, box.put, stop))
-        except BaseException as error:  # raised where the iterator is
+        except BaseException as error:
+            if stop.cancelled:  # nobody may read on to meet it
+                log_unexpected(logger, error, "a cancelled answer")
             box.put(error)
 
     started, part = time.monotonic(), AnswerPart()
