@@ -32,6 +32,7 @@ from runtime.planning.plan_parts import Part, parts
 from runtime.process.client import Worker, run_job
 from runtime.process.job_table import SIMULATE_MEMORY
 from runtime.process.job_values import DEFAULT_PROMPT_TOKENS, MemoryArgs
+from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class Planning:
             try:
                 yield Known(target.name, target.entry, self.model_of(target))
             except EngineError as error:  # a damaged file is no alternative
-                logger.info("%s was not considered: %s", target.name, error)
+                logger.info("an alternative was not considered: %s", summary_of(error))
         here = {target.entry.id for target in installed if target.entry is not None}
         for entry in self.catalog:
             if entry.id not in here:
