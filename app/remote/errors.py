@@ -5,7 +5,9 @@ from typing import Literal
 from app.errors import AppError, OfflineKind
 from quant.error_base import LogOnly
 
-NotUnderstoodCode = Literal["not_json", "no_model_list", "no_stream", "long_line", "no_chunk"]
+NotUnderstoodCode = Literal[
+    "not_json", "no_model_list", "no_stream", "no_type", "long_line", "no_chunk"
+]
 
 
 class RemoteError(AppError):

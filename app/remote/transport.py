@@ -102,7 +102,10 @@ class Transport:
         kind = response.headers.get("content-type", "").partition(";")[0]
         if kind != "text/event-stream":
             raise RemoteNotUnderstood(
-                name=self.name, url=self.url, reason="no_stream", found=_plain(kind)
+                name=self.name,
+                url=self.url,
+                reason="no_stream" if kind else "no_type",
+                found=_plain(kind),
             )
         for line in self._lines(response):
             if line.startswith("data:"):

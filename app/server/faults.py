@@ -9,11 +9,27 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.errors import AppError
+from app.errors import AppError, UnknownModel
 from app.faults import is_fault
 from app.wording.explain import explain
-from quant.error_base import LogOnly
-from runtime.errors import InvalidRequest
+from quant.error_base import LogOnly, StillroomError
+from runtime.errors import (
+    BackendUnavailable,
+    ContextOverflow,
+    ContextTooLong,
+    CorruptFile,
+    DeviceUnavailable,
+    DoesNotFit,
+    EvaluationFailed,
+    InvalidRequest,
+    OutOfMemory,
+    StageFailed,
+    TemplateFailed,
+    TokenizerFailed,
+    UnsupportedModel,
+    WorkerDied,
+    WorkerStalled,
+)
 from runtime.jobs import Cancelled
 from runtime.tracebacks import summary_of
 
@@ -67,31 +83,38 @@ class Fault:
     """An error as it is sent."""
 
     status: int
-    body: dict[str, Any]
+    body: dict[str, dict[str, str | None]]
     headers: dict[str, str]
 
 
-_STATUS = {
-    "UnknownModel": (404, "model_not_found"),
-    "ContextOverflow": (400, "context_length_exceeded"),
-    "InvalidRequest": (400, "invalid_request"),
-    "ContextTooLong": (400, "invalid_request"),
-    "TemplateFailed": (400, "invalid_messages"),
-    "Busy": (429, "rate_limit_exceeded"),
-    "DoesNotFit": (503, "model_does_not_fit"),
-    "OutOfMemory": (503, "model_does_not_fit"),
-    "WorkerDied": (503, "engine_stopped"),
-    "WorkerStalled": (503, "engine_stalled"),
+# Errors whose own sentence a client is told: HTTP's status and OpenAI's code. It names no path.
+_STATUS: dict[type[StillroomError], tuple[int, str]] = {
+    UnknownModel: (404, "model_not_found"),
+    ContextOverflow: (400, "context_length_exceeded"),
+    ContextTooLong: (400, "context_length_exceeded"),
+    InvalidRequest: (400, "invalid_request"),
+    TemplateFailed: (400, "invalid_messages"),
+    Busy: (429, "rate_limit_exceeded"),
+    DoesNotFit: (503, "model_does_not_fit"),
+    OutOfMemory: (503, "model_does_not_fit"),
+    WorkerDied: (503, "engine_stopped"),
+    WorkerStalled: (503, "engine_stalled"),
+    CorruptFile: (503, "model_unavailable"),
+    UnsupportedModel: (503, "model_unavailable"),
+    BackendUnavailable: (503, "engine_unavailable"),
+    DeviceUnavailable: (503, "device_unavailable"),
+    StageFailed: (500, "engine_failed"),
+    EvaluationFailed: (500, "engine_failed"),
+    TokenizerFailed: (500, "engine_failed"),
 }
-_RETRY = {"DoesNotFit": 10.0, "OutOfMemory": 10.0, "WorkerDied": 1.0, "WorkerStalled": 1.0}
+_RETRY = {DoesNotFit: 10.0, OutOfMemory: 10.0, WorkerDied: 1.0, WorkerStalled: 1.0}
 
 
 def fault_of(error: Exception) -> Fault:
     """How an error is reported to a client."""
     if isinstance(error, RequestRefused):
         return _fault(error.status, error.code, str(explain(error).sentence))
-    names = [cls.__name__ for cls in type(error).__mro__]
-    known = next((name for name in names if name in _STATUS), None)
+    known = next((cls for cls in type(error).__mro__ if cls in _STATUS), None)
     if known is None:
         return _fault(500, "internal_error", "Something went wrong; the log has the details.")
     status, code = _STATUS[known]

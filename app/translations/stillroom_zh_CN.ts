@@ -5264,6 +5264,10 @@
       <translation>“required”列出了没有描述的属性</translation>
     </message>
     <message>
+      <source>“{code}”, which this version does not know</source>
+      <translation>“{code}”（此版本不认识）</translation>
+    </message>
+    <message>
       <source>“{field}”</source>
       <translation>“{field}”</translation>
     </message>

@@ -362,6 +362,7 @@ CODES: dict[tuple[str, str], dict[str, str]] = {
         "not_json": "the reply is not JSON",
         "no_model_list": "it sent no list of models",
         "no_stream": "it sent “{found}” instead of a stream of events",
+        "no_type": "it did not say what kind of reply it sent",
         "long_line": "it sent a line of more than {limit} characters",
         "no_chunk": "one of its events is not a chunk of an answer",
     },

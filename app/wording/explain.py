@@ -289,12 +289,17 @@ def reason_text(reason: Reason) -> str:
         facts["failed"] = _failures(facts["failed"])
     if "why" in facts:
         facts["why"] = unavailable_text(str(facts["why"]))
-    return worded(REASONS.get(reason.code, reason.code.replace("_", " ")), facts)
+    return worded(REASONS[reason.code], facts) if reason.code in REASONS else _unheard(reason.code)
 
 
 def unavailable_text(code: str) -> str:
-    """Why a device is not used. Texts that are no code are given back."""
-    return worded(UNAVAILABLE[code]) if code in UNAVAILABLE else code
+    """Why a device is not used."""
+    return worded(UNAVAILABLE[code]) if code in UNAVAILABLE else _unheard(code)
+
+
+def _unheard(code: str) -> Worded:
+    """A code that is stored, or that another version of the program or the engine told."""
+    return worded("“{code}”, which this version does not know", {"code": code.replace("_", " ")})
 
 
 def preflight_text(preflight: Preflight) -> str:
@@ -321,17 +326,17 @@ def finding_text(fact: Fact) -> str:
     code = fact.code
     if getattr(sys, "frozen", False) and code in ("not_installed", "provider_not_installed"):
         code = "not_installed_frozen"  # the program is one folder: there is no pip in it
-    return worded(FINDINGS.get(code, code.replace("_", " ")), facts)
+    return worded(FINDINGS[code], facts) if code in FINDINGS else _unheard(code)
 
 
 def notice_text(code: str) -> str:
     """A notice of a generation or a load, as one sentence."""
-    return NOTICES.get(code, code.replace("_", " "))
+    return NOTICES[code] if code in NOTICES else _unheard(code)
 
 
 def cause_words(code: str) -> tuple[str, str]:
     """What slowed a run down, and what to do (may be empty)."""
-    return CAUSES.get(code, (code.replace("_", " "), ""))
+    return CAUSES[code] if code in CAUSES else (_unheard(code), "")
 
 
 def pick_text(pick: Pick) -> str:

@@ -177,7 +177,7 @@ FINDINGS: dict[str, str] = {
     "compile_failed": "could not compile: {detail}",
     "provider_not_installed": "not installed: `pip install {package}`",
     "provider_failed_to_load": "did not load: {detail}",
-    "no_such_device": "does not list this device: {detail}",
+    "no_such_device": "does not list this device",
 }
 
 VERDICTS: dict[str, str] = {

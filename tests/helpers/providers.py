@@ -38,7 +38,7 @@ def refusal(name: str) -> str:
     try:
         provider_device(TARGETS[name])
     except DeviceUnavailable as error:
-        if error.reason == "provider:no_such_device":
+        if error.reason == "no_such_device":
             return f"{error.facts['detail']}, on a processor of {processors}"
         raise
     return ""

@@ -213,7 +213,7 @@ def provider_device(target: ProviderTarget) -> Any:
             if target.hardware_vendor and device.device.type != ort.OrtHardwareDeviceType.NPU:
                 continue
             return device
-    raise DeviceUnavailable(device=target.id, reason="provider:no_such_device")
+    raise DeviceUnavailable(device=target.id, reason="no_such_device")
 
 
 def _is_of(device: Any, provider: str, library: str) -> bool:
@@ -282,4 +282,4 @@ def library_path(target: ProviderTarget, plugin: Any) -> str:
         if provider.name == target.provider:
             provider.ensure_ready()
             return str(provider.library_path)
-    raise DeviceUnavailable(device=target.id, reason="provider:no_such_device")
+    raise DeviceUnavailable(device=target.id, reason="no_such_device")

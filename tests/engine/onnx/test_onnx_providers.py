@@ -297,7 +297,7 @@ def test_a_library_that_lists_no_device_is_registered_once(device: str) -> None:
     for _ in range(2):
         with pytest.raises(DeviceUnavailable) as caught:
             provider_device(target)
-        assert caught.value.facts["reason"] == "provider:no_such_device"
+        assert caught.value.facts["reason"] == "no_such_device"
     missing = preflight(target).missing
     assert missing is not None
     assert (missing.name, missing.code) == ("provider", "no_such_device")

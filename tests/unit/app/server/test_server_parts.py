@@ -28,7 +28,15 @@ from app.server.mailbox import Mailbox
 from app.server.replies import Reply
 from app.server.turns import Turns
 from app.tools.functions import Function, OfferedFunctions
-from runtime.errors import DoesNotFit, EngineError, OutOfMemory
+from runtime.errors import (
+    CorruptFile,
+    DeviceUnavailable,
+    DoesNotFit,
+    EngineError,
+    InternalError,
+    OutOfMemory,
+    StageFailed,
+)
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 
 # -- errors ---------------------------------------------------------------------------------------
@@ -45,6 +53,27 @@ def test_short_memory_is_no_internal_error_and_may_pass(error: EngineError) -> N
     fault = fault_of(error)
     assert (fault.status, fault.body["error"]["code"]) == (503, "model_does_not_fit")
     assert fault.headers["retry-after"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (DeviceUnavailable(device="npu0", reason="rpc_lost"), 503, "npu0 cannot be used"),
+        (CorruptFile(path="/home/me/m.gguf", reason="no_magic"), 503, "m.gguf is damaged"),
+        (StageFailed(stage="body", device="cpu", detail="0x8"), 500, "transformer blocks"),
+        (InternalError(detail="a prompt"), 500, "Something went wrong"),
+        (ZeroDivisionError("a prompt"), 500, "Something went wrong"),
+    ],
+)
+def test_a_client_is_told_what_failed_without_paths_or_prompts(
+    error: Exception, status: int, words: str
+) -> None:
+    fault = fault_of(error)
+    message = str(fault.body["error"]["message"])
+    assert fault.status == status
+    assert words in message
+    assert "/home/me" not in message
+    assert "a prompt" not in message
 
 
 # -- turns ----------------------------------------------------------------------------------------

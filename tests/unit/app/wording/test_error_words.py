@@ -21,7 +21,7 @@ import runtime
 from app.translations.extract import HERE, read
 from app.wording.codes import CODES
 from app.wording.explain import Explanation, explain
-from app.wording.sentences import UNAVAILABLE
+from app.wording.sentences import FINDINGS, REASONS, UNAVAILABLE
 from app.wording.worded import Worded
 from quant.error_base import StillroomError
 from runtime.errors import DeviceUnavailable
@@ -185,3 +185,28 @@ def test_whoever_tells_a_code_tells_the_facts_of_its_words() -> None:
                 assert needed <= set(given), (place, code.value)
                 checked += 1
     assert checked > 150
+
+
+def _literals(function: str, position: int) -> Iterator[tuple[str, str]]:
+    """The codes that the product gives to a constructor at a place: where, and which."""
+    layers = (Path(layer.__path__[0]) for layer in (app, quant, runtime))
+    for path in sorted(path for layer in layers for path in layer.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func) != function:
+                continue
+            code = node.args[position] if len(node.args) > position else None
+            either = (code.body, code.orelse) if isinstance(code, ast.IfExp) else (code,)
+            for each in either:
+                if isinstance(each, ast.Constant):
+                    yield f"{path.name}:{node.lineno}", str(each.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "position", "table"), [("Reason", 0, REASONS), ("Fact", 2, FINDINGS)]
+)
+def test_every_reason_and_finding_of_the_product_has_words(
+    function: str, position: int, table: dict[str, str]
+) -> None:
+    codes = list(_literals(function, position))
+    assert [code for code in codes if code[1] not in table] == []
+    assert len(codes) > 10

@@ -141,11 +141,11 @@ def test_reasons_and_notices() -> None:
         " model."
     )
     assert "12.5 tok/s" in reason_text(Reason("fastest_predicted", {"decode_tps": 12.5}))
-    assert reason_text(Reason("some_new_code", {})) == "some new code"
+    assert reason_text(Reason("some_new_code", {})).startswith("“some new code”")
     assert notice_text("thinking_cut") != "thinking cut"
-    assert notice_text("other_notice") == "other notice"
+    assert "does not know" in notice_text("other_notice")
     assert unavailable_text("engine_lacks_gpu") != "engine_lacks_gpu"
-    assert unavailable_text("a driver said so") == "a driver said so"
+    assert "a driver said so" in unavailable_text("a driver said so")
 
 
 def test_every_kind_of_offline_has_its_own_sentence() -> None:
