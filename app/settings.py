@@ -224,7 +224,13 @@ def save(settings: Settings, path: Path) -> None:
     try:
         write_json_atomically(path, dict(sorted(data.items())))
     except OSError as error:
-        raise SettingsError(key="", reason="write", path=str(path), detail=str(error)) from error
+        raise SettingsError(
+            key="", reason="write", path=str(path), detail=_said_by(error)
+        ) from error
+
+
+def _said_by(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:
@@ -233,7 +239,9 @@ def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        problems.append(SettingsError(key="", reason="read", path=str(path), detail=str(error)))
+        problems.append(
+            SettingsError(key="", reason="read", path=str(path), detail=_said_by(error))
+        )
         return {}
     if not isinstance(data, dict):
         problems.append(SettingsError(key="", reason="not_object", path=str(path)))

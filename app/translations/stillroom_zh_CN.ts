@@ -3824,6 +3824,10 @@
       <translation>它没有及时响应</translation>
     </message>
     <message>
+      <source>it did not say what kind of reply it sent</source>
+      <translation>它没有说明回复的类型</translation>
+    </message>
+    <message>
       <source>it did not say which part of the file it sent</source>
       <translation>它没有说明发送的是文件的哪一部分</translation>
     </message>

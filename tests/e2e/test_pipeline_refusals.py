@@ -57,13 +57,13 @@ def _cut_at(position: Callable[[int, int], int]) -> Make:
 BAD_FILES: dict[str, tuple[Make, str]] = {
     "missing": (_absent, "There is no file"),
     "text": (_text, "notes.gguf is damaged or not a model"),
-    "empty": (_empty, "the file is empty"),
+    "empty": (_empty, "it is empty"),
     "folder": (_folder, "stillroom.json"),
     "cut in magic": (_cut_at(lambda data, size: 3), "ends inside its header"),
     "cut in metadata": (_cut_at(lambda data, size: 20_000), "ends inside its header"),
     "cut in tensors": (_cut_at(lambda data, size: data - 1000), "ends inside its header"),
-    "cut in weights": (_cut_at(lambda data, size: size // 2), "past the end of the file"),
-    "one byte short": (_cut_at(lambda data, size: size - 1), "past the end of the file"),
+    "cut in weights": (_cut_at(lambda data, size: size // 2), "ends at byte"),
+    "one byte short": (_cut_at(lambda data, size: size - 1), "ends at byte"),
 }
 
 
@@ -86,7 +86,7 @@ def test_a_bad_file_is_one_sentence(
 ) -> None:
     make, sentence = BAD_FILES[what]
     if (command, what) == ("quantize", "text"):
-        sentence = "notes.gguf is in a format that cannot be converted"
+        sentence = "notes.gguf cannot be converted"
     path = make(tmp_path, starter_gguf)
     before = files_below(stillroom_home), files_below(tmp_path, ())
     extra = ["--prompt", "Hello"] if command == "chat" else []
@@ -121,7 +121,7 @@ def test_a_bad_file_is_one_sentence(
         (["chat", "NAME"], "InvalidRequest", "--prompt"),
         (["quantize", "NAME", "--recipe", "nonsense"], "InvalidRecipe", "nonsense"),
         (["quantize", "NAME", "--recipe", "gone.json"], "CorruptCheckpoint", "gone.json"),
-        (["quantize", "NAME", "--output", "../../escaped"], "LibraryError", "name"),
+        (["quantize", "NAME", "--output", "../../escaped"], "LibraryRefused", "name"),
         (["quantize", "NAME", "--output", "NAME"], "AlreadyInstalled", "already installed"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
