@@ -139,3 +139,16 @@ def test_a_decision_tells_why_and_what_was_measured(path: Path) -> None:
 
 def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+def test_readme_names_every_room() -> None:
+    """A glance at README shows the folders of each layer; the small ones of data are left out."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    glance = text[text.index("## What is where") :].split("```")[1]
+    rooms = {
+        path.parent.name
+        for layer in ("app", "runtime", "quant")
+        for path in (ROOT / layer).glob("*/__init__.py")
+    }
+    assert len(rooms) > 25
+    assert {room for room in rooms if not re.search(rf"\b{room}\b", glance)} == set()
