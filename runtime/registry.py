@@ -60,6 +60,11 @@ def engine(name: str) -> EngineDescriptor:
     return found
 
 
+def known(name: str) -> bool:
+    """Whether an engine of that name is there: history may name one that was."""
+    return name in _engines
+
+
 def title(name: str) -> str:
     """An engine's display name; the name itself where no such engine is installed, as in the
     history of one that was."""

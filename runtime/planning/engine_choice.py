@@ -190,6 +190,6 @@ def _choice_from_json(data: Mapping[str, Any]) -> EngineChoice:
     reason = Reason(str(data["reason"]["code"]), dict(data["reason"]["facts"]))
     measurements = tuple(EngineMeasurement(**item) for item in data["measurements"])
     engine = str(data["engine"])
-    if engine not in {each.name for each in registry.engines()}:
+    if not registry.known(engine):
         raise ValueError(engine)
     return EngineChoice(engine, str(data["path"]), reason, measurements)

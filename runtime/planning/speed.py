@@ -94,8 +94,8 @@ class SpeedModel:
         )
 
     def can_predict(self, placement: Placement) -> bool:
-        """Whether every device of the placement was measured."""
-        return not self._missing(placement)
+        """Whether the placement's engine is there and every device of it was measured."""
+        return registry.known(placement.engine) and not self._missing(placement)
 
     def _missing(self, placement: Placement) -> tuple[str, ...]:
         return self.profile.missing(d for d in _devices(placement) if d not in self.links)

@@ -68,6 +68,14 @@ def placed(
     return Placement("llamacpp", layers, head, **{"n_ctx": 32768, "n_threads": 2, **more})
 
 
+def test_a_run_of_an_engine_that_is_gone_has_no_prediction() -> None:
+    """As in the history of a machine that had another package's engine."""
+    assert SPEED.can_predict(placed())
+    gone = replace(placed(), engine="gone")
+    assert not SPEED.can_predict(gone)
+    assert SPEED.predict(model(), gone) is None
+
+
 def test_a_step_is_mostly_weights_over_bandwidth() -> None:
     weights = model().weights
     seconds = 1 / SPEED.decode_tps(model(), placed()).median
