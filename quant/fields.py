@@ -5,9 +5,9 @@ Every refusal names the file and the field. Knows no field's meaning.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from quant.errors import CorruptCheckpoint, DamageCode
+from quant.json_types import Json
 
 _MOST = 2**31 - 1
 _LARGEST, _SMALLEST = 3e38, 1e-30
@@ -22,7 +22,7 @@ class Fields:
     is absent without a default, or of another kind.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, Json]
     path: str
     prefix: str = ""
 
@@ -36,7 +36,11 @@ class Fields:
     def number(self, key: str, default: float | None = None) -> float:
         """A number that float32 can hold."""
         value = self._given(key, default)
-        if type(value) not in (int, float) or not abs(value) <= _LARGEST:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not abs(value) <= _LARGEST
+        ):
             raise self.wrong(key, "not_number")
         return float(value)
 
@@ -60,7 +64,7 @@ class Fields:
             path=self.path, reason=reason, key=f"{self.prefix}{key}", found=shown, wanted=wanted
         )
 
-    def _given(self, key: str, default: Any) -> Any:
+    def _given(self, key: str, default: float | None) -> Json:
         value = self.values.get(key)
         if value is None:
             value = default

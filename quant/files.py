@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 OnBytes = Callable[[int], None]  # bytes since the last call; may raise to cancel
 _CHUNK = 1 << 20
@@ -48,7 +48,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666, *, durable: boo
 
 
 def write_json_atomically(
-    path: Path, data: Any, mode: int = 0o666, *, durable: bool = True
+    path: Path, data: object, mode: int = 0o666, *, durable: bool = True
 ) -> None:
     """`write_atomically` of `data` as indented JSON in UTF-8."""
     text = json.dumps(data, indent=2, ensure_ascii=False)

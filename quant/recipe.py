@@ -4,12 +4,13 @@ Knows roles and format names. Knows no file and no quantization method's inside.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from quant.errors import InvalidRecipe, UnsupportedFormat
 from quant.formats import format_named
+from quant.json_types import Json
 from quant.roles import TensorRole, block_index
 
 Method = Literal["llama.cpp", "round", "search"]
@@ -73,7 +74,7 @@ class QuantRecipe:
             return wider(wanted, self.formats.get(TensorRole.LM_HEAD))
         return wanted
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         data = asdict(self)
         data["formats"] = {role.value: name for role, name in self.formats.items()}
         return data
@@ -169,7 +170,7 @@ def recipe_named(name: str) -> QuantRecipe:
     return found
 
 
-def recipe_from_json(data: Mapping[str, Any]) -> QuantRecipe:
+def recipe_from_json(data: Mapping[str, Json]) -> QuantRecipe:
     """A person's own recipe, e.g. {"name": "mine", "formats": {"attention": "Q4_K", ...}}.
 
     `formats` may give "default" for all roles it does not name. Raises InvalidRecipe.
@@ -206,9 +207,15 @@ def recipe_from_json(data: Mapping[str, Any]) -> QuantRecipe:
         formats=_formats_from_json(data.get("formats")),
         method=method,
         importance=importance,
-        overrides=tuple(_override_from_json(item) for item in data.get("overrides", ())),
+        overrides=_overrides_from_json(data.get("overrides", ())),
         allow_requantize=bool(data.get("allow_requantize", True)),
     )
+
+
+def _overrides_from_json(data: Json) -> tuple[FormatOverride, ...]:
+    if isinstance(data, str) or not isinstance(data, Sequence):
+        raise InvalidRecipe(field="overrides", reason="must be a list")
+    return tuple(map(_override_from_json, data))
 
 
 def _formats_from_json(data: object) -> dict[TensorRole, str]:
@@ -328,7 +335,7 @@ class QuantReport:
     def fallbacks(self) -> tuple[TensorReport, ...]:
         return tuple(t for t in self.tensors if t.fallback_from is not None)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         data = asdict(self)
         data["bits_per_weight"] = self.bits_per_weight
         data["bits_per_weight_by_role"] = self.bits_per_weight_by_role
@@ -336,28 +343,6 @@ class QuantReport:
         data["plain_error_by_role"] = self.plain_error_by_role
         data["fallbacks"] = [tensor.name for tensor in self.fallbacks]
         return data
-
-    @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "QuantReport":
-        """Rebuild a report from `to_json` (derived figures are computed again)."""
-        tensors = tuple(
-            TensorReport(**{**item, "role": TensorRole(item["role"])}) for item in data["tensors"]
-        )
-        plain = {
-            key: data[key]
-            for key in (
-                "source",
-                "target",
-                "recipe",
-                "method",
-                "source_bytes",
-                "target_bytes",
-                "seconds",
-                "importance",
-                "peak_anonymous",
-            )
-        }
-        return QuantReport(tensors=tensors, notices=tuple(data["notices"]), **plain)
 
 
 def _by_role(errors: Iterable[tuple[TensorRole, float | None, int]]) -> dict[str, float]:

@@ -6,13 +6,13 @@ Knows the published scalings (linear, Llama 3, YaRN). Knows no tensor and no gra
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from quant.errors import UnsupportedFormat
 from quant.fields import Fields
+from quant.json_types import Json
 
 F64 = npt.NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class RopeScaling:
     attention: float = 1.0
 
 
-def rope_fields(config: Mapping[str, Any], path: str) -> Fields:
+def rope_fields(config: Mapping[str, Json], path: str) -> Fields:
     """Rotary position settings under their newest names, wherever config.json keeps them.
 
     Raises CorruptCheckpoint where they are no JSON object.
@@ -107,7 +107,7 @@ def scaling_from_config(rope: Fields) -> RopeScaling:
             beta_slow=rope.positive("beta_slow", 1.0),
             attention=yarn_attention(rope) or 1.0,
         )
-    raise UnsupportedFormat(path=rope.path, reason="rope_scaling", found=kind[:40])
+    raise UnsupportedFormat(path=rope.path, reason="rope_scaling", found=str(kind)[:40])
 
 
 def _refuse_partial_yarn(rope: Fields) -> None:

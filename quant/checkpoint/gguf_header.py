@@ -11,7 +11,6 @@ import itertools
 import mmap
 import struct
 from dataclasses import dataclass, field
-from typing import Any
 
 from quant.error_base import LogOnly
 from quant.errors import CorruptCheckpoint, DamageCode, FileDamage, QuantError
@@ -61,6 +60,10 @@ class GgufTensor:
     nbytes: int
 
 
+GgufScalar = str | int | float
+GgufData = GgufScalar | list[GgufScalar]
+
+
 @dataclass(frozen=True)
 class GgufHeader:
     """Everything before the weights. `data_offset` is where they begin in the file.
@@ -70,7 +73,7 @@ class GgufHeader:
     """
 
     version: int
-    metadata: dict[str, Any]
+    metadata: dict[str, GgufData]
     tensors: tuple[GgufTensor, ...]
     data_offset: int
     value_types: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -91,26 +94,31 @@ class _Cursor:
         if count > len(self.view) - self.at:
             raise HeaderTruncated(needed=self.at + count)
 
-    def scalar(self, code: str) -> Any:
+    def integer(self, code: str) -> int:
+        return int(self.scalar(code))
+
+    def scalar(self, code: str) -> float:
+        """A whole number, a truth value or a float, as `code` says."""
         size = struct.calcsize(code)
         self.require(size)
+        value: float
         (value,) = struct.unpack_from(code, self.view, self.at)
         self.at += size
         return value
 
-    def peek(self, code: str) -> Any:
-        value = self.scalar(code)
+    def peek(self, code: str) -> int:
+        value = self.integer(code)
         self.at -= struct.calcsize(code)
         return value
 
     def string(self) -> str:
-        length = self.scalar("<Q")
+        length = self.integer("<Q")
         self.require(length)
         raw = bytes(self.view[self.at : self.at + length])
         self.at += length
         return raw.decode("utf-8", errors="replace")
 
-    def value(self, kind: int) -> Any:
+    def value(self, kind: int) -> GgufData:
         if kind == _STRING:
             return self.string()
         if kind == _ARRAY:
@@ -119,9 +127,9 @@ class _Cursor:
             raise HeaderError(reason="metadata_type", found=kind)
         return self.scalar(_SCALARS[kind])
 
-    def array(self) -> Any:
-        kind = self.scalar("<I")
-        count = self.scalar("<Q")
+    def array(self) -> GgufData:
+        kind = self.integer("<I")
+        count = self.integer("<Q")
         if kind == _ARRAY:
             raise HeaderError(reason="nested_arrays")
         if kind == _STRING:
@@ -155,19 +163,19 @@ def _read(cursor: _Cursor, file_size: int | None) -> GgufHeader:
     if bytes(cursor.view[:4]) != b"GGUF":
         raise HeaderError(reason="no_magic")
     cursor.at = 4
-    version = cursor.scalar("<I")
+    version = cursor.integer("<I")
     if version not in (2, 3):
         raise HeaderError(reason="gguf_version", found=version)
-    n_tensors, n_kv = cursor.scalar("<Q"), cursor.scalar("<Q")
+    n_tensors, n_kv = cursor.integer("<Q"), cursor.integer("<Q")
     _plausible(n_tensors, _MIN_TENSOR_BYTES, "tensor_count", file_size)
     _plausible(n_kv, _MIN_KV_BYTES, "metadata_count", file_size)
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, GgufData] = {}
     value_types: dict[str, tuple[int, int]] = {}
     for _ in range(n_kv):
         key = cursor.string()
         if key in metadata:
             raise HeaderError(reason="repeated_key", key=key[:80])
-        kind = cursor.scalar("<I")
+        kind = cursor.integer("<I")
         value_types[key] = (kind, cursor.peek("<I") if kind == _ARRAY else -1)
         metadata[key] = cursor.value(kind)
     tensors = _tensor_table(cursor, n_tensors)
@@ -190,11 +198,11 @@ def _tensor_table(cursor: _Cursor, count: int) -> tuple[GgufTensor, ...]:
     tensors: dict[str, GgufTensor] = {}
     for _ in range(count):
         name = cursor.string()
-        n_dims = cursor.scalar("<I")
+        n_dims = cursor.integer("<I")
         if not 1 <= n_dims <= MAX_DIMS:
             raise HeaderError(reason="dimension_count", tensor=name, found=n_dims)
-        dims = tuple(cursor.scalar("<Q") for _ in range(n_dims))
-        kind, offset = cursor.scalar("<I"), cursor.scalar("<Q")
+        dims = tuple(cursor.integer("<Q") for _ in range(n_dims))
+        kind, offset = cursor.integer("<I"), cursor.integer("<Q")
         if name in tensors:
             raise HeaderError(reason="tensor_twice", tensor=name)
         format_name, nbytes = _format_of(kind, dims, name)

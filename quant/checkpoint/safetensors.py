@@ -12,9 +12,10 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from quant.errors import CorruptCheckpoint, DamageCode, UnsupportedFormat
+from quant.json_types import Json
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
@@ -49,7 +50,7 @@ class Entry:
     nbytes: int
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> Json:
     """The JSON document in `path`. Raises CorruptCheckpoint, also for a repeated key."""
     try:
         if path.stat().st_size > MAX_JSON:
@@ -61,9 +62,9 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def _parse(data: bytes, path: Path) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+def _parse(data: bytes, path: Path) -> Json:
+    def unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+        found: dict[str, Json] = {}
         for key, value in pairs:
             if key in found:
                 raise CorruptCheckpoint(path=str(path), reason="repeated_key", key=key[:80])
@@ -74,7 +75,8 @@ def _parse(data: bytes, path: Path) -> Any:
         raise ValueError(f"{text} is no JSON number")
 
     try:
-        return json.loads(data, object_pairs_hook=unique, parse_constant=no_constant)
+        document: Json = json.loads(data, object_pairs_hook=unique, parse_constant=no_constant)
+        return document
     except (ValueError, RecursionError) as error:
         raise CorruptCheckpoint(
             path=str(path), reason="bad_json", detail=str(error)[:120]

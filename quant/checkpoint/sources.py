@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import ml_dtypes
 import numpy as np
@@ -23,6 +23,7 @@ from quant.checkpoint.gguf_header import GgufHeader, HeaderError, read_header
 from quant.checkpoint.safetensors import Entry, read_checkpoint, read_json
 from quant.errors import CorruptCheckpoint, IncompatibleShape, MissingTensor, UnsupportedFormat
 from quant.formats import ggml_type
+from quant.json_types import Json
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -32,7 +33,7 @@ SCALE_BLOCK = 128
 _PART_NAME = re.compile(r"^(.+)-(\d{5})-of-(\d{5})\.gguf$")
 _MAX_PARTS = 1000
 
-_PLAIN: Mapping[str, Any] = {
+_PLAIN: Mapping[str, np.dtype[np.generic]] = {
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -106,7 +107,7 @@ class Source:
     path: Path
     kind: Literal["safetensors", "gguf"]
     tensors: Mapping[str, SourceTensor]
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, Json]
     header: GgufHeader | None = None
 
     def __iter__(self) -> Iterator[SourceTensor]:

@@ -8,7 +8,6 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gguf
 from gguf.constants import GGML_QUANT_VERSION, ExpertGatingFuncType, RopeScalingType
@@ -20,6 +19,7 @@ from quant.fields import Fields
 from quant.gguf.tokenizer import add_tokenizer
 from quant.gguf.views import ViewTensor
 from quant.gguf.writer import GgufValue, encode_value
+from quant.json_types import Json
 from quant.rope import rope_fields, rope_theta, yarn_attention
 
 _DEEPSEEK2 = "deepseek2"
@@ -27,7 +27,7 @@ _GATING = {"sigmoid": ExpertGatingFuncType.SIGMOID, "softmax": ExpertGatingFuncT
 
 
 def build_metadata(
-    source: Source, architecture: str, config: Mapping[str, Any], tensors: Sequence[ViewTensor]
+    source: Source, architecture: str, config: Mapping[str, Json], tensors: Sequence[ViewTensor]
 ) -> dict[str, GgufValue]:
     """All metadata of the file to write. Raises CorruptCheckpoint, UnsupportedFormat."""
     path = source.metadata_path
@@ -58,7 +58,7 @@ def _refuse_unwritable(value: GgufValue) -> None:
     encode_value(value)
 
 
-def _items(value: Any) -> int:
+def _items(value: gguf.GGUFValue) -> int:
     if value.type != gguf.GGUFValueType.ARRAY:
         return -1
     if value.sub_type is not None:

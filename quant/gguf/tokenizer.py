@@ -7,12 +7,14 @@ would split text differently and silently degrade a model. Runs no tokenizer.
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import gguf
 
 from quant.checkpoint.safetensors import read_json
+from quant.checkpoint.tokenizer_json import AddedToken, added_tokens
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
+from quant.fields import Fields
+from quant.json_types import Json
 
 _QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -26,7 +28,7 @@ _GRANITE_VOCABULARY = 49152
 
 
 def add_tokenizer(
-    writer: gguf.GGUFWriter, folder: Path, architecture: str, config: Mapping[str, Any]
+    writer: gguf.GGUFWriter, folder: Path, architecture: str, config: Mapping[str, Json]
 ) -> None:
     """Add tokens, their types, merges, special tokens and the chat template.
 
@@ -35,17 +37,18 @@ def add_tokenizer(
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise UnsupportedFormat(path=str(folder), reason="no_tokenizer")
-    tokenizer = read_json(path)
-    settings = {}
-    if (folder / "tokenizer_config.json").is_file():
-        settings = read_json(folder / "tokenizer_config.json")
+    tokenizer = _object(path)
     model = tokenizer.get("model") or {}
+    if not isinstance(model, dict):
+        raise CorruptCheckpoint(path=str(path), reason="no_tokenizer_model")
     if model.get("type", "BPE") != "BPE" or model.get("byte_fallback"):
         raise UnsupportedFormat(
             path=str(path), reason="tokenizer_model", found=str(model.get("type", "BPE"))[:40]
         )
-    tokens, types = _tokens(path, tokenizer, int(config["vocab_size"]))
-    prefix = settings.get("add_prefix_space")
+    size = Fields(config, str(folder / "config.json")).count("vocab_size")
+    tokens, types = _tokens(path, tokenizer, size)
+    settings = folder / "tokenizer_config.json"
+    prefix = _object(settings).get("add_prefix_space") if settings.is_file() else None
     if architecture == "llama" and prefix is not None:
         writer.add_add_space_prefix(prefix)
     writer.add_tokenizer_model("gpt2")
@@ -53,17 +56,25 @@ def add_tokenizer(
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     gguf.SpecialVocab(folder, load_merges=True).add_to_gguf(writer, quiet=True)
-    if architecture == "llama" and int(config["vocab_size"]) == _GRANITE_VOCABULARY:
+    if architecture == "llama" and size == _GRANITE_VOCABULARY:
         writer.add_add_bos_token(False)
 
 
-def _tokens(path: Path, tokenizer: Mapping[str, Any], size: int) -> tuple[list[str], list[int]]:
+def _object(path: Path) -> dict[str, Json]:
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise CorruptCheckpoint(path=str(path), reason="not_object")
+    return document
+
+
+def _tokens(path: Path, tokenizer: Mapping[str, Json], size: int) -> tuple[list[str], list[int]]:
     """Token texts and types by id; unused ids are padded up to the embedding table's rows."""
-    vocabulary = (tokenizer.get("model") or {}).get("vocab")
+    model = tokenizer.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise CorruptCheckpoint(path=str(path), reason="no_vocabulary")
-    added = {entry["content"]: entry for entry in tokenizer.get("added_tokens") or ()}
-    ids = {**vocabulary, **{text: entry["id"] for text, entry in added.items()}}
+    added = {token.content: token for token in added_tokens(tokenizer)}
+    ids = {**vocabulary, **{text: token.id for text, token in added.items()}}
     by_id: dict[int, str] = {}
     for text, number in ids.items():
         if type(number) is not int or not 0 <= number < size:
@@ -84,13 +95,13 @@ def _tokens(path: Path, tokenizer: Mapping[str, Any], size: int) -> tuple[list[s
 
 
 def _token(
-    text: str | None, number: int, added: Mapping[str, Mapping[str, Any]]
+    text: str | None, number: int, added: Mapping[str, AddedToken]
 ) -> tuple[str, gguf.TokenType]:
     if text is None:
         return f"[PAD{number}]", gguf.TokenType.UNUSED
     if text not in added:
         return text, gguf.TokenType.NORMAL
-    if added[text].get("special") or _looks_special(text):
+    if added[text].special or _looks_special(text):
         return text, gguf.TokenType.CONTROL
     return text.replace("\u2581", " "), gguf.TokenType.USER_DEFINED
 
@@ -101,14 +112,14 @@ def _looks_special(text: str) -> bool:
     )
 
 
-def pre_tokenizer_of(path: Path, tokenizer: Mapping[str, Any]) -> str:
+def pre_tokenizer_of(path: Path, tokenizer: Mapping[str, Json]) -> str:
     """llama.cpp's name of the pre-tokenizer that tokenizer.json describes. Raises
     UnsupportedFormat for one that is not known."""
     steps = list(_steps(tokenizer.get("pre_tokenizer")))
     splits = [step[1] for step in steps if step[0] == "Split"]
     kinds = [step[0] for step in steps]
     if splits == [_QWEN2]:
-        distilled = any(e["content"] == "<｜User｜>" for e in tokenizer.get("added_tokens") or ())
+        distilled = any(token.content == "<｜User｜>" for token in added_tokens(tokenizer))
         return "deepseek-r1-qwen" if distilled else "qwen2"
     if splits == [_LLAMA3]:
         return "llama-bpe"
@@ -130,7 +141,7 @@ def pre_tokenizer_of(path: Path, tokenizer: Mapping[str, Any]) -> str:
     )
 
 
-def _steps(description: Any) -> Iterator[tuple[str, str]]:
+def _steps(description: Json) -> Iterator[tuple[str, str]]:
     """(type, pattern) of each step of a pre-tokenizer, sequences flattened."""
     if not isinstance(description, dict):
         return

@@ -70,7 +70,7 @@ class GgufView:
     @property
     def block_count(self) -> int:
         found = self.metadata.get(f"{self.architecture}.block_count")
-        return int(found.value) if found else 0
+        return found.value if found and isinstance(found.value, int) else 0
 
     @property
     def tied_embeddings(self) -> bool:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from gguf.constants import GGUFValueType
 
+from quant.checkpoint.gguf_header import GgufScalar
 from quant.errors import NO_SPACE, NotEnoughDisk
 from quant.formats import format_named, ggml_type, nbytes
 
@@ -37,13 +38,15 @@ _SCALARS: Mapping[int, str] = {
     GGUFValueType.FLOAT64: "<d",
 }
 
+Item = GgufScalar | bytes
+
 
 @dataclass(frozen=True)
 class GgufValue:
     """One metadata value with its GGUF type number; `items` is an array's element type, else -1."""
 
     type: int
-    value: Any
+    value: Item | Sequence[Item]
     items: int = -1
 
 
@@ -64,7 +67,7 @@ class TensorSlot:
         return nbytes(self.format, self.elements)
 
 
-Chunks = Callable[[TensorSlot], Iterable[npt.NDArray[Any]]]
+Chunks = Callable[[TensorSlot], Iterable[npt.NDArray[np.generic]]]
 
 
 def encode_value(value: GgufValue) -> bytes:
@@ -72,11 +75,13 @@ def encode_value(value: GgufValue) -> bytes:
     head = struct.pack("<I", value.type)
     if value.type != GGUFValueType.ARRAY:
         return head + _encode_item(value.type, value.value)
+    if isinstance(value.value, Item):
+        raise TypeError(f"{type(value.value).__name__} where an array belongs")
     items = b"".join(_encode_item(value.items, item) for item in value.value)
     return head + struct.pack("<IQ", value.items, len(value.value)) + items
 
 
-def _encode_item(kind: int, item: Any) -> bytes:
+def _encode_item(kind: int, item: Item | Sequence[Item]) -> bytes:
     if kind == GGUFValueType.STRING:
         if not isinstance(item, str | bytes):
             raise TypeError(f"{type(item).__name__} where a string belongs")

@@ -4,8 +4,8 @@ Knows the names of runtime.model.info.ModelInfo's fields; plain JSON values out.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from quant.json_types import Json
 from quant.onnx.checkpoint import Checkpoint
 from quant.recipe import TensorReport
 from quant.roles import TensorRole, block_index
@@ -13,7 +13,7 @@ from quant.roles import TensorRole, block_index
 
 def model_section(
     checkpoint: Checkpoint, tensors: Sequence[TensorReport], file_size: int, template: str | None
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """The manifest's description of the model; fields as in runtime.model.info.ModelInfo."""
     spec, metadata = checkpoint.spec, checkpoint.source.metadata
     stored = {role: 0 for role in TensorRole}

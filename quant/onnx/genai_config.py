@@ -3,18 +3,17 @@
 Knows the file's layout (its parser refuses unknown keys); our own runner never reads it.
 """
 
-from typing import Any
-
+from quant.json_types import Json
 from quant.onnx.manifest import FolderManifest
 
 _STAGE_SESSION = {"session.intra_op.allow_spinning": "0", "provider_options": []}
 
 
-def genai_config(manifest: FolderManifest, *, pad_token_id: int) -> dict[str, Any]:
+def genai_config(manifest: FolderManifest, *, pad_token_id: int) -> dict[str, Json]:
     """A decoder-pipeline of three stages, all on the CPU."""
     spec = manifest.spec
     caches = [f"{i}.{part}" for i in range(spec.block_count) for part in ("key", "value")]
-    stages: dict[str, dict[str, Any]] = {
+    stages: dict[str, dict[str, Json]] = {
         "embeddings": {
             "filename": manifest.embeddings,
             "inputs": ["input_ids"],

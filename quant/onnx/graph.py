@@ -3,11 +3,11 @@
 Knows the onnx protobufs; nothing of transformers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
@@ -22,6 +22,7 @@ _TYPES = {
     "int64": onnx.TensorProto.INT64,
     "int32": onnx.TensorProto.INT32,
 }
+Attribute = int | float | str | Sequence[int]
 
 
 class GraphBuilder:
@@ -30,10 +31,10 @@ class GraphBuilder:
     def __init__(self, name: str, location: str) -> None:
         self._name = name
         self._location = location
-        self._nodes: list[Any] = []
-        self._inputs: list[Any] = []
-        self._outputs: list[Any] = []
-        self._initializers: dict[str, Any] = {}
+        self._nodes: list[onnx.NodeProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
 
     def input(self, name: str, dtype: str, dims: Dims) -> str:
         self._inputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], list(dims)))
@@ -48,7 +49,7 @@ class GraphBuilder:
             self._initializers[name] = stored.initializer(name, self._location)
         return name
 
-    def constant(self, name: str, values: Any) -> str:
+    def constant(self, name: str, values: npt.ArrayLike) -> str:
         """A small initializer inside the graph itself (int64 or float32 array)."""
         if name not in self._initializers:
             self._initializers[name] = numpy_helper.from_array(np.asarray(values), name)
@@ -59,13 +60,13 @@ class GraphBuilder:
         return self.constant("i64_" + "_".join(map(str, values)), np.array(values, np.int64))
 
     def node(
-        self, op: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Any
+        self, op: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Attribute
     ) -> str:
         """Append a node of the standard domain; returns its first output."""
         return self._append("", op, inputs, outputs, attributes)
 
     def microsoft(
-        self, op: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Any
+        self, op: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Attribute
     ) -> str:
         """Append a node of onnxruntime's own domain; returns its first output."""
         return self._append(MICROSOFT, op, inputs, outputs, attributes)
@@ -76,7 +77,7 @@ class GraphBuilder:
         op: str,
         inputs: Sequence[str],
         outputs: str | Sequence[str],
-        attributes: dict[str, Any],
+        attributes: Mapping[str, Attribute],
     ) -> str:
         names = [outputs] if isinstance(outputs, str) else list(outputs)
         name = next(output for output in names if output)

@@ -8,12 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
 from quant.files import OnBytes, hash_file, write_json_atomically
+from quant.json_types import Json
 from quant.onnx.spec import DecoderSpec
-from quant.rope import RopeScaling
 
 MANIFEST = "stillroom.json"
 VERSION = 1
@@ -55,9 +56,9 @@ class FolderManifest:
     bos_token_id: int | None
     end_token_ids: tuple[int, ...]
     files: Mapping[str, FileEntry] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Json] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         return {"format": "stillroom-onnx", "version": VERSION, **asdict(self)}
 
     @property
@@ -94,33 +95,14 @@ def read_manifest(folder: Path) -> FolderManifest:
         )
     try:
         return _parse(data, str(path))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise CorruptCheckpoint(path=str(path), reason="impossible_value", detail=detail) from error
+    except msgspec.ValidationError as error:
+        raise CorruptCheckpoint(
+            path=str(path), reason="impossible_value", detail=str(error)
+        ) from error
 
 
-def _parse(data: dict[str, Any], path: str) -> FolderManifest:
-    spec = dict(data["spec"])
-    scaling = dict(spec.pop("rope_scaling"))
-    scaling["factors"] = tuple(float(f) for f in scaling["factors"])
-    manifest = FolderManifest(
-        spec=DecoderSpec(rope_scaling=RopeScaling(**scaling), **spec),
-        recipe=str(data["recipe"]),
-        block_size=int(data["block_size"]),
-        symmetric=bool(data["symmetric"]),
-        rope_context=int(data["rope_context"]),
-        weights=str(data["weights"]),
-        embeddings=str(data["embeddings"]),
-        body=str(data["body"]),
-        lm_head=str(data["lm_head"]),
-        static_bodies=tuple(StaticBody(**entry) for entry in data["static_bodies"]),
-        bos_token_id=data["bos_token_id"],
-        end_token_ids=tuple(int(token) for token in data["end_token_ids"]),
-        files={
-            str(k): FileEntry(int(v["size"]), str(v["sha256"])) for k, v in data["files"].items()
-        },
-        model=dict(data["model"]),
-    )
+def _parse(data: Json, path: str) -> FolderManifest:
+    manifest = msgspec.convert(data, FolderManifest)
     for name in manifest.files:
         if Path(name).name != name or name in ("", ".", ".."):
             raise CorruptCheckpoint(path=path, reason="outside_folder", key=name[:80])

@@ -5,13 +5,13 @@ Reads Hugging Face `config.json` values and GGUF metadata into one value. Knows 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from quant.errors import UnsupportedFormat
 from quant.fields import Fields
+from quant.json_types import Json
 from quant.rope import (
     RopeScaling,
     attention_scale,
@@ -73,7 +73,7 @@ def rotary_caches(
     return (scale * np.cos(angles)).astype(np.float32), (scale * np.sin(angles)).astype(np.float32)
 
 
-def spec_from_config(config: Mapping[str, Any], *, path: str, tied: bool) -> DecoderSpec:
+def spec_from_config(config: Mapping[str, Json], *, path: str, tied: bool) -> DecoderSpec:
     """DecoderSpec of a Hugging Face `config.json`, which lies at `path`.
 
     Raises UnsupportedFormat, CorruptCheckpoint."""
@@ -100,7 +100,7 @@ def spec_from_config(config: Mapping[str, Any], *, path: str, tied: bool) -> Dec
     )
 
 
-def _config_architecture(config: Mapping[str, Any], path: str) -> str:
+def _config_architecture(config: Mapping[str, Json], path: str) -> str:
     """One of ARCHITECTURES. Raises UnsupportedFormat for what the graphs cannot express."""
     model_type = str(config.get("model_type", ""))[:40]
     architecture = _HF_MODEL_TYPES.get(model_type)
@@ -134,7 +134,7 @@ def _head_length(fields: Fields, key: str, default: int) -> int:
 
 
 def spec_from_gguf(
-    metadata: Mapping[str, Any],
+    metadata: Mapping[str, Json],
     *,
     path: str,
     vocab_size: int,

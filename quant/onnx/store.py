@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +41,7 @@ class StoredTensor:
     def reshaped(self, *shape: int) -> "StoredTensor":
         return replace(self, shape=shape)
 
-    def initializer(self, name: str, location: str) -> Any:
+    def initializer(self, name: str, location: str) -> onnx.TensorProto:
         """A TensorProto whose data is this range of the file `location`."""
         proto = onnx.TensorProto()
         proto.name = name
@@ -87,7 +86,7 @@ class WeightFile:
         """Pad with zeros to the next page."""
         self._write(bytes(-self.size % _ALIGNMENT))
 
-    def append(self, *arrays: npt.NDArray[Any]) -> StoredTensor:
+    def append(self, *arrays: npt.NDArray[np.generic]) -> StoredTensor:
         """Write arrays of equal row shape one after another; returns them as one tensor."""
         self.align()
         offset, first = self.size, arrays[0]
@@ -96,7 +95,7 @@ class WeightFile:
         rows = sum(len(array) for array in arrays)
         return StoredTensor(first.dtype.name, (rows, *first.shape[1:]), offset)
 
-    def write(self, array: npt.NDArray[Any]) -> None:
+    def write(self, array: npt.NDArray[np.generic]) -> None:
         """Write an array's bytes where the file ends, without alignment."""
         self._write(np.ascontiguousarray(array).data.cast("B"))
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
+
+from quant.checkpoint.tokenizer_json import added_tokens
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
 from quant.fields import Fields
+from quant.json_types import Json
 
 CHAT_TEMPLATE = "chat_template.jinja"
 _COPIED = (
@@ -47,6 +50,10 @@ _PRE_TOKENIZERS: Mapping[str, tuple[str, str | None]] = {
 }
 
 
+_GGML = "tokenizer.ggml."
+_GGUF_KEYS = {"chat_template": "tokenizer.chat_template"}
+
+
 @dataclass(frozen=True)
 class TokenizerFacts:
     """What a runner must know beside the files."""
@@ -55,7 +62,7 @@ class TokenizerFacts:
     end_token_ids: tuple[int, ...]
 
 
-def copy_from_checkpoint(source: Path, target: Path, config: Mapping[str, Any]) -> TokenizerFacts:
+def copy_from_checkpoint(source: Path, target: Path, config: Mapping[str, Json]) -> TokenizerFacts:
     """Copy a Hugging Face checkpoint's tokenizer files; facts from its configuration files."""
     if not (source / "tokenizer.json").is_file():
         raise UnsupportedFormat(path=str(source), reason="no_tokenizer")
@@ -70,13 +77,14 @@ def copy_from_checkpoint(source: Path, target: Path, config: Mapping[str, Any]) 
     return TokenizerFacts(bos[0] if bos else None, tuple(dict.fromkeys(ends)))
 
 
-def _token_ids(values: Mapping[str, Any], key: str, path: Path) -> list[int]:
+def _token_ids(values: Mapping[str, Json], key: str, path: Path) -> list[int]:
     """The one or several token ids under `key`, none where it is absent or null."""
     value = values.get(key)
     found = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(type(token) is int and 0 <= token <= _LARGEST_ID for token in found):
+    ids = [token for token in found if type(token) is int and 0 <= token <= _LARGEST_ID]
+    if len(ids) < len(found):
         raise Fields(values, str(path)).wrong(key, "not_token_id")
-    return found
+    return ids
 
 
 @contextmanager
@@ -104,7 +112,7 @@ def read_chat_template(folder: Path) -> str | None:
     return template if isinstance(template, str) else None
 
 
-def _json_or_empty(path: Path) -> dict[str, Any]:
+def _json_or_empty(path: Path) -> dict[str, Json]:
     if not path.is_file():
         return {}
     try:
@@ -118,15 +126,14 @@ def _json_or_empty(path: Path) -> dict[str, Any]:
 
 def _added_tokens(path: Path) -> dict[str, int]:
     with _blaming(str(path)):
-        added = _json_or_empty(path).get("added_tokens", [])
-        return {str(entry["content"]): int(entry["id"]) for entry in added}
+        return {token.content: token.id for token in added_tokens(_json_or_empty(path))}
 
 
 def _ends_named(tokens: Mapping[str, int]) -> list[int]:
     return [tokens[name] for name in _END_OF_TURN if name in tokens]
 
 
-def rebuild_from_gguf(metadata: Mapping[str, Any], target: Path, *, path: str) -> TokenizerFacts:
+def rebuild_from_gguf(metadata: Mapping[str, Json], target: Path, *, path: str) -> TokenizerFacts:
     """Write tokenizer.json, tokenizer_config.json and the chat template from GGUF metadata.
 
     Raises UnsupportedFormat for a tokenizer that is not byte-level BPE or an unknown
@@ -136,14 +143,27 @@ def rebuild_from_gguf(metadata: Mapping[str, Any], target: Path, *, path: str) -
         return _rebuilt(metadata, target, path)
 
 
-def _rebuilt(metadata: Mapping[str, Any], target: Path, path: str) -> TokenizerFacts:
+class _GgufTokenizer(msgspec.Struct, rename=lambda name: _GGUF_KEYS.get(name, _GGML + name)):
+    """The metadata of a GGUF file that describe its tokenizer."""
+
+    tokens: list[str]
+    token_type: list[int] | None = None
+    merges: list[str] = []
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None
+    eot_token_id: int | None = None
+    chat_template: str = ""
+
+
+def _rebuilt(metadata: Mapping[str, Json], target: Path, path: str) -> TokenizerFacts:
     model, pre = metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre", "default")
     if model != "gpt2":
         raise UnsupportedFormat(path=path, reason="tokenizer_model", found=str(model)[:40])
     if pre not in _PRE_TOKENIZERS:
         raise UnsupportedFormat(path=path, reason="pre_tokenizer", found=str(pre)[:40])
-    tokens = [str(token) for token in metadata["tokenizer.ggml.tokens"]]
-    kinds = metadata.get("tokenizer.ggml.token_type") or [1] * len(tokens)
+    given = msgspec.convert(metadata, _GgufTokenizer)
+    tokens = given.tokens
+    kinds = given.token_type or [1] * len(tokens)
     added = {
         token: (index, kind == _CONTROL)
         for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
@@ -154,11 +174,10 @@ def _rebuilt(metadata: Mapping[str, Any], target: Path, path: str) -> TokenizerF
         for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
         if kind != _UNUSED and token not in added
     }
-    document = _tokenizer_json(str(pre), vocab, added, metadata.get("tokenizer.ggml.merges", []))
+    document = _tokenizer_json(str(pre), vocab, added, given.merges)
     _dump(target / "tokenizer.json", document)
-    bos = metadata.get("tokenizer.ggml.bos_token_id")
-    eos = metadata.get("tokenizer.ggml.eos_token_id")
-    config: dict[str, Any] = {
+    bos, eos = given.bos_token_id, given.eos_token_id
+    config: dict[str, Json] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "add_bos_token": False,
         "add_eos_token": False,
@@ -168,14 +187,13 @@ def _rebuilt(metadata: Mapping[str, Any], target: Path, path: str) -> TokenizerF
     for key, token in (("bos_token", bos), ("eos_token", eos)):
         if token is not None:
             config[key] = tokens[token]
-    template = metadata.get("tokenizer.chat_template")
-    if template:
-        config["chat_template"] = template
-        (target / CHAT_TEMPLATE).write_text(template, encoding="utf-8")
+    if given.chat_template:
+        config["chat_template"] = given.chat_template
+        (target / CHAT_TEMPLATE).write_text(given.chat_template, encoding="utf-8")
     _dump(target / "tokenizer_config.json", config)
-    ends = [t for t in (eos, metadata.get("tokenizer.ggml.eot_token_id")) if t is not None]
+    ends = [token for token in (eos, given.eot_token_id) if token is not None]
     ends += _ends_named({name: index for name, (index, control) in added.items() if control})
-    return TokenizerFacts(bos, tuple(dict.fromkeys(int(token) for token in ends)))
+    return TokenizerFacts(bos, tuple(dict.fromkeys(ends)))
 
 
 def _tokenizer_json(
@@ -183,9 +201,9 @@ def _tokenizer_json(
     vocab: Mapping[str, int],
     added: Mapping[str, tuple[int, bool]],
     merges: list[str],
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     split, normalizer = _PRE_TOKENIZERS[pre]
-    first: dict[str, Any] | None = None
+    first: dict[str, Json] | None = None
     if split == "digits":
         first = {"type": "Digits", "individual_digits": True}
     elif split != "gpt2":
@@ -196,13 +214,13 @@ def _tokenizer_json(
             "invert": False,
         }
     own_regex = split in ("digits", "gpt2")
-    level = {
+    level: dict[str, Json] = {
         "type": "ByteLevel",
         "add_prefix_space": False,
         "trim_offsets": True,
         "use_regex": own_regex,
     }
-    sequence = {"type": "Sequence", "pretokenizers": [first, level]}
+    sequence: dict[str, Json] = {"type": "Sequence", "pretokenizers": [first, level]}
     return {
         "version": "1.0",
         "truncation": None,
@@ -238,5 +256,5 @@ def _tokenizer_json(
     }
 
 
-def _dump(path: Path, document: Mapping[str, Any]) -> None:
+def _dump(path: Path, document: Mapping[str, Json]) -> None:
     path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")

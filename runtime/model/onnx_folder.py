@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
 from quant.onnx.manifest import FolderManifest, StaticBody, check_sizes, read_manifest, verify
 from runtime.errors import (
@@ -17,7 +19,7 @@ from runtime.errors import (
     unsupported_model,
 )
 from runtime.jobs import CancelToken, OnProgress, counted_bytes
-from runtime.shape import ModelShape
+from runtime.shape import ModelShape, WeightBytes
 
 _Result = TypeVar("_Result")
 
@@ -49,6 +51,11 @@ class OnnxFolder:
             qk_norm=spec.qk_norm,
             rope_dimension_count=spec.head_length,
         )
+
+    @property
+    def block_bytes(self) -> int:
+        """Stored bytes of the blocks' weights, by the manifest's description of the model."""
+        return sum(msgspec.convert(self.manifest.model["weights"], WeightBytes).blocks)
 
     def static_pair(self, n_ctx: int) -> tuple[StaticBody, StaticBody]:
         """The fixed-shape graphs (prefill, decode) of the smallest context that holds `n_ctx`.

@@ -144,7 +144,7 @@ class OnnxBackend:
         if body_device == "cpu":
             buffers["cpu"]["weights"] = weights
         else:
-            blocks = sum(folder.manifest.model["weights"]["blocks"])
+            blocks = folder.block_bytes
             buffers["cpu"]["weights"] = weights - blocks
             buffers[body_device] = {"weights": blocks}
         return buffers

@@ -23,7 +23,6 @@ from quant.recipe import (
     RECIPES,
     FormatOverride,
     QuantRecipe,
-    QuantReport,
     fallback_for,
     is_sensitive_block,
     recipe_from_json,
@@ -178,10 +177,11 @@ def test_requantizing_can_be_forbidden(checkpoint: Path, tmp_path: Path) -> None
     assert open_gguf(tmp_path / "q4.gguf")["blk.0.attn_q.weight"].format == "Q4_0"
 
 
-def test_report_survives_json(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_report_as_json_has_the_derived_figures(checkpoint: Path, tmp_path: Path) -> None:
     report = quantize_gguf(checkpoint, tmp_path / "q.gguf", recipe_named("q4_k_m"))
     data = report.to_json()
-    assert QuantReport.from_json(data) == report
+    assert data["bits_per_weight"] == report.bits_per_weight
+    assert data["error_by_role"] == report.error_by_role
     assert data["fallbacks"] == [tensor.name for tensor in report.fallbacks]
 
 
