@@ -92,14 +92,17 @@ def convert(wrap: list[str], args: QuantizeArgs) -> dict[str, Any]:
         done = run_job(wrap, EXPORT_ONNX, ExportArgs(**vars(args)))
     else:
         done = run_job(wrap, QUANTIZE_GGUF, args)
-    report = done.to_json()
-    report["cpu_seconds"] = children_seconds() - before
-    kept = ("recipe", "bits_per_weight", "target_bytes", "importance", *NOISY)
     return {
-        **{key: report[key] for key in kept},
-        "bits_per_weight_by_role": report["bits_per_weight_by_role"],
-        "error_by_role": report["error_by_role"],
-        "fallbacks": len(report["fallbacks"]),
+        "recipe": done.recipe,
+        "bits_per_weight": done.bits_per_weight,
+        "target_bytes": done.target_bytes,
+        "importance": done.importance,
+        "seconds": done.seconds,
+        "cpu_seconds": children_seconds() - before,
+        "peak_anonymous": done.peak_anonymous,
+        "bits_per_weight_by_role": done.bits_per_weight_by_role,
+        "error_by_role": done.error_by_role,
+        "fallbacks": len(done.fallbacks),
     }
 
 

@@ -103,7 +103,9 @@ class StockGenai:
         self._native = genai()
         started = time.perf_counter()
         config = self._native.Config(path)
-        config.overlay(json.dumps(thread_overlay(read_config(Path(path)), threads)))
+        config.overlay(
+            json.dumps(thread_overlay(read_config(Path(path)).decoder.pipeline, threads))
+        )
         self._model = self._native.Model(config)
         self.load_seconds = time.perf_counter() - started
 

@@ -4,15 +4,21 @@ Knows `genai_config.json` and the names that exporters give to weights; reads th
 weights. Stock genai itself accepts a wrong layer count silently. Imports no engine.
 """
 
-import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from quant.errors import DamageCode
+from quant.json_types import Json
 from runtime.errors import CorruptFile, UnsupportedModel
 from runtime.shape import ModelShape, WeightBytes
+
+if TYPE_CHECKING:
+    import onnx
 
 CONFIG = "genai_config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -33,74 +39,100 @@ class GenaiModel:
     files: tuple[str, ...]
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Decoder:
+    """The "decoder" of a configuration. A pipeline of graphs has no `filename` of its own."""
+
+    head_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    filename: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    pipeline: tuple[Mapping[str, Json], ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """The "model" section of genai_config.json, as far as it is used here."""
+
+    type: str
+    vocab_size: int
+    context_length: int
+    eos_token_id: int | tuple[int, ...]
+    decoder: Decoder
+    bos_token_id: int | None = None
+
+    @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """Token ids that end a turn."""
+        ends = self.eos_token_id
+        return (ends,) if isinstance(ends, int) else ends
+
+
+@dataclass(frozen=True)
+class _Document:
+    model: Config
+
+
+def read_config(folder: Path) -> Config:
     """The "model" section of genai_config.json. Raises CorruptFile, for an unknown section too:
     genai itself ignores one silently."""
     path = folder / CONFIG
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        model: dict[str, Any] = data["model"]
-        unknown = sorted(set(data) - _SECTIONS)
-        int(model["context_length"])
-        ends, size = end_tokens(model), int(model["vocab_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data = path.read_bytes()
+        config = msgspec.json.decode(data, type=_Document).model
+        unknown = sorted(set(msgspec.json.decode(data, type=dict[str, object])) - _SECTIONS)
+    except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
         raise CorruptFile(
             path=str(path), reason="impossible_value", detail=f"{type(error).__name__}: {error}"
         ) from error
     if unknown:
         raise CorruptFile(path=str(path), reason="unknown_section", key=unknown[0][:80])
-    for end in ends:
-        if not 0 <= end < size:
-            raise CorruptFile(path=str(path), reason="end_token", found=end, wanted=size)
-    return model
-
-
-def end_tokens(config: dict[str, Any]) -> tuple[int, ...]:
-    """Token ids that end a turn."""
-    ends = config["eos_token_id"]
-    return tuple(int(end) for end in (ends if isinstance(ends, list) else [ends]))
+    for end in config.end_tokens:
+        if not 0 <= end < config.vocab_size:
+            raise CorruptFile(
+                path=str(path), reason="end_token", found=end, wanted=config.vocab_size
+            )
+    return config
 
 
 def read_genai_folder(folder: Path) -> GenaiModel:
     """Read and check a folder. Raises CorruptFile with the name of the file that is wrong, or
     UnsupportedModel for a pipeline of several graphs."""
     config, path = read_config(folder), folder / CONFIG
-    try:
-        decoder = config["decoder"]
-        filename: str = decoder["filename"]
-        graph = folder / filename
-        shape = _shape(config, decoder)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(config.get("decoder"), dict) and "pipeline" in config["decoder"]:
-            raise UnsupportedModel(path=str(path), reason="pipeline") from error
-        raise CorruptFile(
-            path=str(path), reason="impossible_value", detail=f"{type(error).__name__}: {error}"
-        ) from error
+    filename = config.decoder.filename
+    if not filename and config.decoder.pipeline:
+        raise UnsupportedModel(path=str(path), reason="pipeline")
+    if not filename:
+        raise CorruptFile(path=str(path), reason="field_missing", key="decoder.filename")
+    graph, shape = folder / filename, _shape(config)
     model = _load(graph)
-    _check(model, shape, config, path)
+    _check(model, shape, config.decoder, path)
     weights = _weight_files(folder, model)
     size = graph.stat().st_size + sum(weights.values())
     files = (CONFIG, *TOKENIZER_FILES, filename, *weights)
     return GenaiModel(shape, _weights(model, shape), size, _parameters(model, shape), files)
 
 
-def _shape(config: dict[str, Any], decoder: dict[str, Any]) -> ModelShape:
-    head = int(decoder["head_size"])
+def _shape(config: Config) -> ModelShape:
+    decoder = config.decoder
     return ModelShape(
-        architecture=str(config["type"]),
-        block_count=int(decoder["num_hidden_layers"]),
-        embedding_length=int(decoder["hidden_size"]),
+        architecture=config.type,
+        block_count=decoder.num_hidden_layers,
+        embedding_length=decoder.hidden_size,
         feed_forward_length=0,  # not stated, and the weights' bytes are known without it
-        head_count=int(decoder["num_attention_heads"]),
-        head_count_kv=int(decoder["num_key_value_heads"]),
-        key_length=head,
-        value_length=head,
-        vocab_size=int(config["vocab_size"]),
-        context_length=int(config["context_length"]),
+        head_count=decoder.num_attention_heads,
+        head_count_kv=decoder.num_key_value_heads,
+        key_length=decoder.head_size,
+        value_length=decoder.head_size,
+        vocab_size=config.vocab_size,
+        context_length=config.context_length,
     )
 
 
-def _load(graph: Path) -> Any:
+def _load(graph: Path) -> "onnx.ModelProto":
     import onnx  # heavy, and this runs in children only
 
     try:
@@ -114,9 +146,9 @@ def _load(graph: Path) -> Any:
     return model
 
 
-def _check(model: Any, shape: ModelShape, config: dict[str, Any], path: Path) -> None:
+def _check(model: "onnx.ModelProto", shape: ModelShape, decoder: Decoder, path: Path) -> None:
     """The configuration against the graph: blocks, heads and their size, vocabulary."""
-    names = config["decoder"].get("inputs", {}).get("past_key_names", "past_key_values.%d.key")
+    names = decoder.inputs.get("past_key_names", "past_key_values.%d.key")
     dims = {value.name: _dims(value) for value in (*model.graph.input, *model.graph.output)}
     blocks = 0
     while names % blocks in dims:
@@ -137,18 +169,18 @@ def _check(model: Any, shape: ModelShape, config: dict[str, Any], path: Path) ->
             raise CorruptFile(path=str(path), reason=code, found=has[code], wanted=value)
 
 
-def _dims(value: Any) -> list[int]:
+def _dims(value: "onnx.ValueInfoProto") -> list[int]:
     """The dimensions of a graph's input or output, 0 where they are free."""
     return [int(dim.dim_value) for dim in value.type.tensor_type.shape.dim]
 
 
-def _stored(tensor: Any) -> int:
+def _stored(tensor: "onnx.TensorProto") -> int:
     """Bytes of one initializer, in the graph or beside it."""
     external = {entry.key: entry.value for entry in tensor.external_data}
     return int(external["length"]) if "length" in external else len(tensor.raw_data)
 
 
-def _weights(model: Any, shape: ModelShape) -> WeightBytes:
+def _weights(model: "onnx.ModelProto", shape: ModelShape) -> WeightBytes:
     blocks = [0] * shape.block_count
     embedding = head = other = 0
     for tensor in model.graph.initializer:
@@ -164,7 +196,7 @@ def _weights(model: Any, shape: ModelShape) -> WeightBytes:
     return WeightBytes(embedding, tuple(blocks), tuple(blocks), head, other)
 
 
-def _weight_files(folder: Path, model: Any) -> dict[str, int]:
+def _weight_files(folder: Path, model: "onnx.ModelProto") -> dict[str, int]:
     """The files that a graph's weights are in, with their bytes. Raises CorruptFile for a missing
     or short one."""
     ends: dict[str, int] = {}
@@ -185,7 +217,7 @@ def _weight_files(folder: Path, model: Any) -> dict[str, int]:
     return sizes
 
 
-def _parameters(model: Any, shape: ModelShape) -> int:
+def _parameters(model: "onnx.ModelProto", shape: ModelShape) -> int:
     total = shape.vocab_size * shape.embedding_length
     for node in model.graph.node:
         if node.op_type == "MatMulNBits":

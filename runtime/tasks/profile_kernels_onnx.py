@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from quant.onnx.graph import GraphBuilder
 from quant.onnx.stages import matmul
 from quant.onnx.store import WeightFile
 from quant.onnx.weights import StoredMatrix
+from runtime.backends.onnx.native import ort
 from runtime.backends.onnx.session import cpu_session
 from runtime.planning.bandwidth import Curve, CurvePoint
 from runtime.tasks.profile_kernels import settled
@@ -48,7 +48,7 @@ class BlockProducts:
                 self._matrices.append(StoredMatrix(WIDTH, WIDTH, BLOCK, *stored))
             file.finish()
 
-    def session(self, matrices: int, threads: int) -> Any:
+    def session(self, matrices: int, threads: int) -> ort.InferenceSession:
         """The first `matrices` one after another, as the engine opens its stages."""
         graph = GraphBuilder("products", _WEIGHTS)
         value = graph.input("x", "float32", ("batch", WIDTH))
@@ -60,7 +60,7 @@ class BlockProducts:
         return cpu_session(path, threads)
 
 
-def seconds_of(session: Any, batch: int, at_least: float) -> float:
+def seconds_of(session: ort.InferenceSession, batch: int, at_least: float) -> float:
     """Median wall seconds of one run with `batch` vectors."""
     vectors = {"x": np.ones((batch, WIDTH), dtype=np.float32)}
 

@@ -7,18 +7,19 @@ cancel waits for the end of one. Knows no process.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from quant.json_types import Json
 from quant.onnx.manifest import MANIFEST
 from runtime.answer.sampling import Sampler
 from runtime.backend import LoadReport
-from runtime.backends.onnx.native import StageFailed, genai
+from runtime.backends.onnx.native import genai
 from runtime.backends.onnx.tokenizer import OnnxTokenizer
 from runtime.errors import (
     ContextOverflow,
@@ -26,15 +27,19 @@ from runtime.errors import (
     DeviceUnavailable,
     InvalidRequest,
     OutOfMemory,
+    StageFailed,
     UnsupportedModel,
     UnusableFile,
 )
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.model.genai_files import record_files, verify_recorded
-from runtime.model.genai_folder import CONFIG, end_tokens, read_config, read_genai_folder
+from runtime.model.genai_folder import CONFIG, Config, read_config, read_genai_folder
 from runtime.model.onnx_folder import open_folder
 from runtime.plan import Placement
+
+if TYPE_CHECKING:
+    import onnxruntime_genai
 
 _SLICE_SECONDS = 0.15
 # Fewer rows cost about as much, because an evaluation reads all weights: a large model would fall
@@ -49,8 +54,8 @@ class GenaiBackend:
 
     def __init__(self) -> None:
         self._native = genai()
-        self._model: Any = None
-        self._generator: Any = None
+        self._model: onnxruntime_genai.Model = None
+        self._generator: onnxruntime_genai.Generator = None
         self._sampler = Sampler(SamplingParams())
         self._position = 0
         self._n_ctx = 0
@@ -69,7 +74,7 @@ class GenaiBackend:
         started = time.perf_counter()
         folder = Path(path)
         config = read_config(folder)
-        limit = int(config["context_length"])
+        limit = config.context_length
         if placement.n_ctx > limit:
             raise ContextOverflow(n_tokens=placement.n_ctx, n_ctx=limit)
         cancel.raise_if_cancelled()
@@ -78,9 +83,8 @@ class GenaiBackend:
         self._device = _device(placement)
         self._model = self._open_model(folder, config, placement)
         cancel.raise_if_cancelled()
-        ends = end_tokens(config)
-        bos = config.get("bos_token_id")
-        self.tokenizer = OnnxTokenizer(folder, ends, bos, int(config["vocab_size"]))
+        ends = config.end_tokens
+        self.tokenizer = OnnxTokenizer(folder, ends, config.bos_token_id, config.vocab_size)
         self._n_ctx = placement.n_ctx
         self._restart()
         if files:
@@ -93,14 +97,17 @@ class GenaiBackend:
             buffers={self._device: {"weights": _weight_bytes(folder)}},
         )
 
-    def _open_model(self, folder: Path, config: dict[str, Any], placement: Placement) -> Any:
+    def _open_model(
+        self, folder: Path, config: Config, placement: Placement
+    ) -> "onnxruntime_genai.Model":
         kind = self._device.rstrip("0123456789")
         provider, index = _PROVIDERS.get(kind), self._device.removeprefix(kind)
         if provider is None:
             raise DeviceUnavailable(device=self._device, reason="no_such_device")
         try:
+            pipeline = config.decoder.pipeline
             settings = self._native.Config(str(folder))
-            settings.overlay(json.dumps(thread_overlay(config, placement.n_threads)))
+            settings.overlay(json.dumps(thread_overlay(pipeline, placement.n_threads)))
             settings.clear_providers()
         except RuntimeError as error:
             raise CorruptFile(
@@ -207,16 +214,16 @@ def next_slice(size: int, seconds: float) -> int:
     return max(_SMALLEST_SLICE, min(int(wanted), 2 * size, _LARGEST_SLICE))
 
 
-def thread_overlay(config: dict[str, Any], threads: int) -> dict[str, Any]:
+def thread_overlay(pipeline: Sequence[Mapping[str, Json]], threads: int) -> dict[str, Json]:
     """What to lay over genai_config.json so that `threads` compute: a pipeline's stages have
     options of their own, and genai's default is half the cores. The embeddings are one lookup."""
     wanted = {"session_options": {"intra_op_num_threads": threads}}
     alone = {"session_options": {"intra_op_num_threads": 1}}
-    decoder: dict[str, Any] = dict(wanted)
-    if "pipeline" in config["decoder"]:
+    decoder: dict[str, Json] = dict(wanted)
+    if pipeline:
         decoder["pipeline"] = [
             {name: alone if name == "embeddings" else wanted for name in stages}
-            for stages in config["decoder"]["pipeline"]
+            for stages in pipeline
         ]
     return {"model": {"decoder": decoder}}
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import llama_cpp
 import llama_cpp.llama_cpp as native
@@ -57,9 +56,9 @@ class LlamaBackend:
         self._exact = exact
         self._lone: LoneRows | None = None
         self._log = llama_native.NativeLog()
-        self._model: Any = None
-        self._context: Any = None
-        self._memory: Any = None
+        self._model: native.llama_model_p | None = None
+        self._context: native.llama_context_p | None = None
+        self._memory: native.llama_memory_t | None = None
         self._sampler: SamplerChain | None = None
         self._abort = llama_native.AbortFlag()
         self._placement: Placement | None = None
@@ -109,7 +108,7 @@ class LlamaBackend:
 
     def _load_model(
         self, path: str, placement: Placement, on_progress: OnProgress, cancel: CancelToken
-    ) -> Any:
+    ) -> native.llama_model_p:
         params, keep_alive = model_params(placement)
 
         def advance(fraction: float, _user_data: object) -> bool:
@@ -125,7 +124,7 @@ class LlamaBackend:
             raise load_error(path, self._log.errors, placement)
         return model
 
-    def _make_context(self, path: str, placement: Placement) -> Any:
+    def _make_context(self, path: str, placement: Placement) -> native.llama_context_p:
         context = native.llama_init_from_model(self._model, context_params(placement))
         if not context:
             raise context_error(path, self._log.errors, placement)
@@ -171,7 +170,7 @@ class LlamaBackend:
         tokens = [*self.tokenizer.text_prefix, *self.tokenizer.encode(text, parse_special=False)]
         return self._embedder.embed(tokens, cancel), len(tokens)
 
-    def _run_following(self, batch: Any, count: int, *, repeatable: bool) -> None:
+    def _run_following(self, batch: native.llama_batch, count: int, *, repeatable: bool) -> None:
         self._follow_load()
         # The position of each sequence is not known here: below SPLIT_FROM it changes nothing.
         self._run_as(batch, count, repeatable=repeatable)
@@ -290,14 +289,14 @@ class LlamaBackend:
             )
         return min(n_threads, self._placement.n_threads)
 
-    def _evaluate(self, tokens: Any, count: int) -> None:
+    def _evaluate(self, tokens: ctypes.Array[ctypes.c_int32], count: int) -> None:
         self._run(native.llama_batch_get_one(tokens, count), count)
 
-    def _run(self, batch: Any, count: int) -> None:
+    def _run(self, batch: native.llama_batch, count: int) -> None:
         greedy = self._sampler is not None and self._sampler.greedy
         self._run_as(batch, count, repeatable=greedy and self._position >= SPLIT_FROM)
 
-    def _run_as(self, batch: Any, count: int, *, repeatable: bool) -> None:
+    def _run_as(self, batch: native.llama_batch, count: int, *, repeatable: bool) -> None:
         """repeatable: a lone row is to have the logits it has in a batch."""
         if self._lone is not None:
             self._lone.use(as_in_batches=count == 1 and repeatable)
@@ -327,7 +326,7 @@ class LlamaBackend:
         return {}
 
 
-def model_params(placement: Placement) -> tuple[Any, list[Any]]:
+def model_params(placement: Placement) -> tuple[native.llama_model_params, list[object]]:
     """llama_model_params of a placement, and the arrays that must outlive the load.
 
     The LM head stays on the CPU by a tensor buffer override; `n_gpu_layers` cannot say so, because
@@ -344,7 +343,7 @@ def model_params(placement: Placement) -> tuple[Any, list[Any]]:
     devices = llama_native.device_array([known[layer.device] for layer in used])
     params.devices = ctypes.cast(devices, ctypes.c_void_p)
     params.n_gpu_layers = sum(blocks) + 1 if used else 0
-    keep_alive: list[Any] = [devices]
+    keep_alive: list[object] = [devices]
     if len(used) > 1:
         # The output layer is shared out with the blocks, as the last of them.
         shares = (ctypes.c_float * native.llama_max_devices())(*blocks[:-1], blocks[-1] + 1)
@@ -358,7 +357,7 @@ def model_params(placement: Placement) -> tuple[Any, list[Any]]:
     return params, keep_alive
 
 
-def context_params(placement: Placement) -> Any:
+def context_params(placement: Placement) -> native.llama_context_params:
     """llama_context_params of a placement."""
     params = native.llama_context_default_params()
     params.n_ctx = placement.n_ctx * placement.sequences

@@ -6,10 +6,10 @@ answers, because an embedding context gives out every token. Knows no request.
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
+import numpy.typing as npt
 
 from runtime.backends.llama.batch import RowsBatch
 from runtime.errors import (
@@ -28,7 +28,7 @@ _PIECE = 64  # the engine keeps a row of logits for every token of a piece, used
 class LlamaEmbedder:
     """Embeds one text at a time. Raises ModelFileError when no context can be made."""
 
-    def __init__(self, model: Any, placement: Placement) -> None:
+    def __init__(self, model: native.llama_model_p, placement: Placement) -> None:
         params = native.llama_context_default_params()
         params.n_ctx = min(placement.n_ctx, LONGEST)
         params.n_batch = params.n_ubatch = _PIECE
@@ -36,7 +36,7 @@ class LlamaEmbedder:
         params.embeddings = True
         params.pooling_type = native.LLAMA_POOLING_TYPE_NONE
         params.no_perf = True
-        self._context: Any = native.llama_init_from_model(model, params)
+        self._context = native.llama_init_from_model(model, params)
         if not self._context:
             raise UnusableFile(reason="no_embeddings")
         self._memory = native.llama_get_memory(self._context)
@@ -61,7 +61,9 @@ class LlamaEmbedder:
         pooled = {"cls": rows[0], "last": rows[-1]}.get(self._pooling, rows.mean(axis=0))
         return [float(x) for x in pooled / max(float(np.linalg.norm(pooled)), 1e-12)]
 
-    def _states(self, piece: Sequence[int], start: int, cancel: CancelToken) -> Any:
+    def _states(
+        self, piece: Sequence[int], start: int, cancel: CancelToken
+    ) -> npt.NDArray[np.float64]:
         cancel.raise_if_cancelled()
         code = native.llama_decode(self._context, self._batch.fill(piece, start))
         if code != 0:
@@ -74,14 +76,14 @@ class LlamaEmbedder:
         native.llama_free(self._context)
 
 
-def _pooling(model: Any) -> str:
+def _pooling(model: native.llama_model_p) -> str:
     """How the model's makers pool, from its header; the mean where they do not say."""
     architecture = _header(model, "general.architecture")
     names = {str(native.LLAMA_POOLING_TYPE_CLS): "cls", str(native.LLAMA_POOLING_TYPE_LAST): "last"}
     return names.get(_header(model, f"{architecture}.pooling_type"), "mean")
 
 
-def _header(model: Any, key: str) -> str:
+def _header(model: native.llama_model_p, key: str) -> str:
     buffer = ctypes.create_string_buffer(64)
     native.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
     return buffer.value.decode("utf-8", "replace")

@@ -6,9 +6,8 @@ no report.
 
 import ctypes
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
@@ -22,6 +21,7 @@ logger = logging.getLogger("llama.cpp")
 F32 = npt.NDArray[np.float32]
 
 # Tokens decoded at once: bounds the logits held at this times the vocabulary.
+F64 = npt.NDArray[np.float64]
 _SLICE = 64
 
 
@@ -36,7 +36,9 @@ _LOG = native.llama_log_callback(_receive_log)  # the C library holds only a bar
 class LlamaEvaluator:
     """One GGUF model on the CPU with a context of fixed size."""
 
-    def __init__(self, path: Path, threads: int, context: int, on_node: Any = None) -> None:
+    def __init__(
+        self, path: Path, threads: int, context: int, on_node: Callable[..., bool] | None = None
+    ) -> None:
         native.llama_log_set(_LOG, ctypes.c_void_p(0))
         llama_native.start_engine()
         self._model = _load(path)
@@ -96,7 +98,7 @@ class LlamaEvaluator:
         native.llama_model_free(self._model)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> native.llama_model_p:
     params = native.llama_model_default_params()
     params.n_gpu_layers = 0
     model = native.llama_model_load_from_file(str(path).encode(), params)
@@ -144,8 +146,8 @@ class InputSquares:
     """
 
     def __init__(self) -> None:
-        self.sums: dict[str, npt.NDArray[np.float64]] = {}
-        self.counts: dict[str, npt.NDArray[np.float64]] = {}
+        self.sums: dict[str, F64] = {}
+        self.counts: dict[str, F64] = {}
         self.errors: list[BaseException] = []
         self._operations: dict[int, str] = {}
         self._name_of = llama_native.function("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
@@ -177,7 +179,7 @@ class InputSquares:
             found = self._operations[number] = (self._name_of(number) or b"").decode()
         return found
 
-    def _slot(self, name: str, experts: int, columns: int) -> tuple[Any, Any]:
+    def _slot(self, name: str, experts: int, columns: int) -> tuple[F64, F64]:
         if name not in self.sums:
             self.sums[name] = np.zeros((experts, columns))
             self.counts[name] = np.zeros(experts)
@@ -214,7 +216,7 @@ def _weight_name(node: _Tensor) -> str | None:
     return name if name.endswith(".weight") else None
 
 
-def _array(tensor: _Tensor) -> npt.NDArray[Any]:
+def _array(tensor: _Tensor) -> npt.NDArray[np.generic]:
     """A view of a host tensor in numpy order [ne3, ne2, ne1, ne0]."""
     kind = np.dtype(np.int32) if tensor.type == _I32_TYPE else np.dtype(np.float32)
     shape = tuple(int(n) for n in tensor.ne)[::-1]

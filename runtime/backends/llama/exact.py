@@ -12,7 +12,6 @@ Windows libraries do not export: there nothing changes.
 
 import ctypes
 from collections.abc import Callable
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 
@@ -26,7 +25,7 @@ _MOST_BACKENDS = 16
 class LoneRows:
     """The arithmetic of single tokens in one context."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: native.llama_context_p) -> None:
         self._backend = _cpu_backend(context)
         self._set = _setter(self._backend) if self._backend is not None else None
         self._as_in_batches = False
@@ -56,7 +55,7 @@ def _setter(backend: int) -> Callable[[int | None, bool], None] | None:
     return ctypes.CFUNCTYPE(None, pointer, ctypes.c_bool)(address)
 
 
-def _cpu_backend(context: Any) -> int | None:
+def _cpu_backend(context: native.llama_context_p) -> int | None:
     """The CPU backend of a context's scheduler."""
     find = getattr(native._lib, _GET_SCHEDULER, None)
     if find is None:

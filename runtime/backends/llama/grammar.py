@@ -4,10 +4,10 @@ Knows the native calls; knows nothing of JSON or of where grammars come from.
 """
 
 import ctypes
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
+import numpy.typing as npt
 
 from runtime.backends.llama.sampling import SamplerChain
 from runtime.errors import InvalidRequest
@@ -18,15 +18,15 @@ _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32
 class GrammarSampler:
     """One answer's grammar and how far it has come. Raises InvalidRequest where it is unusable."""
 
-    def __init__(self, vocab: Any, n_vocab: int, grammar: str) -> None:
+    def __init__(self, vocab: native.llama_vocab_p, n_vocab: int, grammar: str) -> None:
         self._vocab = vocab
-        self._sampler: Any = native.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
+        self._sampler = native.llama_sampler_init_grammar(vocab, grammar.encode(), b"root")
         if not self._sampler:
             raise InvalidRequest(field="grammar", reason="grammar_unreadable")
         self._ids = np.arange(n_vocab, dtype=np.int32)
         self._candidates = np.zeros(n_vocab, _CANDIDATE)
 
-    def sample(self, chain: SamplerChain, context: Any, row: int) -> int:
+    def sample(self, chain: SamplerChain, context: native.llama_context_p, row: int) -> int:
         """Sample with `chain` what the grammar allows, and advance both.
 
         Most samples are allowed, so one is taken freely first: looking through the whole vocabulary
@@ -40,7 +40,9 @@ class GrammarSampler:
         chain.accept(token)
         return token
 
-    def _draw(self, chain: SamplerChain, context: Any, row: int, *, bound: bool) -> int:
+    def _draw(
+        self, chain: SamplerChain, context: native.llama_context_p, row: int, *, bound: bool
+    ) -> int:
         logits = native.llama_get_logits_ith(context, row)
         self._candidates["id"] = self._ids
         self._candidates["logit"] = np.ctypeslib.as_array(logits, (len(self._ids),))
@@ -64,6 +66,6 @@ class GrammarSampler:
         native.llama_sampler_free(self._sampler)
 
 
-def _array(candidates: "np.ndarray[Any, Any]") -> Any:
+def _array(candidates: npt.NDArray[np.void]) -> native.llama_token_data_array:
     data = candidates.ctypes.data_as(ctypes.POINTER(native.llama_token_data))
     return native.llama_token_data_array(data=data, size=len(candidates), selected=-1, sorted=False)

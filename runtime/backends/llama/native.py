@@ -89,7 +89,7 @@ class NativeLog:
             parts[part] = parts.get(part, 0) + round(float(found["mib"]) * 1024 * 1024)
 
 
-def _text(value: Any) -> str:
+def _text(value: bytes | None) -> str:
     return bytes(value or b"").decode("utf-8", "replace")
 
 

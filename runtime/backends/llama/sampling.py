@@ -6,7 +6,6 @@ Knows the order of the filters, and that a chain can run where the logits are; k
 import ctypes
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 
@@ -34,17 +33,17 @@ class SamplerChain:
         on_device: bool = False,
     ) -> None:
         self.params = params
-        self._attached: Any = None
+        self._attached: native.llama_context_p | None = None
         chain_params = native.llama_sampler_chain_default_params()
         chain_params.no_perf = True
-        self._chain: Any = native.llama_sampler_chain_init(chain_params)
+        self._chain = native.llama_sampler_chain_init(chain_params)
         for sampler in _samplers(params, n_vocab, on_device=on_device):
             native.llama_sampler_chain_add(self._chain, sampler)
         if params.repeat_penalty != 1.0:
             for token in history[-PENALTY_WINDOW:]:
                 native.llama_sampler_accept(self._chain, token)
 
-    def attach(self, context: Any) -> None:
+    def attach(self, context: native.llama_context_p) -> None:
         """Make the chain part of the context's graph: tokens are drawn on the output device.
 
         Copying 150k logits to the host and sorting them there costs a fast GPU a quarter of its
@@ -64,12 +63,12 @@ class SamplerChain:
         """Whether the largest logit is always drawn, as it stands."""
         return self.params.temperature <= 0 and self.params.repeat_penalty == 1.0
 
-    def sample(self, context: Any, row: int = -1) -> int:
+    def sample(self, context: native.llama_context_p, row: int = -1) -> int:
         """Draw from a row of the context's logits, the last by default, and remember the token for
         the penalties."""
         return int(native.llama_sampler_sample(self._chain, context, row))
 
-    def apply(self, candidates: Any) -> None:
+    def apply(self, candidates: native.llama_token_data_array) -> None:
         """Filter a llama_token_data_array and select from it, remembering nothing."""
         native.llama_sampler_apply(self._chain, ctypes.byref(candidates))
 
@@ -85,8 +84,10 @@ class SamplerChain:
         self._chain = None
 
 
-def _samplers(params: SamplingParams, n_vocab: int, *, on_device: bool) -> list[Any]:
-    samplers: list[Any] = []
+def _samplers(
+    params: SamplingParams, n_vocab: int, *, on_device: bool
+) -> list["native.llama_sampler_p"]:
+    samplers: list[native.llama_sampler_p] = []
     if params.repeat_penalty != 1.0:
         samplers.append(
             native.llama_sampler_init_penalties(

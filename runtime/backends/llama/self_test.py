@@ -9,7 +9,6 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
@@ -60,7 +59,7 @@ def check_cpu_library_job(args: LibraryArgs, _on_progress: OnProgress) -> Librar
     return LibraryAnswer(_evaluate(model))  # may end the process: the file is deleted before
 
 
-def _load(path: str) -> Any:
+def _load(path: str) -> native.llama_model_p:
     params = native.llama_model_default_params()
     params.use_mmap = False
     model = native.llama_model_load_from_file(path.encode(), params)
@@ -69,7 +68,7 @@ def _load(path: str) -> Any:
     return model
 
 
-def _evaluate(model: Any) -> int:
+def _evaluate(model: native.llama_model_p) -> int:
     params = native.llama_context_default_params()
     params.n_ctx = params.n_batch = params.n_ubatch = 2 * _PROMPT_TOKENS
     context = native.llama_init_from_model(model, params)
@@ -115,7 +114,7 @@ def _slots() -> list[TensorSlot]:
     ]
 
 
-def _weights(slot: TensorSlot) -> npt.NDArray[Any]:
+def _weights(slot: TensorSlot) -> npt.NDArray[np.generic]:
     if slot.format == "F32":
         return np.ones(slot.shape, np.float32)
     rows = np.random.default_rng(0).standard_normal(slot.shape, np.float32) / np.float32(16)

@@ -8,7 +8,7 @@ import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import llama_cpp.llama_cpp as native
 import numpy as np
@@ -27,7 +27,7 @@ class Run(Protocol):
     """Evaluates a native batch of `count` rows; repeatable: a single row as it would be in a batch.
     Raises EvaluationFailed, Cancelled."""
 
-    def __call__(self, batch: Any, count: int, *, repeatable: bool) -> None: ...
+    def __call__(self, batch: native.llama_batch, count: int, *, repeatable: bool) -> None: ...
 
 
 class LlamaSequences:
@@ -36,8 +36,8 @@ class LlamaSequences:
 
     def __init__(
         self,
-        context: Any,
-        vocab: Any,
+        context: native.llama_context_p,
+        vocab: native.llama_vocab_p,
         tokenizer: LlamaTokenizer,
         chunk: int,
         abort: AbortFlag,
@@ -120,8 +120,8 @@ class LlamaSequences:
     def _logits(self, sequence: int) -> "npt.NDArray[np.float32]":
         """The logits of a sequence's last row, in the engine's memory until the next evaluation."""
         row = native.llama_get_logits_ith(self._context, self._rows[sequence])
-        values: Any = self._row.from_address(ctypes.addressof(row.contents))
-        return np.frombuffer(values, np.float32)
+        values = self._row.from_address(ctypes.addressof(row.contents))
+        return np.frombuffer(memoryview(values), np.float32)
 
     def _drop_samplers(self, sequence: int) -> None:
         for sampler in (self._chains[sequence], self._grammars[sequence]):

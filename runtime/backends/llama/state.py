@@ -6,14 +6,13 @@ Imports the native library, so worker processes only. Knows the native calls; kn
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 
 SEQUENCE = 0
 
 
-def save_state(context: Any, tokens: Sequence[int], path: Path) -> bool:
+def save_state(context: native.llama_context_p, tokens: Sequence[int], path: Path) -> bool:
     """Write the cells of `tokens` to a file; whether the engine did."""
     array = (native.llama_token * len(tokens))(*tokens)
     written = native.llama_state_seq_save_file(
@@ -22,7 +21,7 @@ def save_state(context: Any, tokens: Sequence[int], path: Path) -> bool:
     return bool(written > 0)
 
 
-def load_state(context: Any, path: Path, capacity: int) -> list[int]:
+def load_state(context: native.llama_context_p, path: Path, capacity: int) -> list[int]:
     """Put a file's cells into the (empty) sequence; its tokens, none when the engine refused."""
     array = (native.llama_token * capacity)()
     count = ctypes.c_size_t()

@@ -4,7 +4,6 @@ Knows vocabulary calls only; bytes become text in the token loop.
 """
 
 import ctypes
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 
@@ -17,7 +16,7 @@ REASONING_TAGS = ("<think>", "</think>")
 class LlamaTokenizer:
     """Tokenizer of a loaded model. `piece` is cached: it is called for every token shown."""
 
-    def __init__(self, model: Any, vocab: Any) -> None:
+    def __init__(self, model: native.llama_model_p, vocab: native.llama_vocab_p) -> None:
         self._vocab = vocab
         self.n_vocab = int(native.llama_vocab_n_tokens(vocab))
         self.bos_text = self._token_text(native.llama_vocab_bos(vocab))

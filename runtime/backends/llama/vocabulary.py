@@ -4,7 +4,6 @@ Imports the native library, so job processes only. Loads no weights.
 """
 
 import ctypes
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 
@@ -41,7 +40,7 @@ def read_vocabulary(path: str) -> Vocabulary:
     return found
 
 
-def _metadata(model: Any, key: bytes) -> str:
+def _metadata(model: native.llama_model_p, key: bytes) -> str:
     buffer = ctypes.create_string_buffer(_VALUE_BYTES)
     native.llama_model_meta_val_str(model, key, buffer, _VALUE_BYTES)
     return buffer.value.decode("utf-8", "replace")

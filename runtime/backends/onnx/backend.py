@@ -7,7 +7,6 @@ or not at all. Knows no chat template and no process.
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ from runtime.backends.onnx.bodies import (
     static_inputs,
 )
 from runtime.backends.onnx.hardware import npus_here
-from runtime.backends.onnx.native import StageFailed, ort, run_options
+from runtime.backends.onnx.native import ort, run_options
 from runtime.backends.onnx.preflight import self_test
 from runtime.backends.onnx.session import (
     CompiledCache,
@@ -31,7 +30,14 @@ from runtime.backends.onnx.session import (
     provider_session,
 )
 from runtime.backends.onnx.tokenizer import OnnxTokenizer
-from runtime.errors import ContextOverflow, DeviceUnavailable, EngineError, InvalidRequest, Stage
+from runtime.errors import (
+    ContextOverflow,
+    DeviceUnavailable,
+    EngineError,
+    InvalidRequest,
+    Stage,
+    StageFailed,
+)
 from runtime.generation import SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.machine.providers import resolve_target
@@ -48,8 +54,8 @@ class OnnxBackend:
     """One exported folder with one sequence of cached positions."""
 
     def __init__(self) -> None:
-        self._embeddings: Any = None
-        self._lm_head: Any = None
+        self._embeddings: ort.InferenceSession = None
+        self._lm_head: ort.InferenceSession = None
         self._body: Body | None = None
         self._sampler = Sampler(SamplingParams())
         self._logits: FloatArray | None = None
@@ -103,7 +109,7 @@ class OnnxBackend:
             ends, bos = manifest.end_token_ids, manifest.bos_token_id
             self.tokenizer = OnnxTokenizer(folder.path, ends, bos, manifest.spec.vocab_size)
 
-    def _open_lm_head(self, folder: OnnxFolder, threads: int) -> Any:
+    def _open_lm_head(self, folder: OnnxFolder, threads: int) -> ort.InferenceSession:
         device = self._devices["lm_head"]
         if device != "cpu":
             # Its graph has a free sequence length, which the providers' compilers refuse.
@@ -205,7 +211,7 @@ class OnnxBackend:
             if not 0 <= token < self.tokenizer.n_vocab:
                 raise InvalidRequest(field="token", reason="not_in_vocabulary", value=token)
 
-    def _evaluate(self, tokens: Sequence[int], run: Any, *, want_logits: bool) -> None:
+    def _evaluate(self, tokens: Sequence[int], run: ort.RunOptions, *, want_logits: bool) -> None:
         assert self._body is not None
         clock = time.perf_counter
         stage: Stage = "embeddings"

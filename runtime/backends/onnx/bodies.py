@@ -4,7 +4,7 @@ A body evaluates embeddings after the positions it holds; rewinding is forgettin
 sessions and arrays; nothing of tokens, sampling or files.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,7 @@ class Body(Protocol):
 
     kv_bytes: int
 
-    def evaluate(self, embeds: FloatArray, position: int, run: Any) -> FloatArray:
+    def evaluate(self, embeds: FloatArray, position: int, run: ort.RunOptions) -> FloatArray:
         """embeds [1, n, hidden] at positions position..position+n -> hidden states [1, n, hidden].
 
         `run` is an onnxruntime RunOptions whose `terminate` stops the evaluation.
@@ -60,7 +60,7 @@ class Body(Protocol):
 class DynamicBody:
     """The GroupQueryAttention graph on the CPU. Past and present share one buffer per cache."""
 
-    def __init__(self, session: Any, spec: DecoderSpec, n_ctx: int) -> None:
+    def __init__(self, session: ort.InferenceSession, spec: DecoderSpec, n_ctx: int) -> None:
         self._session = session
         self._binding = session.io_binding()
         shape = (1, spec.head_count_kv, n_ctx, spec.head_length)
@@ -75,7 +75,7 @@ class DynamicBody:
             self._binding.bind_ortvalue_input(f"past_key_values.{name}", value)
             self._binding.bind_ortvalue_output(f"present.{name}", value)
 
-    def evaluate(self, embeds: FloatArray, position: int, run: Any) -> FloatArray:
+    def evaluate(self, embeds: FloatArray, position: int, run: ort.RunOptions) -> FloatArray:
         mask = np.ascontiguousarray(self._mask[:, : position + embeds.shape[1]])
         self._binding.bind_cpu_input("inputs_embeds", embeds)
         self._binding.bind_cpu_input("attention_mask", mask)
@@ -89,7 +89,13 @@ class StaticBody:
     """Two fixed-shape graphs, for prefill and for one token; the host keeps the KV cache."""
 
     def __init__(
-        self, prefill: Any, decode: Any, spec: DecoderSpec, *, rows: int, context: int
+        self,
+        prefill: ort.InferenceSession,
+        decode: ort.InferenceSession,
+        spec: DecoderSpec,
+        *,
+        rows: int,
+        context: int,
     ) -> None:
         self._sessions = {rows: prefill, 1: decode}
         self._rows = rows
@@ -104,7 +110,7 @@ class StaticBody:
         self._cos = np.concatenate([cos, cos], axis=1)[None, None]
         self._sin = np.concatenate([sin, sin], axis=1)[None, None]
 
-    def evaluate(self, embeds: FloatArray, position: int, run: Any) -> FloatArray:
+    def evaluate(self, embeds: FloatArray, position: int, run: ort.RunOptions) -> FloatArray:
         count, pieces, done = embeds.shape[1], [], 0
         while done < count:
             rows = 1 if count - done == 1 else self._rows
@@ -115,7 +121,9 @@ class StaticBody:
             done += used
         return np.concatenate(pieces, axis=1)
 
-    def _step(self, embeds: FloatArray, position: int, used: int, run: Any) -> FloatArray:
+    def _step(
+        self, embeds: FloatArray, position: int, used: int, run: ort.RunOptions
+    ) -> FloatArray:
         rows = embeds.shape[1]
         feeds = {
             "inputs_embeds": embeds,

@@ -5,7 +5,6 @@ Knows the stages; `runtime.tasks.evaluation` opens it. Job processes only.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +29,8 @@ class OnnxEvaluator:
         manifest = folder.manifest
         self._spec, self._context = manifest.spec, context
         self.n_vocab = manifest.spec.vocab_size
-        self._embeddings: Any = cpu_session(folder.path / manifest.embeddings, 1)
-        self._lm_head: Any = cpu_session(folder.path / manifest.lm_head, threads)
+        self._embeddings = cpu_session(folder.path / manifest.embeddings, 1)
+        self._lm_head = cpu_session(folder.path / manifest.lm_head, threads)
         session = cpu_session(folder.path / manifest.body, threads)
         self._body: DynamicBody | None = DynamicBody(session, manifest.spec, context)
         ends, bos = manifest.end_token_ids, manifest.bos_token_id

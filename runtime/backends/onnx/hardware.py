@@ -5,9 +5,13 @@ For child processes: the list is made by onnxruntime. Knows no provider.
 
 import importlib
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from runtime.machine.npus import ListedHardware, NpuHardware, find_npus, npus_listed
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 
 def npus_here() -> tuple[NpuHardware, ...]:
@@ -19,8 +23,8 @@ def hardware() -> tuple[ListedHardware, ...]:
     """Every device onnxruntime sees. Its package exports no such function, so this asks the module
     behind it; a version without it lists nothing."""
     importlib.import_module("runtime.backends.onnx.native")  # telemetry off, before the import
-    native: Any = importlib.import_module("onnxruntime.capi._pybind_state")
-    listed: Any = getattr(native, "get_hardware_devices", tuple)()
+    native = importlib.import_module("onnxruntime.capi._pybind_state")
+    listed: Iterable[ort.OrtHardwareDevice] = getattr(native, "get_hardware_devices", tuple)()
     return tuple(
         ListedHardware(
             device.type.name, int(device.vendor_id), int(device.device_id), dict(device.metadata)

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from quant.onnx.manifest import StaticBody as StaticGraph
 from quant.onnx.probe_model import PROBE_SPEC, write_probe_bodies
 from runtime.backends.onnx.bodies import StaticBody
 from runtime.backends.onnx.hardware import npus_here
-from runtime.backends.onnx.native import run_options
+from runtime.backends.onnx.native import ort, run_options
 from runtime.backends.onnx.session import cpu_session, device_memory, provider_session
 from runtime.errors import DeviceUnavailable
 from runtime.jobs import OnProgress
@@ -36,10 +35,10 @@ from runtime.process.job_values import Nothing, PreflightArgs, PreflightsAnswer
 
 SMALLEST_COSINE = 0.999  # half precision on the provider, int8 activations on the CPU
 _TOKENS = 7
-OpenSession = Callable[[Path, ProviderTarget], Any]
+OpenSession = Callable[[Path, ProviderTarget], ort.InferenceSession]
 
 
-def _open(path: Path, target: ProviderTarget) -> Any:
+def _open(path: Path, target: ProviderTarget) -> ort.InferenceSession:
     return provider_session(path, target, 1)
 
 
@@ -96,7 +95,7 @@ def self_test(target: ProviderTarget, open_session: OpenSession = _open) -> Fact
 
 
 def _evaluate(
-    sessions: list[Any], wide: StaticGraph, embeds: npt.NDArray[np.float32]
+    sessions: list[ort.InferenceSession], wide: StaticGraph, embeds: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float64]:
     """A few tokens at once, then one: both graphs, the second with a filled cache. Flattened."""
     prefill, decode = sessions

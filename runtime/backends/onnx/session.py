@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from quant.files import hash_file
 from runtime.backends.onnx.native import ort
@@ -60,7 +60,7 @@ class CompiledCache:
         return self.root / f"{target.id}-{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
 
 
-def cpu_session(path: Path, threads: int) -> Any:
+def cpu_session(path: Path, threads: int) -> ort.InferenceSession:
     """A session on the CPU. Raises CorruptFile with the file's name."""
     options = _options(threads)
     try:
@@ -69,7 +69,9 @@ def cpu_session(path: Path, threads: int) -> Any:
         raise CorruptFile(path=str(path), reason="refused", detail=str(error)) from error
 
 
-def expect_inputs(session: Any, expected: Mapping[str, Sequence[int | None]], path: Path) -> None:
+def expect_inputs(
+    session: ort.InferenceSession, expected: Mapping[str, Sequence[int | None]], path: Path
+) -> None:
     """Check a graph's inputs against the manifest: names, and dimensions where both are fixed.
 
     Raises CorruptFile naming the graph's file.
@@ -93,7 +95,7 @@ def expect_inputs(session: Any, expected: Mapping[str, Sequence[int | None]], pa
 
 def provider_session(
     path: Path, target: ProviderTarget, threads: int, cache: CompiledCache | None = None
-) -> Any:
+) -> ort.InferenceSession:
     """A session with every node on the target's provider; compiled once where a cache is given.
 
     Raises DeviceUnavailable: reason "provider_not_installed", "provider_failed_to_load",
@@ -110,7 +112,7 @@ def provider_session(
     return _compile(path, target, device, threads, folder)
 
 
-def device_identity(target: ProviderTarget, device: Any) -> str:
+def device_identity(target: ProviderTarget, device: ort.OrtEpDevice) -> str:
     """What a body compiled for a device depends on beside the provider: which device it is, and its
     driver's version. NPU drivers of Linux are parts of the kernel."""
     told = {key: str(value) for key, value in dict(device.ep_metadata).items() if key in _IDENTITY}
@@ -131,7 +133,9 @@ def device_memory(target: ProviderTarget) -> int | None:
     return int(told) if told.isdecimal() else None
 
 
-def _compile(path: Path, target: ProviderTarget, device: Any, threads: int, folder: Path) -> Any:
+def _compile(
+    path: Path, target: ProviderTarget, device: ort.OrtEpDevice, threads: int, folder: Path
+) -> ort.InferenceSession:
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -164,7 +168,7 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _options(threads: int) -> Any:
+def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -175,8 +179,12 @@ def _options(threads: int) -> Any:
 
 
 def _strict_session(
-    path: Path, target: ProviderTarget, device: Any, threads: int, settings: dict[str, str]
-) -> Any:
+    path: Path,
+    target: ProviderTarget,
+    device: ort.OrtEpDevice,
+    threads: int,
+    settings: dict[str, str],
+) -> ort.InferenceSession:
     options = _options(threads)
     options.add_session_config_entry(_STRICT, "1")
     for key, value in settings.items():
@@ -199,7 +207,7 @@ def _strict_session(
     return session
 
 
-def provider_device(target: ProviderTarget) -> Any:
+def provider_device(target: ProviderTarget) -> ort.OrtEpDevice:
     """The provider's device for the target, its library registered.
 
     Raises DeviceUnavailable as `provider_session`.
@@ -216,7 +224,7 @@ def provider_device(target: ProviderTarget) -> Any:
     raise DeviceUnavailable(device=target.id, reason="no_such_device")
 
 
-def _is_of(device: Any, provider: str, library: str) -> bool:
+def _is_of(device: ort.OrtEpDevice, provider: str, library: str) -> bool:
     """Whether a listed device is the provider's. Some libraries call their provider by the name
     they are registered under, so the library's path decides where the list has it."""
     path = dict(device.ep_metadata).get(_LIBRARY)
@@ -226,7 +234,7 @@ def _is_of(device: Any, provider: str, library: str) -> bool:
 def _register(target: ProviderTarget) -> str:
     """Have the target's provider library registered, once in this process; its path."""
     try:
-        plugin: Any = importlib.import_module(target.module)
+        plugin = importlib.import_module(target.module)
     except ImportError as error:
         raise DeviceUnavailable(
             device=target.id,
@@ -271,7 +279,7 @@ def register_library(name: str, path: str) -> None:
     _registered.add(path)
 
 
-def library_path(target: ProviderTarget, plugin: Any) -> str:
+def library_path(target: ProviderTarget, plugin: ModuleType) -> str:
     """The provider's shared library: from its own package, or from Windows ML's catalog.
 
     The catalog's calls follow its documentation; they could not be tried where this was written.

@@ -8,6 +8,7 @@ import pytest
 
 from quant.errors import UnsupportedFormat
 from quant.fields import Fields
+from quant.json_types import Json
 from quant.onnx.spec import rotary_caches, spec_from_config, spec_from_gguf
 from quant.rope import (
     RopeScaling,
@@ -21,7 +22,7 @@ from tests.helpers import tiny_checkpoints
 
 # DeepSeek-R1-0528-Qwen3-8B
 THETA, LENGTH, CONTEXT = 1_000_000.0, 128, 32768
-DEEPSEEK = {
+DEEPSEEK: dict[str, Json] = {
     "rope_type": "yarn",
     "factor": 4.0,
     "original_max_position_embeddings": CONTEXT,
@@ -61,7 +62,7 @@ def test_yarn_tables_are_those_of_llama_cpp_s_formula(
 ) -> None:
     """Position by position as ggml's rope_yarn and ggml_rope_yarn_corr_dims compute them."""
     config = tiny_checkpoints.config_of("qwen3") | {"rope_theta": THETA, "head_dim": LENGTH}
-    rope = DEEPSEEK | {"beta_fast": beta_fast, "beta_slow": beta_slow}
+    rope: dict[str, Json] = DEEPSEEK | {"beta_fast": beta_fast, "beta_slow": beta_slow}
     rope["original_max_position_embeddings"] = context
     spec = spec_from_config({**config, "rope_scaling": rope}, path="config.json", tied=True)
     cos, sin = rotary_caches(spec, 300)
@@ -93,7 +94,7 @@ def test_the_attention_factor_multiplies_or_replaces_the_paper_s() -> None:
 
 @pytest.mark.parametrize("key", ["attn_factor", "yarn_attn_factor"])
 def test_gguf_metadata_give_the_same_scaling(key: str) -> None:
-    fields = {
+    fields: dict[str, Json] = {
         "rope.scaling.type": "yarn",
         "rope.scaling.factor": 4.0,
         "rope.scaling.original_context_length": CONTEXT,
@@ -112,7 +113,7 @@ def test_scalings_that_would_be_computed_wrongly_are_refused(more: dict[str, Any
 
 
 def test_a_gguf_of_longrope_is_refused() -> None:
-    fields = {
+    fields: dict[str, Json] = {
         "general.architecture": "llama",
         "llama.attention.head_count": 4,
         "llama.embedding_length": 64,

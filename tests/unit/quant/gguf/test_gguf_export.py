@@ -18,6 +18,7 @@ from quant.errors import (
 from quant.formats import FORMATS, format_named, nbytes
 from quant.gguf.export import open_view, quantize_gguf
 from quant.gguf.importance import read_importance, write_importance
+from quant.json_types import Json
 from quant.quality.weight_error import weight_errors
 from quant.recipe import (
     RECIPES,
@@ -150,9 +151,10 @@ def test_recipe_from_json_is_the_recipe() -> None:
         ({"formats": {"default": "Q4_0"}, "colour": 1}, "colour"),
         ({"formats": {"default": "Q4_0"}, "overrides": [{"pattern": "("}]}, "overrides.pattern"),
         ({"formats": {"default": "Q4_0"}, "overrides": [{"format": "Q4_0"}]}, "overrides"),
+        ({"formats": {"default": "Q4_0"}, "overrides": 5}, "overrides"),
     ],
 )
-def test_recipe_with_a_fault_names_the_field(data: dict[str, object], field: str) -> None:
+def test_recipe_with_a_fault_names_the_field(data: dict[str, Json], field: str) -> None:
     with pytest.raises(InvalidRecipe) as caught:
         recipe_from_json(data)
     assert caught.value.facts["field"] == field

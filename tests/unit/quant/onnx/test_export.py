@@ -20,6 +20,7 @@ from quant.errors import (
     QuantError,
     UnsupportedFormat,
 )
+from quant.json_types import Json
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.manifest import MANIFEST, check_sizes, read_manifest, verify
 from quant.onnx.spec import spec_from_config, spec_from_gguf
@@ -220,7 +221,7 @@ def test_what_the_graphs_cannot_express_is_refused(change: dict[str, object]) ->
 
 
 def test_mixture_of_experts_in_gguf_is_refused() -> None:
-    fields = {"general.architecture": "llama", "llama.expert_count": 8}
+    fields: dict[str, Json] = {"general.architecture": "llama", "llama.expert_count": 8}
     with pytest.raises(UnsupportedFormat):
         spec_from_gguf(fields, path="x", vocab_size=1, tied=False, attention_bias=False)
 
