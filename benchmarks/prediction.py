@@ -270,7 +270,7 @@ def load_profile(arguments: argparse.Namespace) -> BandwidthProfile:
         devices = ["cpu", *([arguments.gpu.lower()] if arguments.gpu else [])]
         profile = run_job(PROFILE, ProfileArgs("full", tuple(devices)))
         path.write_bytes(msgspec.json.encode(profile))
-    return BandwidthProfile.from_json(json.loads(path.read_text()))
+    return msgspec.json.decode(path.read_bytes(), type=BandwidthProfile)
 
 
 def run_one(spec: dict[str, Any]) -> dict[str, Any] | None:
@@ -403,7 +403,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         f"measured with {', '.join(commits)}; predicted with {commit()}",
         f"runs: {len(runs)}; {kept_steps(runs)}",
     ]
-    document: dict[str, Any] = {"profile": profile.to_json(), "commits": commits}
+    document: dict[str, Any] = {"profile": msgspec.to_builtins(profile), "commits": commits}
     demands = []
     for title, calibration in (
         ("bandwidth profile only, no calibration run", UNCALIBRATED),

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
+
 from benchmarks.common.options import command_line
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile
@@ -81,7 +83,7 @@ def main() -> None:
     parser.add_argument("placements", type=Path)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    profile = BandwidthProfile.from_json(json.loads(arguments.profile.read_text()))
+    profile = msgspec.json.decode(arguments.profile.read_bytes(), type=BandwidthProfile)
     data = json.loads(arguments.placements.read_text())
     lines = [
         "Predicted against measured on a GPU, from the bandwidth profile alone (tokens/s)",

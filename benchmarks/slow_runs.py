@@ -254,11 +254,10 @@ def old_profile(stage: Stage) -> Session:
     session = stage.session()
     profile = session.learning.load().profile
     assert profile is not None
-    data = scaled(profile, 2.0).to_json()
     (stage.home / "other").mkdir(exist_ok=True)
     stage.home = stage.home / "other"
     session = stage.session()
-    session.learning.keep_profile(BandwidthProfile.from_json(data))
+    session.learning.keep_profile(scaled(profile, 2.0))
     session.load(str(stage.starter), session.plan(str(stage.starter)))
     generate(session, PROMPT)
     return session

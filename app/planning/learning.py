@@ -3,17 +3,17 @@
 Keeps two JSON files and turns them into a SpeedModel. Measures nothing and predicts nothing itself.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
 from quant.files import write_json_atomically
+from quant.json_types import Json
 from runtime.generation import GenerationStats
-from runtime.plan import Placement, Plan, PlanModel
+from runtime.plan import Interval, Placement, Plan, PlanModel
 from runtime.planning.bandwidth import BandwidthProfile, machine_fingerprint
 from runtime.planning.calibration import Observation, TrackRecord, fit, track_record
 from runtime.planning.speed import SpeedModel
@@ -70,7 +70,7 @@ class Learning:
         if known is not None and known.trusted and not profile.trusted:
             return False
         self._profile.parent.mkdir(parents=True, exist_ok=True)
-        write_json_atomically(self._profile, profile.to_json())
+        write_json_atomically(self._profile, msgspec.to_builtins(profile))
         return True
 
     def learn(self, model: PlanModel, plan: Plan, stats: GenerationStats) -> None:
@@ -109,8 +109,8 @@ class Learning:
 
     def _load_profile(self) -> BandwidthProfile | None:
         try:
-            profile = BandwidthProfile.from_json(json.loads(self._profile.read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError):
+            profile = msgspec.json.decode(self._profile.read_bytes(), type=BandwidthProfile)
+        except (OSError, ValueError):
             return None
         here = self._fingerprint()
         same = all(profile.fingerprint.get(key) == here[key] for key in here if key != "engine")
@@ -146,7 +146,18 @@ def default_learning(folder: Path) -> Learning:
     return Learning(folder, machine_fingerprint)
 
 
-def history(runs: Any) -> TrackRecord | None:
+class StoredRun(Protocol):
+    """What the history must tell of a run."""
+
+    @property
+    def predicted_decode_tps(self) -> Interval | None: ...
+    @property
+    def measured_decode_tps(self) -> float | None: ...
+    @property
+    def stats(self) -> Mapping[str, Json]: ...
+
+
+def history(runs: Iterable[StoredRun]) -> TrackRecord | None:
     """How accurate the decode predictions of stored `runs` were. Predictions are of
     tokens made one by one: runs with drafts say nothing about them."""
     return track_record(
@@ -154,8 +165,13 @@ def history(runs: Any) -> TrackRecord | None:
         for run in runs
         if run.predicted_decode_tps is not None
         and run.measured_decode_tps
-        and _one_by_one(run.stats.get("draft_tokens", 0), run.stats.get("generated_tokens", 0))
+        and _one_by_one(_count(run.stats, "draft_tokens"), _count(run.stats, "generated_tokens"))
     )
+
+
+def _count(stats: Mapping[str, Json], name: str) -> int:
+    value = stats.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _one_by_one(drafted: int, generated: int) -> bool:

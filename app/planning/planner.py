@@ -184,8 +184,9 @@ class Planning:
             return plan
         memory = exact_memory(plan.memory, report)
         if not fits(memory):
-            facts = shortage(memory)
-            raise self.out_of_memory_error(model, plan, str(facts["device"]), DoesNotFit(**facts))
+            lacking = shortage(memory)
+            error = DoesNotFit(**vars(lacking))
+            raise self.out_of_memory_error(model, plan, lacking.device, error)
         return replace(plan, memory=memory, fits="tight" if tight(memory) else "fits")
 
     # -- models ------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -157,7 +156,7 @@ def _busy(pid: int) -> float:
     return sum(_busy_seconds(times) for times in chosen)
 
 
-def _busy_seconds(times: Any) -> float:
+def _busy_seconds(times: "psutil._ntuples.scputimes") -> float:
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - guests)
 

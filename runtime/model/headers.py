@@ -4,14 +4,14 @@ Knows the headers of GGUF in shards and of safetensors (with config.json); fetch
 bytes are untrusted: `runtime.tasks.inspect` reads them in a child process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from quant.checkpoint.gguf_header import GgufHeader
 from quant.checkpoint.safetensors import Entry, read_checkpoint, read_json
 from quant.errors import CorruptCheckpoint
+from quant.json_types import Json
 from runtime.errors import CorruptFile, UnsupportedModel
 from runtime.model.info import ModelInfo, TensorInfo
 from runtime.shape import ModelShape, WeightBytes
@@ -57,7 +57,7 @@ def checkpoint_info(folder: Path, name: str) -> ModelInfo:
 
 
 def shape_from_config(
-    config: Mapping[str, Any], tensors: Mapping[str, Any], name: str
+    config: Mapping[str, Json], tensors: Collection[str], name: str
 ) -> ModelShape:
     """ModelShape from a Hugging Face config.json and the names of the tensors.
 

@@ -6,14 +6,21 @@ are inspected in a child process (`runtime.tasks.inspect`).
 
 import mmap
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from quant.checkpoint.gguf_header import GgufHeader, HeaderError, HeaderTruncated, read_header
+from quant.checkpoint.gguf_header import (
+    GgufData,
+    GgufHeader,
+    HeaderError,
+    HeaderTruncated,
+    read_header,
+)
+from quant.json_types import Json
 from quant.onnx.tokenizer_files import read_chat_template
 from runtime.errors import CorruptFile, UnsupportedModel, UnusableFile, corrupt_file
 from runtime.model.genai_folder import CONFIG as GENAI_CONFIG
@@ -53,7 +60,7 @@ class ModelInfo:
     tokenizer: str
     licence: str
     tensors: tuple[TensorInfo, ...] = ()
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Json] = field(default_factory=dict)
     context_limit: int = 0
     compiled_contexts: tuple[int, ...] = ()
 
@@ -131,7 +138,7 @@ def gguf_info(header: GgufHeader, path: str, file_size: int) -> ModelInfo:
     )
 
 
-def _shape(keys: dict[str, Any], arch: str, tensors: tuple[TensorInfo, ...]) -> ModelShape:
+def _shape(keys: Mapping[str, GgufData], arch: str, tensors: tuple[TensorInfo, ...]) -> ModelShape:
     names = {tensor.name: tensor for tensor in tensors}
 
     def number(key: str, default: int | None = None) -> int:
@@ -266,5 +273,5 @@ def _elements(dims: tuple[int, ...]) -> int:
     return count
 
 
-def _text_or_none(value: Any) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None

@@ -1,6 +1,6 @@
 """What the profiler measured of this machine's memories and kernels, as values with lookup.
 
-Knows curves, interpolation, the machine's fingerprint and the JSON form. Measures nothing:
+Knows curves, interpolation and the machine's fingerprint. Measures nothing:
 `runtime.tasks.profile` does that, in a child process.
 """
 
@@ -9,10 +9,10 @@ import json
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 
@@ -193,22 +193,6 @@ class BandwidthProfile:
     def device(self, device: str) -> DeviceProfile | None:
         return next((entry for entry in self.devices if entry.device == device), None)
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "BandwidthProfile":
-        """Rebuild a stored profile. Raises KeyError or TypeError when it is of another shape."""
-        return BandwidthProfile(
-            fingerprint=dict(data["fingerprint"]),
-            measured_at=data["measured_at"],
-            mode=data["mode"],
-            spread=float(data["spread"]),
-            devices=tuple(_device_from_json(entry) for entry in data["devices"]),
-            doubts=tuple(data["doubts"]),
-            facts=dict(data["facts"]),
-        )
-
 
 def cache_facts(levels: Mapping[int, int]) -> dict[str, float]:
     """Cache sizes as a profile's facts."""
@@ -289,20 +273,3 @@ def _processor_name() -> str:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
-
-
-def _curves_from_json(entries: Sequence[Mapping[str, Any]]) -> tuple[Curve, ...]:
-    return tuple(
-        Curve(entry["threads"], tuple(CurvePoint(**point) for point in entry["points"]))
-        for entry in entries
-    )
-
-
-def _device_from_json(entry: Mapping[str, Any]) -> DeviceProfile:
-    return DeviceProfile(
-        device=entry["device"],
-        plain=_curves_from_json(entry["plain"]),
-        products={name: _curves_from_json(c) for name, c in entry["products"].items()},
-        costs=tuple(ThreadCosts(**cost) for cost in entry["costs"]),
-        host_copy=entry["host_copy"],
-    )

@@ -8,12 +8,13 @@ one weight format teaches about the others. Knows statistics; knows no model and
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runtime.plan import Interval
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
 Z80 = 1.2816  # standard deviations of a two-sided 80 % interval
 NOISE = 0.13  # relative spread of runs about a fitted prediction: between runs, minutes and shapes
@@ -92,33 +93,6 @@ class Calibration:
         known = self.engines.get(engine)
         return known.observations if known else 0
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            engine: {
-                "names": list(known.names),
-                "means": list(known.means),
-                "covariance": [list(row) for row in known.covariance],
-                "noise": known.noise,
-                "observations": known.observations,
-            }
-            for engine, known in self.engines.items()
-        }
-
-    @staticmethod
-    def from_json(data: Mapping[str, Any]) -> "Calibration":
-        return Calibration(
-            {
-                engine: EngineCoefficients(
-                    names=tuple(known["names"]),
-                    means=tuple(known["means"]),
-                    covariance=tuple(tuple(row) for row in known["covariance"]),
-                    noise=float(known["noise"]),
-                    observations=int(known["observations"]),
-                )
-                for engine, known in data.items()
-            }
-        )
-
 
 UNCALIBRATED = Calibration({})
 
@@ -186,8 +160,8 @@ def _fit_engine(runs: Sequence[Observation]) -> EngineCoefficients:
 
 
 def _linearised(
-    runs: Sequence[Observation], index: Mapping[str, int], theta: "np.ndarray[Any, Any]"
-) -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    runs: Sequence[Observation], index: Mapping[str, int], theta: "npt.NDArray[np.float64]"
+) -> "tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]":
     """Log residuals and the derivative of log predictions by each parameter."""
     import numpy as np
 
@@ -206,7 +180,7 @@ def _linearised(
     return residuals, jacobian
 
 
-def _noise(residuals: "np.ndarray[Any, Any]") -> float:
+def _noise(residuals: "npt.NDArray[np.float64]") -> float:
     """Spread of what the fit leaves, from the median so that outliers do not widen everything;
     a few runs prove little, so the prior guess counts as eight of them."""
     import numpy as np

@@ -7,7 +7,6 @@ what counts as fitting. Knows engines by their descriptors and no file; memory c
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from runtime import registry
 from runtime.devices import Device
@@ -62,10 +61,19 @@ def tight(memory: MemoryEstimate) -> bool:
     return any(d.total > d.available * TIGHT_SHARE for d in memory.devices)
 
 
-def shortage(memory: MemoryEstimate) -> dict[str, Any]:
-    """The device that lacks most, as facts of an error or a reason."""
+@dataclass(frozen=True)
+class Shortage:
+    """Bytes that a device needs and has."""
+
+    device: str
+    needed: int
+    available: int
+
+
+def shortage(memory: MemoryEstimate) -> Shortage:
+    """The device that lacks most."""
     worst = max(memory.devices, key=lambda d: d.total - d.available * (1 - RESERVE_SHARE))
-    return {"device": worst.device, "needed": worst.total, "available": worst.available}
+    return Shortage(worst.device, worst.total, worst.available)
 
 
 def candidates(

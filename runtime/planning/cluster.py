@@ -11,7 +11,6 @@ Knows no engine and no file.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from runtime.engine import StepCosts
 from runtime.errors import DoesNotFit, InvalidRequest, Suggestion
@@ -147,9 +146,10 @@ def _check(shape: ModelShape, cluster: Cluster, workload: Workload) -> None:
             value=workload.n_ctx,
             maximum=shape.context_length,
         )
-    sizes: dict[str, Any] = {**asdict(cluster), "sequences": workload.sequences}
+    sizes = {**asdict(cluster), "sequences": workload.sequences}
+    del sizes["gpu"]
     for name, value in sizes.items():
-        if name != "gpu" and value <= 0:
+        if value <= 0:
             raise InvalidRequest(field=name, reason="above_zero", value=value)
 
 

@@ -5,12 +5,12 @@ what was measured; a small JSON file keeps it until the model, an engine or the 
 `app.wording.explain` words the reasons.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from quant.files import write_json_atomically
 from runtime import registry
@@ -157,7 +157,7 @@ class ChoiceFile:
         for kept, data in reversed(self._read().items()):
             if not wanted <= set(kept.split(_PART)):
                 continue
-            with suppress(KeyError, TypeError, ValueError, NoEngineRan):
+            with suppress(ValueError, NoEngineRan):
                 choice = _choice_from_json(data)
                 if kept == key:
                     return choice
@@ -166,30 +166,27 @@ class ChoiceFile:
 
     def latest(self) -> EngineChoice | None:
         """The choice made last, whatever it was for."""
-        with suppress(IndexError, KeyError, TypeError, ValueError):
+        with suppress(IndexError, ValueError):
             return _choice_from_json(list(self._read().values())[-1])
         return None
 
     def put(self, key: str, choice: EngineChoice) -> None:
         """Store a choice atomically."""
-        data = self._read()
+        data: dict[str, object] = {**self._read()}
         data.pop(key, None)  # the latest is the last
         data[key] = asdict(choice)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         write_json_atomically(self._path, data, durable=False)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, object]:
         try:
-            data = json.loads(self._path.read_text(encoding="utf-8"))
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, object])
         except (OSError, ValueError):
             return {}
-        return data if isinstance(data, dict) else {}
 
 
-def _choice_from_json(data: Mapping[str, Any]) -> EngineChoice:
-    reason = Reason(str(data["reason"]["code"]), dict(data["reason"]["facts"]))
-    measurements = tuple(EngineMeasurement(**item) for item in data["measurements"])
-    engine = str(data["engine"])
-    if not registry.known(engine):
-        raise ValueError(engine)
-    return EngineChoice(engine, str(data["path"]), reason, measurements)
+def _choice_from_json(data: object) -> EngineChoice:
+    choice = msgspec.convert(data, EngineChoice)
+    if not registry.known(choice.engine):
+        raise ValueError(choice.engine)
+    return choice

@@ -6,7 +6,7 @@ descriptors and no file.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import get_args
 
 from runtime import registry
@@ -263,7 +263,7 @@ def _alternatives(
         for c in fitting
         if c is not chosen
     ]
-    too_big = [entry(c, Reason("does_not_fit", shortage(c.memory))) for c in refused]
+    too_big = [entry(c, Reason("does_not_fit", asdict(shortage(c.memory)))) for c in refused]
     too_short = [
         entry(c, Reason("context_not_compiled", {"longest": c.placement.n_ctx})) for c in short
     ]
@@ -278,4 +278,4 @@ def _does_not_fit(
 ) -> DoesNotFit:
     least = min(refused, key=lambda candidate: candidate.memory.total)
     suggestion = nearest_fit(model, devices, request, least.placement)
-    return DoesNotFit(**shortage(least.memory), suggestion=suggestion)
+    return DoesNotFit(**asdict(shortage(least.memory)), suggestion=suggestion)

@@ -9,12 +9,12 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -22,7 +22,11 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from quant.json_types import Json
 from runtime.errors import TemplateFailed as TemplateFailed
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 MAX_TEMPLATE = 256 * 1024  # characters of template source
 MAX_OUTPUT = 16 * 1024 * 1024  # characters rendered, and of any single value on the way
@@ -38,7 +42,7 @@ _FILTERS = frozenset(
 # Widths beyond reason in a format string, and `%*d`, whose width is unchecked.
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{5,})|\{[^{}]*\d{5,}")
 
-TemplateMessage = Mapping[str, Any]
+TemplateMessage = Mapping[str, Json]
 
 
 class _LimitExceeded(SecurityError):
@@ -66,7 +70,7 @@ class _LimitedEnvironment(ImmutableSandboxedEnvironment):
     code_generator_class = _LimitedCodeGenerator
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+    def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
         if operator == "*":
             _check_repeat(left, right)
         elif operator == "**":
@@ -74,11 +78,11 @@ class _LimitedEnvironment(ImmutableSandboxedEnvironment):
             _check_number(right, limit=64)
         elif operator == "%" and isinstance(left, str):
             _check_format(left)
-        elif operator == "+" and _sized(left) and _sized(right):
+        elif operator == "+" and isinstance(left, _SIZED) and isinstance(right, _SIZED):
             _check_size(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
 
-    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, context: Context, obj: object, *args: object, **kwargs: object) -> object:
         for argument in (*args, *kwargs.values()):
             _check_number(argument)
         owner = getattr(obj, "__self__", None)
@@ -86,20 +90,19 @@ class _LimitedEnvironment(ImmutableSandboxedEnvironment):
             _check_method(owner, getattr(obj, "__name__", ""), args)
         return super().call(context, obj, *args, **kwargs)
 
-    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+    def wrap_str_format(self, value: object) -> Callable[..., str] | None:
         wrapped = super().wrap_str_format(value)
         if wrapped is not None:
-            _check_format(value.__self__)
+            _check_format(str(getattr(value, "__self__", "")))
         return wrapped
 
-    def join_limited(self, parts: Sequence[Any]) -> str:
+    def join_limited(self, parts: Sequence[object]) -> str:
         texts = [str(part) for part in parts]
         _check_size(sum(map(len, texts)))
         return "".join(texts)
 
 
-def _sized(value: Any) -> bool:
-    return isinstance(value, str | list | tuple)
+_SIZED = (str, list, tuple)
 
 
 def _check_size(size: int) -> None:
@@ -107,14 +110,14 @@ def _check_size(size: int) -> None:
         raise _LimitExceeded("a value grew too large")
 
 
-def _check_number(value: Any, limit: int = MAX_NUMBER) -> None:
+def _check_number(value: object, limit: int = MAX_NUMBER) -> None:
     if isinstance(value, int) and abs(value) > limit:
         raise _LimitExceeded("a number is too large")
 
 
-def _check_repeat(left: Any, right: Any) -> None:
+def _check_repeat(left: object, right: object) -> None:
     for value, count in ((left, right), (right, left)):
-        if _sized(value) and isinstance(count, int):
+        if isinstance(value, _SIZED) and isinstance(count, int):
             _check_size(len(value) * max(count, 0))
         elif isinstance(value, int):
             _check_number(value, limit=10**18)
@@ -125,7 +128,7 @@ def _check_format(text: str) -> None:
         raise _LimitExceeded("a format width is too large")
 
 
-def _check_method(text: str, name: str, args: tuple[Any, ...]) -> None:
+def _check_method(text: str, name: str, args: tuple[object, ...]) -> None:
     """Refuse str methods whose result would be too large, before it is built."""
     if name == "replace" and len(args) >= 2:
         _check_replace(text, str(args[0]), str(args[1]))
@@ -135,7 +138,13 @@ def _check_method(text: str, name: str, args: tuple[Any, ...]) -> None:
             raise _LimitExceeded("join of something that is not a list")
         _check_join(parts, text)
     elif name == "expandtabs":
-        _check_size(len(text) * int(args[0] if args else 8))
+        _check_size(len(text) * _whole(args[0] if args else 8))
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):
+        raise _LimitExceeded("a width is no whole number")
+    return value
 
 
 def _check_replace(text: str, old: str, new: str) -> None:
@@ -143,17 +152,17 @@ def _check_replace(text: str, old: str, new: str) -> None:
     _check_size(len(text) + found * len(new))
 
 
-def _check_join(parts: Sequence[Any], separator: str) -> None:
+def _check_join(parts: Sequence[object], separator: str) -> None:
     _check_size(sum(len(str(part)) for part in parts) + len(separator) * len(parts))
 
 
-def _filter_replace(value: Any, old: str, new: str, count: int | None = None) -> str:
+def _filter_replace(value: object, old: str, new: str, count: int | None = None) -> str:
     text = str(value)
     _check_replace(text, str(old), str(new))
     return text.replace(str(old), str(new), -1 if count is None else count)
 
 
-def _filter_join(value: Any, d: str = "", attribute: str | None = None) -> str:
+def _filter_join(value: Iterable[Any], d: str = "", attribute: str | None = None) -> str:
     parts = list(value)
     if attribute is not None:
         parts = [part[attribute] for part in parts]
@@ -161,7 +170,7 @@ def _filter_join(value: Any, d: str = "", attribute: str | None = None) -> str:
     return str(d).join(map(str, parts))
 
 
-def _filter_indent(value: Any, width: int | str = 4, first: bool = False) -> str:
+def _filter_indent(value: object, width: int | str = 4, first: bool = False) -> str:
     pad = width if isinstance(width, str) else " " * min(int(width), 256)
     text = str(value)
     _check_size(len(text) + len(pad) * (text.count("\n") + 1))
@@ -170,7 +179,7 @@ def _filter_indent(value: Any, width: int | str = 4, first: bool = False) -> str
     return "\n".join([pad + lines[0] if first else lines[0], *padded])
 
 
-def _filter_tojson(value: Any, indent: int | None = None, ensure_ascii: bool = False) -> str:
+def _filter_tojson(value: object, indent: int | None = None, ensure_ascii: bool = False) -> str:
     _check_number(indent, limit=64)
     return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii)
 
@@ -220,7 +229,7 @@ def _deadline(seconds: float) -> Iterator[None]:
     end = time.monotonic() + seconds
     events = 0
 
-    def trace(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
+    def trace(frame: FrameType, event: str, argument: object) -> "TraceFunction":
         nonlocal events
         events += 1
         if events % _TRACE_CLOCK_EVERY == 0 and time.monotonic() > end:

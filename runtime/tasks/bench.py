@@ -11,11 +11,11 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 from uuid import uuid4
 
 import psutil
 
+from quant.json_types import Json
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
@@ -88,7 +88,7 @@ class BenchRun:
     model: str
     engine: str
     engine_version: str
-    placement: dict[str, Any]
+    placement: dict[str, Json]
     devices: tuple[str, ...]
     rows: tuple[BenchRow, ...]
     peak_memory: int

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 
 from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
@@ -286,7 +286,7 @@ def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DevicePr
 
 
 def _plain_points(
-    schedule: Schedule, threads: int, memory: "np.ndarray[Any, np.dtype[np.uint8]]"
+    schedule: Schedule, threads: int, memory: "npt.NDArray[np.uint8]"
 ) -> tuple[CurvePoint, ...]:
     """The better of two readings at each size: other load can only lower one."""
     points: dict[int, CurvePoint] = {}

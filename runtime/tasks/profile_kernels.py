@@ -12,6 +12,7 @@ from typing import Any
 
 import llama_cpp
 import numpy as np
+import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from runtime.backends.llama import native as llama_native
@@ -21,7 +22,7 @@ _POINTER = ctypes.c_void_p
 _CPU_DEVICE = 0
 _GRAPH_SIZE = 16384
 ATTENTION_BLOCKS = 12
-_SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+_SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "ggml_new_tensor_2d": (_POINTER, (_POINTER, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)),
     "ggml_new_tensor_4d": (_POINTER, (_POINTER, ctypes.c_int, *[ctypes.c_int64] * 4)),
     "ggml_mul_mat": (_POINTER, (_POINTER, _POINTER, _POINTER)),
@@ -85,15 +86,15 @@ class Ggml:
         self._init = llama_native.function("ggml_init", _POINTER, _InitParams)
         self.device = self._device(device)
         self.backend = self.ggml_backend_dev_init(self.device, None)
-        self.buffer_type = self.ggml_backend_dev_buffer_type(self.device)
+        self.buffer_type: int = self.ggml_backend_dev_buffer_type(self.device)
         self.set_threads(threads)
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
 
-    def _device(self, name: str) -> Any:
+    def _device(self, name: str) -> int:
         for index in range(self.ggml_backend_dev_count()):
-            device = self.ggml_backend_dev_get(index)
+            device: int = self.ggml_backend_dev_get(index)
             if self.ggml_backend_dev_name(device).decode().lower() == name.lower():
                 return device
         raise ValueError(f"no device {name}")
@@ -101,21 +102,23 @@ class Ggml:
     def set_threads(self, threads: int) -> None:
         """Threads of later computations; devices without threads ignore it."""
         if self.ggml_backend_dev_type(self.device) == _CPU_DEVICE:
-            address = self._special("ggml_backend_set_n_threads")
+            address = self._special("ggml_backend_set_n_threads") or 0
             ctypes.CFUNCTYPE(None, _POINTER, ctypes.c_int)(address)(self.backend, threads)
 
-    def _special(self, name: str) -> Any:
+    def _special(self, name: str) -> int | None:
         """Address of a function that only some devices have, None for the others."""
         registry = self.ggml_backend_dev_backend_reg(self.device)
-        return self.ggml_backend_reg_get_proc_address(registry, name.encode())
+        address: int | None = self.ggml_backend_reg_get_proc_address(registry, name.encode())
+        return address
 
-    def context(self, tensors: int) -> Any:
+    def context(self, tensors: int) -> int:
         """A context for `tensors` tensor headers and one graph, without data."""
         size = tensors * self.ggml_tensor_overhead()
         size += self.ggml_graph_overhead_custom(_GRAPH_SIZE, False) + 65536
-        return self._init(_InitParams(size, None, True))
+        made: int = self._init(_InitParams(size, None, True))
+        return made
 
-    def weight_buffer_type(self, block_format: int, columns: int, rows: int) -> Any:
+    def weight_buffer_type(self, block_format: int, columns: int, rows: int) -> int:
         """Where the engine itself would put such a matrix: a repacking buffer when it has one."""
         address = self._special("ggml_backend_dev_get_extra_bufts")
         if not address:
@@ -123,12 +126,13 @@ class Ggml:
         extra = ctypes.CFUNCTYPE(ctypes.POINTER(_POINTER), _POINTER)(address)(self.device)
         index = 0
         while extra and extra[index]:
-            if self._supports(extra[index], block_format, columns, rows):
-                return extra[index]
+            found: int = extra[index]
+            if self._supports(found, block_format, columns, rows):
+                return found
             index += 1
         return self.buffer_type
 
-    def _supports(self, buffer_type: Any, block_format: int, columns: int, rows: int) -> bool:
+    def _supports(self, buffer_type: int, block_format: int, columns: int, rows: int) -> bool:
         context = self.context(8)
         weight = self.ggml_new_tensor_2d(context, block_format, columns, rows)
         vector = self.ggml_new_tensor_2d(context, _F32, columns, 512)
@@ -149,7 +153,7 @@ def quiet_engine() -> None:
     llama_cpp.llama_log_set(_DROP, ctypes.c_void_p(0))
 
 
-def _drop(_level: int, _text: bytes, _user_data: Any) -> None:
+def _drop(_level: int, _text: bytes, _user_data: object) -> None:
     """Receives the engine's log lines."""
 
 
@@ -160,7 +164,7 @@ _DROP = llama_cpp.llama_log_callback(_drop)
 class _Graph:
     """A graph that can be computed again and again, with the memory it needs."""
 
-    def __init__(self, ggml: Ggml, context: Any, outputs: Sequence[Any]) -> None:
+    def __init__(self, ggml: Ggml, context: int, outputs: Sequence[int]) -> None:
         self._ggml, self._context = ggml, context
         self._graph = ggml.ggml_new_graph_custom(context, _GRAPH_SIZE, False)
         for output in outputs:
@@ -270,7 +274,7 @@ def attention_seconds(
     rows = rng.standard_normal(length * batch * heads, dtype=np.float32)
     cached = rng.standard_normal(length * cells * kv_heads, dtype=np.float32).astype(np.float16)
     empty = np.zeros(cells * batch, dtype=np.float16)
-    contents: list[tuple[Any, np.ndarray[Any, Any]]] = [(query, rows), (mask, empty)]
+    contents: list[tuple[int, npt.NDArray[np.generic]]] = [(query, rows), (mask, empty)]
     contents += [(cache, cached) for cache in caches]
     for tensor, data in contents:
         ggml.ggml_backend_tensor_set(tensor, data.ctypes.data_as(_POINTER), 0, data.nbytes)
@@ -309,7 +313,7 @@ class PlainRead:
     """`memory` (written before: untouched pages are not mapped) read by `threads` threads at once,
     each its own part, with almost no arithmetic."""
 
-    def __init__(self, memory: "np.ndarray[Any, np.dtype[np.uint8]]", threads: int) -> None:
+    def __init__(self, memory: "npt.NDArray[np.uint8]", threads: int) -> None:
         self.threads = threads
         words = memory[: memory.size // 8 * 8].view(np.uint64)
         self._parts = np.array_split(words, threads)
@@ -343,7 +347,7 @@ class PlainRead:
         return sum(counts) / (max(ends) - start)
 
 
-def random_blocks(block_format: str, values: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def random_blocks(block_format: str, values: int) -> npt.NDArray[np.uint8]:
     """`values` weights in a ggml format: random quants, scales small and finite."""
     kind = GGMLQuantizationType[block_format]
     per_block, nbytes = GGML_QUANT_SIZES[kind]
@@ -353,7 +357,7 @@ def random_blocks(block_format: str, values: int) -> np.ndarray[Any, np.dtype[np
     if block_format == "F32":
         return rng.standard_normal(values, dtype=np.float32).view(np.uint8)
     # Any byte below 0x3c keeps every half-precision scale finite and small, wherever it lies.
-    blocks: np.ndarray[Any, np.dtype[np.uint8]] = rng.integers(
+    blocks: npt.NDArray[np.uint8] = rng.integers(
         0, 0x3C, values // per_block * nbytes, dtype=np.uint8
     )
     return blocks

@@ -9,11 +9,18 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from quant.checkpoint.tokenizer_json import added_tokens
+from quant.json_types import Json
 from quant.onnx.tokenizer_files import read_chat_template
 from runtime.backends.onnx.native import genai
 from runtime.errors import CorruptFile, TokenizerFailed, UnsupportedModel
+
+if TYPE_CHECKING:
+    import onnxruntime_genai
 
 REASONING_TAGS = ("<think>", "</think>")
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -90,7 +97,7 @@ class OnnxTokenizer:
         return token in self._ends
 
 
-def _open(folder: Path) -> Any:
+def _open(folder: Path) -> "onnxruntime_genai.Tokenizer":
     """genai's tokenizer. It reads two files and does not always say which one it refuses."""
     settings = folder / "tokenizer_config.json"
     _object(settings)
@@ -105,14 +112,14 @@ def _open(folder: Path) -> Any:
         ) from error
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Json]:
     document = _object(path)
     if not isinstance(document.get("model"), dict):
         raise CorruptFile(path=str(path), reason="no_tokenizer_model")
     return document
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Json]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -122,9 +129,9 @@ def _object(path: Path) -> dict[str, Any]:
     return document
 
 
-def _special_tokens(document: dict[str, Any]) -> dict[str, int]:
+def _special_tokens(document: dict[str, Json]) -> dict[str, int]:
     """Added tokens: text -> id."""
-    return {str(token["content"]): int(token["id"]) for token in document.get("added_tokens", [])}
+    return {token.content: token.id for token in added_tokens(document)}
 
 
 def _special_pattern(special: Iterable[str]) -> re.Pattern[str] | None:
@@ -134,29 +141,31 @@ def _special_pattern(special: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
 
 
-def _pieces(document: dict[str, Any], special: dict[str, int]) -> dict[int, bytes]:
-    vocab = document["model"].get("vocab", {})
+class _Model(msgspec.Struct):
+    """Token -> id of byte-level BPE, or (token, score) by id of SentencePiece."""
+
+    vocab: dict[str, int] | list[tuple[str, float]] = {}
+
+
+def _pieces(document: dict[str, Json], special: dict[str, int]) -> dict[int, bytes]:
+    vocab = msgspec.convert(document["model"], _Model).vocab
     entries: Sequence[tuple[str, int]] = (
         list(vocab.items())
         if isinstance(vocab, dict)
-        else [(str(entry[0]), index) for index, entry in enumerate(vocab)]
+        else [(text, index) for index, (text, _score) in enumerate(vocab)]
     )
     if not entries:
         raise ValueError("its vocabulary is empty")
     decode = _byte_level_piece if _is_byte_level(document) else _sentencepiece_piece
-    pieces = {int(index): decode(text) for text, index in entries}
-    control = {
-        str(token["content"])
-        for token in document.get("added_tokens", [])
-        if token.get("special", False)
-    }
+    pieces = {index: decode(text) for text, index in entries}
+    control = {token.content for token in added_tokens(document) if token.special}
     for text, index in special.items():
         shown = text not in control or text in REASONING_TAGS
         pieces[index] = text.encode("utf-8") if shown else b""
     return pieces
 
 
-def _is_byte_level(document: dict[str, Any]) -> bool:
+def _is_byte_level(document: dict[str, Json]) -> bool:
     return '"ByteLevel"' in json.dumps(document.get("decoder")) + json.dumps(
         document.get("pre_tokenizer")
     )

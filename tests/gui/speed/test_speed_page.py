@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from pyqtgraph import InfiniteLine
 from PySide6.QtCore import Qt
@@ -74,7 +75,7 @@ def measured(
         digests={starter_model.path.name: starter_model.sha256},
         link=True,
     )
-    profile = BandwidthProfile.from_json(json.loads(PROFILE.read_text()))
+    profile = msgspec.json.decode(PROFILE.read_bytes(), type=BandwidthProfile)
     session.learning.keep_profile(replace(profile, fingerprint=machine_fingerprint()))
     session.store.add_run(run(1000.0, 100.0, Interval(90, 105, 120)))
     session.store.add_run(run(2000.0, 50.0, Interval(90, 105, 120)))
@@ -206,7 +207,7 @@ def test_what_was_not_kept_and_not_measured_is_told(
 
 
 def test_a_plan_is_told_with_its_times() -> None:
-    profile = BandwidthProfile.from_json(json.loads(PROFILE.read_text()))
+    profile = msgspec.json.decode(PROFILE.read_bytes(), type=BandwidthProfile)
     model = catalog_model(entry_named(load_catalog(), "deepseek-r1-distill-qwen-7b"))
     placed = Placement(
         "llamacpp", (LayerRange("cpu", 0, 27),), "cpu", 32768, n_threads=2, n_threads_batch=2

@@ -1,10 +1,10 @@
 """What `plan`, `memory` and `search --hub` print of a measured machine."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.cli.commands.memory import COMPARED, MemoryTable, cache_text, memory_text
@@ -30,7 +30,7 @@ ENTRIES = {entry.id: entry for entry in load_catalog()}
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A machine with a profile and one device."""
     made = Session(Paths.under(tmp_path_factory.mktemp("home")), Settings())
-    profile = BandwidthProfile.from_json(json.loads(PROFILE.read_text()))
+    profile = msgspec.json.decode(PROFILE.read_bytes(), type=BandwidthProfile)
     known = dataclasses.replace(profile, fingerprint=machine_fingerprint(), doubts=())
     made.learning.keep_profile(known)
     made.machine.devices = lambda *, refresh=False: (HOST,)  # type: ignore[method-assign]

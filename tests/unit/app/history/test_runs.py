@@ -57,7 +57,7 @@ MODEL = PlanModel(SHAPE, weight_bytes(SHAPE, "Q4_0"), block_format="Q4_0")
 def speed() -> SpeedModel:
     """Of another machine's profile, kept as data."""
     path = Path(__file__).resolve().parents[3] / "data" / "profile.json"
-    return SpeedModel(BandwidthProfile.from_json(json.loads(path.read_text())))
+    return SpeedModel(msgspec.json.decode(path.read_bytes(), type=BandwidthProfile))
 
 
 def device(name: str, total: int, free: int) -> Device:

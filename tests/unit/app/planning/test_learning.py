@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.planning.learning import KEPT, Learning, observations_of
@@ -38,7 +39,7 @@ def profile(stored_profile: BandwidthProfile) -> BandwidthProfile:
 def stored_profile() -> BandwidthProfile:
     """A real profile of another machine, kept as data."""
     path = Path(__file__).resolve().parents[3] / "data" / "profile.json"
-    return BandwidthProfile.from_json(json.loads(path.read_text()))
+    return msgspec.json.decode(path.read_bytes(), type=BandwidthProfile)
 
 
 def learning(folder: Path, here: dict[str, str] | None = None) -> Learning:

@@ -1,10 +1,10 @@
 """What is profiled, and what the command says of it. The job itself is timed elsewhere."""
 
 import dataclasses
-import json
 from argparse import Namespace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import app.session.session
@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[ProfileArgs]:
         assert job is PROFILE_JOB
         seen.append(args)
         return dataclasses.replace(
-            BandwidthProfile.from_json(json.loads(PROFILE.read_text())),
+            msgspec.json.decode(PROFILE.read_bytes(), type=BandwidthProfile),
             fingerprint=machine_fingerprint(),
             doubts=("busy",) if len(seen) > 1 else (),
             measured_at=f"2026-01-0{len(seen)}T00:00:00+00:00",
@@ -90,7 +90,7 @@ def test_a_profile_that_is_not_kept_is_said_not_to_be(
 
 
 def test_devices_that_were_not_measured_are_told() -> None:
-    profile = BandwidthProfile.from_json(json.loads(PROFILE.read_text()))
+    profile = msgspec.json.decode(PROFILE.read_bytes(), type=BandwidthProfile)
     text = commands.profile_text(dataclasses.replace(profile, doubts=()), ("cuda0",))
     assert "cuda0 was not measured" in text
     assert "not measured" not in commands.profile_text(profile)

@@ -5,6 +5,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -273,7 +274,7 @@ def test_known_coefficients_are_recovered() -> None:
 def test_calibration_survives_json_and_improves_a_prediction() -> None:
     slow = SPEED.decode_tps(model(), placed()).median * 0.85
     observed = [SPEED.decode_observation(model(), placed(), 0, slow)] * 5
-    learnt = Calibration.from_json(fit(observed).to_json())
+    learnt = msgspec.convert(msgspec.to_builtins(fit(observed)), Calibration)
     better = SpeedModel(PROFILE, learnt)
     assert better.decode_tps(model(), placed()).median == pytest.approx(slow, rel=0.04)
     estimate = better.predict(model(), placed())

@@ -31,7 +31,7 @@ VALUES = (
     ExportArgs(Path("s"), Path("t"), recipe_named("onnx-q4-b32"), calibrate=True, static_context=0),
     ExportArgs(Path("s"), Path("t"), recipe_named("q4_k_m"), Path("i"), "text", threads=2),
     QualityArgs({"a": Path("a.txt")}, source=Path("s"), target=Path("t"), skip=3),
-    BandwidthProfile.from_json(json.loads(PROFILE.read_text())),
+    msgspec.json.decode(PROFILE.read_bytes(), type=BandwidthProfile),
     QuantReport(
         "s", "t", "q4_0", "round",
         (TensorReport("x", TensorRole.LM_HEAD, "F16", "Q4_0", 64, 36, rmse=0.1),),
