@@ -9,4 +9,4 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     Json: TypeAlias = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 else:  # msgspec resolves annotations, and no alias that names itself
-    Json = object
+    from typing import Any as Json

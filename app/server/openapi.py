@@ -1,11 +1,12 @@
 """The OpenAPI document, made of the types of `app.server.schemas`."""
 
-from typing import Any
-
 import msgspec
 
 from app import __version__
 from app.server.schemas import ChatRequest, CompletionRequest, EmbeddingRequest
+from quant.json_types import Json
+
+Schema = dict[str, Json]
 
 _ERRORS = {
     "400": "the request cannot be used",
@@ -19,23 +20,23 @@ _ERRORS = {
     "429": "too many requests wait; Retry-After says for how long",
     "503": "the model cannot be loaded now",
 }
-_NUMBER = {"type": "integer", "minimum": 0}
-_SECONDS = {"type": "number", "minimum": 0}
-_RATE = {"type": ["number", "null"], "minimum": 0}
-_LOGPROBS = {"type": ["object", "null"]}
-_FINISH = {"enum": ["stop", "length", "tool_calls"]}
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
+_SECONDS: Schema = {"type": "number", "minimum": 0}
+_RATE: Schema = {"type": ["number", "null"], "minimum": 0}
+_LOGPROBS: Schema = {"type": ["object", "null"]}
+_FINISH: Schema = {"enum": ["stop", "length", "tool_calls"]}
 
 
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def _object(required: Schema, optional: Schema | None = None) -> Schema:
     properties = required | (optional or {})
     return {"type": "object", "properties": properties, "required": sorted(required)}
 
 
-def _list_of(item: dict[str, Any]) -> dict[str, Any]:
+def _list_of(item: Schema) -> Schema:
     return {"type": "array", "items": item}
 
 
-_TIMINGS = _object(
+_TIMINGS: Schema = _object(
     {
         "queue_seconds": _SECONDS,
         "time_to_first_token": _SECONDS,
@@ -45,7 +46,7 @@ _TIMINGS = _object(
         "decode_tokens_per_second": _RATE,
     }
 )
-_USAGE = _object(
+_USAGE: Schema = _object(
     {"prompt_tokens": _NUMBER, "total_tokens": _NUMBER},
     {
         "completion_tokens": _NUMBER,
@@ -56,21 +57,19 @@ _USAGE = _object(
 )
 
 
-def _reply(
-    kind: str, choice: dict[str, Any], usage: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    head = {"id": {"type": "string"}, "object": {"const": kind}, "created": _NUMBER}
+def _reply(kind: str, choice: Schema, usage: Schema | None = None) -> Schema:
+    head: Schema = {"id": {"type": "string"}, "object": {"const": kind}, "created": _NUMBER}
     return _object(
         head | {"model": {"type": "string"}, "choices": _list_of(choice), "usage": usage or _USAGE}
     )
 
 
-_CALL = {
+_CALL: Schema = {
     "id": {"type": "string"},
     "type": {"const": "function"},
     "function": _object({"name": {"type": "string"}, "arguments": {"type": "string"}}),
 }
-_MESSAGE = _object(
+_MESSAGE: Schema = _object(
     {"role": {"const": "assistant"}, "content": {"type": ["string", "null"]}},
     {
         "refusal": {"type": "null"},
@@ -78,7 +77,7 @@ _MESSAGE = _object(
         "tool_calls": _list_of(_object(_CALL)),
     },
 )
-_DELTA = _object(
+_DELTA: Schema = _object(
     {},
     {
         "role": {"const": "assistant"},
@@ -87,18 +86,18 @@ _DELTA = _object(
         "tool_calls": _list_of(_object({"index": _NUMBER, **_CALL})),
     },
 )
-_CHAT_CHOICE = _object(
+_CHAT_CHOICE: Schema = _object(
     {"index": _NUMBER, "finish_reason": _FINISH, "logprobs": _LOGPROBS, "message": _MESSAGE}
 )
-_TEXT_CHOICE = _object(
+_TEXT_CHOICE: Schema = _object(
     {"index": _NUMBER, "finish_reason": _FINISH, "logprobs": _LOGPROBS, "text": {"type": "string"}}
 )
-_NOT_YET = {"enum": [None, "stop", "length", "tool_calls"]}
-_CHUNK_HEAD = {"index": _NUMBER, "finish_reason": _NOT_YET, "logprobs": _LOGPROBS}
-_CHAT_PART = _object(_CHUNK_HEAD | {"delta": _DELTA})
-_TEXT_PART = _object(_CHUNK_HEAD | {"text": {"type": "string"}})
-_OR_NOT = {"anyOf": [_USAGE, {"type": "null"}]}  # only in the last chunk, if asked for
-_MODEL = _object(
+_NOT_YET: Schema = {"enum": [None, "stop", "length", "tool_calls"]}
+_CHUNK_HEAD: Schema = {"index": _NUMBER, "finish_reason": _NOT_YET, "logprobs": _LOGPROBS}
+_CHAT_PART: Schema = _object(_CHUNK_HEAD | {"delta": _DELTA})
+_TEXT_PART: Schema = _object(_CHUNK_HEAD | {"text": {"type": "string"}})
+_OR_NOT: Schema = {"anyOf": [_USAGE, {"type": "null"}]}  # only in the last chunk, if asked for
+_MODEL: Schema = _object(
     {
         "id": {"type": "string"},
         "object": {"const": "model"},
@@ -106,15 +105,15 @@ _MODEL = _object(
         "owned_by": {"type": "string"},
     }
 )
-_EMBEDDING = _object(
+_EMBEDDING: Schema = _object(
     {
         "object": {"const": "embedding"},
         "index": _NUMBER,
         "embedding": {"anyOf": [_list_of({"type": "number"}), {"type": "string"}]},
     }
 )
-_LIST = {"const": "list"}
-_REPLIES = {
+_LIST: Schema = {"const": "list"}
+_REPLIES: dict[str, Schema] = {
     "ModelList": _object({"object": _LIST, "data": _list_of(_MODEL)}),
     "ChatReply": _reply("chat.completion", _CHAT_CHOICE),
     "CompletionReply": _reply("text_completion", _TEXT_CHOICE),
@@ -130,7 +129,7 @@ _REPLIES = {
 }
 
 
-def document() -> dict[str, Any]:
+def document() -> Schema:
     """OpenAPI 3.1."""
     requests = (ChatRequest, CompletionRequest, EmbeddingRequest)
     schemas, components = msgspec.json.schema_components(
@@ -170,17 +169,17 @@ def _operation(
     name: str,
     summary: str,
     reply: str,
-    request: dict[str, Any] | None = None,
+    request: Schema | None = None,
     chunk: str = "",
-) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": _ref(reply)}}
+) -> Schema:
+    content: Schema = {"application/json": {"schema": _ref(reply)}}
     if chunk:  # the data of each event but the last, which is the word [DONE]
         content["text/event-stream"] = {"x-itemSchema": _ref(chunk)}
-    responses: dict[str, Any] = {"200": {"description": summary, "content": content}}
+    responses: Schema = {"200": {"description": summary, "content": content}}
     for status, text in _ERRORS.items():
         content = {"application/json": {"schema": _ref("Error")}}
         responses[status] = {"description": text, "content": content}
-    operation: dict[str, Any] = {
+    operation: Schema = {
         "operationId": name,
         "summary": summary,
         "responses": responses,

@@ -9,11 +9,11 @@ import time
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 from uuid import uuid4
 
 from app.server.answers import Part
 from app.tools.functions import FunctionCall, OfferedFunctions, parse_call
+from quant.json_types import Json
 from runtime.answer.answer_text import AnswerText
 from runtime.generation import GenerationStats, TokenChunk, TokenLogprob
 from runtime.prompt.reasoning import CLOSE_TAG
@@ -37,7 +37,7 @@ class Reply:
     def __post_init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
 
-    def take(self, part: Part) -> list[dict[str, Any]]:
+    def take(self, part: Part) -> list[dict[str, Json]]:
         """Take in a part; returns the choices of the stream chunk it results in."""
         choice = self._choices.setdefault(part.index, _Choice(part.index, self))
         made = []
@@ -50,17 +50,17 @@ class Reply:
             made.append(choice.end(part.stats))
         return made
 
-    def chunk(self, choices: list[dict[str, Any]], *, usage: bool = False) -> dict[str, Any]:
+    def chunk(self, choices: list[dict[str, Json]], *, usage: bool = False) -> dict[str, Json]:
         """One event of a stream."""
         kind = self.kind + (".chunk" if self.kind == "chat.completion" else "")
         return self._head(kind) | {"choices": choices, "usage": self.usage() if usage else None}
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self) -> dict[str, Json]:
         """The reply that is not streamed."""
         choices = [self._choices[index].whole() for index in sorted(self._choices)]
         return self._head(self.kind) | {"choices": choices, "usage": self.usage()}
 
-    def usage(self) -> dict[str, Any]:
+    def usage(self) -> dict[str, Json]:
         """Tokens, and how long they took. A prompt counts once, whatever its answers."""
         told = [self.stats[index] for index in sorted(self.stats)]
         answers = [stats for stats, _waited in told]
@@ -80,7 +80,7 @@ class Reply:
             "timings": [_timings(stats, waited) for stats, waited in told],
         }
 
-    def _head(self, kind: str) -> dict[str, Any]:
+    def _head(self, kind: str) -> dict[str, Json]:
         prefix = "chatcmpl-" if self.kind == "chat.completion" else "cmpl-"
         return {
             "id": prefix + self.id,
@@ -98,14 +98,14 @@ class _Choice:
     shown: AnswerText = field(default_factory=AnswerText)  # what the stream's client has
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: str | None = None
-    call: dict[str, Any] | None = None
+    call: dict[str, Json] | None = None
     opened: bool = False
     characters: int = 0  # whose offsets were sent
     decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
 
-    def add(self, chunk: TokenChunk) -> dict[str, Any] | None:
+    def add(self, chunk: TokenChunk) -> dict[str, Json] | None:
         """Note text; what a stream shows of it. A possible call is shown at its end only."""
         if not chunk.text and not chunk.logprobs:
             return None
@@ -120,7 +120,7 @@ class _Choice:
         self.shown = self.text
         return self._event(delta, chunk.logprobs)
 
-    def _unseen(self, last: str) -> dict[str, Any]:
+    def _unseen(self, last: str) -> dict[str, Json]:
         """What the client lacks; `last` is the end of what was streamed.
 
         Where a client has text as answer that turns out to have been reasoning, it gets the closing
@@ -139,13 +139,13 @@ class _Choice:
     def _unseen_reasoning(self) -> str:
         return self.text.reasoning[len(self.shown.reasoning) :]
 
-    def end(self, stats: GenerationStats) -> dict[str, Any]:
+    def end(self, stats: GenerationStats) -> dict[str, Json]:
         """The last delta of a stream."""
         self.text = self.text.ended(stats)
         self.finish = _FINISH.get(stats.finish_reason, "stop")
         call = parse_call(self.text.answer, self.reply.offer)
         self.call = _tool_call(call) if call is not None else None
-        delta: dict[str, Any] = {"content": self.text.answer if self._may_be_call else ""}
+        delta: dict[str, Json] = {"content": self.text.answer if self._may_be_call else ""}
         if self.call is not None:
             self.finish = "tool_calls"
             delta = {"tool_calls": [{"index": 0, **self.call}]}
@@ -161,8 +161,8 @@ class _Choice:
         start = self.text.answer.lstrip()
         return not start or start.startswith("{")
 
-    def _event(self, delta: dict[str, Any], logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
-        event: dict[str, Any] = {"index": self.index, "finish_reason": None}
+    def _event(self, delta: dict[str, Json], logprobs: Sequence[TokenLogprob]) -> dict[str, Json]:
+        event: dict[str, Json] = {"index": self.index, "finish_reason": None}
         event["logprobs"] = self._logprobs_json(logprobs)
         if self.reply.kind == "text_completion":
             return event | {"text": delta["content"]}
@@ -171,14 +171,14 @@ class _Choice:
             delta = {"role": "assistant", **delta}
         return event | {"delta": delta}
 
-    def whole(self) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": self.index, "finish_reason": self.finish}
+    def whole(self) -> dict[str, Json]:
+        choice: dict[str, Json] = {"index": self.index, "finish_reason": self.finish}
         self.characters = 0
         self.decoder.reset()
         choice["logprobs"] = self._logprobs_json(self.logprobs)
         if self.reply.kind == "text_completion":
             return choice | {"text": self.text.answer}
-        message: dict[str, Any] = {
+        message: dict[str, Json] = {
             "role": "assistant",
             "content": self.text.answer,
             "refusal": None,
@@ -189,7 +189,7 @@ class _Choice:
             message |= {"content": None, "tool_calls": [self.call]}
         return choice | {"message": message}
 
-    def _logprobs_json(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    def _logprobs_json(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Json] | None:
         if self.reply.logprobs is None:
             return None
         if self.reply.kind == "chat.completion":
@@ -213,7 +213,7 @@ class _Choice:
 
 def embedding_reply(
     model: str, found: Sequence[tuple[list[float], int]], *, base64: bool
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Vectors in the order of their texts; as base64 they are little-endian 32-bit floats."""
     data = [
         {"object": "embedding", "index": index, "embedding": _packed(v) if base64 else v}
@@ -224,7 +224,7 @@ def embedding_reply(
     return {"object": "list", "data": data, "model": model, "usage": usage}
 
 
-def _tool_call(call: FunctionCall) -> dict[str, Any]:
+def _tool_call(call: FunctionCall) -> dict[str, Json]:
     function = {"name": call.name, "arguments": call.arguments}
     return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}
 
@@ -233,12 +233,12 @@ def _packed(vector: list[float]) -> str:
     return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _chat_logprob(logprob: TokenLogprob) -> dict[str, Any]:
+def _chat_logprob(logprob: TokenLogprob) -> dict[str, Json]:
     top = [_token(token, value) for token, value in logprob.top]
     return _token(logprob.token, logprob.logprob) | {"top_logprobs": top}
 
 
-def _token(token: bytes, logprob: float) -> dict[str, Any]:
+def _token(token: bytes, logprob: float) -> dict[str, Json]:
     return {"token": _text(token), "logprob": logprob, "bytes": list(token)}
 
 
@@ -246,7 +246,7 @@ def _text(token: bytes) -> str:
     return token.decode("utf-8", "replace")
 
 
-def _timings(stats: GenerationStats, waited: float) -> dict[str, Any]:
+def _timings(stats: GenerationStats, waited: float) -> dict[str, Json]:
     return {
         "queue_seconds": waited,
         "time_to_first_token": waited + stats.time_to_first_token,

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -26,6 +26,7 @@ from app.server.translate import (
     offered_functions,
     wants_usage,
 )
+from quant.json_types import Json
 from runtime.errors import InvalidRequest
 
 _T = TypeVar("_T")
@@ -130,7 +131,7 @@ async def _events(
     yield _DONE
 
 
-def _chunk_event(reply: Reply, choices: list[dict[str, Any]]) -> bytes:
+def _chunk_event(reply: Reply, choices: list[dict[str, Json]]) -> bytes:
     return b"".join([event(reply.chunk([choice])) for choice in choices])
 
 
@@ -167,12 +168,14 @@ async def _send_part(send: Send, data: bytes) -> None:
     await send({"type": "http.response.body", "body": data, "more_body": True})
 
 
-def event(value: dict[str, Any]) -> bytes:
+def event(value: object) -> bytes:
     """One server-sent event."""
     return b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
-def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    value: object, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     body = msgspec.json.encode(value)
     return Response(body, status, headers, media_type="application/json")
 

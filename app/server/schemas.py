@@ -5,12 +5,13 @@ ignored.
 Data only: knows no model and no HTTP.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from app.tools.functions import Function, FunctionCall, Name, Text
 from app.tools.schema_grammar import check_nesting
+from quant.json_types import Json
 
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 Choices = Annotated[int, Meta(ge=1, le=8)]
@@ -74,7 +75,7 @@ class ObjectFormat(Struct, tag_field="type", tag="json_object"):
 
 class NamedSchema(Struct):
     name: Name
-    schema: dict[str, Any]
+    schema: dict[str, Json]
     description: Text | None = None
     strict: bool | None = None
 

@@ -2,7 +2,7 @@
 of `n` choices. Values in, values out; knows no HTTP."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 from uuid import uuid4
 
 from app.server.schemas import (
@@ -19,20 +19,26 @@ from app.tools.schema_grammar import any_object, grammar_of
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, Message, SamplingParams
 
+_T = TypeVar("_T")
+
 
 def sampling_of(
     request: ChatRequest | CompletionRequest, defaults: SamplingParams
 ) -> SamplingParams:
     """The client's values, and the model's recommended ones for the rest."""
-    given: dict[str, Any] = {
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "top_k": request.top_k,
-        "min_p": request.min_p,
-        "repeat_penalty": request.repeat_penalty,
-        "seed": request.seed,
-    }
-    return replace(defaults, **{key: value for key, value in given.items() if value is not None})
+    return replace(
+        defaults,
+        temperature=_or(request.temperature, defaults.temperature),
+        top_p=_or(request.top_p, defaults.top_p),
+        top_k=_or(request.top_k, defaults.top_k),
+        min_p=_or(request.min_p, defaults.min_p),
+        repeat_penalty=_or(request.repeat_penalty, defaults.repeat_penalty),
+        seed=_or(request.seed, defaults.seed),
+    )
+
+
+def _or(given: _T | None, default: _T) -> _T:
+    return default if given is None else given
 
 
 def offered_functions(request: ChatRequest) -> OfferedFunctions | None:

@@ -8,11 +8,12 @@ who asked for the answer does.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from app.tools.schema_grammar import check_nesting, grammar_of_calls
+from quant.json_types import Json
 from runtime.generation import Message
 
 Text = Annotated[str, Meta(max_length=8_000_000)]
@@ -28,7 +29,7 @@ class Function(Struct):
 
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     description: Text | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, Json] | None = None
     strict: bool | None = None
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class OfferedFunctions:
 
     def grammar(self) -> str:
         """What an answer may be. Raises InvalidRequest for unusable parameters."""
-        nothing = {"type": "object", "additionalProperties": False}
+        nothing: dict[str, Json] = {"type": "object", "additionalProperties": False}
         schemas = {each.name: each.parameters or nothing for each in self.functions}
         return grammar_of_calls(schemas, or_text=not self.must)
 

@@ -8,8 +8,8 @@ are refused altogether. Knows no engine.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from quant.json_types import Json
 from runtime.errors import InvalidRequest, RequestCode
 
 MAX_RULES = 2000
@@ -47,7 +47,7 @@ def any_object() -> str:
     return "root ::= object\n" + _BASE
 
 
-def check_nesting(value: Any) -> None:
+def check_nesting(value: Json) -> None:
     """Refuse what is nested too deeply to be written again. Raises ValueError, which msgspec makes
     its own."""
     level = [value]
@@ -58,13 +58,13 @@ def check_nesting(value: Any) -> None:
     raise ValueError("the schema is nested too deeply")
 
 
-def _members(value: Any) -> Iterable[Any]:
+def _members(value: Json) -> Iterable[Json]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
-def grammar_of(schema: Mapping[str, Any], *, strict: bool = False) -> str:
+def grammar_of(schema: Mapping[str, Json], *, strict: bool = False) -> str:
     """The grammar of a schema's values.
 
     With `strict`, keywords that a grammar cannot enforce are refused instead of ignored. Raises
@@ -74,7 +74,7 @@ def grammar_of(schema: Mapping[str, Any], *, strict: bool = False) -> str:
     return _finished(made, made.rule("value", schema, 0))
 
 
-def grammar_of_calls(functions: Mapping[str, Mapping[str, Any]], *, or_text: bool) -> str:
+def grammar_of_calls(functions: Mapping[str, Mapping[str, Json]], *, or_text: bool) -> str:
     """The grammar of a call of one of the functions, given with the schemas of their arguments:
     {"name": ..., "arguments": ...}. With `or_text`, a text that does not begin like a JSON object
     is allowed too. Raises InvalidRequest."""
@@ -100,18 +100,18 @@ def _finished(made: "_Grammar", root: str) -> str:
 class _Grammar:
     """The rules made so far, by name."""
 
-    def __init__(self, root: Mapping[str, Any], *, strict: bool) -> None:
+    def __init__(self, root: Mapping[str, Json], *, strict: bool) -> None:
         self.rules: dict[str, str] = {}
         self._root = root
         self._strict = strict
         self._referenced: dict[str, str] = {}
 
-    def enter(self, root: Mapping[str, Any]) -> None:
+    def enter(self, root: Mapping[str, Json]) -> None:
         """Go on with another document: references mean its parts from now on."""
         self._root = root
         self._referenced = {}
 
-    def rule(self, hint: str, schema: Any, depth: int) -> str:
+    def rule(self, hint: str, schema: Json, depth: int) -> str:
         """The name of a rule for a schema."""
         if depth > MAX_DEPTH:
             raise _refused("schema_too_deep")
@@ -130,7 +130,7 @@ class _Grammar:
         self.rules[name] = body
         return name
 
-    def _reference(self, reference: Any, depth: int) -> str:
+    def _reference(self, reference: Json, depth: int) -> str:
         """The rule of a schema named elsewhere in the same document; it may name itself."""
         if not isinstance(reference, str) or not reference.startswith("#"):
             raise _refused("schema_foreign_reference")
@@ -142,8 +142,8 @@ class _Grammar:
             self.rules[name] = self.rule("named", self._resolved(reference), depth + 1)
         return self._referenced[reference]
 
-    def _resolved(self, reference: str) -> Any:
-        found: Any = self._root
+    def _resolved(self, reference: str) -> Json:
+        found: Json = self._root
         for part in reference.lstrip("#").split("/")[1:]:
             key = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(found, Mapping) or key not in found:
@@ -153,7 +153,7 @@ class _Grammar:
             raise _refused("schema_circular_reference", reference[:80])
         return found
 
-    def _body(self, hint: str, schema: Mapping[str, Any], depth: int) -> str:
+    def _body(self, hint: str, schema: Mapping[str, Json], depth: int) -> str:
         unknown = set(schema) - _KNOWN
         if unknown and (self._strict or unknown & {"pattern", "allOf", "not"}):
             raise _refused("schema_unsupported", min(unknown)[:40])
@@ -179,13 +179,13 @@ class _Grammar:
             return self._array(schema, depth)
         return _string(schema) if kind == "string" else str(kind)
 
-    def _object(self, schema: Mapping[str, Any], depth: int) -> str:
+    def _object(self, schema: Mapping[str, Json], depth: int) -> str:
         """Members in the order of `properties`; those not required may be left out."""
         properties = schema.get("properties", {})
         required = schema.get("required", [])
         if not isinstance(properties, Mapping) or not isinstance(required, list):
             raise _refused("schema_properties")
-        if any(name not in properties for name in required):
+        if any(not isinstance(name, str) or name not in properties for name in required):
             raise _refused("schema_required")
         if not properties:
             empty = schema.get("additionalProperties", True) is False
@@ -207,7 +207,7 @@ class _Grammar:
             first, later = self._add("first", new_first), self._add("later", new_later)
         return first
 
-    def _array(self, schema: Mapping[str, Any], depth: int) -> str:
+    def _array(self, schema: Mapping[str, Json], depth: int) -> str:
         item = self.rule("item", schema.get("items", True), depth + 1)
         low, high = _bounds(schema, "minItems", "maxItems")
         more = self._add("more", f'"," ws {item}')
@@ -217,20 +217,26 @@ class _Grammar:
         return f'"[" ws {rest} ws "]"' if low else f'"[" ws ({rest})? ws "]"'
 
 
-def _string(schema: Mapping[str, Any]) -> str:
+def _string(schema: Mapping[str, Json]) -> str:
     low, high = _bounds(schema, "minLength", "maxLength")
     return f'"\\"" char{_times(low, high)} "\\""'
 
 
-def _bounds(schema: Mapping[str, Any], low: str, high: str) -> tuple[int, int | None]:
-    least, most = schema.get(low, 0), schema.get(high)
-    for value in (least, most):
-        if value is not None and (not isinstance(value, int) or value < 0):
-            raise _refused("schema_counts", f"{low}, {high}")
+def _bounds(schema: Mapping[str, Json], low: str, high: str) -> tuple[int, int | None]:
+    try:
+        least, most = _count(schema.get(low)) or 0, _count(schema.get(high))
+    except ValueError:
+        raise _refused("schema_counts", f"{low}, {high}") from None
     if least > MAX_REPEAT or (most is not None and most < least):
         raise _refused("schema_bounds", f"{low}, {high}", MAX_REPEAT)
     # A larger limit costs the engine a rule for every repetition; it is left out instead.
     return least, most if most is not None and most <= MAX_REPEAT else None
+
+
+def _count(value: Json) -> int | None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise ValueError(value)
+    return value
 
 
 def _times(low: int, high: int | None) -> str:
@@ -239,7 +245,7 @@ def _times(low: int, high: int | None) -> str:
     return f"{{{low},{high}}}"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return '"' + _UNSAFE.sub(lambda m: _escaped(m.group()), text) + '"'
 
@@ -252,7 +258,7 @@ def _alternatives(options: Sequence[str]) -> str:
     return " | ".join(options)
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: Json) -> list[Json]:
     if not isinstance(value, list) or not 0 < len(value) <= MAX_RULES:
         raise _refused("schema_alternatives", None, MAX_RULES)
     return value

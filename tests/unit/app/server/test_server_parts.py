@@ -231,7 +231,7 @@ def test_the_tokens_of_different_prompts_are_added_up() -> None:
     reply = Reply("m", "text_completion", per_prompt=2)
     for index, prompt in ((3, 100), (2, 100), (0, 10), (1, 10)):
         reply.take(Part(index, stats=stats(prompt, index)))
-    usage = reply.usage()
+    usage: Any = reply.usage()
     assert usage["prompt_tokens"] == 110
     assert usage["completion_tokens"] == 6
     assert usage["total_tokens"] == 116
@@ -241,7 +241,8 @@ def test_the_tokens_of_different_prompts_are_added_up() -> None:
 def test_offsets_count_characters_from_chunk_to_chunk() -> None:
     tokens = [b"a", "é".encode()[:1], "é".encode()[1:], b" bc", b"d"]
     reply = Reply("m", "text_completion", logprobs=0)
-    told = []
+    told: list[int] = []
+    choice: Any
     for piece in (tokens[:2], tokens[2:]):
         weighed = tuple(TokenLogprob(token, -1.0) for token in piece)
         text = b"".join(piece).decode("utf-8", "ignore")

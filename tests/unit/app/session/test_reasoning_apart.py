@@ -149,8 +149,9 @@ def test_clients_of_the_server(
 ) -> None:
     reply = Reply("model", "chat.completion")
     parts = [Part(0, event.chunks) for event in answered[0]] + [Part(0, stats=answered[1])]
-    deltas = [choice["delta"] for part in parts for choice in reply.take(part)]
-    whole = reply.whole()["choices"][0]["message"]
+    deltas: list[Any] = [choice["delta"] for part in parts for choice in reply.take(part)]
+    told: Any = reply.whole()
+    whole = told["choices"][0]["message"]
     assert whole["content"] == stream["answer"]
     assert whole.get("reasoning_content", "") == stream["reasoning"]
     # A stream cannot take back what it has sent: it must be told apart when it comes back.

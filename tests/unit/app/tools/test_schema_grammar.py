@@ -3,6 +3,7 @@
 import pytest
 
 from app.tools.schema_grammar import grammar_of, grammar_of_calls
+from quant.json_types import Json
 from runtime.errors import InvalidRequest
 
 
@@ -23,15 +24,15 @@ def test_a_name_in_a_schema_stays_a_text() -> None:
 
 
 def test_strict_refuses_what_cannot_be_held_to() -> None:
-    schema = {"type": "integer", "minimum": 3}
+    schema: dict[str, Json] = {"type": "integer", "minimum": 3}
     assert "integer" in grammar_of(schema)
     with pytest.raises(InvalidRequest, match=r"schema_unsupported.*minimum"):
         grammar_of(schema, strict=True)
 
 
 def test_functions_with_definitions_of_their_own() -> None:
-    one = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}
-    two = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "boolean"}}}
+    one: dict[str, Json] = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}
+    two: dict[str, Json] = {"$ref": "#/$defs/a", "$defs": {"a": {"type": "boolean"}}}
     grammar = grammar_of_calls({"f": one, "g": two}, or_text=True)
     assert "boolean" in grammar
     assert grammar.splitlines()[0].endswith(r"[^{ \n] [\x00-\U0010FFFF]*")
