@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -93,7 +92,7 @@ def _watched() -> Iterator[list[str]]:
     tried: list[str] = []
     watching = True
 
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
+    def note(event: str, arguments: tuple[object, ...]) -> None:
         if watching and event in ("socket.connect", "socket.getaddrinfo"):
             if event == "socket.getaddrinfo" or isinstance(arguments[1], tuple):
                 tried.append(f"{event} {arguments[1:]!r}")

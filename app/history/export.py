@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.history.branches import Tree
 from app.history.records import Conversation, StoredMessage
@@ -19,6 +19,8 @@ from quant.files import write_atomically
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
 
 FORMAT = "stillroom-conversation"
 VERSION = 1
@@ -161,11 +163,15 @@ def _html_parser() -> "MarkdownIt":
     return markdown
 
 
-def _inline_formula(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+def _inline_formula(
+    self: "RendererHTML", tokens: Sequence["Token"], index: int, options: object, env: object
+) -> str:
     return _formula(tokens[index].content, inline=True)
 
 
-def _display_formula(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+def _display_formula(
+    self: "RendererHTML", tokens: Sequence["Token"], index: int, options: object, env: object
+) -> str:
     token = tokens[index]
     label = f" ({escape(token.info)})" if token.type == "math_block_label" else ""
     return f'<div class="formula">{_formula(token.content, inline=False)}{label}</div>'
@@ -181,7 +187,9 @@ def _formula(source: str, *, inline: bool) -> str:
     )
 
 
-def _image(self: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+def _image(
+    self: "RendererHTML", tokens: Sequence["Token"], index: int, options: object, env: object
+) -> str:
     """An image's alternative text and address; fetching the image would contact a server."""
     source = str(tokens[index].attrGet("src") or "")
     return escape(f"[image: {tokens[index].content or source}]")

@@ -17,8 +17,10 @@ RUN = (
     " measured_memory, stats"
 )
 
+Row = tuple[Any, ...]  # sqlite3 tells no types
 
-def conversation(row: tuple[Any, ...]) -> Conversation:
+
+def conversation(row: Row) -> Conversation:
     identity, title, created, updated, head_id, pinned, folder, title_set, deleted, options = row
     return Conversation(
         identity, title, created, updated, head_id, bool(pinned), folder, bool(title_set), deleted,
@@ -26,7 +28,7 @@ def conversation(row: tuple[Any, ...]) -> Conversation:
     )  # fmt: skip
 
 
-def message(row: tuple[Any, ...]) -> StoredMessage:
+def message(row: Row) -> StoredMessage:
     identity, conversation_id, parent_id, role, content, reasoning, state, created, model = row[:9]
     attachments = tuple(Attachment(**each) for each in json.loads(row[10]))
     return StoredMessage(
@@ -35,7 +37,7 @@ def message(row: tuple[Any, ...]) -> StoredMessage:
     )  # fmt: skip
 
 
-def run(row: tuple[Any, ...]) -> RunRecord:
+def run(row: Row) -> RunRecord:
     values = dict(zip(RUN.replace(" ", "").split(","), row, strict=True))
     values["devices"] = tuple(json.loads(values["devices"]))
     for name in ("placement", "stats"):

@@ -1,11 +1,11 @@
 """Search over titles, messages and thinking. Knows SQL and the excerpt's marks, opens no file."""
 
 from collections.abc import Callable
-from typing import Any
 
 from app.history.records import SearchHit
+from app.history.rows import Row
 
-Read = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+Read = Callable[[str, Row], list[Row]]
 SHORTEST = 3  # characters of a trigram; shorter words are looked for in the text itself
 
 

@@ -464,7 +464,7 @@ class Store:
             except sqlite3.Error as error:
                 raise self._failed(error) from error
 
-    def _read(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def _read(self, sql: str, values: row_values.Row = ()) -> list[row_values.Row]:
         with self._read_lock:
             try:
                 return self._reader.execute(sql, values).fetchall()

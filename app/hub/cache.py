@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -32,7 +32,7 @@ class ResponseCache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def put(self, key: str, value: Any) -> None:
+    def put(self, key: str, value: object) -> None:
         """Store a frozen dataclass. A failed write is ignored: it is only a cache."""
         record = {
             "key": key,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from app.errors import (
@@ -41,6 +41,10 @@ from app.hub.values import (
     search_parameters,
 )
 from runtime.jobs import CancelToken
+
+if TYPE_CHECKING:
+    import httpx2
+    from huggingface_hub import HfApi
 
 _MAX_ANSWER = 32 << 20  # bytes of one JSON response
 _MAX_CARD = 2 << 20
@@ -265,7 +269,7 @@ class Hub:
     def _key(self, *parts: str | None) -> str:
         return json.dumps([self._given_endpoint, *parts])
 
-    def _api(self) -> Any:
+    def _api(self) -> "HfApi":
         return self._library.api(self.endpoint, self._token or False)
 
     def _tree(self, repo: str, commit: str) -> tuple[RemoteFile, ...]:
@@ -304,7 +308,11 @@ class Hub:
             session = self._library.session()
             timeout = self._library.timeout(self._timeouts.connect, self._timeouts.answer)
             with session.stream(
-                "GET", url, params=parameters, headers=self._headers(url), timeout=timeout
+                "GET",
+                url,
+                params=tuple(parameters or ()) or None,
+                headers=self._headers(url),
+                timeout=timeout,
             ) as response:
                 self._raise_for(response, **names)
                 body = _limited(response.iter_bytes(), _MAX_ANSWER)
@@ -324,7 +332,7 @@ class Hub:
                 self._raise_for(response, **_names(file))
                 return _limited(response.iter_bytes(), limit) or b""
 
-    def _raise_for(self, response: Any, **names: str | None) -> None:
+    def _raise_for(self, response: "httpx2.Response", **names: str | None) -> None:
         if response.status_code >= 400:
             raise error_from_status(
                 response.status_code,

@@ -9,7 +9,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import httpx2
+    from huggingface_hub import HfApi, ModelInfo
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.hf_api import RepoFile
 
 DEFAULT_TIMEOUTS = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 10.0}  # seconds
 
@@ -20,13 +26,13 @@ class HubLibrary:
 
     endpoint: str
     offline: bool
-    model_info: Callable[..., Any]
-    repo_file: Callable[..., Any]
-    session: Callable[[], Any]
-    api: Callable[[str, Any], Any]
-    timeout: Callable[[float, float], Any]
+    model_info: Callable[..., "ModelInfo"]
+    repo_file: Callable[..., "RepoFile"]
+    session: Callable[[], "httpx2.Client"]
+    api: Callable[[str, str | bool], "HfApi"]
+    timeout: Callable[[float, float], "httpx2.Timeout"]
     request_error: type[Exception]
-    status_error: Any
+    status_error: type["HfHubHTTPError"]
 
 
 def load_library(cache_dir: Path) -> HubLibrary:
@@ -55,7 +61,7 @@ def _import_library() -> HubLibrary:
     def client() -> httpx2.Client:
         return httpx2.Client(event_hooks={"request": [fill_timeouts]}, follow_redirects=True)
 
-    def api(endpoint: str, token: Any) -> HfApi:
+    def api(endpoint: str, token: str | bool) -> HfApi:
         return HfApi(endpoint=endpoint, token=token, library_name="stillroom")
 
     set_client_factory(client)

@@ -8,13 +8,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.errors import NotAHubAnswer, Offline, ServerMisbehaved
 from app.hub.endpoint import failure_kind
 from app.hub.faults import public_url
 from app.hub.values import RemoteFile
+
+if TYPE_CHECKING:
+    import httpx2
 
 # Longer responses are read from the socket itself: the HTTP client copies every byte three times,
 # and takes three times the processor for it. Their connection is not used again: a new one costs
@@ -28,7 +31,9 @@ class HubRangeResponse:
     """Bytes `start`..`stop` (exclusive) of a file, on their way; `ranged` is whether the server
     supports ranges. `stop` is None when the server sent no length."""
 
-    def __init__(self, response: Any, start: int, stop: int | None, ranged: bool) -> None:
+    def __init__(
+        self, response: "httpx2.Response", start: int, stop: int | None, ranged: bool
+    ) -> None:
         self._response = response
         self.start = start
         self.stop = stop
@@ -49,7 +54,7 @@ class HubRangeResponse:
             left -= count
             yield view[:count]
 
-    def _receive(self, link: Any, view: memoryview) -> int:
+    def _receive(self, link: socket.socket, view: memoryview) -> int:
         try:
             return int(link.recv_into(view))
         except OSError as error:
@@ -59,7 +64,7 @@ class HubRangeResponse:
                 detail=str(error) or repr(error),
             ) from error
 
-    def _direct_socket(self) -> Any:
+    def _direct_socket(self) -> socket.socket | None:
         """The socket, if the answer is long and comes over it as it is: no framing, and no second
         encryption inside (as through an https proxy)."""
         headers = self._response.headers
@@ -82,7 +87,7 @@ class HubRangeResponse:
 
 
 def check_range_response(
-    response: Any, file: RemoteFile, start: int, stop: int
+    response: "httpx2.Response", file: RemoteFile, start: int, stop: int
 ) -> HubRangeResponse:
     """The response to a request for start..stop of `file`, checked.
 
@@ -119,7 +124,7 @@ def check_range_response(
     return HubRangeResponse(response, 0, int(length) if length else None, ranged=False)
 
 
-def _is_page(response: Any, file: RemoteFile) -> bool:
+def _is_page(response: "httpx2.Response", file: RemoteFile) -> bool:
     kind = str(response.headers.get("content-type", "")).lower()
     return kind.startswith("text/html") and not file.path.lower().endswith((".html", ".htm"))
 

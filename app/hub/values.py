@@ -4,10 +4,15 @@ Pure: knows the hub's field and tag names and how model files are named; knows n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
+    from huggingface_hub.hf_api import RepoFile
 
 WeightFormat = Literal["gguf", "safetensors", "onnx"]
 Sort = Literal["downloads", "likes", "lastModified", "createdAt", "trendingScore"]
@@ -252,7 +257,7 @@ def _comes_from(hit: SearchHit, origin: str) -> bool:
     return origin in hit.repo.lower() or any(origin in base.lower() for base in hit.base_models)
 
 
-def hit_from_info(info: Any) -> SearchHit:
+def hit_from_info(info: "ModelInfo") -> SearchHit:
     """A SearchHit from huggingface_hub's ModelInfo. TypeError or ValueError for nonsense."""
     tags = _texts(info.tags)
     gguf = info.gguf if isinstance(info.gguf, Mapping) else {}
@@ -276,7 +281,7 @@ def hit_from_info(info: Any) -> SearchHit:
     )
 
 
-def details_from_info(info: Any, url: str, revision: str) -> RepoDetails:
+def details_from_info(info: "ModelInfo", url: str, revision: str) -> RepoDetails:
     """RepoDetails from huggingface_hub's ModelInfo asked for with files_metadata=True.
 
     revision: what was asked for; stands in for the commit where a mirror hides it.
@@ -313,7 +318,7 @@ def details_from_info(info: Any, url: str, revision: str) -> RepoDetails:
     )
 
 
-def file_from_tree(entry: Any, repo: str, commit: str) -> RemoteFile:
+def file_from_tree(entry: "RepoFile", repo: str, commit: str) -> RemoteFile:
     """A RemoteFile from huggingface_hub's RepoFile (one row of a tree listing)."""
     lfs = entry.lfs
     return RemoteFile(
@@ -326,28 +331,28 @@ def file_from_tree(entry: Any, repo: str, commit: str) -> RemoteFile:
     )
 
 
-def _parameters(info: Any, gguf: Mapping[str, Any]) -> int | None:
+def _parameters(info: "ModelInfo", gguf: Mapping[str, object]) -> int | None:
     counted = _whole(gguf.get("total"))
     return counted if counted is not None else _whole(getattr(info.safetensors, "total", None))
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: Iterable[object] | None) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if value else ()
 
 
-def _moment(value: Any) -> str | None:
+def _moment(value: datetime | None) -> str | None:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if value is not None else None
 
 
-def _hexadecimal(value: Any, length: int) -> str | None:
+def _hexadecimal(value: object, length: int) -> str | None:
     if isinstance(value, str) and re.fullmatch(rf"[0-9a-fA-F]{{{length}}}", value):
         return value.lower()
     return None

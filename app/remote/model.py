@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from app.remote.errors import (
     NotUnderstoodCode,
     RemoteCut,
@@ -21,6 +23,7 @@ from app.remote.errors import (
     RemoteUnreachable,
 )
 from app.remote.transport import Transport, hang_up, message_of
+from quant.json_types import Json
 from runtime.errors import InvalidRequest
 from runtime.generation import FinishReason, GenerationRequest, GenerationStats, TokenChunk
 from runtime.jobs import Cancelled, CancelToken
@@ -37,6 +40,16 @@ _REASONING_FIELDS = (
 _FINISHES: dict[str, FinishReason] = {"length": "length"}  # all others end an answer by themselves
 
 
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    """The answer to /models."""
+
+    data: list[_Model]
+
+
 @dataclass(frozen=True)
 class RemoteModel:
     """One remote model. Methods block; `cancel` makes them return within a moment."""
@@ -50,9 +63,9 @@ class RemoteModel:
 
     def _models(self, client: "httpx2.Client") -> tuple[str, ...]:
         try:
-            listed = self.transport.get_json(client, "/models")["data"]
-            return tuple(str(model["id"]) for model in listed)
-        except (KeyError, TypeError) as error:
+            listed = msgspec.convert(self.transport.get_json(client, "/models"), _Models)
+            return tuple(model.id for model in listed.data)
+        except msgspec.ValidationError as error:
             raise self._not_understood("no_model_list") from error
 
     def _not_understood(self, reason: NotUnderstoodCode) -> RemoteNotUnderstood:
@@ -128,7 +141,7 @@ class _Reader(threading.Thread):
         self._remote = remote
         self._request = request
         self._stopped = threading.Event()
-        self._response: Any = None
+        self._response: httpx2.Response | None = None
         self.events: queue.SimpleQueue[float | str | Exception | None] = queue.SimpleQueue()
 
     def stop(self) -> None:
@@ -157,11 +170,11 @@ class _Reader(threading.Thread):
         self.events.put(None)
 
 
-def _body(request: GenerationRequest, model: str) -> dict[str, Any]:
+def _body(request: GenerationRequest, model: str) -> dict[str, Json]:
     if request.continue_last:
         raise InvalidRequest(field="request", reason="cannot_continue")
     sampling = request.sampling
-    optional = {
+    optional: dict[str, Json] = {
         "max_tokens": request.max_tokens,
         "seed": sampling.seed,
         "stop": list(request.stop) or None,

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.hub.endpoint import failure_kind, is_loopback, origin_of
 from app.hub.faults import public_url, retry_after
@@ -25,6 +25,7 @@ from app.remote.errors import (
     RemoteRefused,
     RemoteUnreachable,
 )
+from quant.json_types import Json
 
 if TYPE_CHECKING:
     import httpx2
@@ -81,19 +82,20 @@ class Transport:
 
     @contextmanager
     def ask(
-        self, client: "httpx2.Client", method: str, path: str, body: Any = None
+        self, client: "httpx2.Client", method: str, path: str, body: object = None
     ) -> Iterator["httpx2.Response"]:
         """The head of an answer with status 200; its body is not read yet. Raises RemoteError."""
         with client.stream(method, self.endpoint.url + path, json=body) as response:
             self._raise_for(response)
             yield response
 
-    def get_json(self, client: "httpx2.Client", path: str) -> Any:
+    def get_json(self, client: "httpx2.Client", path: str) -> Json:
         """A whole JSON document. Raises RemoteError."""
         with self.ask(client, "GET", path) as response:
             content = _limited(response)
         try:
-            return json.loads(content)
+            document: Json = json.loads(content)
+            return document
         except (ValueError, RecursionError) as error:
             raise self._not_understood("not_json") from error
 

@@ -5,7 +5,6 @@ for ever (encode/uvicorn, h11_impl.py: the keep-alive timer stops at the first b
 """
 
 import asyncio
-from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -20,7 +19,8 @@ class TimedConnection(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
         if len(self.connections) > self.most:
             transport.abort()  # requests are refused with an error message long before

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from itertools import zip_longest
 from textwrap import wrap
-from typing import Any, TextIO
+from typing import TextIO
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Console:
         self._drawn = 0.0
         self._line = ""
 
-    def result(self, value: Any, text: str) -> None:
+    def result(self, value: object, text: str) -> None:
         """The command's answer: `value` as JSON, or `text`."""
         if self.as_json:
             document = msgspec.to_builtins(value, enc_hook=str)

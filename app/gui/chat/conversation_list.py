@@ -1,9 +1,8 @@
 """The conversations and what was found in them, as one list. Knows records, not the store."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
@@ -16,7 +15,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -67,7 +66,7 @@ class ConversationModel(QAbstractListModel):
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.entries)
 
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         entry = self.entries[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return entry.title
@@ -187,7 +186,7 @@ class ConversationList(QWidget):
         else:
             self.hit_opened.emit(entry.conversation_id, entry.message_id)
 
-    def _with_current(self, action: Any) -> None:
+    def _with_current(self, action: Callable[[int], object]) -> None:
         index = self.view.currentIndex()
         if index.isValid():
             action(index.data(ENTRY).conversation_id)
@@ -247,7 +246,7 @@ class _Delegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         theme, entry = self.theme, self._model.entries[index.row()]
-        state: Any = option.state
+        state: QStyle.StateFlag = option.state
         area = QRect(option.rect)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -284,7 +283,7 @@ class _Delegate(QStyledItemDelegate):
             painter.drawText(inner, Qt.AlignmentFlag.AlignVCenter, title)
         painter.restore()
 
-    def _paint_hit(self, painter: QPainter, area: QRect, entry: Entry, small: Any) -> None:
+    def _paint_hit(self, painter: QPainter, area: QRect, entry: Entry, small: QFont) -> None:
         metrics = painter.fontMetrics()
         top = QRect(area.x(), area.y() + 6, area.width(), metrics.height())
         title = metrics.elidedText(entry.title, Qt.TextElideMode.ElideRight, area.width())

@@ -1,6 +1,6 @@
 """One message in the transcript: bubble or answer, thinking, numbers, actions. Knows no store."""
 
-from typing import Any
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAccessible
@@ -143,7 +143,7 @@ class MessageView(QWidget):
         self._add("trash", tr("Delete from here"), self.delete_asked.emit)
         self._actions.addStretch(1)
 
-    def _add(self, icon: str, name: str, action: Any) -> None:
+    def _add(self, icon: str, name: str, action: Callable[[int], object]) -> None:
         made = IconButton(icon, name, self._theme, size=16)
         made.clicked.connect(lambda: action(self.message.id))
         self._actions.addWidget(made)

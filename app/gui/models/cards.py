@@ -1,7 +1,6 @@
 """The lines of the models list: their values for Qt's view, and how they are drawn."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
@@ -11,7 +10,7 @@ from PySide6.QtCore import (
     QSize,
     Qt,
 )
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from app.gui.models.control import ModelItem
@@ -42,7 +41,7 @@ class ModelListModel(QAbstractListModel):
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.items)
 
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         item = self.items[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return item.title
@@ -71,7 +70,7 @@ class ModelDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         theme = self.theme
         item: ModelItem = index.data(ITEM)
-        state: Any = option.state
+        state: QStyle.StateFlag = option.state
         area = QRect(option.rect)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -92,7 +91,7 @@ class ModelDelegate(QStyledItemDelegate):
         self._paint_lines(painter, area.adjusted(10, 5, -8, -5), item, small)
         painter.restore()
 
-    def _paint_lines(self, painter: QPainter, area: QRect, item: ModelItem, small: Any) -> None:
+    def _paint_lines(self, painter: QPainter, area: QRect, item: ModelItem, small: QFont) -> None:
         theme = self.theme
         painter.setFont(ui_font(theme))
         painter.setPen(QColor(theme.text))

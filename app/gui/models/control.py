@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 
@@ -302,7 +302,7 @@ class ModelsControl(QObject):
 
         self.maintain_folder(work)
 
-    def maintain_folder(self, work: Callable[[OnProgress, CancelToken], Any]) -> Job | None:
+    def maintain_folder(self, work: Callable[[OnProgress, CancelToken], object]) -> Job | None:
         """Work on the models folder as a whole; None, and `failed`, while other such work runs."""
         job = self._start(LIBRARY, "care", work)
         if job is None:
@@ -332,7 +332,7 @@ class ModelsControl(QObject):
         self.removed.emit(trashed)
 
     def _start(
-        self, key: str, kind: WorkKind, work: Callable[[OnProgress, CancelToken], Any]
+        self, key: str, kind: WorkKind, work: Callable[[OnProgress, CancelToken], object]
     ) -> Job | None:
         if key in self.work:
             return None
@@ -349,13 +349,13 @@ class ModelsControl(QObject):
         self.work[key] = replace(self.work[key], progress=progress)
         self.work_changed.emit(key)
 
-    def _end(self, key: str, result: Any, error: Exception | None) -> None:
+    def _end(self, key: str, result: object, error: Exception | None) -> None:
         work = self.work.pop(key)
         if work.kind == "install":
             self._plans.pop(key, None)
         elif work.kind in ("care", "quantize"):  # one model more may be another's faster build
             self._plans.clear()
-        elif work.kind == "measure" and error is None and result is not None:
+        elif isinstance(result, QualityReport):
             self.quality[key] = result
         self.work_changed.emit(key)
         self.refresh()

@@ -1,7 +1,5 @@
 """The parts of one model's page that only show: plan, facts, notes. Starts nothing."""
 
-from typing import Any
-
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QTextDocument
 from PySide6.QtWidgets import QFrame, QGridLayout, QTextBrowser, QVBoxLayout
@@ -150,7 +148,7 @@ def quality_words(report: QualityReport) -> str:
 class NotesView(QTextBrowser):
     """A model card. HTML in it is not interpreted, nothing it names is fetched."""
 
-    def loadResource(self, kind: int, name: QUrl | str) -> Any:
+    def loadResource(self, kind: int, name: QUrl | str) -> None:
         return None
 
 

@@ -6,7 +6,6 @@ A job's signals are always delivered on the window's thread; nothing comes after
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal
 
@@ -15,7 +14,7 @@ from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[OnProgress, CancelToken], Any]
+Work = Callable[[OnProgress, CancelToken], object]
 _PROGRESS_SECONDS = 0.05  # faster than anyone can read
 
 
@@ -116,7 +115,7 @@ class Bridge(QObject):
         self._pool.start(_Runnable(job, work))
         return job
 
-    def call(self, function: Callable[[], Any]) -> Job:
+    def call(self, function: Callable[[], object]) -> Job:
         """`run` for work that neither reports nor stops."""
         return self.run(lambda _progress, _cancel: function())
 

@@ -4,7 +4,7 @@ Knows theme roles and nothing of models or messages.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QWheelEvent
@@ -111,7 +111,7 @@ class ElidedLabel(QLabel):
 class Choice(QComboBox):
     """A drop-down of (value, text) pairs, with an arrow in the text's colour."""
 
-    def __init__(self, items: Sequence[tuple[Any, str]]) -> None:
+    def __init__(self, items: Sequence[tuple[object, str]]) -> None:
         super().__init__()
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)

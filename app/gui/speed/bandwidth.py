@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from app.gui.parts import words
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
-from app.gui.speed.sheet import Column
+from app.gui.speed.sheet import Column, Row
 from app.gui.speed.view import SpeedView
 from app.session.speed_report import SpeedReport, marks
 from runtime.planning.bandwidth import BandwidthProfile, Curve
@@ -35,7 +35,7 @@ class BandwidthView(SpeedView):
             Column("bytes_per_second", tr("Read rate"), lambda v: f"{v / words.GB:.1f} GB/s"),
         )
 
-    def rows(self, report: SpeedReport) -> Sequence[Sequence[Any]]:
+    def rows(self, report: SpeedReport) -> Sequence[Row]:
         return [
             (device.device, kernel, curve.threads, point.working_set, point.bytes_per_second)
             for device in (report.profile.devices if report.profile else ())

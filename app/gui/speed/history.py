@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from app.gui.parts import words
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
-from app.gui.speed.sheet import Column
+from app.gui.speed.sheet import Column, Row
 from app.gui.speed.view import SpeedView
 from app.session.speed_report import SpeedReport
 
@@ -33,7 +32,7 @@ class HistoryView(SpeedView):
             Column("measured_memory_bytes", tr("Memory measured"), words.size),
         )
 
-    def rows(self, report: SpeedReport) -> Sequence[Sequence[Any]]:
+    def rows(self, report: SpeedReport) -> Sequence[Row]:
         rows = []
         for run in report.runs:
             known = run.predicted_decode_tps

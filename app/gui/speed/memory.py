@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from app.gui.parts import words
 from app.gui.parts.controls import Choice, label
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
-from app.gui.speed.sheet import Column
+from app.gui.speed.sheet import Column, Row
 from app.gui.speed.view import SpeedView
 from app.session.speed_report import SpeedModelPoint, SpeedReport, short_name
 from runtime.plan import KvCacheType
@@ -50,7 +50,7 @@ class MemoryView(SpeedView):
             Column("mapped_bytes", tr("Mapped file"), words.size),
         )
 
-    def rows(self, report: SpeedReport) -> Sequence[Sequence[Any]]:
+    def rows(self, report: SpeedReport) -> Sequence[Row]:
         self._offer(report)
         point = self._chosen(report)
         if point is None:

@@ -5,7 +5,6 @@ A decode step reads every active weight once, so the roof over a model is read r
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from PySide6.QtCore import Qt
 
@@ -13,7 +12,7 @@ from app.gui.parts import words
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
 from app.gui.speed.bandwidth import size_axis
-from app.gui.speed.sheet import Column
+from app.gui.speed.sheet import Column, Row
 from app.gui.speed.view import SpeedView
 from app.session.speed_report import SpeedReport, fastest_read, marks
 from app.wording.units import READING_TPS
@@ -40,7 +39,7 @@ class RooflineView(SpeedView):
             Column("runs", tr("Runs")),
         )
 
-    def rows(self, report: SpeedReport) -> Sequence[Sequence[Any]]:
+    def rows(self, report: SpeedReport) -> Sequence[Row]:
         curve = fastest_read(report.profile) if report.profile else None
         if curve is None:
             return ()

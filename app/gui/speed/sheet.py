@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QHeaderView, QTableView
 _Index = QModelIndex | QPersistentModelIndex
 _NO_INDEX = QModelIndex()
 
+Row = Sequence[str | float | None]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -29,11 +31,9 @@ class Sheet(QAbstractTableModel):
     def __init__(self, columns: Sequence[Column] = ()) -> None:
         super().__init__()
         self._columns = tuple(columns)
-        self._rows: tuple[Sequence[Any], ...] = ()
+        self._rows: tuple[Row, ...] = ()
 
-    def set_rows(
-        self, rows: Sequence[Sequence[Any]], columns: Sequence[Column] | None = None
-    ) -> None:
+    def set_rows(self, rows: Sequence[Row], columns: Sequence[Column] | None = None) -> None:
         """Replace the rows, and the columns where they are given."""
         self.beginResetModel()
         self._columns = self._columns if columns is None else tuple(columns)
@@ -46,7 +46,7 @@ class Sheet(QAbstractTableModel):
     def columnCount(self, parent: _Index = _NO_INDEX) -> int:
         return 0 if parent.isValid() else len(self._columns)
 
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role != Qt.ItemDataRole.DisplayRole:
             return None
         value = self._rows[index.row()][index.column()]
@@ -54,7 +54,7 @@ class Sheet(QAbstractTableModel):
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
+    ) -> object:
         if role != Qt.ItemDataRole.DisplayRole or orientation != Qt.Orientation.Horizontal:
             return None
         return self._columns[section].heading

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QTabWidget, QVBox
 from app.gui.parts.controls import button, label, row
 from app.gui.parts.theme import SPACE_S, Theme
 from app.gui.parts.words import tr
-from app.gui.speed.sheet import Column, Sheet, table_view
+from app.gui.speed.sheet import Column, Row, Sheet, table_view
 from app.session.speed_report import SpeedReport
 
 PLOT_HEIGHT = 240
@@ -65,7 +65,7 @@ class SpeedView(QWidget):
         """The columns of the table."""
         raise NotImplementedError
 
-    def rows(self, report: SpeedReport) -> Sequence[Sequence[Any]]:
+    def rows(self, report: SpeedReport) -> Sequence[Row]:
         """The table's rows: plain values."""
         raise NotImplementedError
 

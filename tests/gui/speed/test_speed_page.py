@@ -119,8 +119,11 @@ def test_no_prediction_is_above_the_roof(page: SpeedPage) -> None:
     rows = page.roofline.rows(report)
     assert "smollm2-135m-instruct" in [row[0] for row in rows]
     for _name, nbytes, roof, _low, predicted, _high, _measured, _runs in rows:
+        assert isinstance(nbytes, int)
+        assert isinstance(roof, float)
+        assert not isinstance(predicted, str)
         assert predicted is None or predicted < roof
-        assert roof == pytest.approx(fastest_read(report.profile).at(nbytes) / nbytes)  # type: ignore[arg-type, union-attr]
+        assert roof == pytest.approx(fastest_read(report.profile).at(nbytes) / nbytes)
 
 
 def test_memory_cells_are_what_a_plan_promises(
