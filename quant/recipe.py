@@ -214,7 +214,7 @@ def recipe_from_json(data: Mapping[str, Json]) -> QuantRecipe:
 
 def _overrides_from_json(data: Json) -> tuple[FormatOverride, ...]:
     if isinstance(data, str) or not isinstance(data, Sequence):
-        raise InvalidRecipe(field="overrides", reason="must be a list")
+        raise InvalidRecipe(field="overrides", reason="override_incomplete")
     return tuple(map(_override_from_json, data))
 
 

@@ -119,7 +119,8 @@ def joined(headers: list[GgufHeader], name: str) -> GgufHeader:
     first = headers[0]
     declared = first.metadata.get("split.count", 1) or 1
     if declared != len(headers):
-        raise CorruptFile(path=name, reason="part_count", found=len(headers), wanted=int(declared))
+        wanted = declared if isinstance(declared, int) else None
+        raise CorruptFile(path=name, reason="part_count", found=len(headers), wanted=wanted)
     tensors = tuple(tensor for header in headers for tensor in header.tensors)
     if len({tensor.name for tensor in tensors}) != len(tensors):
         raise CorruptFile(path=name, reason="in_two_parts")

@@ -264,7 +264,8 @@ def _streamed(
         for text, mark in pieces
     ]
     parts.append(Part(0, stats=replace(stats(1, 1), untagged_reasoning_chars=marked)))
-    return [choice["delta"] for part in parts for choice in reply.take(part)]
+    choices: list[Any] = [choice for part in parts for choice in reply.take(part)]
+    return [choice["delta"] for choice in choices]
 
 
 ADD = OfferedFunctions((Function("add"),), must=False)
