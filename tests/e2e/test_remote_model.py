@@ -73,8 +73,8 @@ def ask(url: str, listener: Listener | None = None, **fields: Any) -> Generation
         ("cut", errors.RemoteCut, {"pieces": 2}, "after 2 pieces"),
         ("error", errors.RemoteRefused, {}, "out of memory"),
         ("huge", errors.RemoteNotUnderstood, {}, "a line of more than 1048576"),
-        ("garbage", errors.RemoteNotUnderstood, {}, "no piece of an answer"),
-        ("number", errors.RemoteNotUnderstood, {}, "no piece of an answer"),
+        ("garbage", errors.RemoteNotUnderstood, {}, "is not a chunk of an answer"),
+        ("number", errors.RemoteNotUnderstood, {}, "is not a chunk of an answer"),
         ("page", errors.RemoteNotUnderstood, {}, "text/html"),
     ],
 )

@@ -267,7 +267,7 @@ def test_the_command_line_tells_that_a_device_failed(tiny: Session, tmp_path: Pa
         PYTHONPATH=str(tmp_path),
     )
     assert process.returncode == 0, process.stderr
-    assert "openvino-cpu was planned and failed" in process.stderr
+    assert "openvino-cpu was planned but failed" in process.stderr
     assert "its execution provider did not load" in process.stderr
     assert "The planned device failed" in process.stderr
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_kept_is_said(qtbot: QtBot, window: MainWindow) -> None:
     dialog = dialog_of(window)
     for name, url, said in (
         ("no name", "https://example.org", "letters, digits"),
-        (window.models.chosen, "https://example.org", "an installed model has this name"),
+        (window.models.chosen, "https://example.org", "An installed model is already named"),
         ("far", "nowhere", "not an http or https address"),
         ("far", "http://203.0.113.1:8000", "without https"),
     ):

@@ -35,7 +35,7 @@ def test_the_result_most_agree_on_is_kept() -> None:
     attempts = make_attempts(model.ask, request(), 3, CancelToken())
     assert attempts.best.message.content == r"so \boxed{42}"
     assert attempts.best.stats.request_id == model.asked[1].id
-    assert pick_text(attempts.pick) == "Answer 2 is kept: 2 of 3 came to the result 42."
+    assert pick_text(attempts.pick) == "Answer 2 was chosen: 2 of 3 answers reached the result 42."
 
 
 def test_each_attempt_is_drawn_anew() -> None:
