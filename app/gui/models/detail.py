@@ -311,6 +311,18 @@ class ModelDetail(QScrollArea):
         if found.cached_at:
             text = tr("As of {0}; the hub cannot be reached now.", found.cached_at[:10])
             layout.addWidget(label(text, "warning", wrap=True))
+        self.variants = self._variant_table(layout, item, found)
+        if any(offer.quantize_here for offer in found.offers):
+            text = tr(
+                "Quantize here: download the official weights and create the 4-bit file"
+                " on this machine."
+            )
+            layout.addWidget(label(text, "small", wrap=True))
+
+    def _variant_table(
+        self, layout: QVBoxLayout, item: ModelItem, found: Described
+    ) -> VariantTable:
+        """The table, with what can be done with the variant it marks below it."""
         table = VariantTable(found.offers, self._theme.scale)
         table.setObjectName("variantTable")
         if self._marked is not None:
@@ -337,13 +349,7 @@ class ModelDetail(QScrollArea):
         layout.addWidget(table)
         layout.addWidget(basis)
         layout.addLayout(row(get, 1))
-        if any(offer.quantize_here for offer in found.offers):
-            text = tr(
-                "Quantize here: download the official weights and create the 4-bit file"
-                " on this machine."
-            )
-            layout.addWidget(label(text, "small", wrap=True))
-        self.variants = table
+        return table
 
     def _refine_marked(self) -> None:
         if self.variants is not None and self.isVisible():

@@ -55,6 +55,13 @@ class ModelList(QWidget):
         self.more = button(tr("More results"))
         self.more.clicked.connect(control.search.ask_more)
         self._build_view(theme)
+        self._lay_out()
+        control.items_changed.connect(self.refresh)
+        control.search.changed.connect(self._show_status)
+        control.search.failed.connect(self._failed)
+        self._show_status()
+
+    def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(SPACE_M, SPACE_M, SPACE_S, SPACE_S)
         layout.setSpacing(SPACE_S)
@@ -63,10 +70,6 @@ class ModelList(QWidget):
             layout.addWidget(each)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.more)
-        control.items_changed.connect(self.refresh)
-        control.search.changed.connect(self._show_status)
-        control.search.failed.connect(self._failed)
-        self._show_status()
 
     def _build_view(self, theme: Theme) -> None:
         self.model = ModelListModel()

@@ -59,7 +59,7 @@ def test_short_memory_is_no_internal_error_and_may_pass(error: EngineError) -> N
     ("error", "status", "words"),
     [
         (DeviceUnavailable(device="npu0", reason="rpc_lost"), 503, "npu0 cannot be used"),
-        (CorruptFile(path="/home/me/m.gguf", reason="no_magic"), 503, "m.gguf is damaged"),
+        (CorruptFile(path="/srv/mine/m.gguf", reason="no_magic"), 503, "m.gguf is damaged"),
         (StageFailed(stage="body", device="cpu", detail="0x8"), 500, "transformer blocks"),
         (InternalError(detail="a prompt"), 500, "Something went wrong"),
         (ZeroDivisionError("a prompt"), 500, "Something went wrong"),
@@ -72,7 +72,7 @@ def test_a_client_is_told_what_failed_without_paths_or_prompts(
     message = str(fault.body["error"]["message"])
     assert fault.status == status
     assert words in message
-    assert "/home/me" not in message
+    assert "/srv/mine" not in message
     assert "a prompt" not in message
 
 
