@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from app.wording.explain import finding_text
 from runtime.backends.onnx.hardware import hardware
 from runtime.backends.onnx.session import provider_device
 from runtime.errors import DeviceUnavailable
-from runtime.machine.providers import TARGETS
+from runtime.machine.providers import TARGETS, Fact
 
 INTEL = 0x8086
 
@@ -39,7 +40,9 @@ def refusal(name: str) -> str:
         provider_device(TARGETS[name])
     except DeviceUnavailable as error:
         if error.reason == "no_such_device":
-            return f"{error.facts['detail']}, on a processor of {processors}"
+            vendors = ", ".join(map(hex, sorted(processors)))
+            told = finding_text(Fact("provider", False, error.reason, error.facts))
+            return f"{TARGETS[name].provider} {told} on a processor of vendor {vendors}"
         raise
     return ""
 
