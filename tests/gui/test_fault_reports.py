@@ -55,7 +55,7 @@ def test_a_job_that_fails_by_a_fault(
     QGuiApplication.clipboard().clear()
     window.toast.button.click()
     qtbot.waitUntil(lambda: "Stillroom" in QGuiApplication.clipboard().text(), timeout=5000)
-    assert "clipboard" in window.toast.text()
+    assert "Bug report copied" in window.toast.text()
 
 
 def test_a_job_that_fails_in_a_way_we_know_offers_no_report(
