@@ -1,8 +1,9 @@
-"""Sets up a checkout: `python3 installers/bootstrap.py run|test` (what the Makefile calls).
+"""Sets up a checkout: `python3 installers/bootstrap.py run|lint|test` (what the Makefile calls).
 
 Standard library only, because it runs before anything is installed. Makes .venv, installs the
 locked packages by hash, and builds the llama.cpp engine from source with this machine's flags.
-Every step is skipped when its inputs have not changed, so repeated calls take a moment.
+Every step is skipped when its inputs have not changed, so repeated calls take a moment. Packages
+and engine are kept for this user's next clone.
 """
 
 import ctypes
@@ -15,23 +16,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import engine
+import environments
+import kept
+import native_engine
+from progress import Costs, Progress, SetupFailed, of_ninja, of_pip, run, say
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMPS = VENV / "stillroom-setup.json"
 BUILD_LOG = VENV / "engine-build.log"
-LOCKS = {"run": "requirements.lock", "test": "requirements-dev.lock"}
-ENGINE = "llama-cpp-python"
-
-# The engine's AMX code loses its tile configuration to the optimiser and dies with SIGILL in the
-# first prompt (ggml-org/llama.cpp #26954), so it is compiled without.
-X86_FLAGS = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
-
-# With this instruction set the engine's attention works on 128 values at once and takes heads of 64
-# one by one: a token after 1,000 others costs 48 ms instead of 25 (starter model, one thread).
-HALF_FLAG = "-mno-avx512fp16"
+# "lint" is "test" without the engine and the screen, which checkers of source do not need.
+LOCKS = {
+    "run": "requirements.lock",
+    "lint": "requirements-dev.lock",
+    "test": "requirements-dev.lock",
+}
+KEPT_ENGINES = 4  # 7 MB each
+KEPT_ENVIRONMENTS = 2  # up to 2 GB each, on disk once with the clones that link to it
 
 # Shared libraries Qt loads, and the Debian packages they come in.
 QT_LIBRARIES = {
@@ -67,32 +72,38 @@ CHECKERS = {
 FONT_PACKAGE = "fonts-dejavu-core"
 
 
-class SetupFailed(Exception):
-    """One sentence for the person who called make."""
-
-
-def say(text: str) -> None:
-    print(f"setup: {text}", file=sys.stderr, flush=True)
-
-
 def main(purpose: str) -> int:
-    """Set up for `purpose`: "run" or "test"."""
+    """Set up for `purpose`, a key of LOCKS."""
+    costs = Costs()
     try:
         check_python()
-        install_missing(missing_build_tools(), needed=True)
-        make_venv()
-        install_locked(LOCKS[purpose])
-        build_engine(LOCKS[purpose])
-        install_ourselves()
-        if purpose == "test" or wants_window():
-            install_missing(missing_window_parts(purpose), needed=purpose == "test")
-        if purpose == "test" and sys.platform == "linux":
-            checkers = [package for name, package in CHECKERS.items() if not shutil.which(name)]
-            install_missing(checkers, needed=False)
+        with costs.step("system packages"):
+            install_missing(missing_build_tools(purpose), needed=True)
+        with costs.step("environment"):
+            fresh = make_venv()
+        with costs.step("packages"):
+            install_locked(LOCKS[purpose], fresh=fresh)
+        if purpose != "lint":
+            with costs.step("engine"):
+                install_engine()
+        with costs.step("Stillroom"):
+            install_ourselves()
+        with costs.step("window's packages"):
+            prepare_window(purpose)
     except SetupFailed as error:
         say(str(error))
         return 1
+    if told := costs.told():
+        say(told)
     return 0
+
+
+def prepare_window(purpose: str) -> None:
+    if purpose == "test" or (purpose == "run" and wants_window()):
+        install_missing(missing_window_parts(purpose), needed=purpose == "test")
+    if purpose == "test" and sys.platform == "linux":
+        checkers = [package for name, package in CHECKERS.items() if not shutil.which(name)]
+        install_missing(checkers, needed=False)
 
 
 def check_python() -> None:
@@ -108,10 +119,10 @@ def wants_window() -> bool:
 # -- system packages ------------------------------------------------------------------------------
 
 
-def missing_build_tools() -> list[str]:
+def missing_build_tools(purpose: str) -> list[str]:
     """Debian packages of what the set-up itself needs."""
     missing = []
-    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+    if purpose != "lint" and native_engine.compiler() is None:
         missing.append("g++")
     if sys.platform == "linux":
         probe = [sys.executable, "-c", "import ensurepip, venv"]
@@ -173,15 +184,15 @@ def venv_python() -> str:
     return str(VENV / folder / "python")
 
 
-def make_venv() -> None:
+def make_venv() -> bool:
     """Make .venv, anew where an earlier set-up was cut short or the checkout was moved: scripts
-    and the editable install name their folder."""
+    and the editable install name their folder. Returns whether it is a fresh one, without pip."""
     if venv_works() and read_stamp("root") in (None, str(ROOT)):
         write_stamp("root", str(ROOT))
-        return
+        return False
     say("making .venv")
-    run([sys.executable, "-m", "venv", "--clear", str(VENV)])
-    write_stamp("root", str(ROOT))
+    run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
+    return True
 
 
 def venv_works() -> bool:
@@ -192,90 +203,121 @@ def venv_works() -> bool:
         return False
 
 
-def install_locked(lock: str) -> None:
-    """Install everything but the engine, by hash.
-
-    The lock is whole, so pip resolves nothing: with hashes it would take a package's newest
-    release, and refuse it, where one package asks for another with extras
-    (https://github.com/pypa/pip/issues/9644).
-    """
-    text = (ROOT / lock).read_text()
-    others, _ = split_lock(text)
+def install_locked(lock: str, *, fresh: bool) -> None:
+    """Install everything but the engine: into a fresh environment from what this user's earlier
+    set-up has kept of the same lock, otherwise with pip and by hash."""
+    others, _ = split_lock((ROOT / lock).read_text())
     stamp = digest(others)
     if read_stamp(lock) == stamp:
         return
-    say(f"installing the packages of {lock}")
-    pip_install(others, ["--no-deps"])
+    environments_kept = kept.Kept(kept.home(), "packages", KEPT_ENVIRONMENTS, hashed=False)
+    key = environments.environment_key(others)
+    keepable = fresh and environments.can_be_kept(VENV)
+    if not (keepable and lay_out_kept(environments_kept, key)):
+        if fresh:
+            run([venv_python(), "-m", "ensurepip", "--default-pip"], log=VENV / "pip.log")
+        install_with_pip(others, lock)
+        if keepable:
+            environments.keep(environments_kept, key, VENV)
+    write_stamp("root", str(ROOT))
     write_stamp(lock, stamp)
 
 
-def build_engine(lock: str) -> None:
-    """Compile llama-cpp-python from its source archive for this processor.
-
-    Always from source and never through pip's cache: pip would reuse a wheel it once built with
-    other flags, whatever the flags are now.
-    """
-    _, engine = split_lock((ROOT / lock).read_text())
-    flags = compiler_flags()
-    stamp = digest(engine + json.dumps(flags) + processor())
-    if read_stamp("engine") == stamp and engine_is_sound():
-        return
-    say("compiling the llama.cpp engine (about 4 minutes on 2 cores)")
-    environment = {**os.environ, **flags}
-    options = ["--no-cache-dir", "--no-binary", ENGINE, "--no-build-isolation", "--no-deps"]
-    pip_install(engine, [*options, "--force-reinstall", "-v"], environment, BUILD_LOG)
-    if not engine_is_sound():
-        raise SetupFailed(f"the compiled engine does not work here; the log is {BUILD_LOG}")
-    write_stamp("engine", stamp)
-
-
-def compiler_flags() -> dict[str, str]:
-    """Environment of the build, what the caller set included."""
-    own = {name: os.environ.get(name, "") for name in ("CMAKE_ARGS", "CFLAGS", "CXXFLAGS")}
-    # The library for pictures and sound, a third of the build, is not used. RPC without RDMA: its
-    # library would be taken from whatever this machine happens to have.
-    flags = {"CMAKE_ARGS": "-DLLAVA_BUILD=OFF -DGGML_RPC=ON -DGGML_RPC_RDMA=OFF"}
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        half = "avx512_fp16" in processor().split() and compiler_knows(HALF_FLAG)
-        x86 = f"{X86_FLAGS} {HALF_FLAG}" if half else X86_FLAGS
-        flags.update(CFLAGS=x86, CXXFLAGS=x86)
-    return {name: f"{own[name]} {value}".strip() for name, value in flags.items()}
-
-
-def compiler_knows(flag: str) -> bool:
-    """Whether the C++ compiler takes `flag`; older ones end at what they do not know."""
-    names = (os.environ.get("CXX", "c++"), "g++", "clang++")
-    compiler = next((found for name in names if (found := shutil.which(name))), None)
-    if compiler is None:
+def lay_out_kept(environments_kept: kept.Kept, key: str) -> bool:
+    """Whether a kept environment was there and now fills .venv."""
+    entry = environments_kept.find(key)
+    if entry is None:
         return False
-    command = [compiler, flag, "-x", "c++", "-E", os.devnull]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def processor() -> str:
-    """What -march=native depends on: a .venv copied to another machine is built again."""
+    say(f"taking the packages from {entry}")
     try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    return found[1] if found else platform.machine()
+        environments.lay_out(entry, VENV)
+    except OSError as error:
+        say(f"that failed ({error}): installing them anew")
+        run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(VENV)])
+        return False
+    return venv_works()
 
 
-def engine_is_sound() -> bool:
-    """Whether the installed engine loads, and has no AMX code."""
-    code = (
-        "import llama_cpp.llama_cpp as n; f = getattr(n._lib, 'ggml_cpu_has_amx_int8', None);"
-        "raise SystemExit(bool(f and f()))"
-    )
-    return (
-        subprocess.run([venv_python(), "-c", code], capture_output=True, check=False).returncode
-        == 0
-    )
+def install_with_pip(requirements: str, lock: str) -> None:
+    """The lock is whole, so pip resolves nothing: with hashes it would take a package's newest
+    release, and refuse it, where one package asks for another with extras
+    (https://github.com/pypa/pip/issues/9644).
+
+    pip compiles no byte code: of 15,000 modules, 75 s of processor time, the product and its tests
+    import a tenth. What the product imports is compiled by importing it.
+    """
+    say(f"installing the packages of {lock}")
+    total = len(re.findall(r"(?m)^[^\s#]+==", requirements))
+    pip_install(requirements, ["--no-deps", "--no-compile"], VENV / "pip.log", of_pip(total))
+    import_once()
+
+
+def import_once() -> None:
+    command = [venv_python(), str(ROOT / "installers" / "first_imports.py")]
+    subprocess.run(command, capture_output=True, check=False)
+
+
+# -- the engine -----------------------------------------------------------------------------------
+
+
+def install_engine() -> None:
+    """Put the engine of the lock in, compiled for this processor: by an earlier set-up of this user
+    or now."""
+    key = native_engine.build_key()
+    python = venv_python()
+    if read_stamp("engine") == key and native_engine.works(python):
+        return
+    engines = kept.Kept(kept.home(), "engine", KEPT_ENGINES, hashed=True)
+    remove_engine_of_pip()
+    if not take_kept_engine(engines, key):
+        with tempfile.TemporaryDirectory(prefix=".engine-", dir=VENV) as temporary:
+            source, libraries = compile_engine(python)
+            engine.assemble(source, libraries, Path(temporary))
+            engine.place(Path(temporary), engine.site_packages(python))
+            if not native_engine.works(python):
+                raise SetupFailed(f"the compiled engine does not work here; its log is {BUILD_LOG}")
+            engines.put(key, lambda folder: shutil.copytree(temporary, folder, dirs_exist_ok=True))
+        shutil.rmtree(VENV / "engine")
+    write_stamp("engine", key)
+
+
+def take_kept_engine(engines: kept.Kept, key: str) -> bool:
+    """Whether a kept engine was there, is whole, and works here; one that does not is dropped."""
+    entry = engines.find(key)
+    if entry is None:
+        return False
+    say(f"taking the engine from {entry}")
+    engine.place(entry, engine.site_packages(venv_python()))
+    if native_engine.works(venv_python()):
+        return True
+    engines.discard(key)
+    return False
+
+
+def compile_engine(python: str) -> tuple[Path, Path]:
+    say("compiling the llama.cpp engine (about 6 minutes of processor time, once per machine)")
+    BUILD_LOG.unlink(missing_ok=True)
+    progress = Progress("engine")
+    try:
+        return native_engine.compile_here(python, VENV / "engine", BUILD_LOG, of_ninja(progress))
+    finally:
+        progress.end()
+
+
+def remove_engine_of_pip() -> None:
+    """pip knows all that it once installed of the engine: headers and CMake's files too."""
+    site = engine.site_packages(venv_python())
+    for metadata in site.glob("llama_cpp_python-*.dist-info"):
+        installer = metadata / "INSTALLER"
+        if installer.is_file() and installer.read_text().strip() == "pip":
+            command = [venv_python(), "-m", "pip", "uninstall", "-y", "-q", engine.ENGINE]
+            run([*command, "--disable-pip-version-check", "--root-user-action=ignore"])
 
 
 def install_ourselves() -> None:
-    stamp = digest((ROOT / "pyproject.toml").read_text())
+    stamp = digest(
+        (ROOT / "pyproject.toml").read_text() + (ROOT / "app" / "__init__.py").read_text()
+    )
     if read_stamp("stillroom") == stamp:
         return
     run(
@@ -288,41 +330,23 @@ def install_ourselves() -> None:
 def split_lock(text: str) -> tuple[str, str]:
     """A lock's text without the engine's requirement, and that requirement alone."""
     parts = re.split(r"\n(?=\S)", text.strip())
-    engine = [part for part in parts if part.startswith(f"{ENGINE}==")]
-    others = [part for part in parts if not part.startswith(f"{ENGINE}==")]
-    return "\n".join(others) + "\n", "\n".join(engine) + "\n"
+    ours = [part for part in parts if part.startswith(f"{engine.ENGINE}==")]
+    others = [part for part in parts if not part.startswith(f"{engine.ENGINE}==")]
+    return "\n".join(others) + "\n", "\n".join(ours) + "\n"
 
 
 def pip_install(
-    requirements: str,
-    options: Sequence[str],
-    environment: dict[str, str] | None = None,
-    log: Path | None = None,
+    requirements: str, options: Sequence[str], log: Path, on_line: Callable[[str], None]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "requirements.txt"
         file.write_text(requirements)
         command = [venv_python(), "-m", "pip", "install", "--disable-pip-version-check"]
-        quiet = [] if log else ["-q"]
-        run([*command, *quiet, "--require-hashes", "-r", str(file), *options], environment, log)
+        command += ["--progress-bar", "off", "--root-user-action=ignore", "--require-hashes"]
+        run([*command, "-r", str(file), *options], log=log, on_line=on_line)
 
 
 # -- small things ---------------------------------------------------------------------------------
-
-
-def run(
-    command: Sequence[str], environment: dict[str, str] | None = None, log: Path | None = None
-) -> None:
-    if log is None:
-        result = subprocess.run(command, env=environment, check=False, stdout=sys.stderr)
-    else:
-        with log.open("wb") as file:
-            result = subprocess.run(command, env=environment, check=False, stdout=file, stderr=file)
-    if result.returncode:
-        if log is not None:
-            sys.stderr.write("\n".join(log.read_text(errors="replace").splitlines()[-30:]) + "\n")
-        where = f"; the whole log is {log}" if log else ""
-        raise SetupFailed(f"`{' '.join(command[:4])} ...` failed ({result.returncode}){where}.")
 
 
 def digest(text: str) -> str:
@@ -346,6 +370,6 @@ def write_stamp(name: str, value: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] not in (["run"], ["test"]):
-        sys.exit("usage: bootstrap.py run|test")
+    if len(sys.argv) != 2 or sys.argv[1] not in LOCKS:
+        sys.exit(f"usage: bootstrap.py {'|'.join(LOCKS)}")
     sys.exit(main(sys.argv[1]))

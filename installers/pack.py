@@ -28,7 +28,8 @@ def main(name: str, output: Path) -> int:
     python = build.environment()
     source = engine.fetch_source(str(python), build.WORK / "engine")
     folder = build.WORK / f"engine-{name}"
-    libraries = engine.compile_engine(python.parent, source, folder, OPTIONS[name])
+    options = {**engine.PORTABLE, **OPTIONS[name]}
+    libraries = engine.compile_engine(python.parent, source, folder, options)
     (library,) = libraries.glob(f"*ggml-{name}{engine.MODULE_SUFFIX}")
     output.mkdir(parents=True, exist_ok=True)
     print(wheel(name, library, output))

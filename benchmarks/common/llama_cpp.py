@@ -1,7 +1,7 @@
 """llama.cpp's own tools, the peer of most benchmarks: llama-bench and llama-server.
 
 Finds the tools or builds them from the very source archive the engine was built from, with the
-flags that `installers/bootstrap.py` builds it with.
+flags that `installers/native_engine.py` builds it with.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from benchmarks.common.results import ROOT
 
 BUILD = ROOT / "build" / "llama-tools"
 # The set-up is a script that runs before anything is installed, not a package to import from.
-_FLAGS = "import bootstrap, json; print(json.dumps(bootstrap.compiler_flags()))"
+_FLAGS = "import json, native_engine; print(json.dumps(native_engine.compiler_flags()))"
 
 
 def tool(folder: Path | None, name: str) -> Path:

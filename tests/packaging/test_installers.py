@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -17,17 +16,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 from app.system.licences import notices
 from app.system.packs import install, stated_hash
 from runtime.machine.packs import device_libraries
+from tests.helpers.installer_scripts import script
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def script(name: str) -> ModuleType:
-    """A file of installers/ as a module; they import each other by name."""
-    sys.path.insert(0, str(ROOT / "installers"))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.pop(0)
 
 
 @pytest.fixture

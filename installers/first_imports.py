@@ -1,0 +1,21 @@
+"""Imports every module of the product once, so that what it needs of other packages is there as
+byte code before the first start. A module that cannot be imported here (no screen, no engine yet)
+is left out. Standard library only.
+"""
+
+import contextlib
+import importlib
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("app", "runtime", "quant")
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            if path.stem != "__main__":
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name.removesuffix(".__init__"))
