@@ -1,4 +1,5 @@
-"""The files of the installers by their own checkers: workflow, desktop entry, metainfo, specs.
+"""The files of the installers and of GitHub by their own checkers: workflows, forms, desktop entry,
+metainfo, specs.
 
 A checker that is not installed is a skipped test that says so.
 """
@@ -15,34 +16,60 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX = ROOT / "installers" / "linux"
-WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
+GITHUB = ROOT / ".github"
+WORKFLOWS = [str(path) for path in sorted((GITHUB / "workflows").glob("*.yml"))]
+FORMS = [str(path) for path in sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml"))]
+FORMS.remove(str(GITHUB / "ISSUE_TEMPLATE" / "config.yml"))
 
 CHECKS = {
-    "actionlint": ["-no-color", str(WORKFLOW)],
-    "zizmor": ["--offline", "--no-progress", "--persona", "regular", str(WORKFLOW)],
-    "check-jsonschema": ["--builtin-schema", "vendor.github-workflows", str(WORKFLOW)],
-    "desktop-file-validate": [str(LINUX / "stillroom.desktop")],
-    "appstreamcli": ["validate", "--no-net", *map(str, LINUX.glob("*.metainfo.xml"))],
-    "sh": ["-n", str(LINUX / "run-header.sh")],
-}
+    "workflows, by meaning": ["actionlint", "-no-color", *WORKFLOWS],
+    "workflows, by safety": [
+        "zizmor", "--offline", "--no-progress", "--persona", "regular", *WORKFLOWS,
+    ],
+    "workflows, by schema": [
+        "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS,
+    ],
+    "issue forms": [
+        "check-jsonschema", "--builtin-schema", "vendor.github-issue-forms", *FORMS,
+    ],
+    "issue configuration": [
+        "check-jsonschema", "--builtin-schema", "vendor.github-issue-config",
+        str(GITHUB / "ISSUE_TEMPLATE" / "config.yml"),
+    ],
+    "desktop entry": ["desktop-file-validate", str(LINUX / "stillroom.desktop")],
+    "metainfo": ["appstreamcli", "validate", "--no-net", *map(str, LINUX.glob("*.metainfo.xml"))],
+    "header of .run": ["sh", "-n", str(LINUX / "run-header.sh")],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("tool", CHECKS)
-def test_by_its_checker(tool: str) -> None:
+@pytest.mark.parametrize("what", CHECKS)
+def test_by_its_checker(what: str) -> None:
+    tool, *arguments = CHECKS[what]
     beside = Path(sys.executable).with_name(tool)
     program = str(beside) if beside.exists() else shutil.which(tool)
     if program is None:
         pytest.skip(f"{tool} is not installed")
     result = subprocess.run(
-        [program, *CHECKS[tool]], capture_output=True, text=True, check=False, cwd=ROOT
+        [program, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_every_action_is_pinned_by_hash() -> None:
-    used = re.findall(r"uses: (\S+)", WORKFLOW.read_text())
-    assert len(used) >= 6
+    assert len(WORKFLOWS) >= 2
+    used = [one for path in WORKFLOWS for one in re.findall(r"uses: (\S+)", Path(path).read_text())]
+    assert len(used) >= 12
     assert [one for one in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", one)] == []
+
+
+def test_hooks_download_nothing() -> None:
+    """Hooks run the tools of .venv: those of another repository would be fetched, unpinned."""
+    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"repo: (\S+)", text) == ["local"]
+    entries = re.findall(r"entry: (\S+)", text)
+    assert entries
+    assert all(entry.startswith(".venv/bin/") for entry in entries)
+    assert set(re.findall(r"language: (\S+)", text)) == {"system"}
 
 
 def test_the_metainfo_knows_the_program() -> None:
