@@ -41,7 +41,7 @@ def refusal(name: str) -> str:
     except DeviceUnavailable as error:
         if error.reason == "no_such_device":
             vendors = ", ".join(map(hex, sorted(processors)))
-            told = finding_text(Fact("provider", False, error.reason, error.facts))
+            told = finding_text(Fact("provider", False, error.reason))
             return f"{TARGETS[name].provider} {told} on a processor of vendor {vendors}"
         raise
     return ""
