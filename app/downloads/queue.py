@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import uuid4
 
 import msgspec
@@ -63,7 +63,7 @@ class QueueItem:
     total: int | None = None
     rate: float = 0.0
     phase: str = ""
-    error: dict[str, Any] | None = None
+    error: dict[str, object] | None = None
 
     @property
     def seconds_left(self) -> float | None:
@@ -405,7 +405,7 @@ class _Stored:
     id: str
     state: State
     priority: int
-    error: dict[str, Any] | None = None
+    error: dict[str, object] | None = None
 
 
 class _RateMeter:

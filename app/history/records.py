@@ -6,6 +6,7 @@ Plain data; knows no SQL and no widget.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from quant.json_types import Json
 from runtime.generation import Role
 from runtime.plan import Interval
 
@@ -89,7 +90,7 @@ class RunRecord:
     engine: str
     engine_version: str
     devices: tuple[str, ...]
-    placement: dict[str, Any]
+    placement: dict[str, Json]
     predicted_prefill_tps: Interval | None
     predicted_decode_tps: Interval | None
     measured_prefill_tps: float | None

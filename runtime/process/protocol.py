@@ -6,7 +6,7 @@ example of every line.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import msgspec
 
@@ -190,7 +190,7 @@ class Failed:
     """The command failed; `error` is {"type": .., "facts": ..} (see runtime.errors)."""
 
     id: str
-    error: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, object] = field(default_factory=dict)
 
 
 # Commands that are answered by exactly one final event.

@@ -79,7 +79,7 @@ def test_out_of_memory_keeps_the_engines_words(tmp_path: Path) -> None:
 def test_garbage_in_the_event_stream_ends_the_worker(tmp_path: Path, text: str) -> None:
     error = crash(tmp_path, Fault("garbage", 4, text=text))
     assert error.facts["kind"] == "lost_protocol"
-    assert "no answer" in explain(error).sentence
+    assert "could not read" in explain(error).sentence
 
 
 def test_a_silent_worker_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
