@@ -51,7 +51,8 @@ def test_a_fault_is_told_as_one_and_its_traceback_kept(
     assert error is not None
     assert is_fault(error)
     words = explain(error)
-    assert words.sentence == f"ValueError: {SECRET}."
+    assert "ValueError" in words.sentence
+    assert SECRET in words.sentence
     assert "log has the details" in words.hint
     assert "a download failed\nTraceback (most recent call last):" in log
     assert 'File "app/downloads/queue.py"' in log
@@ -64,6 +65,7 @@ def test_what_the_system_refuses_is_no_fault(tmp_path: Path) -> None:
     error = error_of(item)
     assert error is not None
     assert not is_fault(error)
-    assert explain(error).sentence == "Permission denied."
+    assert "Permission denied" in explain(error).sentence
+    assert "bug" not in explain(error).hint
     assert "PermissionError: [Errno 13] Permission denied" in log
     assert SECRET not in log
