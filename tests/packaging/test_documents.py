@@ -51,7 +51,7 @@ def is_there(name: str) -> bool:
     """Whether a path exists, or is made by building; of a pattern, whether something fits it."""
     if name == "app/models.json":  # in the wheel
         return True
-    pattern = re.sub(r"<\w+>|\{\w+\}|NAME", "*", name)
+    pattern = re.sub(r"<\w+>|\{\w+\}|NAME|FILE", "*", name)
     return bool(list(ROOT.glob(pattern.rstrip("/")))) if "*" in pattern else (ROOT / name).exists()
 
 
