@@ -70,7 +70,7 @@ def ask(url: str, listener: Listener | None = None, **fields: Any) -> Generation
         ("401", errors.RemoteKeyRefused, {"status": 401, "key_sent": True}, "Incorrect API key"),
         ("429", errors.RemoteBusy, {"retry_after": 7.0}, "7"),
         ("500", errors.RemoteRefused, {"status": 500}, "status 500"),
-        ("cut", errors.RemoteCut, {"pieces": 2}, "after 2 pieces"),
+        ("cut", errors.RemoteCut, {"pieces": 2}, "after 2 chunks"),
         ("error", errors.RemoteRefused, {}, "out of memory"),
         ("huge", errors.RemoteNotUnderstood, {}, "a line of more than 1048576"),
         ("garbage", errors.RemoteNotUnderstood, {}, "is not a chunk of an answer"),
