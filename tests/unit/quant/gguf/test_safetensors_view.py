@@ -1,6 +1,6 @@
 """safetensors to GGUF: equal, bit for bit, to what llama.cpp's own converter makes.
 
-The golden file was written by tests/helpers/make_gguf_golden.py with that converter.
+The golden file was written by tests/golden/make_gguf_golden.py with that converter.
 """
 
 import hashlib

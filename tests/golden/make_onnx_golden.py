@@ -1,7 +1,7 @@
 """Writes tests/data/onnx/golden.json: logits of the tiny checkpoints computed by transformers.
 
 Run by hand, in an environment of its own that has torch and transformers (the project needs
-neither): `python -m tests.helpers.make_onnx_golden`.
+neither): `python -m tests.golden.make_onnx_golden`.
 """
 
 import json

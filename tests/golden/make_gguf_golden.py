@@ -3,7 +3,7 @@
 Run by hand, in an environment of its own with torch and transformers, on the llama.cpp sources of
 llama-cpp-python's source archive; the tests only read the result:
 
-    python -m tests.helpers.make_gguf_golden path/to/vendor/llama.cpp
+    python -m tests.golden.make_gguf_golden path/to/vendor/llama.cpp
 
 The tiny tokenizers are not among those the converter knows by hash, so their names are handed in.
 """
