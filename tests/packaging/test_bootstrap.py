@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.helpers.installer_scripts import script
+from tests.packaging.installer_scripts import script
 
 ROOT = Path(__file__).resolve().parents[2]
 

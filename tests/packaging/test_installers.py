@@ -16,7 +16,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from app.system.licences import notices
 from app.system.packs import install, stated_hash
 from runtime.machine.packs import device_libraries
-from tests.helpers.installer_scripts import script
+from tests.packaging.installer_scripts import script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -218,5 +218,5 @@ def test_the_engine_is_pinned_and_has_a_library_for_each_generation() -> None:
     engine = script("engine")
     assert engine.locked_engine().startswith("llama-cpp-python==")
     assert "--hash=sha256:" in engine.locked_engine()
-    assert engine.OPTIONS["GGML_NATIVE"] == "OFF"
-    assert engine.OPTIONS["GGML_CPU_ALL_VARIANTS"] == "ON"
+    assert engine.PORTABLE["GGML_NATIVE"] == "OFF"
+    assert engine.PORTABLE["GGML_CPU_ALL_VARIANTS"] == "ON"

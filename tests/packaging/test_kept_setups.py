@@ -12,7 +12,7 @@ from types import ModuleType
 import pip
 import pytest
 
-from tests.helpers.installer_scripts import ROOT, script
+from tests.packaging.installer_scripts import ROOT, script
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.helpers.installer_scripts import script
+from tests.packaging.installer_scripts import script
 
 # As llama.cpp's: a project of that name, a library `llama` made of two files of src/.
 PROJECT = """

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.helpers.installer_scripts import ROOT, script
+from tests.packaging.installer_scripts import ROOT, script
 
 
 @pytest.fixture
