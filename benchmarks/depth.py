@@ -29,10 +29,10 @@ from runtime.backend import LoadReport
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.backends.llama.tokenizer import LlamaTokenizer
 from runtime.generation import GenerationRequest, Message, SamplingParams, TokenChunk
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.model.info import inspect
 from runtime.plan import LayerRange, Placement
 from runtime.process.protocol import Streamed, encode
+from runtime.progress import CancelToken, OnProgress, ignore_progress
 from runtime.prompt.chat_profile import ChatProfile
 
 TOKENS = 8000

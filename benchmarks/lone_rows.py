@@ -18,8 +18,8 @@ from benchmarks.common.results import spread, write_results
 from benchmarks.common.starter import open_session, starter_q4
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, ignore_progress
 
 TOKEN = 777
 

@@ -70,7 +70,7 @@ _JOB = """
 import sys
 import msgspec
 from runtime.process.job_table import find_job
-from runtime.jobs import ignore_progress
+from runtime.progress import ignore_progress
 args = msgspec.Raw(sys.argv[2].encode())
 sys.stdout.buffer.write(bytes(find_job(sys.argv[1]).run(args, ignore_progress)))
 """

@@ -21,9 +21,9 @@ from benchmarks.common.starter import starter_q4
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import Message, SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.model.info import inspect
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, ignore_progress
 from runtime.prompt.chat import detect_profile, prepare
 
 N_CTX = 4096

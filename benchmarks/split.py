@@ -35,9 +35,9 @@ from quant.recipe import recipe_named
 from runtime.backends.genai.backend import thread_overlay
 from runtime.backends.onnx.native import genai
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.model.genai_folder import read_config
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, ignore_progress
 from runtime.registry import open_backend
 from tests.helpers import shapes
 

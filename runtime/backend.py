@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from runtime.generation import SamplingParams, TokenLogprob
-from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import Placement
+from runtime.progress import CancelToken, OnProgress
 
 
 class Tokenizer(Protocol):

@@ -15,10 +15,10 @@ import msgspec
 
 from app.cli.arguments import parser
 from app.cli.commands.console import Console
-from app.faults import is_fault, log_unexpected
 from app.session.entry import open_session
+from app.unexpected import is_fault, log_unexpected
 from app.wording.explain import explain
-from runtime.jobs import Cancelled
+from runtime.progress import Cancelled
 from runtime.tracebacks import log_uncaught
 
 logger = logging.getLogger(__name__)

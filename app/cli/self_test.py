@@ -24,7 +24,7 @@ from app.library.catalog import starter
 from app.session.entry import open_session
 from app.session.session import Session
 from runtime.generation import GenerationRequest, Message, SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
+from runtime.progress import CancelToken, ignore_progress
 
 RECIPE = "onnx-q4-b32"
 WINDOW_SECONDS = 180

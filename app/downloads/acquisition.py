@@ -19,12 +19,12 @@ from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, Library
 from app.paths import Paths
 from app.settings import Settings
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.model.info import ModelInfo
 from runtime.process.client import run_job
 from runtime.process.job import Answer, Args, Job
 from runtime.process.job_table import INSPECT
 from runtime.process.job_values import InspectArgs
+from runtime.progress import CancelToken, OnProgress, ignore_progress
 
 HUB_PREFIX = "hub:"
 # Of a repository's ready-made GGUF files, the ones closest to our own 4-bit recipe, best first.

@@ -27,9 +27,9 @@ from app.errors import (
     RateLimited,
     ServerMisbehaved,
 )
-from app.faults import log_unexpected
 from app.hub.faults import asked_to_wait
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
+from app.unexpected import log_unexpected
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 
 logger = logging.getLogger(__name__)
 

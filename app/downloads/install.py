@@ -18,7 +18,7 @@ from app.errors import AlreadyInstalled, DiskFull, RemoteFileNotFound
 from app.hub.client import Hub
 from app.hub.values import RemoteFile, Variant, WeightFormat
 from app.library.folder import InstalledModel, Library, safe_name
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
+from runtime.progress import CancelToken, OnProgress, Progress, ignore_progress
 
 CheckFile = Callable[[Path, CancelToken], None]
 

@@ -22,7 +22,7 @@ import psutil
 
 from app.errors import DiskFull, DownloadBusy
 from app.locks import FileLock
-from runtime.jobs import Cancelled
+from runtime.progress import Cancelled
 
 _RECORD_STEP = 64 << 10  # new bytes of a unit after which its state is written again
 UNIT = 64 << 20  # bytes of one unit: small enough that hashing in order stays within the page cache

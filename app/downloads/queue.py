@@ -27,13 +27,13 @@ from app.errors import (
     Offline,
     RateLimited,
 )
-from app.faults import log_unexpected, stored_form
 from app.hub.faults import asked_to_wait
 from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
+from app.unexpected import log_unexpected, stored_form
 from quant.error_base import StillroomError
 from quant.files import write_json_atomically
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress
 from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)

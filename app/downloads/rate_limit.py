@@ -6,7 +6,7 @@ Knows time only.
 import threading
 import time
 
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 
 class RateLimit:

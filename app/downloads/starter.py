@@ -14,7 +14,7 @@ from app.errors import ChecksumMismatch, DiskFull, PackageUnavailable
 from app.library.catalog import PackageSource
 from app.library.folder import InstalledModel, Library
 from quant.files import copy_hashed, sync
-from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
+from runtime.progress import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 
 def install_starter(

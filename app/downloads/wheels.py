@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import PackageUnavailable
-from runtime.jobs import CancelToken, OnProgress, Progress
+from runtime.progress import CancelToken, OnProgress, Progress
 
 ROLE = "--pip"  # of an installed program, see app/__main__.py
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")

@@ -16,7 +16,7 @@ from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
 from app.history.records import StoredMessage
 from app.library.folder import InstalledModel, TrashedModel
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 
 class Announcements(QObject):

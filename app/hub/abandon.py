@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from runtime.jobs import Cancelled, CancelToken
+from runtime.progress import Cancelled, CancelToken
 
 _T = TypeVar("_T")
 

@@ -40,7 +40,7 @@ from app.hub.values import (
     matches,
     search_parameters,
 )
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 if TYPE_CHECKING:
     import httpx2

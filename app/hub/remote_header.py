@@ -12,11 +12,11 @@ from typing import Literal, Protocol
 
 from app.errors import BadRemoteHeader
 from app.hub.values import RemoteFile, Variant
-from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo
 from runtime.process.job import Answer, Args, Job
 from runtime.process.job_table import INSPECT_CHECKPOINT, INSPECT_PREFIX
 from runtime.process.job_values import CheckpointArgs, HeaderPart, PrefixArgs
+from runtime.progress import CancelToken
 
 # Bytes asked for, one step after another, until the header is whole. The vocabulary is the bulk of
 # it: 6 MB for Qwen, 8 MB for Llama 3. A first step that holds nearly all spares a second parse.

@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 from app.errors import AlreadyInstalled, DamagedModel, LibraryError, LibraryRefused
 from app.locks import FileLock
 from quant.files import hash_file, write_json_atomically
-from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
+from runtime.progress import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 # "safetensors" is a checkpoint to quantize from: no engine here runs it.
 ModelFormat = Literal["gguf", "onnx", "genai", "safetensors"]
@@ -179,7 +179,7 @@ class Library:
         only: with `link`, the files of the directory that belong to the model (names in it).
         replace: put this in the place of an installed model; the old one goes when this one is in.
         verified: False where there was no checksum to verify the bytes with.
-        Raises AlreadyInstalled, LibraryError, runtime.jobs.Cancelled.
+        Raises AlreadyInstalled, LibraryError, runtime.progress.Cancelled.
         """
         manifest = self.manifest_path(name)
         if not replace and self.find(name) is not None:

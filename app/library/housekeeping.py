@@ -17,7 +17,7 @@ from app.errors import DamagedModel, DiskFull, LibraryRefused
 from app.library.folder import InstalledModel, Library
 from app.locks import FileLock
 from quant.files import copy_hashed, sync, write_json_atomically
-from runtime.jobs import CancelToken, OnProgress, Progress, counted_bytes, ignore_progress
+from runtime.progress import CancelToken, OnProgress, Progress, counted_bytes, ignore_progress
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from app.errors import DiskFull, ImportRefused
 from app.library.folder import InstalledModel, Library, ModelFormat, safe_name
 from quant.files import copy_hashed, hash_file, sync
-from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
+from runtime.progress import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 Origin = Literal["LM Studio", "Ollama", "Jan", "GPT4All", "hub cache", "file"]
 Mode = Literal["link", "copy"]

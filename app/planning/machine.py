@@ -12,13 +12,13 @@ from pathlib import Path
 from runtime import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, EngineError, StageFailed, WorkerDied, WorkerStalled
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.machine import rpc
 from runtime.machine.providers import Fact, Preflight
 from runtime.plan import Placement
 from runtime.process.client import run_job
 from runtime.process.job_table import PREFLIGHT, PREFLIGHT_TARGETS, PROBE
 from runtime.process.job_values import Nothing, PreflightArgs, ProbeArgs
+from runtime.progress import CancelToken, OnProgress, Progress, ignore_progress
 
 FRESH_SECONDS = 5.0
 _SELF_TEST_SECONDS = 180.0  # without output from the child; the slowest compiler takes 10

@@ -16,9 +16,9 @@ from app.hub.values import RepoDetails, SearchHit, Variant, variants
 from app.library.catalog import CatalogEntry
 from app.planning.inspection import plan_model
 from runtime.errors import EngineError
-from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo
 from runtime.plan import Plan, PlanModel
+from runtime.progress import CancelToken
 from runtime.shape import ModelShape, parameter_count, spread_weight_bytes, weight_bytes
 from runtime.tracebacks import summary_of
 

@@ -14,14 +14,13 @@ from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, Library
 from app.library.targets import QUANTIZED_FROM, Target
 from app.planning.alternatives import Known, smaller_model
-from app.planning.engine_choice import Engines, engine_for, same_models
+from app.planning.engine_timings import Engines, engine_for, same_models
 from app.planning.inspection import Inspection, catalog_model, plan_model
 from app.planning.learning import Learning
 from app.quantizing.quality_file import QualityFile
 from runtime import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError, OutOfMemory, WorkerDied
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import Interval, Plan, PlanModel, PlanRequest, Reason
 from runtime.planning.candidates import fits, shortage, tight
 from runtime.planning.engine_choice import EngineChoice, choose_plan
@@ -32,6 +31,7 @@ from runtime.planning.plan_parts import Part, parts
 from runtime.process.client import Worker, run_job
 from runtime.process.job_table import SIMULATE_MEMORY
 from runtime.process.job_values import DEFAULT_PROMPT_TOKENS, MemoryArgs
+from runtime.progress import CancelToken, OnProgress, ignore_progress
 from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)

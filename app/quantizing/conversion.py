@@ -18,7 +18,6 @@ from quant.errors import InvalidRecipe
 from quant.quality.figures import QualityReport, SchemesReport
 from quant.recipe import QuantRecipe, QuantReport, recipe_from_json, recipe_named
 from runtime.errors import InvalidRequest
-from runtime.jobs import CancelToken, OnProgress
 from runtime.process.client import run_job
 from runtime.process.job_table import EXPORT_ONNX, QUALITY, QUANTIZE_GGUF, SCHEMES
 from runtime.process.job_values import (
@@ -28,6 +27,7 @@ from runtime.process.job_values import (
     QuantizeArgs,
     SchemesArgs,
 )
+from runtime.progress import CancelToken, OnProgress
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from app.remote.transport import Transport, hang_up, message_of
 from quant.json_types import Json
 from runtime.errors import InvalidRequest
 from runtime.generation import FinishReason, GenerationRequest, GenerationStats, TokenChunk
-from runtime.jobs import Cancelled, CancelToken
 from runtime.process.protocol import Streamed
+from runtime.progress import Cancelled, CancelToken
 from runtime.prompt.reasoning import Piece, ReasoningParser
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app.server.mailbox import Delivered
 from app.server.pool import ModelPool, ServedModel
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 from runtime.process.protocol import Streamed
 
 

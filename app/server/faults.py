@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import AppError, UnknownModel
-from app.faults import is_fault
+from app.unexpected import is_fault
 from app.wording.explain import explain
 from quant.error_base import LogOnly, StillroomError
 from runtime.errors import (
@@ -30,7 +30,7 @@ from runtime.errors import (
     WorkerDied,
     WorkerStalled,
 )
-from runtime.jobs import Cancelled
+from runtime.progress import Cancelled
 from runtime.tracebacks import summary_of
 
 RefusalCode = Literal[

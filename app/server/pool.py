@@ -24,9 +24,9 @@ from runtime import registry
 from runtime.engine import EngineDescriptor
 from runtime.errors import DoesNotFit, OutOfMemory
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken
 from runtime.plan import Plan, PlanRequest
 from runtime.process.client import Worker
+from runtime.progress import CancelToken
 
 logger = logging.getLogger(__name__)
 

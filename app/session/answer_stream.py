@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from threading import Thread
 
-from app.faults import log_unexpected
+from app.unexpected import log_unexpected
 from runtime.answer.answer_text import AnswerText
 from runtime.generation import FinishReason, GenerationRequest, GenerationStats
-from runtime.jobs import CancelToken
 from runtime.process.protocol import Streamed
+from runtime.progress import CancelToken
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from runtime.answer.voting import Pick, pick_best
 from runtime.generation import GenerationRequest, GenerationStats, Message
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Times the engines on all installed models, for `stillroom profile` and the window.
 
 Knows which models to time; `app.planning.planner` times one model,
-`app.planning.engine_choice` keeps the result.
+`app.planning.engine_timings` keeps the result.
 """
 
 from contextlib import suppress
@@ -9,7 +9,7 @@ from contextlib import suppress
 from app.library.catalog import starter
 from app.session.session import Session
 from runtime.errors import EngineError
-from runtime.jobs import CancelToken, OnProgress
+from runtime.progress import CancelToken, OnProgress
 
 
 def time_engines(session: Session, on_progress: OnProgress, cancel: CancelToken) -> None:

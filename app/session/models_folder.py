@@ -28,7 +28,7 @@ from app.library.importers import (
 )
 from app.session.session import Session
 from app.settings import Settings, save
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
+from runtime.progress import CancelToken, OnProgress, ignore_progress
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from app.paths import Paths, bundled_folder
 from app.planning.alternatives import memory_ran_out
 from app.planning.cpu_library import CpuLibrary
 from app.planning.draft_model import with_draft
-from app.planning.engine_choice import Engines
+from app.planning.engine_timings import Engines
 from app.planning.inspection import Inspection
 from app.planning.learning import Learning, default_learning
 from app.planning.machine import Machine, failed_device, measurable
@@ -49,7 +49,6 @@ from runtime.backend import LoadReport
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DraftRefused, EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.machine import rpc
 from runtime.machine.conditions import Conditions, ConditionsSampler
 from runtime.model.info import ModelInfo
@@ -60,6 +59,7 @@ from runtime.process.client import Worker, run_job
 from runtime.process.job_table import PROFILE, READ_RATE
 from runtime.process.job_values import ProfileArgs, ReadRateArgs
 from runtime.process.protocol import Streamed
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.tracebacks import summary_of
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from app.downloads.wheels import fetch_wheel
 from app.errors import Offline, PackRefused
 from app.system import packs
 from app.system.packs import Pack
-from runtime.jobs import CancelToken, OnProgress
+from runtime.progress import CancelToken, OnProgress
 
 _FILE = Path(__file__).with_name("packs.json")
 

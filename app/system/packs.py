@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from app.errors import ChecksumMismatch, DiskFull, PackRefused
 from quant.files import copy_hashed, hash_file
-from runtime.jobs import CancelToken, OnProgress, counted_bytes, ignore_progress
 from runtime.machine.packs import VARIABLE
+from runtime.progress import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ENGINE_PACK = re.compile(r"stillroom[-_]llama[-_]", re.IGNORECASE)

@@ -28,7 +28,7 @@ _LONGEST_LINE = 400  # characters
 _SHORTEST_NAME = 2  # a name of one letter would stand in every word
 
 # A file with a usual ending may have spaces in its name; others end at the first one. A slash after
-# a word character belongs to no absolute path: tokens/s, app/faults.py.
+# a word character belongs to no absolute path: tokens/s, app/unexpected.py.
 _FILE = (
     r"[^/\\\n\"'<>|]{0,120}?\.(?:gguf|onnx|safetensors|bin|jsonl?|py|so|dll|log|txt|md|pdf|docx)\b"
 )

@@ -1,7 +1,7 @@
 """Errors, reasons and notices in words: what happened, why, what to do.
 
-The only module that words anything for people. Knows every error class by its name and the facts it
-carries; raises nothing and measures nothing.
+Chooses among the sentences of `errors`, `codes` and `sentences` and fills them in. Knows every
+error class by its name and the facts it carries; raises nothing and measures nothing.
 """
 
 import sys
@@ -25,10 +25,10 @@ from app.wording.worded import Facts, Worded, worded
 from quant.error_base import StillroomError
 from runtime import registry
 from runtime.answer.voting import Pick
-from runtime.jobs import Cancelled
 from runtime.machine.providers import Fact, Preflight
 from runtime.plan import Reason
 from runtime.planning.diagnosis import SLOWER, Diagnosis
+from runtime.progress import Cancelled
 
 
 @dataclass(frozen=True)

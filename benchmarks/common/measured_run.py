@@ -18,8 +18,8 @@ import psutil
 from benchmarks.common.options import command_line
 from runtime.backend import Backend
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, ignore_progress
 from runtime.registry import open_backend
 
 WINDOW_SECONDS = 0.35

@@ -31,12 +31,12 @@ from runtime.generation import (
     Message,
     SamplingParams,
 )
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
 from runtime.planning.memory import estimate
 from runtime.process.client import Worker, run_job
 from runtime.process.job_table import PROBE
 from runtime.process.job_values import ProbeArgs
+from runtime.progress import CancelToken, ignore_progress
 from runtime.registry import open_backend
 from runtime.shape import ModelShape, weight_bytes
 from tests.helpers import shapes

@@ -15,8 +15,8 @@ from benchmarks.common.options import command_line
 from runtime.answer.decoding import LoopLimits, TokenLoop
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, ignore_progress
 
 CHAINS = {
     "greedy": SamplingParams(temperature=0),

@@ -11,7 +11,7 @@ from runtime.answer.streaming import AnswerStream, OnChunks, stats_of
 from runtime.backend import Backend, ThreadedBackend
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats
-from runtime.jobs import CancelToken, OnProgress
+from runtime.progress import CancelToken, OnProgress
 from runtime.prompt.chat_profile import ChatProfile
 from runtime.prompt.prompting import Prompter
 

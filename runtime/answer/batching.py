@@ -21,7 +21,7 @@ from runtime.generation import (
     GenerationRequest,
     GenerationStats,
 )
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress
 from runtime.prompt.chat_profile import ChatProfile
 from runtime.prompt.prompting import Prompter
 

@@ -15,7 +15,7 @@ from runtime.answer.speculation import DraftModel, PromptLookup, Speculation
 from runtime.backend import AsynchronousBackend, Backend, Tokenizer, VerifyingBackend
 from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, GenerationRequest, SamplingParams
-from runtime.jobs import Cancelled, CancelToken, OnProgress
+from runtime.progress import Cancelled, CancelToken, OnProgress
 
 OnText = Callable[[str, int], bool]
 """Receives new text and the number of tokens behind it; returns False to stop (a stop string)."""

@@ -13,8 +13,8 @@ from statistics import median
 
 from runtime.backend import Backend
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import Reason
+from runtime.progress import CancelToken, ignore_progress
 
 MIN_MATCH = 3  # tokens that must agree before an earlier passage is followed
 MODEL_EVIDENCE = -1  # of a draft by a model, which has no matched tokens to show

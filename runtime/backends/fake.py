@@ -20,8 +20,8 @@ from runtime.devices import Device
 from runtime.engine import EngineDescriptor
 from runtime.errors import CorruptFile
 from runtime.generation import SamplingParams
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.plan import DeviceMemory, MemoryEstimate, Placement
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress
 from runtime.shape import ModelShape, WeightBytes
 
 END = 256  # ids below are single bytes of a prompt, ids above are the script's pieces

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from quant.files import hash_file, write_json_atomically
 from runtime.errors import CorruptFile
-from runtime.jobs import CancelToken, OnProgress, counted_bytes
+from runtime.progress import CancelToken, OnProgress, counted_bytes
 
 RECORD = "stillroom-files.json"  # file name -> SHA-256, hex
 

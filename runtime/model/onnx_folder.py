@@ -18,7 +18,7 @@ from runtime.errors import (
     corrupt_file,
     unsupported_model,
 )
-from runtime.jobs import CancelToken, OnProgress, counted_bytes
+from runtime.progress import CancelToken, OnProgress, counted_bytes
 from runtime.shape import ModelShape, WeightBytes
 
 _Result = TypeVar("_Result")

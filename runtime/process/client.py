@@ -26,7 +26,6 @@ from runtime.errors import (
     WorkerStartFailed,
 )
 from runtime.generation import GenerationRequest, GenerationStats
-from runtime.jobs import Cancelled, CancelToken, OnProgress, ignore_progress
 from runtime.machine import rpc
 from runtime.plan import Placement
 from runtime.process.exit import EndedByUs, WorkerExit, classify, oom_kills
@@ -61,6 +60,7 @@ from runtime.process.protocol import (
     decode_event,
     encode,
 )
+from runtime.progress import Cancelled, CancelToken, OnProgress, ignore_progress
 from runtime.prompt.chat_profile import ChatProfile
 
 __all__ = ["Worker", "WorkerExit", "run_job", "worker_command"]

@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from runtime.errors import JobMismatch
-from runtime.jobs import OnProgress
+from runtime.progress import OnProgress
 
 Args = TypeVar("Args")
 Answer = TypeVar("Answer")

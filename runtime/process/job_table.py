@@ -13,7 +13,6 @@ import msgspec
 from quant.quality.figures import QualityReport, SchemesReport
 from quant.recipe import QuantReport
 from runtime.errors import InvalidRequest
-from runtime.jobs import OnProgress
 from runtime.machine.providers import Preflight
 from runtime.model.info import ModelInfo
 from runtime.planning.bandwidth import BandwidthProfile
@@ -49,6 +48,7 @@ from runtime.process.job_values import (
     VocabulariesAnswer,
     VocabulariesArgs,
 )
+from runtime.progress import OnProgress
 
 _TASKS = "runtime.tasks"
 _LLAMA = "runtime.backends.llama"

@@ -12,8 +12,8 @@ import msgspec
 
 from runtime.backend import LoadReport
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
-from runtime.jobs import Progress
 from runtime.plan import Placement
+from runtime.progress import Progress
 from runtime.prompt.chat_profile import ChatProfile
 
 PROTOCOL_VERSION = 3

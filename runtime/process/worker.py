@@ -22,7 +22,6 @@ from runtime.answer.kv_state import StateFolder
 from runtime.backend import Backend, EmbeddingBackend, SharedBackend
 from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk
-from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.machine.packs import adopt_packs
 from runtime.process.job_table import find_job
 from runtime.process.protocol import (
@@ -55,6 +54,7 @@ from runtime.process.protocol import (
     decode_command,
     encode,
 )
+from runtime.progress import Cancelled, CancelToken, Progress
 from runtime.registry import open_backend
 from runtime.tracebacks import LogFormatter, log_uncaught
 

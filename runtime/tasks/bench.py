@@ -18,8 +18,8 @@ import psutil
 from quant.json_types import Json
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.planning.bandwidth import machine_fingerprint
+from runtime.progress import CancelToken, OnProgress, Progress, ignore_progress
 
 FORMAT = 1
 WORD = "lighthouse "

@@ -19,8 +19,8 @@ from quant.gguf.importance import read_importance
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.static_body import StaticShape
 from quant.recipe import QuantReport
-from runtime.jobs import OnProgress, Progress
 from runtime.process.job_values import ExportArgs, ImatrixArgs, QuantizeArgs
+from runtime.progress import OnProgress, Progress
 from runtime.tasks.quality import imatrix_job, own_text, runnable, threads_of
 
 STATIC_ROWS = (32, 1)  # prefill, decode

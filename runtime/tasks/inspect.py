@@ -14,7 +14,6 @@ from quant.checkpoint.gguf_header import HeaderError, HeaderTruncated, read_head
 from quant.errors import CorruptCheckpoint, UnsupportedFormat
 from runtime import registry
 from runtime.errors import corrupt_file, unsupported_model
-from runtime.jobs import OnProgress
 from runtime.model.headers import checkpoint_info, joined
 from runtime.model.info import ModelInfo, gguf_info, inspect
 from runtime.process.job_values import (
@@ -24,6 +23,7 @@ from runtime.process.job_values import (
     PrefixAnswer,
     PrefixArgs,
 )
+from runtime.progress import OnProgress
 
 CPU_SECONDS = 60
 MEMORY_BYTES = 3 << 30  # more than the process has when the job begins

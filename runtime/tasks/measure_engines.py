@@ -10,10 +10,10 @@ import time
 from runtime.backend import Backend
 from runtime.errors import EngineError
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.plan import LayerRange, Placement
 from runtime.planning.engine_choice import EngineCandidate, EngineMeasurement
 from runtime.process.job_values import EnginesAnswer, EnginesArgs
+from runtime.progress import CancelToken, OnProgress, Progress, ignore_progress
 from runtime.registry import open_backend
 
 _FIRST_TOKEN = 100  # ids below are often control tokens

@@ -12,9 +12,9 @@ from pathlib import Path
 from runtime import registry
 from runtime.devices import Device, Surroundings
 from runtime.engine import DeviceLister, EngineDescriptor
-from runtime.jobs import OnProgress
 from runtime.machine.host import cpu_device
 from runtime.process.job_values import ProbeAnswer, ProbeArgs
+from runtime.progress import OnProgress
 
 SYS = Path("/sys")
 _PCI_GPU_CLASS = "0x03"

@@ -18,7 +18,6 @@ import psutil
 
 from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
 from runtime.errors import EngineError
-from runtime.jobs import OnProgress, Progress
 from runtime.machine.cores import available_cores, thread_counts
 from runtime.planning.bandwidth import (
     ATTENTION_CELLS,
@@ -34,6 +33,7 @@ from runtime.planning.bandwidth import (
     spread_of,
 )
 from runtime.process.job_values import ProfileArgs, ReadRateAnswer, ReadRateArgs
+from runtime.progress import OnProgress, Progress
 from runtime.tasks.profile_kernels import (
     Ggml,
     PlainRead,

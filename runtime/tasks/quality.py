@@ -25,7 +25,6 @@ from quant.quality.texts import CALIBRATION_TEXT, quality_texts, read_text
 from quant.quality.weight_error import weight_errors
 from quant.recipe import RECIPES
 from runtime.errors import InvalidRequest, UnsupportedModel
-from runtime.jobs import OnProgress, Progress
 from runtime.process.job_values import (
     ImatrixAnswer,
     ImatrixArgs,
@@ -33,6 +32,7 @@ from runtime.process.job_values import (
     SchemesArgs,
     ScoringArgs,
 )
+from runtime.progress import OnProgress, Progress
 from runtime.tasks.evaluation import Evaluator, evaluator_module, kind_of, open_evaluator
 
 QUICK_TOKENS = 2048

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from runtime import registry
 from runtime.errors import BackendUnavailable
-from runtime.jobs import OnProgress
 from runtime.plan import Placement
 from runtime.planning.exact_memory import MemoryReport
 from runtime.process.job_values import MemoryArgs
+from runtime.progress import OnProgress
 
 
 def simulate_memory_job(args: MemoryArgs, _on_progress: OnProgress) -> MemoryReport:

@@ -24,8 +24,8 @@ from app.remote.model import RemoteModel
 from app.remote.transport import RemoteTimeouts, Transport
 from app.wording.explain import explain
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import Cancelled, CancelToken
 from runtime.process.protocol import Streamed
+from runtime.progress import Cancelled, CancelToken
 from tests.helpers import serving
 from tests.helpers.command_line import json_of, stillroom
 from tests.helpers.faulty_endpoint import KEY, faulty_endpoint

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
-from runtime.jobs import Progress, ignore_progress
 from runtime.planning.bandwidth import Curve
 from runtime.process.job_values import ProfileArgs
+from runtime.progress import Progress, ignore_progress
 from runtime.tasks.profile import (
     BUSY_CORES,
     FULL,

@@ -18,8 +18,8 @@ import pytest
 from runtime.answer.decoding import LoopLimits, TokenLoop
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import Message, SamplingParams
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, OnProgress, ignore_progress
 from runtime.prompt.chat import detect_profile, prepare
 
 N_CTX = 4096

@@ -5,9 +5,9 @@ from pathlib import Path
 from quant.checkpoint.sources import open_source
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.recipe import recipe_named
-from runtime.jobs import Progress
 from runtime.planning.engine_choice import EngineCandidate, choose_engine
 from runtime.process.job_values import EnginesArgs
+from runtime.progress import Progress
 from runtime.tasks.measure_engines import measure_engines_job
 
 

@@ -23,10 +23,10 @@ from app.settings import Settings
 from quant.onnx.manifest import MANIFEST, file_entry
 from runtime.errors import ContextTooLong, DeviceUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
-from runtime.jobs import Cancelled, CancelToken, Progress
 from runtime.machine.providers import FACT_NAMES, TARGETS
 from runtime.plan import Reason
 from runtime.planning.engine_choice import EngineChoice
+from runtime.progress import Cancelled, CancelToken, Progress
 from tests.helpers.command_line import json_of, stillroom
 from tests.helpers.onnx_models import break_plugin, export_tiny, fatal_plugin
 from tests.helpers.providers import needs, provider, refusal, runs_here

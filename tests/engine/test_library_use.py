@@ -13,7 +13,7 @@ import pytest
 
 from app.session import AnswerPart, GenerationRequest, Message, SamplingParams, Session
 from runtime.errors import InvalidRequest
-from runtime.jobs import Cancelled, CancelToken
+from runtime.progress import Cancelled, CancelToken
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTER = "smollm2-135m-instruct"

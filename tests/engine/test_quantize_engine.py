@@ -21,7 +21,6 @@ from quant.quality.texts import quality_texts
 from quant.recipe import QuantRecipe, recipe_named, uniform
 from runtime.backends.llama.evaluation import LlamaEvaluator, open_input_squares
 from runtime.errors import InvalidRequest
-from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.process.job_values import (
     ExportArgs,
     ImatrixArgs,
@@ -29,6 +28,7 @@ from runtime.process.job_values import (
     QuantizeArgs,
     SchemesArgs,
 )
+from runtime.progress import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.tasks.convert import export_onnx_job, quantize_gguf_job
 from runtime.tasks.evaluation import open_evaluator
 from runtime.tasks.quality import QUICK_TOKENS, imatrix_job, quality_job, schemes_job

@@ -14,8 +14,8 @@ import msgspec
 
 from runtime.answer.decoding import LoopLimits, TokenLoop
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import Placement
+from runtime.progress import CancelToken, ignore_progress
 from runtime.registry import open_backend
 
 

@@ -15,9 +15,9 @@ from quant.onnx.static_body import StaticShape
 from quant.recipe import recipe_named
 from runtime.backend import Backend
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.machine.providers import ProviderTarget
 from runtime.plan import LayerRange, Placement
+from runtime.progress import CancelToken, ignore_progress
 from tests.helpers import tiny_checkpoints
 
 TINY_CONTEXT = 64

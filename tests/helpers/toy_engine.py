@@ -13,8 +13,8 @@ from runtime.devices import Device
 from runtime.engine import EngineDescriptor
 from runtime.errors import CorruptFile
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import DeviceMemory, MemoryEstimate, Placement
+from runtime.progress import CancelToken, OnProgress, Progress
 from runtime.shape import ModelShape, WeightBytes, kv_cache_bytes
 
 SENTENCE = "A toy answers what toys answer."

@@ -12,9 +12,9 @@ import pytest
 import runtime.process.client
 from runtime.backends.fake import Fault
 from runtime.generation import GenerationStats
-from runtime.jobs import Cancelled, CancelToken
 from runtime.process.client import Worker
 from runtime.process.worker import CommandReader
+from runtime.progress import Cancelled, CancelToken
 from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 PROMISED_SECONDS = 0.2

@@ -13,8 +13,8 @@ from app.session.session import Session
 from app.wording.explain import explain
 from runtime.backends.fake import Fault
 from runtime.errors import WorkerDied, WorkerError, WorkerStalled
-from runtime.jobs import Progress
 from runtime.process.client import Worker
+from runtime.progress import Progress
 from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, fake_plan, write_script
 
 

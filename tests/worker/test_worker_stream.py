@@ -7,10 +7,10 @@ import pytest
 
 from runtime.backends.fake import Fault
 from runtime.errors import ContextOverflow, CorruptFile, InternalError, InvalidRequest
-from runtime.jobs import Progress
 from runtime.process.client import Worker
 from runtime.process.job import Job
 from runtime.process.job_values import Nothing
+from runtime.progress import Progress
 from tests.helpers.fake_engine import WORDS, Collector, ask, fake_placement, write_script
 
 

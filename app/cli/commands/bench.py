@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 
 from app.cli.commands.console import Console, table
-from app.planning.engine_choice import engine_for
+from app.planning.engine_timings import engine_for
 from app.session.session import Session
 from app.wording.units import format_bytes
 from runtime.errors import InvalidRequest
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 from runtime.tasks.bench import (
     DEPTHS,
     FORMAT,

@@ -26,7 +26,7 @@ from app.wording.explain import diagnosis_text, notice_text, pick_text, reason_t
 from app.wording.units import format_bytes, format_interval, format_seconds, format_tps
 from runtime.errors import EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import Cancelled, CancelToken
+from runtime.progress import Cancelled, CancelToken
 from runtime.prompt.chat_profile import with_math_hint
 
 TRY_PROMPT = "What is the capital of France? Answer in one sentence."

@@ -15,7 +15,7 @@ from typing import TextIO
 import msgspec
 
 from app.wording.units import format_bytes
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 _REDRAW_SECONDS = 0.1
 

@@ -11,7 +11,7 @@ from quant.quality.figures import Estimate, QualityReport
 from quant.recipe import QuantReport
 from runtime import registry
 from runtime.errors import InvalidRequest
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:

@@ -13,7 +13,7 @@ from app.library.importers import FoundModel, Mode, import_model
 from app.session.models_folder import FolderSurvey, clean, importable, move_models, survey
 from app.session.session import Session
 from app.wording.units import format_bytes
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 _KINDS = {
     "files": "files without a model",

@@ -24,9 +24,9 @@ from quant.errors import QuantError
 from runtime.devices import Device
 from runtime.errors import BackendUnavailable, EngineError
 from runtime.generation import GenerationRequest, Message, SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.diagnosis import SLOWER, UNEXPLAINED_SHOWN, Diagnosis
+from runtime.progress import CancelToken, ignore_progress
 
 _WORKING_SETS = (4_000_000, 64_000_000, 1_000_000_000, 4_000_000_000)  # bytes
 NOT_USED = " (not used: built for another version of the engine)"

@@ -14,8 +14,8 @@ from app.session.session import Session
 from app.wording.explain import explain, reason_text
 from app.wording.units import format_bytes, format_count, format_duration, format_interval, pace
 from runtime.errors import DoesNotFit, EngineError, OutOfMemory
-from runtime.jobs import CancelToken
 from runtime.plan import TYPICAL_ANSWER, TYPICAL_PROMPT, Interval, Plan, SpeedEstimate
+from runtime.progress import CancelToken
 
 _BASIS = {
     "bandwidth": "the memory bandwidth measured here",

@@ -13,7 +13,7 @@ from app.system.pack_index import install_known, known_packs
 from app.system.packs import Pack
 from app.system.updates import newest_release
 from app.wording.units import format_bytes
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 _NOT_USED = "not used: built for another version of the engine"
 

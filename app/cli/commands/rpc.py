@@ -7,10 +7,10 @@ from app.errors import RpcServerEnded
 from app.server.address import LOOPBACK
 from app.server.faults import NotConfirmed
 from app.session.session import Session
-from runtime.jobs import CancelToken
 from runtime.process.client import run_job
 from runtime.process.job_table import RPC_SERVER
 from runtime.process.job_values import RpcServerArgs
+from runtime.progress import CancelToken
 
 _WARNING = (
     "Warning: RPC has neither a key nor encryption. Anyone who can reach this address can use the\n"

@@ -25,8 +25,8 @@ from app.history.stream_chunks import ChunkBuffer, joined
 from app.session.session import Session
 from runtime.answer.answer_text import AnswerText
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import CancelToken, OnProgress
 from runtime.process.protocol import Streamed
+from runtime.progress import CancelToken, OnProgress
 from runtime.prompt.chat_profile import with_math_hint
 from runtime.prompt.reasoning import conversation_title
 

@@ -18,7 +18,7 @@ from app.gui.text.formulas import FormulaCache
 from app.gui.text.markdown_view import MarkdownView
 from app.history.branches import Turn
 from app.wording.explain import notice_text
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 
 class MessageView(QWidget):

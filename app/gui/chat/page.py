@@ -25,7 +25,7 @@ from app.gui.parts.theme import READING_WIDTH, Theme
 from app.gui.parts.words import tr
 from app.history.records import Attachment, Conversation, StoredMessage
 from app.settings import Settings
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 
 class ChatPage(QWidget):

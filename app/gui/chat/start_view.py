@@ -12,7 +12,7 @@ from app.gui.parts.controls import button, label, row
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
 from app.library.catalog import CatalogEntry
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 COMFORTABLE_TPS = 5.0  # about as fast as one reads
 

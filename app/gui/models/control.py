@@ -12,7 +12,6 @@ from app.downloads.acquisition import HUB_PREFIX
 from app.downloads.install import ModelRequest
 from app.downloads.queue import QueueItem
 from app.errors import LibraryBusy
-from app.faults import log_unexpected
 from app.gui.models.downloads import Downloads
 from app.gui.models.search import HubSearch
 from app.gui.parts.bridge import Bridge, Job
@@ -22,9 +21,10 @@ from app.library.folder import InstalledModel, TrashedModel
 from app.library.importers import FoundModel, Mode, found_file, import_model
 from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, refine_offer
 from app.session.session import Session
+from app.unexpected import log_unexpected
 from quant.quality.figures import QualityReport
-from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.plan import Plan
+from runtime.progress import CancelToken, OnProgress, Progress
 
 log = logging.getLogger(__name__)
 

@@ -29,9 +29,9 @@ from app.gui.parts.controls import button, label, row
 from app.gui.parts.failures import problem_box
 from app.gui.parts.theme import READING_WIDTH, SPACE_L, SPACE_M, SPACE_S, Theme
 from app.gui.parts.words import tr
-from app.planning.engine_choice import engine_for
+from app.planning.engine_timings import engine_for
 from app.planning.offers import Described, Offer
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 REFINE_DELAY_MILLISECONDS = 600  # a variant must be marked for so long before its header is fetched
 DESCRIBE_MILLISECONDS = 300  # a result must be looked at for so long before the hub is asked

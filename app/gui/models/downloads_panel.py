@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
 )
 
 from app.downloads.queue import QueueItem
-from app.faults import is_fault
 from app.gui.models.downloads import Downloads, error_of
 from app.gui.models.model_words import download_words
 from app.gui.parts import words
@@ -22,6 +21,7 @@ from app.gui.parts.controls import ElidedLabel, IconButton, button, column, labe
 from app.gui.parts.failures import report_button
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
+from app.unexpected import is_fault
 from app.wording.explain import explain
 
 ASK_FROM = 100_000_000  # bytes on disk from which a cancel is asked about

@@ -28,7 +28,7 @@ from app.gui.parts.words import tr
 from app.library.folder import TrashedModel
 from app.library.importers import FoundModel, Mode
 from app.session.models_folder import FolderSurvey, clean, importable, move_models, survey
-from runtime.jobs import CancelToken, OnProgress
+from runtime.progress import CancelToken, OnProgress
 
 
 class LibraryButton(QToolButton):

@@ -6,8 +6,8 @@ from app.downloads.queue import QueueItem
 from app.gui.models.control import ModelItem
 from app.gui.parts import words
 from app.gui.parts.words import tr
-from runtime.jobs import Progress
 from runtime.plan import Plan
+from runtime.progress import Progress
 
 
 def fit_of(plan: Plan | None, problem: Exception | None) -> tuple[str, str, str]:

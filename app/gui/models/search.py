@@ -9,7 +9,7 @@ from app.gui.parts.bridge import Bridge, Job
 from app.hub.faults import UNREACHABLE_ERRORS
 from app.hub.values import SearchHit, SearchPage, SearchQuery
 from app.session.session import Session
-from runtime.jobs import CancelToken, OnProgress
+from runtime.progress import CancelToken, OnProgress
 
 
 @dataclass(frozen=True)

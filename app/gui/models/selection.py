@@ -17,10 +17,10 @@ from app.session.session import Session
 from runtime.backend import LoadReport
 from runtime.errors import EngineError
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import CancelToken, OnProgress
 from runtime.plan import Interval, KvCacheType, Plan, Policy
 from runtime.planning.plan_parts import Part
 from runtime.process.protocol import Streamed
+from runtime.progress import CancelToken, OnProgress
 
 
 @dataclass(frozen=True)

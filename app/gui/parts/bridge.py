@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal
 
-from app.faults import is_fault, log_unexpected
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
+from app.unexpected import is_fault, log_unexpected
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress
 
 log = logging.getLogger(__name__)
 

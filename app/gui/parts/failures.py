@@ -7,10 +7,10 @@ places that know no window.
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QPushButton
 
-from app.faults import is_fault
 from app.gui.parts.controls import Problem, button
 from app.gui.parts.toast import Toast
 from app.gui.parts.words import tr
+from app.unexpected import is_fault
 from app.wording.explain import explain
 
 REPORT_ACTION = "copyReport"  # the object name of the window's action

@@ -20,8 +20,8 @@ from app.session.session import Session
 from app.session.speed_report import SpeedReport, speed_report
 from app.wording.explain import explain
 from app.wording.sentences import DOUBTS
-from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.planning.bandwidth import BandwidthProfile
+from runtime.progress import CancelToken, OnProgress, Progress
 
 TWO_COLUMNS_FROM = 940  # pixels of page width
 

@@ -32,11 +32,11 @@ from runtime.errors import (
     UnusableFile,
 )
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.model.genai_files import record_files, verify_recorded
 from runtime.model.genai_folder import CONFIG, Config, read_config, read_genai_folder
 from runtime.model.onnx_folder import open_folder
 from runtime.plan import Placement
+from runtime.progress import CancelToken, OnProgress, Progress
 
 if TYPE_CHECKING:
     import onnxruntime_genai

@@ -27,9 +27,9 @@ from runtime.backends.llama.sequences import LlamaSequences
 from runtime.backends.llama.tokenizer import LlamaTokenizer
 from runtime.errors import DeviceUnavailable
 from runtime.generation import SamplingParams
-from runtime.jobs import Cancelled, CancelToken, OnProgress, Progress
 from runtime.machine.threads import ThreadGovernor
 from runtime.plan import LayerRange, Placement
+from runtime.progress import Cancelled, CancelToken, OnProgress, Progress
 
 _KV_TYPES = {
     "f32": native.GGML_TYPE_F32,

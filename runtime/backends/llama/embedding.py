@@ -18,8 +18,8 @@ from runtime.errors import (
     InvalidRequest,
     UnusableFile,
 )
-from runtime.jobs import CancelToken
 from runtime.plan import Placement
+from runtime.progress import CancelToken
 
 LONGEST = 2048  # tokens of one text
 _PIECE = 64  # the engine keeps a row of logits for every token of a piece, used or not

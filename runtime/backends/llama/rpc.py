@@ -14,11 +14,11 @@ from typing import Any
 from runtime.backends.llama import native as llama_native
 from runtime.devices import Device
 from runtime.errors import BackendUnavailable, DeviceUnavailable
-from runtime.jobs import OnProgress, Progress
 from runtime.machine import rpc
 from runtime.machine.cores import available_cores
 from runtime.process.cpu_library import engine_folder
 from runtime.process.job_values import Nothing, RpcServerArgs
+from runtime.progress import OnProgress, Progress
 
 # On macOS the name ends in .so where the engine loads its parts by itself, else in .dylib.
 _NAMES = {"win32": ("ggml-rpc.dll",)}.get(sys.platform, ("libggml-rpc.so", "libggml-rpc.dylib"))

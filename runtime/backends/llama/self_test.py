@@ -19,7 +19,6 @@ from quant.blocks.blockwise import round_q4_0, round_q8_0
 from quant.gguf.writer import GgufValue, TensorSlot, write_gguf
 from runtime.backends.llama import native as llama_native
 from runtime.errors import BackendUnavailable, CorruptFile, EvaluationFailed
-from runtime.jobs import OnProgress
 from runtime.process.cpu_library import VARIABLE
 from runtime.process.job_values import (
     LibrariesAnswer,
@@ -27,6 +26,7 @@ from runtime.process.job_values import (
     LibraryAnswer,
     LibraryArgs,
 )
+from runtime.progress import OnProgress
 
 _WIDTH, _HEADS, _VOCABULARY = 256, 4, 256
 _PROMPT_TOKENS = 32  # enough for the kernels of many rows; the token after it takes those of one

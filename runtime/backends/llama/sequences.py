@@ -20,7 +20,7 @@ from runtime.backends.llama.native import AbortFlag
 from runtime.backends.llama.sampling import SamplerChain
 from runtime.backends.llama.tokenizer import LlamaTokenizer
 from runtime.generation import SamplingParams, TokenLogprob
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 
 class Run(Protocol):

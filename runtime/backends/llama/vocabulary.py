@@ -10,8 +10,8 @@ import llama_cpp.llama_cpp as native
 from runtime.answer.speculation import Vocabulary, vocabulary_mismatch
 from runtime.backends.llama import native as llama_native
 from runtime.errors import CorruptFile
-from runtime.jobs import OnProgress
 from runtime.process.job_values import VocabulariesAnswer, VocabulariesArgs
+from runtime.progress import OnProgress
 
 _VALUE_BYTES = 256
 _KIND_KEYS = (b"tokenizer.ggml.model", b"tokenizer.ggml.pre")

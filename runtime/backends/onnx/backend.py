@@ -39,10 +39,10 @@ from runtime.errors import (
     StageFailed,
 )
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, OnProgress, Progress
 from runtime.machine.providers import resolve_target
 from runtime.model.onnx_folder import OnnxFolder, open_folder
 from runtime.plan import Placement
+from runtime.progress import CancelToken, OnProgress, Progress
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -14,8 +14,8 @@ from runtime.backends.onnx.native import run_options
 from runtime.backends.onnx.session import cpu_session
 from runtime.backends.onnx.tokenizer import OnnxTokenizer
 from runtime.errors import ContextOverflow
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.model.onnx_folder import OnnxFolder, open_folder
+from runtime.progress import CancelToken, ignore_progress
 
 F32 = npt.NDArray[np.float32]
 

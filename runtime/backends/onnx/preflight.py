@@ -20,7 +20,6 @@ from runtime.backends.onnx.hardware import npus_here
 from runtime.backends.onnx.native import ort, run_options
 from runtime.backends.onnx.session import cpu_session, device_memory, provider_session
 from runtime.errors import DeviceUnavailable
-from runtime.jobs import OnProgress
 from runtime.machine.host import cpu_device
 from runtime.machine.providers import (
     TARGETS,
@@ -32,6 +31,7 @@ from runtime.machine.providers import (
     static_facts,
 )
 from runtime.process.job_values import Nothing, PreflightArgs, PreflightsAnswer
+from runtime.progress import OnProgress
 
 SMALLEST_COSINE = 0.999  # half precision on the provider, int8 activations on the CPU
 _TOKENS = 7

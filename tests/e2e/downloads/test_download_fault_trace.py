@@ -6,13 +6,13 @@ from pathlib import Path
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest
 from app.downloads.queue import DownloadQueue, QueueItem
-from app.faults import is_fault
 from app.gui.models.downloads import error_of
 from app.hub.values import RemoteFile
 from app.library.folder import InstalledModel, Library
 from app.logs import start_logging
+from app.unexpected import is_fault
 from app.wording.explain import explain
-from runtime.jobs import CancelToken, OnProgress
+from runtime.progress import CancelToken, OnProgress
 
 SECRET = " ".join(("I", "love", "somebody"))
 

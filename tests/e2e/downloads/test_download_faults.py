@@ -34,7 +34,7 @@ from app.hub.ranges import DIRECT_FROM
 from app.hub.values import RemoteFile
 from app.wording.explain import explain
 from quant.error_base import StillroomError
-from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.progress import Cancelled, CancelToken, Progress
 from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 REPO = "deepseek-ai/R1-GGUF"

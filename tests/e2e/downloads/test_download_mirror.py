@@ -17,7 +17,7 @@ import pytest
 from app.downloads.download import Limits, download
 from app.downloads.rate_limit import RateLimit
 from app.hub.client import Hub
-from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.progress import Cancelled, CancelToken, Progress
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 
 # Names a folder with the mirror's virtual environment, to spare its installation.

@@ -24,7 +24,7 @@ from app.hub.client import Hub, Timeouts
 from app.hub.values import variants
 from app.library.folder import InstalledModel, Library
 from runtime.errors import CorruptFile
-from runtime.jobs import Cancelled, CancelToken, OnProgress
+from runtime.progress import Cancelled, CancelToken, OnProgress
 from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer
 
 DATA = {name: b"GGUF" + os.urandom(3_000_000) for name in ("a", "b", "c")}

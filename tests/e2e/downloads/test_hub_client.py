@@ -27,7 +27,7 @@ from app.errors import (
 from app.hub.client import Hub, Timeouts
 from app.hub.values import RemoteFile, SearchQuery
 from app.wording.explain import explain
-from runtime.jobs import Cancelled, CancelToken
+from runtime.progress import Cancelled, CancelToken
 from tests.helpers.hub_server import Fault, HubFile, HubRepo, HubServer, Kind
 
 ROOT = Path(__file__).resolve().parents[3]

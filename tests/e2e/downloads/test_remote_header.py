@@ -14,10 +14,10 @@ from app.hub.client import Hub
 from app.hub.remote_header import RemoteModel, inspect_remote
 from app.hub.values import Variant, variants
 from runtime.errors import CorruptFile, UnsupportedModel
-from runtime.jobs import CancelToken
 from runtime.model.info import ModelInfo, inspect
 from runtime.process.client import run_job
 from runtime.process.job import Answer, Args, Job
+from runtime.progress import CancelToken
 from tests.helpers.gguf_shards import split
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 from tests.helpers.shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf, write_small_gguf

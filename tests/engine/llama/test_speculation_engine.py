@@ -14,11 +14,11 @@ from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.answer.speculation import DraftModel
 from runtime.backends.llama.backend import LlamaBackend
 from runtime.generation import GenerationRequest, Message, SamplingParams
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.plan import LayerRange, Placement
 from runtime.process.client import run_job
 from runtime.process.job_table import COMPARE_VOCABULARIES
 from runtime.process.job_values import VocabulariesArgs
+from runtime.progress import CancelToken, ignore_progress
 
 TEXT = (
     "The old mill at the bend was built in 1782 and ground corn until the railway came. "

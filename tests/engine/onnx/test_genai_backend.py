@@ -21,12 +21,12 @@ from runtime.errors import (
     ModelFileError,
     OutOfMemory,
 )
-from runtime.jobs import CancelToken, Progress, ignore_progress
 from runtime.machine.providers import installed_version
 from runtime.model.genai_files import RECORD
 from runtime.model.info import inspect
 from runtime.plan import PlanModel
 from runtime.planning.placement import plan
+from runtime.progress import CancelToken, Progress, ignore_progress
 from tests.helpers import tiny_checkpoints
 from tests.helpers.onnx_models import (
     GREEDY,

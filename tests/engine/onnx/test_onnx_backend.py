@@ -31,7 +31,7 @@ from runtime.errors import (
     ModelFileError,
 )
 from runtime.generation import SamplingParams
-from runtime.jobs import Cancelled, CancelToken, Progress, ignore_progress
+from runtime.progress import Cancelled, CancelToken, Progress, ignore_progress
 from tests.helpers import tiny_checkpoints
 from tests.helpers.onnx_models import (
     GREEDY,

@@ -34,10 +34,10 @@ from runtime.backends.onnx.session import (
     provider_session,
 )
 from runtime.errors import ContextOverflow, DeviceUnavailable, UnsupportedModel
-from runtime.jobs import CancelToken, ignore_progress
 from runtime.machine.providers import FACT_NAMES, TARGETS, Fact, ProviderTarget
 from runtime.model.onnx_folder import open_folder
 from runtime.process.job_values import Nothing, PreflightArgs
+from runtime.progress import CancelToken, ignore_progress
 from tests.helpers.onnx_models import TINY_CONTEXT, export_tiny, greedy, placement
 from tests.helpers.providers import needs, provider, runs_here
 from tests.helpers.tiny_checkpoints import PROMPT

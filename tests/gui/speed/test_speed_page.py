@@ -36,7 +36,6 @@ from app.session.speed_report import NEAR, SpeedReport, fastest_read, marks, spe
 from app.settings import Settings
 from runtime.backend import LoadReport
 from runtime.generation import GenerationStats
-from runtime.jobs import Cancelled
 from runtime.plan import (
     DeviceMemory,
     Interval,
@@ -50,6 +49,7 @@ from runtime.plan import (
 from runtime.planning.bandwidth import BandwidthProfile, cache_facts, machine_fingerprint
 from runtime.planning.diagnosis import Cause, Diagnosis
 from runtime.planning.speed import SpeedModel
+from runtime.progress import Cancelled
 
 PROFILE = Path(__file__).parents[2] / "data" / "profile.json"
 

@@ -8,8 +8,8 @@ from quant.error_base import StillroomError
 from quant.errors import CorruptCheckpoint
 from quant.recipe import recipe_named
 from runtime.errors import InvalidRequest, UnsupportedModel
-from runtime.jobs import Progress, ignore_progress
 from runtime.process.job_values import QualityArgs, QuantizeArgs
+from runtime.progress import Progress, ignore_progress
 from runtime.tasks.convert import anonymous_memory, quantize_gguf_job
 from runtime.tasks.evaluation import kind_of
 from runtime.tasks.quality import quality_job

@@ -4,7 +4,7 @@ import io
 import json
 
 from app.cli.commands.console import Console, progress_text, table
-from runtime.jobs import Progress
+from runtime.progress import Progress
 
 
 class Terminal(io.StringIO):

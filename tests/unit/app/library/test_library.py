@@ -21,7 +21,7 @@ from app.library.importers import (
     found_folder,
     import_model,
 )
-from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.progress import Cancelled, CancelToken, Progress
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 40
 

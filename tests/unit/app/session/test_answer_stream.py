@@ -10,8 +10,8 @@ import pytest
 from app.logs import start_logging
 from app.session.answer_stream import stream_answer
 from runtime.generation import GenerationRequest, GenerationStats, Message, TokenChunk
-from runtime.jobs import Cancelled, CancelToken
 from runtime.process.protocol import Streamed
+from runtime.progress import Cancelled, CancelToken
 
 REQUEST = GenerationRequest("r", (Message("user", "Q"),))
 STATS = GenerationStats(

@@ -5,7 +5,7 @@ import dataclasses
 from app.session.best_of import Attempt, make_attempts
 from app.wording.explain import pick_text
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
-from runtime.jobs import CancelToken
+from runtime.progress import CancelToken
 
 STATS = GenerationStats("", "stop", 1, 0, 1, 0, 0.1, 0.1, 0.1, None, None, 0)
 

@@ -26,8 +26,8 @@ from app.session.answer_stream import stream_answer
 from runtime.answer.decoding import LoopOutcome, LoopTimes
 from runtime.answer.streaming import AnswerStream, stats_of
 from runtime.generation import GenerationRequest, GenerationStats, Message
-from runtime.jobs import CancelToken
 from runtime.process.protocol import Streamed, decode_event, encode
+from runtime.progress import CancelToken
 from runtime.prompt.chat import PreparedPrompt, prepare
 from runtime.prompt.chat_profile import R1, ChatProfile
 from runtime.prompt.reasoning import conversation_title

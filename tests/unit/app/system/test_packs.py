@@ -20,7 +20,7 @@ from app.downloads.wheels import pip_command
 from app.errors import ChecksumMismatch, Offline, PackageUnavailable, PackRefused
 from app.system.pack_index import KnownPack, install_known, known_packs
 from app.system.packs import Pack, environment_of, install, installed, remove, stated_hash
-from runtime.jobs import Cancelled, CancelToken, ignore_progress
+from runtime.progress import Cancelled, CancelToken, ignore_progress
 
 CODE = b"ANSWER = 42\n"
 METADATA = b"Metadata-Version: 2.1\nName: some-pack\nVersion: 1.0\n"

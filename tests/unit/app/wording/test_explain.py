@@ -21,11 +21,11 @@ from app.wording.explain import (
 )
 from quant.error_base import StillroomError
 from runtime.errors import ContextTooLong, DoesNotFit, UnsupportedModel
-from runtime.jobs import Cancelled
 from runtime.machine.npus import NpuHardware
 from runtime.machine.providers import TARGETS, Fact, ProviderTarget, memory_fact, static_facts
 from runtime.plan import Reason
 from runtime.process.exit import classify
+from runtime.progress import Cancelled
 
 
 def test_no_error_is_defined_beside_an_engine() -> None:

@@ -11,7 +11,7 @@ from runtime.answer.answering import Answerer
 from runtime.backends.fake import FakeBackend
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
-from runtime.jobs import CancelToken, ignore_progress
+from runtime.progress import CancelToken, ignore_progress
 from runtime.prompt.chat_profile import ChatProfile
 from tests.helpers.fake_engine import WORDS, ask, fake_placement
 

@@ -13,7 +13,7 @@ from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop, common_p
 from runtime.backends.fake import END, FakeBackend
 from runtime.errors import ContextOverflow
 from runtime.generation import SamplingParams
-from runtime.jobs import Cancelled, CancelToken, OnProgress, ignore_progress
+from runtime.progress import Cancelled, CancelToken, OnProgress, ignore_progress
 from tests.helpers.fake_engine import fake_placement
 
 GREEDY = SamplingParams(temperature=0)

@@ -7,8 +7,8 @@ import pytest
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.backend import LoadReport
 from runtime.generation import SamplingParams
-from runtime.jobs import CancelToken, OnProgress, ignore_progress
 from runtime.plan import Placement
+from runtime.progress import CancelToken, OnProgress, ignore_progress
 
 END = 0
 PROMPT = (101, 102)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from runtime.errors import CorruptFile, ModelFileError, UnsupportedModel
-from runtime.jobs import ignore_progress
 from runtime.model.info import ModelInfo, inspect, inspect_gguf_bytes
 from runtime.process.job_values import InspectArgs
+from runtime.progress import ignore_progress
 from runtime.tasks.inspect import inspect_job
 from tests.helpers.header_bytes import ARRAY, F32, LLAMA, STRING, TENSORS, U32, gguf
 

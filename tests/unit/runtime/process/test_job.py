@@ -14,12 +14,12 @@ from quant.quality.figures import Estimate, QualityReport, TextQuality
 from quant.recipe import QuantReport, TensorReport, recipe_named
 from quant.roles import TensorRole
 from runtime.errors import InvalidRequest, JobMismatch
-from runtime.jobs import ignore_progress
 from runtime.plan import LayerRange, Placement
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.process.job import Job
 from runtime.process.job_table import JOBS, find_job
 from runtime.process.job_values import ExportArgs, HeaderPart, MemoryArgs, PrefixArgs, QualityArgs
+from runtime.progress import ignore_progress
 
 PAGE = Path(__file__).parents[4] / "docs" / "protocol.md"
 PROFILE = Path(__file__).parents[3] / "data" / "profile.json"

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.errors import InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats
-from runtime.jobs import Cancelled, CancelToken, Progress
+from runtime.progress import Cancelled, CancelToken, Progress
 from runtime.tasks.bench import (
     DEPTHS,
     Bench,

@@ -7,8 +7,8 @@ import pytest
 
 from quant.onnx.manifest import read_manifest
 from quant.recipe import QuantRecipe, recipe_named, uniform
-from runtime.jobs import Progress, ignore_progress
 from runtime.process.job_values import ExportArgs
+from runtime.progress import Progress, ignore_progress
 from runtime.tasks.convert import export_onnx_job
 from tests.helpers import tiny_checkpoints
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from runtime.jobs import Cancelled, CancelToken
+from runtime.progress import Cancelled, CancelToken
 
 
 def test_a_fresh_token_lets_work_go_on() -> None:

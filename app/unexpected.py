@@ -10,7 +10,7 @@ import logging
 from app.errors import SystemRefused, Unexpected
 from quant.error_base import StillroomError
 from runtime.errors import InternalError
-from runtime.jobs import Cancelled
+from runtime.progress import Cancelled
 
 _LOGGED = (Unexpected, InternalError)  # bugs whose traceback is in a log already
 

@@ -11,7 +11,6 @@ from app.library.folder import InstalledModel, Library
 from app.library.targets import made_from
 from runtime import registry
 from runtime.devices import Device
-from runtime.jobs import CancelToken, OnProgress
 from runtime.planning.engine_choice import (
     ChoiceFile,
     EngineCandidate,
@@ -22,6 +21,7 @@ from runtime.planning.engine_choice import (
 from runtime.process.client import run_job
 from runtime.process.job_table import MEASURE_ENGINES
 from runtime.process.job_values import EnginesArgs
+from runtime.progress import CancelToken, OnProgress
 
 # Two builds of one model whose sizes differ by more hold weights of different precision: taking one
 # for the other would change the answers.
