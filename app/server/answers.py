@@ -10,11 +10,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from app.server.faults import log_fault
 from app.server.mailbox import Delivered
 from app.server.pool import ModelPool, ServedModel
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
-from runtime.progress import CancelToken
 from runtime.process.protocol import Streamed
+from runtime.progress import CancelToken
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,14 @@ async def embedding(
     cancel, started = CancelToken(), time.monotonic()
     loop = asyncio.get_running_loop()
     working = loop.run_in_executor(pool.threads, served.worker.embed, text, cancel)
-    working.add_done_callback(lambda _: served.turns.leave(time.monotonic() - started))
+
+    def ended(done: asyncio.Future[tuple[list[float], int]]) -> None:
+        served.turns.leave(time.monotonic() - started)
+        error = None if done.cancelled() else done.exception()
+        if cancel.cancelled and isinstance(error, Exception):  # its client has left: nobody awaits
+            log_fault(error)
+
+    working.add_done_callback(ended)
     try:
         return await asyncio.shield(working)  # its place is free once it has really ended
     finally:
