@@ -16,7 +16,7 @@ _MAX_BYTES = 1_000_000
 
 def start_logging(path: Path, *, verbose: bool = False) -> None:
     """Log to `path`; to stderr too when `verbose`. A folder that cannot be written is no reason
-    not to start: logging then goes to stderr alone."""
+    not to start: warnings and errors then go to stderr."""
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     try:
@@ -26,15 +26,16 @@ def start_logging(path: Path, *, verbose: bool = False) -> None:
         )
         file.setFormatter(LogFormatter(_FORMAT))
         root.addHandler(file)
+        writable = True
     except OSError:
-        verbose = True
-    if verbose:
+        writable = False
+    if verbose or not writable:
         console = logging.StreamHandler()
+        console.setLevel(logging.INFO if verbose else logging.WARNING)
         console.setFormatter(LogFormatter("%(levelname)s %(name)s: %(message)s"))
         root.addHandler(console)
-    logging.getLogger("httpx2").setLevel(
-        logging.WARNING
-    )  # its addresses hold what was searched for
+    # The addresses it logs hold what was searched for.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 def trim_log(path: Path, keep_bytes: int = _MAX_BYTES) -> None:
