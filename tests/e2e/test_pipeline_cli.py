@@ -89,7 +89,7 @@ def test_try_walks_the_path(session: Session) -> None:
     for figure in ("prefill ", "decode ", "first token after ", "peak memory "):
         assert figure in process.stderr
     assert "bits per weight: embedding 4.50" in process.stderr
-    assert "demonstration" in process.stderr
+    assert "demo model" in process.stderr
 
 
 @pytest.mark.slow  # twice the same, and on a busy machine each looks for a quiet moment

@@ -165,7 +165,7 @@ def dot(left: list[float], right: list[float]) -> float:
 def test_refusals_are_openais_errors(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError):
         chat(client, model="absent")
-    with pytest.raises(openai.BadRequestError, match="holds 512"):
+    with pytest.raises(openai.BadRequestError, match="holds only 512"):
         chat(client, messages=[{"role": "user", "content": "word " * 600}])
     with pytest.raises(openai.BadRequestError):
         chat(client, temperature=9)
