@@ -196,7 +196,9 @@ def make_venv() -> bool:
 
 
 def venv_works() -> bool:
-    probe = [venv_python(), "-c", "import pip"]
+    # A folder without its __init__.py is a package too, but not one that was laid out whole.
+    code = "import pip; raise SystemExit(not getattr(pip, '__file__', None))"
+    probe = [venv_python(), "-c", code]
     try:
         return subprocess.run(probe, capture_output=True, check=False).returncode == 0
     except OSError:

@@ -20,6 +20,7 @@ from kept import MANIFEST, Kept
 # Stands for the environment's own folder in what is kept of its programs' first lines.
 PLACE = b"@the-environment@"
 LONGEST_PLACE = 100  # the kernel reads 127 bytes of a program's first line, `bin/python3.11` too
+PIP = ("pip", "__init__.py")
 MADE_ANEW = ("python", "activate", "Activate")  # what `python -m venv` writes into bin/
 
 
@@ -48,8 +49,11 @@ def keep(kept: Kept, key: str, environment: Path) -> None:
 
 
 def lay_out(entry: Path, environment: Path) -> None:
-    """Put a kept environment's files into a new one. Raises OSError."""
-    for relative in _files(entry):
+    """Put a kept environment's files into a new one. Raises OSError.
+
+    pip's own `__init__.py` last: an environment that was cut short has no pip and is made anew.
+    """
+    for relative in sorted(_files(entry), key=lambda path: path.parts[-2:] == PIP):
         if relative != Path(MANIFEST):
             _lay(entry, environment, relative, PLACE, os.fsencode(environment))
 

@@ -4,6 +4,7 @@ Knows files, their digests and their ages; not what the folders hold. A folder t
 put here is thrown away and told, never used. Standard library only.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -64,7 +65,8 @@ class Kept:
         if not sound:
             self.discard(key)
             return None
-        os.utime(entry)
+        with contextlib.suppress(OSError):  # of another user, or mounted read-only
+            os.utime(entry)
         return entry
 
     def discard(self, key: str) -> None:

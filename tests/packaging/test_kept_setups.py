@@ -159,3 +159,16 @@ def test_folders_that_a_first_line_cannot_name(tmp_path: Path) -> None:
     assert can_be_kept(Path("/work/clone/.venv")) == (sys.platform != "win32")
     assert not can_be_kept(Path("/work/my clone/.venv"))
     assert not can_be_kept(Path("/work") / ("x" * 100) / ".venv")
+
+
+def test_an_environment_laid_out_in_part_has_no_pip(tmp_path: Path) -> None:
+    kept_files, target = tmp_path / "kept", tmp_path / "target"
+    for name in ("lib/pip/__init__.py", "lib/pip/__main__.py", "lib/zz/__init__.py"):
+        path = kept_files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (target / "lib").mkdir(parents=True)
+    (target / "lib" / "zz").touch()  # a file where a folder has to be ends it midway
+    with pytest.raises(OSError, match="zz"):
+        script("environments").lay_out(kept_files, target)
+    assert not (target / "lib" / "pip" / "__init__.py").exists()
