@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, get_ident
 
 from app.unexpected import log_unexpected
 from runtime.answer.answer_text import AnswerText
@@ -90,11 +90,12 @@ def stream_answer(
                 log_unexpected(logger, error, "a cancelled answer")
             box.put(error)
 
-    started, part = time.monotonic(), AnswerPart()
+    started, part, consumer = time.monotonic(), AnswerPart(), get_ident()
     thread = Thread(target=work, name="answer", daemon=True)
     thread.start()
     try:
         while part.stats is None:
+            consumer = get_ident()
             item = box.get()
             if isinstance(item, BaseException):
                 raise item
@@ -107,4 +108,6 @@ def stream_answer(
                     yield part
     finally:
         stop.cancel()
-        thread.join()
+        # A collector may close an abandoned iterator on any thread, even one this answer waits for.
+        if get_ident() == consumer:
+            thread.join()
