@@ -24,15 +24,34 @@ from types import TracebackType
 
 _PLAIN = frozenset(
     {
-        TypeError, AttributeError, NameError, UnboundLocalError, ImportError, ModuleNotFoundError,
-        IndexError, ZeroDivisionError, OverflowError, RecursionError,
+        TypeError, AttributeError, NameError, UnboundLocalError, ModuleNotFoundError, IndexError,
+        ZeroDivisionError, OverflowError, RecursionError,
     }
 )  # fmt: skip
 _LONGEST_TEXT = 300  # characters of a text that is kept
 _MOST_FRAMES = 60  # the innermost ones
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _NAMING = frozenset(
-    {"path", "file", "name", "repo", "url", "host", "endpoint", "detail", "package"}
+    {
+        "path",
+        "file",
+        "name",
+        "repo",
+        "url",
+        "host",
+        "endpoint",
+        "detail",
+        "package",
+        "value",
+        "found",
+        "wanted",
+        "key",
+        "draft",
+        "entry",
+        "got",
+        "smaller_model",
+        "stderr_tail",
+    }
 )
 _BECAUSE = "The above exception was the direct cause of the following exception:"
 _DURING = "During handling of the above exception, another exception occurred:"
