@@ -255,8 +255,10 @@ def install_with_pip(requirements: str, lock: str) -> None:
 
 
 def import_once() -> None:
+    """Where the caller's Python writes no byte code, nothing else would ever write it."""
     command = [venv_python(), str(ROOT / "installers" / "first_imports.py")]
-    subprocess.run(command, capture_output=True, check=False)
+    environment = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, env=environment, capture_output=True, check=False)
 
 
 # -- the engine -----------------------------------------------------------------------------------
