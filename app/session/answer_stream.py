@@ -74,11 +74,13 @@ def stream_answer(
 ) -> Generator[AnswerPart, None, None]:
     """The parts of one answer as they come; nothing begins before the first is asked for.
 
-    `cancel` ends the answer with what there is, as it ends `generate`. Raises what `generate`
-    raises. Closing waits until the generation has ended; a bug that shows only then is logged.
+    `cancel` ends the answer with what there is; one that is set already raises Cancelled. Raises
+    what `generate` raises. Closing waits until the generation has ended; a bug that shows only then
+    is logged.
     """
     stop = CancelToken()
     if cancel is not None:
+        cancel.raise_if_cancelled()
         cancel.on_cancel(stop.cancel)
     box: SimpleQueue[Streamed | GenerationStats | BaseException] = SimpleQueue()
 
