@@ -50,9 +50,12 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666, *, durable: boo
 def write_json_atomically(
     path: Path, data: object, mode: int = 0o666, *, durable: bool = True
 ) -> None:
-    """`write_atomically` of `data` as indented JSON in UTF-8."""
+    """`write_atomically` of `data` as indented JSON in UTF-8.
+
+    Bytes of a path that are no UTF-8 (surrogates to Python) become escapes and read back alike.
+    """
     text = json.dumps(data, indent=2, ensure_ascii=False)
-    write_atomically(path, text.encode(), mode, durable=durable)
+    write_atomically(path, text.encode(errors="backslashreplace"), mode, durable=durable)
 
 
 def sync(file: IO[bytes]) -> None:

@@ -115,3 +115,9 @@ def test_hashes_and_their_steps(tmp_path: Path) -> None:
     assert copy_hashed(io.BytesIO(data), copy, copied.append) == wanted
     assert copy.getvalue() == data
     assert copied == steps
+
+
+def test_a_path_that_is_no_utf_8_reads_back_alike(tmp_path: Path) -> None:
+    data = {"folder": "/home/b\udcfccher/模型"}
+    write_json_atomically(tmp_path / "file.json", data)
+    assert json.loads((tmp_path / "file.json").read_text(encoding="utf-8")) == data
