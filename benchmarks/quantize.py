@@ -37,8 +37,9 @@ import numpy.typing as npt
 from benchmarks.common.options import command_line
 from benchmarks.common.results import ROOT
 from quant.gguf.export import open_view, quantize_view
-from quant.quality.report import WINDOWS, compare
+from quant.quality.report import compare
 from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view
+from quant.quality.scores import WINDOWS
 from quant.quality.texts import quality_texts
 from quant.quality.weight_error import weight_errors
 from quant.recipe import RECIPES, recipe_named

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Verdict = Literal["faithful", "close", "noticeable", "damaged"]
+Outcome = Literal["first", "second", "neither"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ class TextQuality:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What one model lost against its source. `perplexity_ratio` is target / source;
+    """What one model lost against its source. `tokens` counts scored positions, `planned` those of
+    the whole texts: more, where time ran out. `perplexity_ratio` is target / source;
     `error_by_role` relative root mean square error of the weights."""
 
     source: str
     target: str
     tokens: int
+    planned: int
     source_perplexity: Estimate
     perplexity: Estimate
     perplexity_ratio: Estimate
@@ -57,6 +60,42 @@ class QualityReport:
     texts: tuple[TextQuality, ...]
     error_by_role: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class TextDifference:
+    """By how much the first model's mean KL exceeds the second's over one text, in nats."""
+
+    name: str
+    tokens: int
+    kl_difference: Estimate
+
+
+@dataclass(frozen=True)
+class PairedReport:
+    """Two models against one source over the same positions. Differences are first - second, so
+    that a divergence below 0 means that the first strays less; `outcome` is the one that measurably
+    does."""
+
+    first: QualityReport
+    second: QualityReport
+    outcome: Outcome
+    kl_difference: Estimate
+    same_top_difference: Estimate
+    texts: tuple[TextDifference, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whether a costlier result replaced a cheaper one. The outcome's "first" is the costlier;
+    `kl_difference` is costlier - cheaper, in nats per token, over `tokens` positions."""
+
+    costlier_kept: bool
+    outcome: Outcome
+    kl_difference: Estimate
+    costlier_kl: Estimate
+    cheaper_kl: Estimate
+    tokens: int
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from quant.gguf.export import open_view, quantize_view
 from quant.gguf.importance import write_importance
 from quant.onnx.folder_weights import folder_weight_errors
 from quant.quality.figures import QualityReport, SchemeQuality, SchemesReport
-from quant.quality.report import OnTokens, Windows, compare
+from quant.quality.report import compare
 from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view
+from quant.quality.scores import OnTokens, Windows
 from quant.quality.texts import CALIBRATION_TEXT, quality_texts, read_text
 from quant.quality.weight_error import weight_errors
 from quant.recipe import RECIPES

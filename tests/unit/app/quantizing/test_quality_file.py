@@ -13,6 +13,7 @@ REPORT = QualityReport(
     source="source",
     target="target",
     tokens=100,
+    planned=100,
     source_perplexity=ANY,
     perplexity=ANY,
     perplexity_ratio=ANY,

@@ -1,7 +1,6 @@
 """Quality figures against logits whose divergence is known beforehand."""
 
 import math
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,36 +11,13 @@ from quant.errors import IncompatibleShape, InvalidRecipe
 from quant.gguf.views import GgufView, ViewTensor
 from quant.gguf.writer import GgufValue
 from quant.quality.figures import QualityReport
-from quant.quality.report import Logits, Windows, compare, verdict_of
+from quant.quality.report import compare, verdict_of
 from quant.quality.schemes import SCHEMES, round_to_grid, scheme_bits, scheme_view
+from quant.quality.scores import Windows
 from quant.quality.texts import QUALITY_TEXTS, quality_texts, read_text
+from tests.helpers.bigrams import model, softmax, table, text
 
 F32 = npt.NDArray[np.float32]
-VOCAB = 50
-
-
-def table(seed: int) -> F32:
-    return np.random.default_rng(seed).standard_normal((VOCAB, VOCAB)).astype(np.float32) * 2
-
-
-def model(rows: F32, block: int) -> Logits:
-    """A bigram model: the logits after a token are its row, given out `block` at a time."""
-
-    def logits(tokens: Sequence[int], first: int) -> Iterator[F32]:
-        for start in range(first, len(tokens), block):
-            yield rows[np.asarray(tokens[start : start + block])]
-
-    return logits
-
-
-def text(count: int, seed: int = 0) -> list[int]:
-    return [int(token) for token in np.random.default_rng(seed).integers(0, VOCAB, count)]
-
-
-def softmax(rows: F32) -> npt.NDArray[np.float64]:
-    exponentials = np.exp(rows.astype(np.float64))
-    shares: npt.NDArray[np.float64] = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return shares
 
 
 def test_figures_are_those_worked_out_by_hand() -> None:

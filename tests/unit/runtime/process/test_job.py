@@ -38,7 +38,7 @@ VALUES = (
         128, 36, 0.5, notices=("n",),
     ),
     QualityReport(
-        "s", "t", 9, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, "close",
+        "s", "t", 9, 12, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, ESTIMATE, "close",
         (TextQuality("a", 9, 1.0, 1.1, 0.1, 0.9),), {"attention": 0.1},
     ),
 )  # fmt: skip
