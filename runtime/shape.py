@@ -190,11 +190,11 @@ def kv_cache_bytes(
 
 
 def row_bytes(values: int, block_format: str) -> int:
-    """Bytes of a row of `values` in a ggml format ("f16", "q8_0", "Q4_K" ...), blocks rounded up.
+    """Bytes of a row of `values` in a format ("f16", "Q4_K", "onnx-q4-b32" ...), blocks rounded up.
 
     Raises ValueError for an unknown format.
     """
-    known = FORMATS.get(block_format.upper())
+    known = FORMATS.get(block_format) or FORMATS.get(block_format.upper())
     if known is None:
         raise ValueError(f"unknown block format {block_format!r}")
     return -(-values // known.block_size) * known.block_bytes
@@ -232,7 +232,7 @@ def head_format(shape: ModelShape, nbytes: int, likely: str = "") -> str | None:
     Some formats have the same size: `likely`, the other weights' format, is tried first.
     """
     values = shape.vocab_size * shape.embedding_length
-    first = [base_format(likely)] if base_format(likely) in FORMATS else []
+    first = [name for name in (likely, base_format(likely)) if name in FORMATS]
     for name in (*first, "Q4_0", "Q4_1", "Q6_K", "Q8_0", "F16", "Q5_K", "F32"):
         if abs(nbytes / row_bytes(values, name) - 1) < 0.01:
             return name

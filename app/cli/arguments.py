@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _profile_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--full", action="store_true", help="full measurement: up to a minute instead of 5 s"
+        "--full", action="store_true", help="full measurement: up to a minute instead of under 10 s"
     )
     command.add_argument(
         "--history", action="store_true", help="show how accurate predictions have been"

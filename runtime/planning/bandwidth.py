@@ -27,6 +27,7 @@ RELATIVES: Mapping[str, tuple[str, ...]] = {
     "Q4_1": ("Q4_0", "Q8_0"),
     "IQ4_NL": ("Q4_0",),
     "IQ4_XS": ("Q4_K", "Q4_0"),
+    "MXFP4": ("IQ4_NL", "Q4_0"),
     "Q4_K": ("Q4_0",),
     "Q5_0": ("Q4_1", "Q6_K"),
     "Q5_1": ("Q4_1", "Q6_K"),
@@ -69,6 +70,13 @@ class Curve:
                 rates = math.log(low.bytes_per_second), math.log(high.bytes_per_second)
                 return math.exp(rates[0] + share * (rates[1] - rates[0]))
         return points[-1].bytes_per_second
+
+    def through(self, point: CurvePoint) -> "Curve":
+        """A curve of this shape that passes `point`: what stands for a kernel that was timed at one
+        working set only."""
+        ratio = point.bytes_per_second / self.at(point.working_set)
+        scaled = (CurvePoint(p.working_set, ratio * p.bytes_per_second) for p in self.points)
+        return Curve(self.threads, tuple(scaled))
 
 
 ATTENTION_CELLS = 512, 4096  # cached tokens over which attention is timed: near, and far

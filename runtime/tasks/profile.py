@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
+from runtime.backends.onnx.descriptor import REFERENCE_PRODUCT as ONNX_PRODUCT
 from runtime.errors import EngineError
 from runtime.machine.cores import available_cores, thread_counts
 from runtime.planning.bandwidth import (
@@ -53,6 +53,9 @@ HEAD_LENGTHS = (64, 128)
 GPU_ATTENTION_CELLS = 16384
 GPU_ATTENTION_BATCH = 512  # a whole micro-batch: fewer rows leave a GPU half idle
 GPU_FORMATS = ("Q4_0", "Q4_K", "Q8_0", "F16")
+# Formats that downloads have beside those: timed at one size, where they are read from memory.
+BRIEF_FORMATS = ("Q4_1", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4")
+GPU_BRIEF_SIZE = 512  # MiB
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class Schedule:
     """How much to measure. Sizes are working sets in MiB; seconds are per reading.
 
     A machine whose last-level cache is as large gets another size, CACHE_TIMES that cache but
-    `largest` at most: beyond it is what models are read at.
+    `largest` at most: beyond it is what models are read at. BRIEF_FORMATS that are not among
+    `formats`, and all but one of onnxruntime's, are timed at `brief_size` only: their curves are
+    the reference's, scaled.
     """
 
     plain_sizes: tuple[int, ...]
@@ -72,21 +77,24 @@ class Schedule:
     attention_cells: tuple[int, ...]
     onnx_sizes: tuple[int, ...]
     largest: int
+    brief_size: int
     prefill_batch: int  # tokens; what a prompt costs for each hardly changes above fifty
 
 
 CACHE_TIMES = 4
+BRIEF_CACHE_TIMES, LARGEST_BRIEF = 2, 192
 
 QUICK = Schedule(
     plain_sizes=(1, 4, 32, 128, 256),
     product_sizes=(4, 32, 128, 256),
     other_sizes=(32, 192),
-    formats=("Q8_0", "Q4_1"),
+    formats=("Q8_0", "Q4_K"),
     seconds=0.04,
     repeats=5,
     attention_cells=ATTENTION_CELLS[:1],
     onnx_sizes=(),
     largest=384,
+    brief_size=64,
     prefill_batch=64,
 )
 FULL = Schedule(
@@ -99,14 +107,16 @@ FULL = Schedule(
     attention_cells=ATTENTION_CELLS,
     onnx_sizes=(8, 64, 256),
     largest=4096,
+    brief_size=64,
     prefill_batch=512,
 )
 
 
 def beyond_caches(schedule: Schedule, caches: Mapping[int, int]) -> Schedule:
     """The schedule with sizes that reach beyond the last of some caches (bytes by level)."""
-    wanted = CACHE_TIMES * max(caches.values(), default=0) // MIB
-    top = min(wanted, schedule.largest)
+    last = max(caches.values(), default=0) // MIB
+    top = min(CACHE_TIMES * last, schedule.largest)
+    brief = min(BRIEF_CACHE_TIMES * last, LARGEST_BRIEF)
 
     def reaching(sizes: tuple[int, ...]) -> tuple[int, ...]:
         return (*sizes, top) if top > max(sizes) else sizes
@@ -115,6 +125,7 @@ def beyond_caches(schedule: Schedule, caches: Mapping[int, int]) -> Schedule:
         schedule,
         plain_sizes=reaching(schedule.plain_sizes),
         product_sizes=reaching(schedule.product_sizes),
+        brief_size=max(brief, schedule.brief_size),
     )
 
 
@@ -192,8 +203,15 @@ class _Steps:
 
 def _step_count(schedule: Schedule, names: Sequence[str]) -> int:
     counts = len(thread_counts(available_cores()))
-    host = counts * (2 + len(schedule.formats)) + counts + 1
-    return sum(host if name == HOST else len(GPU_FORMATS) + 1 for name in names)
+    brief = len(_brief_formats(schedule.formats))
+    host = counts * (2 + len(schedule.formats)) + counts + brief + 1
+    gpu = len(GPU_FORMATS) + len(_brief_formats(GPU_FORMATS)) + 1
+    return sum(host if name == HOST else gpu for name in names)
+
+
+def _brief_formats(measured: Sequence[str]) -> list[str]:
+    """What is timed at one size: the formats of downloads that are not `measured` whole."""
+    return [name for name in BRIEF_FORMATS if name not in measured]
 
 
 def _profile_device(
@@ -214,6 +232,28 @@ def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list
     del memory
     products: dict[str, tuple[Curve, ...]] = {}
     flops: dict[int, dict[str, float]] = {threads: {} for threads in counts}
+    readings = _time_whole(ggml, schedule, counts, free, products, flops, steps)
+    for block_format in _brief_formats(schedule.formats):
+        _time_brief(ggml, block_format, schedule, free, products, flops)
+        steps.next(block_format)
+    add_onnx_products(schedule, counts, products, flops)
+    steps.next(ONNX_PRODUCT)
+    costs = [_thread_costs(ggml, threads, schedule, flops[threads], steps) for threads in counts]
+    ggml.close()
+    return DeviceProfile("cpu", tuple(plain), products, tuple(costs)), readings
+
+
+def _time_whole(
+    ggml: Ggml,
+    schedule: Schedule,
+    counts: Sequence[int],
+    free: int,
+    products: dict[str, tuple[Curve, ...]],
+    flops: dict[int, dict[str, float]],
+    steps: _Steps,
+) -> list[float]:
+    """Whole curves of the reference and the schedule's formats; repeated readings of the
+    reference."""
     readings: list[float] = []
     for block_format in (REFERENCE_FORMAT, *schedule.formats):
         reference = block_format == REFERENCE_FORMAT
@@ -230,11 +270,30 @@ def _profile_cpu(schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list
             readings = [kernel.seconds(part, 1, 0.02) for _ in range(schedule.repeats)]
         products[block_format] = tuple(curves)
         kernel.close()
-    add_onnx_products(schedule, counts, products, flops)
-    steps.next(ONNX_PRODUCT)
-    costs = [_thread_costs(ggml, threads, schedule, flops[threads], steps) for threads in counts]
-    ggml.close()
-    return DeviceProfile("cpu", tuple(plain), products, tuple(costs)), readings
+    return readings
+
+
+def _time_brief(
+    ggml: Ggml,
+    block_format: str,
+    schedule: Schedule,
+    free: int,
+    products: dict[str, tuple[Curve, ...]],
+    flops: dict[int, dict[str, float]],
+    started_in: float = 0.0,
+) -> None:
+    """One format at the brief size, at every thread count of the reference's curves."""
+    size = schedule.brief_size
+    kernel = _products(ggml, block_format, min(size * MIB, free))
+    curves = []
+    for reference in products[REFERENCE_FORMAT]:
+        ggml.set_threads(reference.threads)
+        (point,) = _product_points(kernel, (size,), schedule.seconds, started_in)
+        curves.append(reference.through(point))
+        rate = _prefill_flops(kernel, schedule.prefill_batch, matrices=1)
+        flops[reference.threads][block_format] = rate
+    products[block_format] = tuple(curves)
+    kernel.close()
 
 
 def add_onnx_products(
@@ -243,27 +302,26 @@ def add_onnx_products(
     products: dict[str, tuple[Curve, ...]],
     flops: dict[int, dict[str, float]],
 ) -> None:
-    """The other engine's products beside llama.cpp's, where the schedule has time for them and that
-    engine is installed."""
-    if not schedule.onnx_sizes:
-        return
+    """The other engine's products beside llama.cpp's, where that engine is installed."""
+    sizes = sorted({size * MIB for size in (*schedule.onnx_sizes, schedule.brief_size)})
+    brief = schedule.brief_size * MIB
     try:
         onnx = importlib.import_module("runtime.tasks.profile_kernels_onnx")
-        sizes = [size * MIB for size in schedule.onnx_sizes]
-        curves, rates = onnx.block_products(counts, sizes, QUICK.prefill_batch, QUICK.seconds)
+        found = onnx.all_products(counts, sizes, brief, QUICK.prefill_batch, QUICK.seconds)
     except (ImportError, OSError, EngineError):
         logger.exception("onnxruntime's products were not timed")
         return
-    products[ONNX_PRODUCT] = curves
-    for threads in counts:
-        flops[threads][ONNX_PRODUCT] = rates[threads]
+    for name, (curves, rates) in found.items():
+        products[name] = curves
+        for threads in counts:
+            flops[threads][name] = rates[threads]
 
 
 def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DeviceProfile, list[float]]:
     ggml = Ggml(name)
     operation = _operation_seconds(ggml, schedule)
     products: dict[str, tuple[Curve, ...]] = {}
-    flops: dict[str, float] = {}
+    flops: dict[int, dict[str, float]] = {0: {}}
     readings: list[float] = []
     for block_format in GPU_FORMATS:
         kernel = _products(ggml, block_format, 2048 * MIB, columns=4096, rows=4096)
@@ -271,12 +329,16 @@ def _profile_gpu(name: str, schedule: Schedule, steps: _Steps) -> tuple[DevicePr
             kernel, (16, 64, 256, 1024, 2048), schedule.seconds, started_in=operation
         )
         products[block_format] = (Curve(0, points),)
-        flops[block_format] = _prefill_flops(kernel, FULL.prefill_batch)
+        flops[0][block_format] = _prefill_flops(kernel, FULL.prefill_batch)
         if block_format == REFERENCE_FORMAT:
             readings = [kernel.seconds(kernel.count, 1, 0.02) for _ in range(schedule.repeats)]
         kernel.close()
         steps.next(f"{name} {block_format}")
-    costs = _thread_costs(ggml, 0, schedule, flops, steps)
+    brief = replace(schedule, brief_size=GPU_BRIEF_SIZE, prefill_batch=FULL.prefill_batch)
+    for block_format in _brief_formats(GPU_FORMATS):
+        _time_brief(ggml, block_format, brief, 2048 * MIB, products, flops, operation)
+        steps.next(f"{name} {block_format}")
+    costs = _thread_costs(ggml, 0, schedule, flops[0], steps)
     copy = 256 * MIB
     profile = DeviceProfile(
         name.lower(), (), products, (costs,), host_copy=copy / copy_seconds(ggml, copy)
@@ -322,9 +384,9 @@ def _product_points(
     return tuple(points[key] for key in sorted(points))
 
 
-def _prefill_flops(kernel: Products, batch: int) -> float:
+def _prefill_flops(kernel: Products, batch: int, matrices: int = 2) -> float:
     """Operations per second, the better of two readings: a reading can be too low, not too high."""
-    matrices = min(2, kernel.count)
+    matrices = min(matrices, kernel.count)
     operations = 2.0 * batch * kernel.matrix_values * matrices
     return operations / min(kernel.seconds(matrices, batch, 0.0) for _ in range(2))
 

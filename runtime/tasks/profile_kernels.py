@@ -22,6 +22,7 @@ _POINTER = ctypes.c_void_p
 _CPU_DEVICE = 0
 _GRAPH_SIZE = 16384
 ATTENTION_BLOCKS = 12
+_UNIT_SCALE = 127  # the power of two that an MXFP4 block's first byte gives, plus 127
 _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "ggml_new_tensor_2d": (_POINTER, (_POINTER, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)),
     "ggml_new_tensor_4d": (_POINTER, (_POINTER, ctypes.c_int, *[ctypes.c_int64] * 4)),
@@ -360,4 +361,6 @@ def random_blocks(block_format: str, values: int) -> npt.NDArray[np.uint8]:
     blocks: npt.NDArray[np.uint8] = rng.integers(
         0, 0x3C, values // per_block * nbytes, dtype=np.uint8
     )
+    if block_format == "MXFP4":  # scales so small that products are denormal would be slow
+        blocks.reshape(-1, nbytes)[:, 0] = _UNIT_SCALE
     return blocks

@@ -286,7 +286,7 @@ def _explain_slowness(session: Session, stats: GenerationStats, console: Console
 
 def _measure_machine(session: Session, console: Console) -> None:
     """Profile the machine once, so that plans have a speed; give up where it is too busy for it."""
-    console.say("   Measuring memory bandwidth (about 5 s) ...")
+    console.say("   Measuring memory bandwidth and kernels (under 10 s) ...")
     patience = CancelToken()
     timer = threading.Timer(PROFILE_PATIENCE_SECONDS, patience.cancel)
     timer.start()

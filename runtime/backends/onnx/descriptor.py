@@ -5,17 +5,22 @@ Imports nothing of the engine; `backend` drives it.
 
 from collections.abc import Collection
 
+from quant.formats import FORMATS
 from runtime.backends.onnx.memory_formula import DEVICE_OVERHEAD, OVERHEAD, estimate
 from runtime.engine import EngineDescriptor
 
-PRODUCT = "MatMulNBits"  # stands for every 4-bit format
+# The kernel's speed depends on the block size, and a little on zero points.
+PRODUCTS = tuple(name for name, known in FORMATS.items() if known.family == "onnx")
+REFERENCE_PRODUCT = PRODUCTS[0]
 
 
 def kernel(block_format: str, measured: Collection[str], *, beside_gpu: bool) -> str:
-    """One product for all 4-bit weights. Where it was not timed, llama.cpp's nearest stands for it:
-    Q4_0, and Q4_1 where that has no kernel of its own."""
-    if PRODUCT in measured:
-        return PRODUCT
+    """Each block format has a product of its own; blocks of 32 stand for one that is not known.
+    Where none was timed, llama.cpp's nearest stands for it: Q4_0, and Q4_1 where that has no kernel
+    of its own."""
+    name = block_format if block_format in PRODUCTS else REFERENCE_PRODUCT
+    if name in measured or REFERENCE_PRODUCT in measured:
+        return name if name in measured else REFERENCE_PRODUCT
     return "Q4_1" if beside_gpu else "Q4_0"
 
 

@@ -56,6 +56,14 @@ def test_rate_falls_between_measured_working_sets() -> None:
     assert known.at(4096 * MIB) == 10e9
 
 
+def test_a_curve_through_one_point_keeps_its_shape() -> None:
+    known = cpu().products["Q4_0"][1]
+    scaled = known.through(CurvePoint(64 * MIB, 8e9))
+    assert [p.bytes_per_second for p in scaled.points] == pytest.approx([10e9, 8e9, 5e9])
+    assert scaled.threads == known.threads
+    assert scaled.at(64 * MIB) == pytest.approx(8e9)
+
+
 def test_unmeasured_format_takes_a_relatives_curve() -> None:
     assert cpu().measured_format("q4_k_m") == "Q4_0"
     assert cpu().measured_format("Q6_K") == "Q8_0"

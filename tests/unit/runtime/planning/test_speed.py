@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.backends.onnx.descriptor import PRODUCT as ONNX_PRODUCT
+from runtime.backends.onnx.descriptor import REFERENCE_PRODUCT as ONNX_PRODUCT
 from runtime.devices import Device
 from runtime.engine import StepCosts
 from runtime.plan import Interval, LayerRange, Placement, PlanModel
@@ -204,6 +204,25 @@ def test_onnx_weights_are_read_with_their_own_product_where_it_was_timed() -> No
     assert timed.decode_tps(model(), placed()) == SPEED.decode_tps(model(), placed())
     first = timed.time_to_first_token(folder, onnx, 512).median
     assert first < 0.5 * SPEED.time_to_first_token(folder, onnx, 512).median
+
+
+def test_each_onnx_block_format_has_its_own_speed() -> None:
+    host = PROFILE.devices[0]
+    slow, fast = host.products["Q4_0"], tuple(
+        Curve(c.threads, tuple(CurvePoint(p.working_set, 2 * p.bytes_per_second) for p in c.points))
+        for c in host.products["Q4_0"]
+    )  # fmt: skip
+    timed = replace(host, products={**host.products, ONNX_PRODUCT: slow, "onnx-q4-b128-asym": fast})
+    speed = SpeedModel(replace(PROFILE, devices=(timed,)))
+    placement = replace(placed(), engine="onnx")
+
+    def terms(block_format: str) -> dict[str, float]:
+        folder = replace(model(), block_format=block_format, formats=("onnx",))
+        return speed.decode_terms(folder, placement, 0)
+
+    assert {"weights:onnx-q4-b128-asym@cpu"} == {t for t in terms("onnx-q4-b128-asym") if "b1" in t}
+    assert "weights:onnx-q4-b32@cpu" in terms("onnx-q4-b64")  # not timed
+    assert "weights:onnx-q4-b32@cpu" in terms("Q4_0")  # a product of the other engine
 
 
 def test_formats_share_what_they_learn() -> None:
