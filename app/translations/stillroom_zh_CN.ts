@@ -5108,6 +5108,70 @@
       <translation>{found} 不是 GGUF 格式</translation>
     </message>
     <message>
+      <source>{label}, the usual default elsewhere: nothing that loses as little is faster here ({decode_tps} predicted, expected KL {loss}).</source>
+      <translation>{label}：其他软件的通用默认格式；在损失不超过它的格式中，本机没有更快的（预测 {decode_tps}，预期 KL {loss}）。</translation>
+    </message>
+    <message>
+      <source>{label}: faster ({decode_tps} predicted, {chosen} {chosen_tps}), but it loses more: expected KL {loss}, {chosen} {chosen_loss}.</source>
+      <translation>{label}：更快（预测 {decode_tps}，{chosen} 为 {chosen_tps}），但损失更大：预期 KL {loss}，{chosen} 为 {chosen_loss}。</translation>
+    </message>
+    <message>
+      <source>{label}: it does not fit in memory.</source>
+      <translation>{label}：内存放不下。</translation>
+    </message>
+    <message>
+      <source>{label}: it leaves room for a context of {context} tokens only.</source>
+      <translation>{label}：只能留出 {context} 个词元的上下文。</translation>
+    </message>
+    <message>
+      <source>{label}: it leaves the most room for context ({context} tokens).</source>
+      <translation>{label}：为上下文留出的空间最大（{context} 个词元）。</translation>
+    </message>
+    <message>
+      <source>{label}: it loses less (expected KL {loss}, {chosen} {chosen_loss}), but is slower ({decode_tps} predicted, {chosen} {chosen_tps}).</source>
+      <translation>{label}：损失更小（预期 KL {loss}，{chosen} 为 {chosen_loss}），但更慢（预测 {decode_tps}，{chosen} 为 {chosen_tps}）。</translation>
+    </message>
+    <message>
+      <source>{label}: it loses more (expected KL {loss}) than {chosen} ({chosen_loss}) and is no faster ({decode_tps} predicted, {chosen} {chosen_tps}).</source>
+      <translation>{label}：损失（预期 KL {loss}）大于 {chosen}（{chosen_loss}），也不更快（预测 {decode_tps}，{chosen} 为 {chosen_tps}）。</translation>
+    </message>
+    <message>
+      <source>{label}: its loss has not been measured on any model.</source>
+      <translation>{label}：它的损失没有在任何模型上测量过。</translation>
+    </message>
+    <message>
+      <source>{label}: its speed here is not known.</source>
+      <translation>{label}：它在本机的速度未知。</translation>
+    </message>
+    <message>
+      <source>{label}: speeds here are not known, so the usual order applies, which begins with {peer}.</source>
+      <translation>{label}：本机的速度未知，因此采用通常的顺序，{peer} 居首。</translation>
+    </message>
+    <message>
+      <source>{label}: the best trade of speed for loss ({decode_tps} predicted, expected KL {loss}); twice the speed is counted as worth a KL of {worth}.</source>
+      <translation>{label}：速度与损失的最佳折中（预测 {decode_tps}，预期 KL {loss}）；速度翻倍按值 KL {worth} 计。</translation>
+    </message>
+    <message>
+      <source>{label}: the fastest here ({decode_tps} predicted) of what loses at most {extra} more than {peer}, the usual default elsewhere (expected KL {loss}, {peer} {peer_loss}).</source>
+      <translation>{label}：在损失最多比其他软件的通用默认格式 {peer} 多 {extra} 的格式中，本机最快（预测 {decode_tps}，预期 KL {loss}，{peer} 为 {peer_loss}）。</translation>
+    </message>
+    <message>
+      <source>{label}: the fastest here ({decode_tps} predicted) of what loses no more than {peer}, the usual default elsewhere (expected KL {loss}, {peer} {peer_loss}).</source>
+      <translation>{label}：在损失不超过其他软件的通用默认格式 {peer} 的格式中，本机最快（预测 {decode_tps}，预期 KL {loss}，{peer} 为 {peer_loss}）。</translation>
+    </message>
+    <message>
+      <source>{label}: the least expected loss (KL {loss}) among what decodes at {comfortable_tps} or more ({decode_tps} predicted).</source>
+      <translation>{label}：在解码速度不低于 {comfortable_tps} 的格式中预期损失最小（KL {loss}，预测 {decode_tps}）。</translation>
+    </message>
+    <message>
+      <source>{label}: what the formats at hand lose has not been measured, so the usual order applies.</source>
+      <translation>{label}：可用格式的损失尚未测量过，因此采用通常的顺序。</translation>
+    </message>
+    <message>
+      <source>{label}: {decode_tps} predicted, expected KL {loss}.</source>
+      <translation>{label}：预测 {decode_tps}，预期 KL {loss}。</translation>
+    </message>
+    <message>
       <source>{library}: the best of {count} for this processor, and its self-test passed</source>
       <translation>{library}：{count} 个库中最适合此处理器的，且通过了自检</translation>
     </message>

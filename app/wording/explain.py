@@ -20,13 +20,13 @@ from app.wording.sentences import (
     REASONS,
     UNAVAILABLE,
 )
-from app.wording.units import format_bytes, format_seconds, format_tps
+from app.wording.units import format_bytes, format_loss, format_seconds, format_tps
 from app.wording.worded import Facts, Worded, worded
 from quant.error_base import StillroomError
 from runtime import registry
 from runtime.answer.voting import Pick
 from runtime.machine.providers import Fact, Preflight
-from runtime.plan import Reason
+from runtime.plan import Interval, Reason
 from runtime.planning.diagnosis import SLOWER, Diagnosis
 from runtime.progress import Cancelled
 
@@ -274,9 +274,12 @@ _SPECIAL: dict[str, Callable[[Mapping[str, object]], Explanation]] = {
 def reason_text(reason: Reason) -> str:
     """Why a plan is as it is, as one sentence."""
     facts: dict[str, object] = dict(reason.facts)
-    for key in ("decode_tps", "other_decode_tps"):
+    for key in ("decode_tps", "other_decode_tps", "chosen_tps", "comfortable_tps"):
         if key in facts:
             facts[key] = format_tps(reason.facts[key])
+    for key in ("loss", "chosen_loss", "peer_loss"):
+        if key in facts:
+            facts[key] = format_loss(Interval(**reason.facts[key]))
     if "kl_mean" in facts:
         facts["kl_mean"] = f"{reason.facts['kl_mean']:.3f}"
     for key in ("engine", "other"):

@@ -87,6 +87,35 @@ REASONS: dict[str, str] = {
     "not_preferred": "not preferred",
     "context_not_compiled": "its graph was exported for {longest} tokens",
     "does_not_fit": "does not fit: {needed} needed on {device}, {available} free",
+    # of the format that is taken; "expected KL" is the mean KL divergence from the original
+    "format_peers_default": "{label}, the usual default elsewhere: nothing that loses as little is"
+    " faster here ({decode_tps} predicted, expected KL {loss}).",
+    "format_as_faithful": "{label}: the fastest here ({decode_tps} predicted) of what loses no more"
+    " than {peer}, the usual default elsewhere (expected KL {loss}, {peer} {peer_loss}).",
+    "format_fast": "{label}: the fastest here ({decode_tps} predicted) of what loses at most"
+    " {extra} more than {peer}, the usual default elsewhere (expected KL {loss}, {peer}"
+    " {peer_loss}).",
+    "format_faithful": "{label}: the least expected loss (KL {loss}) among what decodes at"
+    " {comfortable_tps} or more ({decode_tps} predicted).",
+    "format_best_trade": "{label}: the best trade of speed for loss ({decode_tps} predicted,"
+    " expected KL {loss}); twice the speed is counted as worth a KL of {worth}.",
+    "format_loss_unknown_chosen": "{label}: what the formats at hand lose has not been measured, so"
+    " the usual order applies.",
+    "format_unmeasured": "{label}: speeds here are not known, so the usual order applies, which"
+    " begins with {peer}.",
+    "format_roomiest": "{label}: it leaves the most room for context ({context} tokens).",
+    # of the others
+    "format_beaten": "{label}: it loses more (expected KL {loss}) than {chosen} ({chosen_loss}) and"
+    " is no faster ({decode_tps} predicted, {chosen} {chosen_tps}).",
+    "format_loses_more": "{label}: faster ({decode_tps} predicted, {chosen} {chosen_tps}), but it"
+    " loses more: expected KL {loss}, {chosen} {chosen_loss}.",
+    "format_slower": "{label}: it loses less (expected KL {loss}, {chosen} {chosen_loss}), but is"
+    " slower ({decode_tps} predicted, {chosen} {chosen_tps}).",
+    "format_also": "{label}: {decode_tps} predicted, expected KL {loss}.",
+    "format_loss_unknown": "{label}: its loss has not been measured on any model.",
+    "format_speed_unknown": "{label}: its speed here is not known.",
+    "format_short_context": "{label}: it leaves room for a context of {context} tokens only.",
+    "format_does_not_fit": "{label}: it does not fit in memory.",
 }
 
 DOUBTS: dict[str, str] = {

@@ -46,6 +46,11 @@ def format_interval(interval: Interval | None) -> str:
     return f"{interval.low:.{digits}f}-{interval.high:.{digits}f} tok/s"
 
 
+def format_loss(loss: Interval) -> str:
+    """A mean KL divergence in nats per token, with its interval."""
+    return f"{loss.median:.2g} ({loss.low:.2g}–{loss.high:.2g})"
+
+
 def format_duration(interval: Interval) -> str:
     """A predicted range of seconds."""
     low, high = format_seconds(interval.low), format_seconds(interval.high)
