@@ -245,7 +245,8 @@ class Planning:
             return plan
         code, facts = "other_build", {"build": chosen.name}
         if lost := self.measured.get(chosen.sha256):
-            code, facts = "other_build_measured", {**facts, **asdict(lost)}
+            code = "other_build_damaged" if lost.kl_mean is None else "other_build_measured"
+            facts = {**facts, **asdict(lost)}
         elif chosen.source.startswith(QUANTIZED_FROM):
             code = "other_build_unmeasured"
             facts["source"] = chosen.source.removeprefix(QUANTIZED_FROM)

@@ -15,11 +15,12 @@ from quant.quality.figures import QualityReport
 
 @dataclass(frozen=True)
 class KeptQuality:
-    """Mean KL divergence (nats per token) and share of equal top tokens against the model named."""
+    """Mean KL divergence (nats per token) and share of equal top tokens against the model named;
+    None where they were no finite numbers."""
 
     against: str
-    kl_mean: float
-    same_top: float
+    kl_mean: float | None
+    same_top: float | None
 
 
 class QualityFile:

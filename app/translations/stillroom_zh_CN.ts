@@ -3344,6 +3344,10 @@
       <translation>使用推荐值</translation>
     </message>
     <message>
+      <source>Using the build {build}, which is damaged: some of its predictions are not numbers. Quantize or download it again.</source>
+      <translation>使用构建 {build}，但它已损坏：部分预测结果不是数值。请重新量化或重新下载。</translation>
+    </message>
+    <message>
       <source>Using the build {build}.</source>
       <translation>使用构建 {build}。</translation>
     </message>
@@ -4398,6 +4402,10 @@
     <message>
       <source>none: all inputs weighted equally</source>
       <translation>不校准：所有输入权重相同</translation>
+    </message>
+    <message>
+      <source>not a number</source>
+      <translation>非数值</translation>
     </message>
     <message>
       <source>not preferred</source>

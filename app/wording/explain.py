@@ -280,7 +280,7 @@ def reason_text(reason: Reason) -> str:
     for key in ("loss", "chosen_loss", "peer_loss"):
         if key in facts:
             facts[key] = format_loss(Interval(**reason.facts[key]))
-    if "kl_mean" in facts:
+    if isinstance(facts.get("kl_mean"), float):
         facts["kl_mean"] = f"{reason.facts['kl_mean']:.3f}"
     for key in ("engine", "other"):
         if key in facts:

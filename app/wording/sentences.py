@@ -25,6 +25,8 @@ REASONS: dict[str, str] = {
     " measures it.",
     "other_build_measured": "Using the build {build}; its mean KL divergence from {against} is"
     " {kl_mean}.",
+    "other_build_damaged": "Using the build {build}, which is damaged: some of its predictions are"
+    " not numbers. Quantize or download it again.",
     "engine_reaches_device": "{engine}: it supports {device}.",
     "engines_not_measured": "{engine}; the model is also installed for another engine, and"
     " `stillroom profile` measures which is faster.",

@@ -48,7 +48,7 @@ class FolderMatrix:
         return dequantize_rows(PackedRows(cut, scales, zeros, 0.0, 0.0), self.k)  # type: ignore[arg-type]
 
 
-def folder_weight_errors(source: Source, folder: Path) -> Mapping[str, float]:
+def folder_weight_errors(source: Source, folder: Path) -> Mapping[str, float | None]:
     """Relative root mean square error by role of the folder's matrices, as `weight_errors`; empty
     where `source` holds no decoder of the folder's dimensions.
 

@@ -19,8 +19,10 @@ _Z95 = 1.959964
 
 def mean_estimate(values: F64) -> Estimate:
     """Mean with an interval from the spread of clusters of neighbouring tokens; none where the
-    values fill fewer than two clusters."""
+    values fill fewer than two clusters, and no figure at all where one is not finite."""
     mean = float(values.mean())
+    if not math.isfinite(mean):
+        return Estimate(None)
     clusters = np.array_split(values - mean, max(1, len(values) // _CLUSTER))
     if len(clusters) < 2:
         return Estimate(mean)
@@ -44,7 +46,10 @@ def _t95(freedom: int) -> float:
 
 
 def quantile_estimate(values: F64, share: float) -> Estimate:
-    """A quantile with the order-statistic interval of the binomial distribution."""
+    """A quantile with the order-statistic interval of the binomial distribution; no figure where a
+    value is not finite."""
+    if not np.isfinite(values).all():
+        return Estimate(None)
     ordered, count = np.sort(values), len(values)
     spread = _Z95 * math.sqrt(count * share * (1 - share))
     ranks = (

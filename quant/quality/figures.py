@@ -13,38 +13,40 @@ Outcome = Literal["first", "second", "neither"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % confidence interval; None where the text was too short to tell."""
+    """A figure with its 95 % confidence interval. The bounds are None where the text was too short
+    to tell; the value is None where it is no finite number, as of a damaged model."""
 
-    value: float
+    value: float | None
     low: float | None = None
     high: float | None = None
 
     def through(self, function: Callable[[float], float]) -> "Estimate":
         """The estimate of a growing function of the figure."""
         return Estimate(
-            function(self.value),
-            None if self.low is None else function(self.low),
-            None if self.high is None else function(self.high),
+            *(
+                None if each is None else function(each)
+                for each in (self.value, self.low, self.high)
+            )
         )
 
 
 @dataclass(frozen=True)
 class TextQuality:
-    """The figures of one text. `tokens` counts scored positions."""
+    """The figures of one text, None where not finite. `tokens` counts scored positions."""
 
     name: str
     tokens: int
-    source_perplexity: float
-    perplexity: float
-    kl_mean: float
-    same_top: float
+    source_perplexity: float | None
+    perplexity: float | None
+    kl_mean: float | None
+    same_top: float | None
 
 
 @dataclass(frozen=True)
 class QualityReport:
     """What one model lost against its source. `tokens` counts scored positions, `planned` those of
     the whole texts: more, where time ran out. `perplexity_ratio` is target / source;
-    `error_by_role` relative root mean square error of the weights."""
+    `error_by_role` relative root mean square error of the weights, None where not finite."""
 
     source: str
     target: str
@@ -58,7 +60,7 @@ class QualityReport:
     same_top: Estimate
     verdict: Verdict
     texts: tuple[TextQuality, ...]
-    error_by_role: Mapping[str, float] = field(default_factory=dict)
+    error_by_role: Mapping[str, float | None] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -7,6 +7,8 @@ the text is hard. Knows scores and figures; no engine, no file format.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from quant.quality.estimates import mean_estimate
 from quant.quality.figures import Choice, Estimate, Outcome, PairedReport, TextDifference
 from quant.quality.report import report_of
@@ -49,7 +51,7 @@ def paired_report(scored: Scored, names: tuple[str, str, str]) -> PairedReport:
     return PairedReport(
         first=report_of(scored, first, (names[0], names[1])),
         second=report_of(scored, second, (names[0], names[2])),
-        outcome=outcome_of(difference),
+        outcome=_outcome(ours, theirs, difference),
         kl_difference=difference,
         same_top_difference=mean_estimate(ours.same - theirs.same),
         texts=tuple(
@@ -57,6 +59,14 @@ def paired_report(scored: Scored, names: tuple[str, str, str]) -> PairedReport:
             for name, part in first.items()
         ),
     )
+
+
+def _outcome(first: Scores, second: Scores, kl_difference: Estimate) -> Outcome:
+    """By the difference; of a model with numbers and one without, the former."""
+    sound, other_sound = (bool(np.isfinite(scores.kl).all()) for scores in (first, second))
+    if sound != other_sound:
+        return "first" if sound else "second"
+    return outcome_of(kl_difference)
 
 
 def outcome_of(kl_difference: Estimate) -> Outcome:

@@ -8,8 +8,6 @@ the mean negative log-likelihood of the text's own next tokens.
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from quant.quality.estimates import mean_estimate, quantile_estimate
 from quant.quality.figures import Estimate, QualityReport, TextQuality, Verdict
 from quant.quality.scores import (
@@ -68,8 +66,11 @@ def report_of(scored: Scored, target: TextScores, names: tuple[str, str]) -> Qua
     )
 
 
-def verdict_of(kl_mean: float, same_top: float) -> Verdict:
-    """How far the target strays: both figures must be within a verdict's bounds."""
+def verdict_of(kl_mean: float | None, same_top: float | None) -> Verdict:
+    """How far the target strays: both figures must be within a verdict's bounds. A target without
+    one of them is damaged."""
+    if kl_mean is None or same_top is None:
+        return "damaged"
     for verdict, largest_kl, smallest_share in _VERDICTS:
         if kl_mean <= largest_kl and same_top >= smallest_share:
             return verdict
@@ -88,8 +89,8 @@ def _text(name: str, scores: Scores) -> TextQuality:
     return TextQuality(
         name=name,
         tokens=len(scores.kl),
-        source_perplexity=math.exp(float(np.mean(scores.source_nll))),
-        perplexity=math.exp(float(np.mean(scores.target_nll))),
-        kl_mean=float(np.mean(scores.kl)),
-        same_top=float(np.mean(scores.same)),
+        source_perplexity=_exponential(mean_estimate(scores.source_nll)).value,
+        perplexity=_exponential(mean_estimate(scores.target_nll)).value,
+        kl_mean=mean_estimate(scores.kl).value,
+        same_top=mean_estimate(scores.same).value,
     )

@@ -180,8 +180,10 @@ def _log_softmax(logits: F32) -> F64:
     return shifted
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _score_rows(blocks: Sequence[F32], following: npt.NDArray[np.int64]) -> list[Scores]:
-    """Scores of every block but the first, the source's."""
+    """Scores of every block but the first, the source's. What a damaged model gives may be no
+    number, and neither are its scores then."""
     p, top = _log_softmax(blocks[0]), blocks[0].argmax(axis=1)
     shares, rows, found = np.exp(p), np.arange(len(following)), []
     for block in blocks[1:]:

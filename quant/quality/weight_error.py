@@ -3,6 +3,7 @@
 Reads samples of rows from both; knows no engine.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class WeightPair:
     first: int = 0
 
 
-def weight_errors(source: GgufView, target: GgufView) -> Mapping[str, float]:
+def weight_errors(source: GgufView, target: GgufView) -> Mapping[str, float | None]:
     """`errors_by_role` of every weight matrix that both hold in the same shape."""
     theirs = {tensor.name: tensor for tensor in target.tensors}
     return errors_by_role(
@@ -41,8 +42,9 @@ def weight_errors(source: GgufView, target: GgufView) -> Mapping[str, float]:
     )
 
 
-def errors_by_role(pairs: Iterable[WeightPair]) -> Mapping[str, float]:
-    """Relative root mean square error by role, over evenly spread rows of every pair."""
+def errors_by_role(pairs: Iterable[WeightPair]) -> Mapping[str, float | None]:
+    """Relative root mean square error by role, over evenly spread rows of every pair; None where it
+    is not finite, as of damaged weights."""
     totals: dict[TensorRole, tuple[float, float]] = {}
     for pair in pairs:
         squares, reference = totals.get(pair.role, (0.0, 0.0))
@@ -55,4 +57,5 @@ def errors_by_role(pairs: Iterable[WeightPair]) -> Mapping[str, float]:
             squares += count / sampled * float((error**2).sum())
             reference += count / sampled * float((expected**2).sum())
         totals[pair.role] = (squares, reference)
-    return {role.value: (e / r) ** 0.5 for role, (e, r) in totals.items() if r}
+    errors = {role.value: (e / r) ** 0.5 for role, (e, r) in totals.items() if r}
+    return {role: error if math.isfinite(error) else None for role, error in errors.items()}

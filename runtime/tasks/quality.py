@@ -148,7 +148,7 @@ def quality_job(args: QualityArgs, on_progress: OnProgress) -> QualityReport:
     return replace(report, source=str(args.source), target=str(args.target))
 
 
-def _errors(source: Path, target: Path) -> Mapping[str, float]:
+def _errors(source: Path, target: Path) -> Mapping[str, float | None]:
     """How far the target's weights lie from the source's, by role; empty where the source is an
     ONNX folder, whose weights are no original."""
     if kind_of(source) != "gguf":

@@ -13,6 +13,8 @@ from runtime import registry
 from runtime.errors import InvalidRequest
 from runtime.progress import CancelToken
 
+_LARGE = 1e6  # a perplexity that says no more than that a model is damaged
+
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role and install the result."""
@@ -103,10 +105,10 @@ def quality_text(report: QualityReport) -> str:
     lines.extend(
         f"  {name:<15} {figure}" for name, figure in zip(names, _figures(report), strict=True)
     )
-    source = report.source_perplexity.value
-    lines.append(f"  {'source':<15} perplexity {source:.2f}, over {report.tokens} tokens")
+    source = _number(report.source_perplexity.value, ".2f")
+    lines.append(f"  {'source':<15} perplexity {source}, over {report.tokens} tokens")
     lines.extend(
-        f"  {role:<15} relative error {100 * error:.1f} %"
+        f"  {role:<15} relative error {_share(error)}"
         for role, error in report.error_by_role.items()
     )
     return "\n".join(lines)
@@ -123,7 +125,14 @@ def _figures(report: QualityReport) -> tuple[str, ...]:
 
 
 def _estimate(estimate: Estimate, form: str) -> str:
-    value = format(estimate.value, form)
+    value = _number(estimate.value, form)
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({format(estimate.low, form)} to {format(estimate.high, form)})"
+    return f"{value} ({_number(estimate.low, form)} to {_number(estimate.high, form)})"
+
+
+def _number(value: float | None, form: str) -> str:
+    """A figure in a format of Python's; what has more than six digits in powers of ten."""
+    if value is None:
+        return "not a number"
+    return format(value, form if value < _LARGE else ".3g")

@@ -15,7 +15,7 @@ from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel
 from app.wording.explain import reason_text
 from app.wording.sentences import VERDICTS
-from quant.quality.figures import QualityReport
+from quant.quality.figures import Estimate, QualityReport
 from runtime.plan import Plan
 
 _MOST_HASHES = 12  # lines
@@ -138,11 +138,16 @@ def quality_words(report: QualityReport) -> str:
     verdict = tr(VERDICTS[report.verdict])
     figures = tr(
         "Mean KL divergence {0}; same top token at {1} % of {2} positions.",
-        f"{report.kl_mean.value:.4f}",
-        f"{100 * report.same_top.value:.1f}",
+        _number(report.kl_mean, 4),
+        _number(report.same_top.through(lambda share: 100 * share), 1),
         report.tokens,
     )
     return f"{verdict} {figures}"
+
+
+def _number(estimate: Estimate, decimals: int) -> str:
+    value = estimate.value
+    return tr("not a number") if value is None else f"{value:.{decimals}f}"
 
 
 class NotesView(QTextBrowser):

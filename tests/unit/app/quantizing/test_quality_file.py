@@ -1,12 +1,16 @@
 """What a conversion cost is remembered by the model's content."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from app.cli.commands.convert import quality_text
+from app.gui.models.facts import quality_words
 from app.quantizing.quality_file import KeptQuality, QualityFile
+from app.wording.explain import reason_text
 from quant.quality.figures import Estimate, QualityReport
+from runtime.plan import Reason
 
 ANY = Estimate(6.0, 5.0, 7.0)
 REPORT = QualityReport(
@@ -34,6 +38,25 @@ def test_figures_are_kept_by_the_models_content(tmp_path: Path) -> None:
     assert again.get("aa") == KeptQuality("source", 0.05, 0.9)
     assert again.get("bb") == KeptQuality("source", 0.5, 0.9)
     assert again.get("cc") is None
+
+
+def test_a_damaged_model_is_kept_and_told_as_one(tmp_path: Path) -> None:
+    damaged = replace(REPORT, kl_mean=Estimate(None), perplexity=Estimate(None), verdict="damaged")
+    file = QualityFile(tmp_path / "quality.json")
+    file.put("aa", "source", damaged)
+    kept = file.get("aa")
+    assert kept == KeptQuality("source", None, 0.9)
+    told = reason_text(Reason("other_build_damaged", {"build": "b", **asdict(kept)}))
+    assert told == (
+        "Using the build b, which is damaged: some of its predictions are not numbers."
+        " Quantize or download it again."
+    )
+    for text in (quality_text(damaged), quality_words(damaged)):
+        assert "Damaged: " in text
+        assert "90.0" in text
+        assert "None" not in text
+        assert "nan" not in text
+    assert "mean KL         not a number" in quality_text(damaged)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"aa": {}}', '{"aa": 1}'])

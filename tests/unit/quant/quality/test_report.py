@@ -10,11 +10,12 @@ import pytest
 from quant.errors import IncompatibleShape, InvalidRecipe
 from quant.gguf.views import GgufView, ViewTensor
 from quant.gguf.writer import GgufValue
-from quant.quality.figures import QualityReport
+from quant.quality.figures import Estimate, QualityReport
 from quant.quality.report import compare, verdict_of
 from quant.quality.schemes import SCHEMES, round_to_grid, scheme_bits, scheme_view
 from quant.quality.scores import Windows
 from quant.quality.texts import QUALITY_TEXTS, quality_texts, read_text
+from runtime.process.job import Job
 from tests.helpers.bigrams import model, softmax, table, text
 
 F32 = npt.NDArray[np.float32]
@@ -135,6 +136,28 @@ def test_cancelling_stops_between_blocks() -> None:
 )
 def test_verdicts_need_both_figures(kl: float, same: float, verdict: str) -> None:
     assert verdict_of(kl, same) == verdict
+
+
+@pytest.mark.parametrize("damage", [np.nan, np.inf, -np.inf])
+def test_a_model_that_gives_no_numbers_is_told_as_damaged(damage: float) -> None:
+    broken = table(1)
+    broken[3, 7] = damage
+    report = compare({"t": text(600)}, model(table(1), 64), model(broken, 64))
+    assert report.verdict == "damaged"
+    assert report.kl_mean == Estimate(None)
+    assert report.perplexity.value is None or math.isfinite(report.perplexity.value)
+    assert report.texts[0].kl_mean is None
+    assert report.source_perplexity.value == pytest.approx(report.texts[0].source_perplexity)
+    job = Job("here:echo_job", QualityReport, QualityReport)
+    assert job.read_answer(job.write_args(report)) == report
+
+
+def test_a_model_that_finds_a_text_all_but_impossible_is_told_as_damaged() -> None:
+    report = compare({"t": text(600)}, model(table(1), 64), model(table(2) * 1000, 64))
+    assert report.verdict == "damaged"
+    perplexity = report.texts[0].perplexity
+    assert perplexity is not None
+    assert perplexity > 1e300
 
 
 def test_bundled_texts_are_there_and_apart_from_the_calibration_text() -> None:
