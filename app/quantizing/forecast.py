@@ -3,7 +3,6 @@
 Knows shapes, recipes and rates measured on one machine; reads no file.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from quant.formats import format_named
@@ -26,33 +25,6 @@ _ROLES = {"experts": TensorRole.EXPERT}  # the one role that has another name in
 
 FAST = "onnx-q4-fast"  # its blocks gain nothing where rows must be padded to whole ones
 FAST_BLOCK = 128
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What a recipe lost: share of next tokens that stayed the same, and mean KL divergence."""
-
-    same_top: float
-    kl_mean: float
-
-
-# (recipe, whether errors were weighed by the bundled calibration text) -> loss of the built-in
-# starter against its own full precision, from benchmarks/results/quantize-starter-cpu.json.
-STARTER_LOSS: Mapping[tuple[str, bool], Loss] = {
-    ("q4_0", False): Loss(0.654, 0.3874),
-    ("q4_0", True): Loss(0.716, 0.2518),
-    ("q4_0-search", False): Loss(0.648, 0.3817),
-    ("q4_0-best", True): Loss(0.725, 0.2390),
-    ("q4_k_m", False): Loss(0.859, 0.0679),
-    ("q4_k_m", True): Loss(0.890, 0.0420),
-    ("q6_k", False): Loss(0.939, 0.0115),
-    ("q8_0", False): Loss(0.962, 0.0046),
-    ("onnx-q4-b32", False): Loss(0.655, 0.3894),
-    ("onnx-q4-b32-search", False): Loss(0.648, 0.3772),
-    ("onnx-q4-b32-search", True): Loss(0.728, 0.2388),
-    ("onnx-q4-fast", False): Loss(0.602, 0.5593),
-    ("q4_0-search", True): Loss(0.725, 0.2390),
-}
 
 
 @dataclass(frozen=True)

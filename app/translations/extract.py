@@ -23,7 +23,16 @@ from app.settings import DECLARATIONS
 from app.wording import explain
 from app.wording.codes import CODES
 from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED
-from app.wording.sentences import CAUSES, DOUBTS, NOTICES, PICKS, REASONS, UNAVAILABLE, VERDICTS
+from app.wording.sentences import (
+    CAUSES,
+    DOUBTS,
+    LOSSES,
+    NOTICES,
+    PICKS,
+    REASONS,
+    UNAVAILABLE,
+    VERDICTS,
+)
 
 HERE = Path(__file__).parent
 GUI = HERE.parent / "gui"
@@ -79,7 +88,7 @@ def all_texts() -> list[str]:
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (
         ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
-        TITLED, VERDICTS, CAUSES, PICKS, CODES,
+        TITLED, VERDICTS, CAUSES, PICKS, CODES, LOSSES,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     found.update(entry.summary for entry in load_catalog())

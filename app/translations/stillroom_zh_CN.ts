@@ -908,6 +908,10 @@
       <translation>预计</translation>
     </message>
     <message>
+      <source>Expected loss for a model of {size} parameters: mean KL divergence about {likely} ({low} to {high}), {basis}.</source>
+      <translation>对于 {size} 参数的模型，预计损失：平均 KL 散度约 {likely}（{low} 到 {high}），{basis}。</translation>
+    </message>
+    <message>
       <source>Explain why the sky is blue.</source>
       <translation>解释天空为什么是蓝色的。</translation>
     </message>
@@ -942,6 +946,10 @@
     <message>
       <source>File</source>
       <translation>文件</translation>
+    </message>
+    <message>
+      <source>Files called {label} differ between makers: from {least} to {most} on {model}.</source>
+      <translation>名为 {label} 的文件因制作者而异：在 {model} 上从 {least} 到 {most}。</translation>
     </message>
     <message>
       <source>Files without a model</source>
@@ -1552,6 +1560,10 @@
       <translation>没有安装名为 {name} 的模型。</translation>
     </message>
     <message>
+      <source>No model of this size was measured in this format.</source>
+      <translation>此格式尚未在此规模的模型上测量过。</translation>
+    </message>
+    <message>
       <source>No new models were found.</source>
       <translation>没有找到新的模型。</translation>
     </message>
@@ -1670,10 +1682,6 @@
     <message>
       <source>Offline</source>
       <translation>离线</translation>
-    </message>
-    <message>
-      <source>On the built-in starter, a very small model, {0} of next tokens stayed the same (mean KL divergence {1}). Other models differ.</source>
-      <translation>在内置的入门模型（一个很小的模型）上，{0} 的下一词元保持不变（平均 KL 散度 {1}）。其他模型会有所不同。</translation>
     </message>
     <message>
       <source>On this machine</source>
@@ -3644,6 +3652,10 @@
       <translation>每词元读取的字节</translation>
     </message>
     <message>
+      <source>carried over from {format} by the difference on the starter, a very small model, so less certain</source>
+      <translation>按入门模型（一个很小的模型）上的差异由 {format} 推算，因此不太确定</translation>
+    </message>
+    <message>
       <source>cluster</source>
       <translation>集群</translation>
     </message>
@@ -3726,6 +3738,14 @@
     <message>
       <source>fits</source>
       <translation>适合</translation>
+    </message>
+    <message>
+      <source>from published measurements of models of {largest} parameters</source>
+      <translation>依据对 {largest} 参数模型公开发表的测量</translation>
+    </message>
+    <message>
+      <source>from published measurements of models of {smallest} to {largest} parameters</source>
+      <translation>依据对 {smallest} 到 {largest} 参数模型公开发表的测量</translation>
     </message>
     <message>
       <source>full: LM head with the blocks</source>

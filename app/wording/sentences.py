@@ -211,6 +211,18 @@ FINDINGS: dict[str, str] = {
     "no_such_device": "does not list this device",
 }
 
+# What a format is expected to lose on a model of some size, and what that rests on.
+LOSSES: dict[str, str] = {
+    "expected": "Expected loss for a model of {size} parameters: mean KL divergence about {likely}"
+    " ({low} to {high}), {basis}.",
+    "published": "from published measurements of models of {smallest} to {largest} parameters",
+    "published_one": "from published measurements of models of {largest} parameters",
+    "carried": "carried over from {format} by the difference on the starter, a very small model,"
+    " so less certain",
+    "beyond": "No model of this size was measured in this format.",
+    "makers": "Files called {label} differ between makers: from {least} to {most} on {model}.",
+}
+
 VERDICTS: dict[str, str] = {
     "faithful": "Faithful: next to nothing was lost.",
     "close": "Close: small losses that are hard to notice.",

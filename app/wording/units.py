@@ -1,5 +1,7 @@
 """Numbers as people read them: bytes, rates and times, always with their unit."""
 
+import math
+
 from runtime.plan import Interval
 
 _DECIMAL = ("bytes", "kB", "MB", "GB", "TB")
@@ -18,6 +20,19 @@ def format_bytes(count: float) -> str:
         return f"{int(value)} bytes"
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:.{digits}f} {unit}"
+
+
+def format_parameters(number: int) -> str:
+    """A parameter count: 135 M, 7.6 B, 671 B."""
+    if number >= 10**9:
+        value = number / 10**9
+        return f"{value:.0f} B" if value >= 99.5 else f"{value:.1f} B"
+    return f"{number / 10**6:.0f} M"
+
+
+def format_divergence(kl_mean: float) -> str:
+    """A mean KL divergence to two significant digits: 0.25, 0.021, 0.0004."""
+    return f"{kl_mean:.{max(0, 1 - math.floor(math.log10(kl_mean)))}f}"
 
 
 def format_seconds(seconds: float) -> str:

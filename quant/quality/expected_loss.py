@@ -84,6 +84,16 @@ class ExpectedLoss:
 
 
 @dataclass(frozen=True)
+class MakerSpread:
+    """How much files of one label differ between makers: the least and the most measured mean KL
+    divergence (nats per token) of `model`."""
+
+    model: str
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
 class LossModel:
     """A fit of measurements: effects are logs of KL, sizes logs of parameters."""
 
@@ -105,7 +115,8 @@ class LossModel:
         if label in self.formats:
             centre = self.formats[label] + self.imatrix * _share(imatrix) + size
         else:
-            ratio = self.carried.get((label, bool(imatrix)), self.carried.get((label, True)))
+            weighed = bool(imatrix)  # recipes use none by default
+            ratio = self.carried.get((label, weighed), self.carried.get((label, not weighed)))
             if ratio is None:
                 return None
             centre = self.formats[_REFERENCE] + ratio + size
@@ -141,6 +152,19 @@ def expected_loss(label: str, parameters: int, imatrix: bool | None = None) -> E
         max(row.parameters for row in rows),
         carried,
     )
+
+
+def maker_spread(label: str) -> MakerSpread | None:
+    """Where makers' files of one label were seen to differ most; None where none were compared.
+
+    Only figures of one source count: another source has another text.
+    """
+    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in measurements():
+        if row.label == label.upper() and row.maker:
+            groups[row.source, row.model].append(row.kl)
+    spreads = [MakerSpread(model, min(kl), max(kl)) for (_, model), kl in groups.items() if kl[1:]]
+    return max(spreads, key=lambda spread: spread.most / spread.least, default=None)
 
 
 def measurements() -> tuple[Measurement, ...]:

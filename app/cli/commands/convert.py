@@ -5,6 +5,7 @@ from argparse import Namespace
 from app.cli.commands.console import Console, table
 from app.session.session import Session
 from app.wording.explain import reason_text
+from app.wording.loss import loss_sentences
 from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
 from quant.quality.figures import Estimate, QualityReport
@@ -19,6 +20,9 @@ _LARGE = 1e6  # a perplexity that says no more than that a model is damaged
 def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role and install the result."""
     recipe = args.recipe or _default_recipe(session, args.to, console)
+    parameters = session.inspect(args.model).parameters
+    for sentence in loss_sentences(recipe, parameters, bool(args.calibrate)):
+        console.say(sentence)
     model, report = session.quantize(
         args.model,
         recipe,

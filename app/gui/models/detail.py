@@ -23,7 +23,7 @@ from app.gui.models.control import ModelItem, ModelsControl, Work
 from app.gui.models.downloads import error_of
 from app.gui.models.facts import facts_of, notes_view, plan_card, quality_words
 from app.gui.models.model_words import progress_words
-from app.gui.models.variants import VariantTable, offer_name, offer_words
+from app.gui.models.variants import VariantTable, offer_loss_words, offer_name, offer_words
 from app.gui.parts import words
 from app.gui.parts.controls import button, label, row
 from app.gui.parts.failures import problem_box
@@ -335,12 +335,16 @@ class ModelDetail(QScrollArea):
         get = _button("getVariant", "", fetch)
         basis = label("", "small", wrap=True)
         basis.setObjectName("variantBasis")
+        loss = label("", "small", wrap=True)
+        loss.setObjectName("variantLoss")
+        known = item.entry or item.hit
 
         def show(offer: Offer) -> None:
             here = self._control.installed_as(offer)
             get.setText(tr("Installed as {0}", here) if here else _get_words(offer))
             get.setEnabled(not here)
             basis.setText(offer_words(offer))
+            loss.setText(offer_loss_words(offer, known.parameters if known else None))
             self._refine_delay.start()
 
         table.current.connect(show)
@@ -348,6 +352,7 @@ class ModelDetail(QScrollArea):
         show(table.offer())
         layout.addWidget(table)
         layout.addWidget(basis)
+        layout.addWidget(loss)
         layout.addLayout(row(get, 1))
         return table
 

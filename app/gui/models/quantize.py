@@ -10,9 +10,11 @@ from app.gui.parts import words
 from app.gui.parts.controls import Check, Choice, button, label, row
 from app.gui.parts.theme import SPACE_L, SPACE_M
 from app.gui.parts.words import tr
-from app.quantizing.forecast import FAST, FAST_BLOCK, STARTER_LOSS, expected, rows_fit
+from app.quantizing.forecast import FAST, FAST_BLOCK, expected, rows_fit
+from app.wording.loss import loss_sentences
 from quant.recipe import recipe_named
 from runtime.plan import PlanModel
+from runtime.shape import parameter_count
 
 _BYTES_PER_TOKEN = 3  # of a text, roughly
 _BUNDLED_BYTES = 4600
@@ -143,22 +145,16 @@ class QuantizeDialog(QDialog):
         )
 
     def _show_calibration(self, name: str) -> None:
-        """Whether the recipe can or must be calibrated, and its measured loss."""
+        """Whether the recipe can or must be calibrated, and the loss to expect."""
         required = recipe_named(name).importance == "required"
         if required and self.calibration.currentData() is None:
             self.calibration.setCurrentIndex(self.calibration.findData(_BUNDLED))
         self.calibration.setEnabled(name not in _UNCALIBRATED)
-        loss = STARTER_LOSS.get((name, self._calibrate() is not False))
-        self.loss.setText(
-            tr(
-                "On the built-in starter, a very small model, {0} of next tokens stayed the same"
-                " (mean KL divergence {1}). Other models differ.",
-                f"{loss.same_top:.0%}",
-                f"{loss.kl_mean:.2g}",
-            )
-            if loss
-            else ""
-        )
+        sentences = []
+        if self._model is not None:
+            weighed = self._calibrate() is not False
+            sentences = loss_sentences(name, parameter_count(self._model.shape), weighed)
+        self.loss.setText(" ".join(tr(each) for each in sentences))
 
     def _ask_text(self) -> None:
         if self.calibration.currentData() == _OWN:

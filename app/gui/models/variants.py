@@ -11,6 +11,7 @@ from app.gui.parts import words
 from app.gui.parts.words import tr
 from app.planning.offers import Offer
 from app.wording.explain import explain
+from app.wording.loss import loss_sentences, maker_sentence
 
 _ROW = 30
 _MOST_ROWS = 9  # before the table scrolls
@@ -99,6 +100,15 @@ def offer_words(offer: Offer) -> str:
     memory = words.size(offer.plan.memory.total)
     n_ctx = words.count(offer.plan.placement.n_ctx)
     return tr("From the file header: {0} of memory, {1} tokens of context.", memory, n_ctx)
+
+
+def offer_loss_words(offer: Offer, parameters: int | None) -> str:
+    """What an offer is expected to lose on a model of so many parameters, and whether makers'
+    files of its name differ; "" where that is not known."""
+    sentences = loss_sentences(offer.label, parameters) if parameters else []
+    if sentences and not offer.quantize_here and (differ := maker_sentence(offer.label)):
+        sentences.append(differ)
+    return " ".join(tr(each) for each in sentences)
 
 
 def offer_name(offer: Offer) -> str:

@@ -77,10 +77,7 @@ def count(number: int) -> str:
 
 def parameters(number: int) -> str:
     """A parameter count: 135 M, 7.6 B, 671 B."""
-    if number >= 10**9:
-        value = number / 10**9
-        return f"{value:.0f} B" if value >= 99.5 else f"{value:.1f} B"
-    return f"{number / 10**6:.0f} M"
+    return units.format_parameters(number)
 
 
 def tokens(number: int) -> str:

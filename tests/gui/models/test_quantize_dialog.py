@@ -6,12 +6,18 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.gui.models.quantize import QuantizeChoice, QuantizeDialog
-from app.quantizing.forecast import STARTER_LOSS
+from app.library.catalog import load_catalog
+from app.planning.inspection import catalog_model
+from app.wording.units import format_divergence
+from quant.quality.expected_loss import expected_loss
+from runtime.shape import parameter_count
+
+MODEL = catalog_model(next(each for each in load_catalog() if "1.5b" in each.id))
 
 
 @pytest.fixture
 def dialog(qtbot: QtBot) -> QuantizeDialog:
-    made = QuantizeDialog("a model", None, 2, None)
+    made = QuantizeDialog("a model", MODEL, 2, None)
     qtbot.addWidget(made)
     made.show()
     return made
@@ -65,13 +71,23 @@ def test_a_recipe_that_cannot_be_weighed_is_not(qtbot: QtBot, dialog: QuantizeDi
     assert chosen(qtbot, dialog).calibrate is False
 
 
-def test_every_recipe_says_what_it_lost_on_the_starter(dialog: QuantizeDialog) -> None:
+def test_every_recipe_says_what_to_expect_on_a_model_of_this_size(dialog: QuantizeDialog) -> None:
     for target in range(dialog.target.count()):
         dialog.target.setCurrentIndex(target)
         for index in range(dialog.recipe.count()):
             dialog.recipe.setCurrentIndex(index)
             name = dialog.recipe.currentData()
             weighed = dialog.calibration.currentData() is not None
-            share = f"{STARTER_LOSS[name, weighed].same_top:.0%} of next tokens"
-            assert share in dialog.loss.text()
-            assert "small losses" not in dialog.about.text()
+            loss = expected_loss(name, parameter_count(MODEL.shape), weighed)
+            assert loss is not None
+            interval = f"{format_divergence(loss.likely)} ({format_divergence(loss.low)} to"
+            assert interval in dialog.loss.text()
+            assert "a model of 1.8 B parameters" in dialog.loss.text()
+            assert ("carried over from Q4_0" in dialog.loss.text()) == bool(loss.carried_from)
+
+
+def test_a_calibration_text_lowers_the_loss_to_expect(dialog: QuantizeDialog) -> None:
+    choose(dialog, "gguf", "q4_k_m")
+    before = dialog.loss.text()
+    dialog.calibration.setCurrentIndex(dialog.calibration.findData("bundled"))
+    assert dialog.loss.text() not in ("", before)

@@ -57,6 +57,9 @@ def test_a_marked_variant_is_planned_by_its_header(
     table = detail.variants
     assert table is not None
     assert basis(window) == "Estimated from the file's size."
+    loss = detail.findChild(QLabel, "variantLoss")
+    assert loss is not None
+    assert loss.text().startswith("Expected loss for a model of 1.8 B parameters: mean KL")
     qtbot.waitUntil(lambda: detail.variants.offers[0].exact, timeout=20000)  # type: ignore[union-attr]
     assert basis(window).startswith("From the file header")
     assert not table.offers[1].exact, "nobody asked for it"
