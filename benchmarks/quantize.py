@@ -40,7 +40,7 @@ from quant.gguf.export import open_view, quantize_view
 from quant.quality.report import compare
 from quant.quality.schemes import SCHEMES, scheme_bits, scheme_view
 from quant.quality.scores import WINDOWS
-from quant.quality.texts import quality_texts
+from quant.quality.texts import TEXTS, TextSet, bundled_texts
 from quant.quality.weight_error import weight_errors
 from quant.recipe import RECIPES, recipe_named
 from runtime.process.job import Answer, Args, Job
@@ -117,13 +117,15 @@ class Scorer:
     """Scores models over the bundled texts as the quality job does, but evaluates the source once:
     its logits stay in `folder`."""
 
-    def __init__(self, source: Path, folder: Path, threads: int) -> None:
+    def __init__(self, source: Path, folder: Path, threads: int, texts: TextSet) -> None:
         self._folder = folder
         self._threads = threads
         self._source = open_evaluator(source, threads, WINDOWS.context)
         first = next(iter(self._source.tokenize("")), None)
         self._windows = replace(WINDOWS, first_token=first)
-        self._tokens = {n: self._source.tokenize(text) for n, text in quality_texts().items()}
+        self._tokens = {
+            n: self._source.tokenize(text) for n, text in bundled_texts("tuning").items()
+        }
 
     def _logits(self, tokens: Sequence[int], first: int) -> Iterator[npt.NDArray[np.float32]]:
         digest = hashlib.sha256(repr((first, tokens)).encode()).hexdigest()
@@ -147,7 +149,7 @@ def measure_starter(
     threads = options.threads
     run_job(wrap, QUANTIZE_GGUF, QuantizeArgs(options.starter, full, recipe_named("f16")))
     run_job(wrap, IMATRIX, ImatrixArgs(full, matrix, threads=threads))
-    scorer = Scorer(full, folder, threads)
+    scorer = Scorer(full, folder, threads, options.texts)
     for named in (options.recipes or STARTER_RECIPES).split(","):
         recipe, _, weighted = named.partition("+")
         target = folder / "candidate"
@@ -166,7 +168,7 @@ def measure_schemes(
     one is no multiple of the block)."""
     full, target = folder / "full.gguf", folder / "candidate.gguf"
     run_job(wrap, QUANTIZE_GGUF, QuantizeArgs(options.starter, full, recipe_named("f16")))
-    scorer, view = Scorer(full, folder, options.threads), open_view(full)
+    scorer, view = Scorer(full, folder, options.threads, options.texts), open_view(full)
     for scheme in SCHEMES:
         quantize_view(scheme_view(view, scheme), target, RECIPES["f16"], threads=options.threads)
         yield {
@@ -304,6 +306,7 @@ def main() -> None:
     subject.add_argument("--shape", choices=list(SHAPES))
     parser.add_argument("--recipes", help="comma-separated; NAME+imatrix weighs by inputs")
     parser.add_argument("--schemes", action="store_true", help="of --starter")
+    parser.add_argument("--texts", choices=TEXTS, default="evaluation")
     parser.add_argument("--measure", choices=("both", "time", "quality"), default="both")
     parser.add_argument("--threads", type=int, default=1, help="for scoring")
     parser.add_argument("--folder", type=Path, help="where temporary files go")

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.common.options import command_line
 from benchmarks.quantize import interval, run_job
-from quant.quality.texts import quality_texts
+from quant.quality.texts import bundled_texts
 from quant.recipe import recipe_named
 from runtime.process.job import Answer, Args, Job
 from runtime.process.job_table import IMATRIX, QUALITY, QUANTIZE_GGUF
@@ -45,7 +45,7 @@ class Judge:
         source = QuantizeArgs(options.starter, self.full, recipe_named("f16"), threads=1)
         self.job(QUANTIZE_GGUF, source)
         self.job(IMATRIX, ImatrixArgs(self.full, self.matrix, threads=1))
-        self._text.write_text("".join(quality_texts().values()), encoding="utf-8")
+        self._text.write_text("".join(bundled_texts("tuning").values()), encoding="utf-8")
         self._pieces = self._cut()
         write_base(self._tools, self.full, self._text, self._base)
 

@@ -47,6 +47,14 @@ class Windows:
         shortest = self.context if self.whole_only else min(2 * self.skip, self.context)
         return [window for window in windows if len(window) >= max(shortest, self.skip + 2)]
 
+    def spread(self, tokens: Sequence[int], count: int) -> list[int]:
+        """The tokens of `count` windows that begin at even distances, to be cut in just these; all
+        tokens where they are no more."""
+        if len(tokens) <= count * self.context:
+            return list(tokens)
+        starts = [index * len(tokens) // count for index in range(count)]
+        return [token for start in starts for token in tokens[start : start + self.context]]
+
 
 WINDOWS = Windows()
 

@@ -1,22 +1,31 @@
-"""The bundled texts that models are measured and calibrated on (licences: quant/data/LICENCE.md).
+"""The bundled texts that models are calibrated and measured on, in three sets that share nothing
+(licences: quant/data/LICENCE.md).
 
 Knows names and files only.
 """
 
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import Literal
 
-QUALITY_TEXTS = ("english", "chinese", "code", "mathematics")
-CALIBRATION_TEXT = "calibration"
+# calibration: what recipes learn from. tuning: may be looked at while their constants are chosen.
+# evaluation: used for neither, so that it can tell what a model lost and decide between recipes.
+TextSet = Literal["calibration", "tuning", "evaluation"]
+
+_KINDS = ("english", "chinese", "code", "mathematics")
+TEXTS: Mapping[TextSet, tuple[str, ...]] = {
+    "calibration": ("mixed", *_KINDS, "reasoning"),
+    "tuning": _KINDS,
+    "evaluation": (*_KINDS, "reasoning"),
+}
 
 
-def read_text(name: str) -> str:
-    """A bundled text by name: one of QUALITY_TEXTS, or CALIBRATION_TEXT."""
-    if name not in (*QUALITY_TEXTS, CALIBRATION_TEXT):
-        raise ValueError(f"no bundled text {name!r}")
-    return (files("quant") / "data" / f"{name}.txt").read_text(encoding="utf-8")
+def bundled_texts(which: TextSet) -> Mapping[str, str]:
+    """Name -> text of a whole set."""
+    folder = files("quant") / "data" / which
+    return {name: (folder / f"{name}.txt").read_text(encoding="utf-8") for name in TEXTS[which]}
 
 
-def quality_texts() -> Mapping[str, str]:
-    """Name -> text of the whole quality set."""
-    return {name: read_text(name) for name in QUALITY_TEXTS}
+def calibration_text() -> str:
+    """The calibration set as one text."""
+    return "\n\n".join(text.strip() for text in bundled_texts("calibration").values())

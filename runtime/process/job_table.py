@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from quant.quality.figures import QualityReport, SchemesReport
+from quant.quality.figures import PairedReport, QualityReport, SchemesReport
 from quant.recipe import QuantReport
 from runtime.errors import InvalidRequest
 from runtime.machine.providers import Preflight
@@ -32,6 +32,7 @@ from runtime.process.job_values import (
     LibraryArgs,
     MemoryArgs,
     Nothing,
+    PairArgs,
     PrefixAnswer,
     PrefixArgs,
     PreflightArgs,
@@ -75,6 +76,7 @@ MEASURE_ENGINES = Job(f"{_TASKS}.measure_engines:measure_engines_job", EnginesAr
 QUANTIZE_GGUF = Job(f"{_TASKS}.convert:quantize_gguf_job", QuantizeArgs, QuantReport)
 EXPORT_ONNX = Job(f"{_TASKS}.convert:export_onnx_job", ExportArgs, QuantReport)
 QUALITY = Job(f"{_TASKS}.quality:quality_job", QualityArgs, QualityReport)
+QUALITY_PAIR = Job(f"{_TASKS}.quality:pair_job", PairArgs, PairedReport)
 SCHEMES = Job(f"{_TASKS}.quality:schemes_job", SchemesArgs, SchemesReport)
 IMATRIX = Job(f"{_TASKS}.quality:imatrix_job", ImatrixArgs, ImatrixAnswer)
 
@@ -106,6 +108,7 @@ _ALL: tuple[Runnable, ...] = (
     QUANTIZE_GGUF,
     EXPORT_ONNX,
     QUALITY,
+    QUALITY_PAIR,
     SCHEMES,
     IMATRIX,
 )

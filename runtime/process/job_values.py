@@ -12,6 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from quant.quality.texts import TextSet
 from quant.recipe import QuantRecipe
 from runtime.devices import Device
 from runtime.machine.providers import Preflight
@@ -249,9 +250,9 @@ class ExportArgs(QuantizeArgs):
 
 @dataclass(frozen=True)
 class ScoringArgs:
-    """How models are scored. texts: name -> file (none: the bundled set); quick: the beginnings
-    only; windows of `context` tokens, scored from position `skip` on (None: an eighth of it);
-    folder: where temporary full-precision files go."""
+    """How models are scored. texts: name -> file (none: the bundled set `bundled`); windows of
+    `context` tokens, scored from position `skip` on (None: an eighth of it). quick: instead, a few
+    short windows from all over each text. folder: where temporary full-precision files go."""
 
     texts: Mapping[str, Path] = field(default_factory=dict)
     quick: bool = False
@@ -260,14 +261,32 @@ class ScoringArgs:
     whole_only: bool = False
     threads: Positive | None = None
     folder: Path | None = None
+    bundled: TextSet = "evaluation"
 
 
 @dataclass(frozen=True)
-class QualityArgs(ScoringArgs):
+class TimedScoringArgs(ScoringArgs):
+    """seconds: how long the job may take (None: 50 if quick, else any time). When they run out, it
+    reports on what has been scored, which is one window at least."""
+
+    seconds: Positive | None = None
+
+
+@dataclass(frozen=True)
+class QualityArgs(TimedScoringArgs):
     """A model against its source: GGUF files, ONNX folders or safetensors."""
 
     source: Path = field(kw_only=True)
     target: Path = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class PairArgs(TimedScoringArgs):
+    """Two models against one source: which strays less?"""
+
+    source: Path = field(kw_only=True)
+    first: Path = field(kw_only=True)
+    second: Path = field(kw_only=True)
 
 
 @dataclass(frozen=True)

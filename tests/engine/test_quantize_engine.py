@@ -3,6 +3,7 @@
 import ctypes
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
@@ -16,13 +17,14 @@ from quant.checkpoint.sources import open_gguf, open_source
 from quant.gguf.export import open_view, quantize_gguf
 from quant.gguf.importance import read_importance
 from quant.quality.figures import QualityReport
-from quant.quality.texts import quality_texts
+from quant.quality.texts import bundled_texts
 from quant.recipe import QuantRecipe, recipe_named, uniform
 from runtime.backends.llama.evaluation import LlamaEvaluator, open_input_squares
 from runtime.errors import InvalidRequest
 from runtime.process.job_values import (
     ExportArgs,
     ImatrixArgs,
+    PairArgs,
     QualityArgs,
     QuantizeArgs,
     SchemesArgs,
@@ -30,7 +32,14 @@ from runtime.process.job_values import (
 from runtime.progress import Cancelled, CancelToken, Progress, ignore_progress
 from runtime.tasks.convert import export_onnx_job, quantize_gguf_job
 from runtime.tasks.evaluation import open_evaluator
-from runtime.tasks.quality import QUICK_TOKENS, imatrix_job, quality_job, schemes_job
+from runtime.tasks.quality import (
+    QUICK_COUNT,
+    QUICK_WINDOWS,
+    imatrix_job,
+    pair_job,
+    quality_job,
+    schemes_job,
+)
 from tests.helpers.checkpoints import KINDS, write_checkpoint
 from tests.helpers.known import known
 from tests.helpers.llama_tools import WINDOWS, divergence, quantize_pure_q4_0, write_base
@@ -210,7 +219,7 @@ def test_quality_job_scores_an_onnx_folder_against_its_checkpoint(tmp_path: Path
     assert onnx.error_by_role == pytest.approx(gguf.error_by_role, rel=0.02)
 
 
-def test_a_quick_measurement_takes_the_beginning_of_each_text(full: Path, tmp_path: Path) -> None:
+def test_a_quick_measurement_takes_a_few_windows_of_each_text(full: Path, tmp_path: Path) -> None:
     texts = {"long": TEXT * 20, "short": TEXT}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
@@ -220,9 +229,23 @@ def test_a_quick_measurement_takes_the_beginning_of_each_text(full: Path, tmp_pa
         args = QualityArgs(files, quick, threads=1, source=full, target=full)
         report = quality_job(args, ignore_progress)
         counts[quick] = {text.name: text.tokens for text in report.texts}
-    windows = QUICK_TOKENS // 2 // 512
-    assert counts[True]["long"] == windows * (512 - 64 - 1) < counts[False]["long"]
-    assert counts[True]["short"] == counts[False]["short"]
+        assert report.tokens == report.planned
+    each = QUICK_WINDOWS.context - QUICK_WINDOWS.skip - 1
+    assert counts[True]["long"] == QUICK_COUNT * each < counts[False]["long"]
+    assert counts[True]["short"] <= counts[True]["long"]
+
+
+def test_a_pair_job_names_the_model_that_strayed_less(full: Path, tmp_path: Path) -> None:
+    coarse, fine, text = tmp_path / "coarse.gguf", tmp_path / "fine.gguf", tmp_path / "text.txt"
+    quantize_gguf(full, coarse, recipe_named("q4_0"))
+    quantize_gguf(full, fine, recipe_named("q8_0"))
+    text.write_text(TEXT * 20)
+    args = PairArgs({"text": text}, context=128, threads=1, source=full, first=coarse, second=fine)
+    report = pair_job(args, ignore_progress)
+    assert report.outcome == "second"
+    alone = quality(full, coarse, text)
+    assert report.first == replace(alone, seconds=report.first.seconds, error_by_role={})
+    assert report.second.target == str(fine)
 
 
 @pytest.mark.parametrize("name", ["binary", "missing"])
@@ -365,7 +388,7 @@ def test_figures_agree_with_llama_perplexity(starter_gguf: Path, tmp_path: Path)
     quantize_pure_q4_0(Path(TOOLS), full, theirs, matrix)
     quantize_gguf(full, ours, recipe_named("q4_0-best"), importance=read_importance(matrix))
     text = tmp_path / "text.txt"
-    text.write_text("".join(quality_texts().values()))
+    text.write_text("".join(bundled_texts("tuning").values()))
     write_base(Path(TOOLS), full, text, base)
     reported, judged = [], []
     for model in (theirs, ours):

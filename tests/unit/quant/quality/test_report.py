@@ -14,7 +14,6 @@ from quant.quality.figures import Estimate, QualityReport
 from quant.quality.report import compare, verdict_of
 from quant.quality.schemes import SCHEMES, round_to_grid, scheme_bits, scheme_view
 from quant.quality.scores import Windows
-from quant.quality.texts import QUALITY_TEXTS, quality_texts, read_text
 from runtime.process.job import Job
 from tests.helpers.bigrams import model, softmax, table, text
 
@@ -158,18 +157,6 @@ def test_a_model_that_finds_a_text_all_but_impossible_is_told_as_damaged() -> No
     perplexity = report.texts[0].perplexity
     assert perplexity is not None
     assert perplexity > 1e300
-
-
-def test_bundled_texts_are_there_and_apart_from_the_calibration_text() -> None:
-    texts = quality_texts()
-    assert tuple(texts) == QUALITY_TEXTS
-    assert all(len(value) > 700 for value in texts.values())
-    calibration = read_text("calibration")
-    for value in texts.values():
-        for line in value.splitlines():
-            assert len(line) < 40 or line not in calibration
-    with pytest.raises(ValueError, match="no bundled text"):
-        read_text("../LICENCE")
 
 
 # -- schemes ------------------------------------------------------------------------------------
