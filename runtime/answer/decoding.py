@@ -149,7 +149,7 @@ class TokenLoop:
         if not isinstance(backend, VerifyingBackend) or not backend.draft_limit:
             return None
         if backend.drafter is not None and self._draft_model is None:
-            self._draft_model = DraftModel(backend.drafter)
+            self._draft_model = DraftModel(backend.drafter, backend.tokenizer.n_vocab)
         if self._draft_model is not None:
             self._draft_model.begin(prompt, cancel)
         return Speculation(PromptLookup(prompt), backend.draft_limit, self._draft_model)

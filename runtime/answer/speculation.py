@@ -84,32 +84,48 @@ class PromptLookup:
 
 class DraftModel:
     """Drafts with a smaller model of the same vocabulary, greedily. Keeps its cache between
-    answers."""
+    answers.
 
-    def __init__(self, backend: Backend) -> None:
+    The two may be padded to different sizes: `n_vocab` is the target's. A model can draw an id of
+    its padding (nothing forbids it), and the other may have none of that number.
+    """
+
+    def __init__(self, backend: Backend, n_vocab: int) -> None:
         self._backend = backend
+        self._shared = min(n_vocab, backend.tokenizer.n_vocab)
         self._cancel = CancelToken()
         self._text: list[int] = []
+        self._readable = True  # every id of the text is one of the draft model's
         self._cached: list[int] = []
 
     def begin(self, prompt: Sequence[int], cancel: CancelToken) -> None:
         """Draft for an answer to `prompt` from now on."""
-        self._text, self._cancel = list(prompt), cancel
+        self._text, self._readable, self._cancel = [], True, cancel
+        self.extend(prompt)
         self._backend.set_sampling(_GREEDY, ())
 
     def extend(self, tokens: Iterable[int]) -> None:
         """`tokens` were added to the text."""
-        self._text.extend(tokens)
+        added = list(tokens)
+        self._readable = self._readable and all(token < self._shared for token in added)
+        self._text.extend(added)
 
-    def propose(self, limit: int) -> Draft:
-        """At most `limit` tokens, at least one, that may come next. Raises Cancelled."""
+    def propose(self, limit: int) -> Draft | None:
+        """At most `limit` tokens that may come next, None for none. Raises Cancelled."""
+        if not self._readable:
+            return None
         self._catch_up()
-        tokens = [self._backend.sample()]
-        while len(tokens) < limit and not self._backend.tokenizer.is_end(tokens[-1]):
-            self._backend.decode(tokens[-1])
-            self._cached.append(tokens[-1])
-            tokens.append(self._backend.sample())
-        return Draft(tuple(tokens), MODEL_EVIDENCE)
+        tokens: list[int] = []
+        while len(tokens) < limit:
+            token = self._backend.sample()
+            if token >= self._shared:
+                break
+            tokens.append(token)
+            if len(tokens) == limit or self._backend.tokenizer.is_end(token):
+                break
+            self._backend.decode(token)
+            self._cached.append(token)
+        return Draft(tuple(tokens), MODEL_EVIDENCE) if tokens else None
 
     def _catch_up(self) -> None:
         """Evaluate what the draft model has not seen; its own rejected tokens are removed."""
@@ -257,10 +273,11 @@ def _bucket(evidence: int) -> int:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What must agree between a model and its draft model. `tokens` are texts by id."""
+    """What must agree between a model and its draft model. `tokens` are texts by id, without what
+    only pads the table."""
 
     kind: str  # tokenizer model and pre-tokenizer, e.g. "gpt2/deepseek-r1-qwen"
-    size: int
+    size: int  # tokens that mean something
     bos: int
     eos: int
     tokens: Sequence[str] = ()
@@ -269,8 +286,8 @@ class Vocabulary:
 def vocabulary_mismatch(target: Vocabulary, draft: Vocabulary) -> Reason | None:
     """Why `draft` cannot be the draft model of `target`; None when it can.
 
-    Ids must mean the same in both. A different size alone is refused: the ids that only one of
-    them has would be evaluated as garbage by the other.
+    Ids must mean the same in both. Another number of tokens alone is refused: those that only one
+    of them has would be evaluated as garbage by the other.
     """
     for code, ours, theirs in (
         ("draft_tokenizer_differs", target.kind, draft.kind),

@@ -142,10 +142,16 @@ def write_small_gguf(path: Path, format: str = "Q4_0", *, tied: bool = True) -> 
     """A model of 10 million random weights with a byte-level tokenizer that every engine loads in a
     moment."""
     shape = _llama(4, 512, 1024, 8, 4, vocab_size=320, context_length=512, tied_embeddings=tied)
+    tokens = byte_level_tokens(shape.vocab_size)
+    return write_shape_gguf(path, shape, format, vocab_tokens=tokens)
+
+
+def byte_level_tokens(count: int, padding: int = 0) -> list[str]:
+    """A vocabulary of `count` tokens that can spell any text, then `padding` unused ones."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     tokens = [chr(byte) for byte in (*plain, *range(256, 512 - len(plain)))]
-    tokens += ['!"', *(f"<pad{n}>" for n in range(shape.vocab_size - 257))]
-    return write_shape_gguf(path, shape, format, vocab_tokens=tokens)
+    tokens += ['!"', *(f"<pad{n}>" for n in range(count - 257))]
+    return tokens + [f"[PAD{count + n}]" for n in range(padding)]
 
 
 def _ggml_type(tensor: TensorShape, block_format: str) -> gguf.GGMLQuantizationType:
@@ -198,7 +204,7 @@ def _write_vocabulary(
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre("qwen2")
         writer.add_token_list(list(tokens))
-        writer.add_token_types([1] * len(tokens))
+        writer.add_token_types([5 if token.startswith("[PAD") else 1 for token in tokens])
         writer.add_token_merges([f"{tokens[0]} {tokens[1]}"])  # llama.cpp wants one at least
 
 

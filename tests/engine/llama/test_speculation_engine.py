@@ -1,5 +1,6 @@
 """Guessing ahead on the real engine and the starter: the same tokens, fewer evaluations."""
 
+import lzma
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,20 @@ from runtime.answer.answering import Answerer
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.answer.speculation import DraftModel
 from runtime.backends.llama.backend import LlamaBackend
+from runtime.backends.llama.vocabulary import read_vocabulary
 from runtime.generation import GenerationRequest, Message, SamplingParams
 from runtime.plan import LayerRange, Placement
 from runtime.process.client import run_job
 from runtime.process.job_table import COMPARE_VOCABULARIES
 from runtime.process.job_values import VocabulariesArgs
 from runtime.progress import CancelToken, ignore_progress
+from tests.helpers.shapes import (
+    HEADER,
+    R1_QWEN_1_5B,
+    R1_QWEN_7B,
+    byte_level_tokens,
+    write_shape_gguf,
+)
 
 TEXT = (
     "The old mill at the bend was built in 1782 and ground corn until the railway came. "
@@ -30,6 +39,7 @@ COPY = (
 )
 STORY = "<|im_start|>user\nWrite a story about a dog.<|im_end|>\n<|im_start|>assistant\n"
 GREEDY = SamplingParams(temperature=0.0)
+R1_TOKENS = 151_665  # of the R1 distills of Qwen
 
 
 def placement(*, flash_attention: bool = True) -> Placement:
@@ -132,17 +142,23 @@ def test_a_draft_model_guesses_its_own_output(starter_gguf: Path, backend: Llama
     plain = answer(backend, STORY, GREEDY, draft=False, tokens=24).generated
     small = LlamaBackend()
     small.load(str(starter_gguf), placement(), ignore_progress, CancelToken())
-    drafter = DraftModel(small)
+    drafter = DraftModel(small, backend.tokenizer.n_vocab)
     prompt = backend.tokenizer.encode(STORY, parse_special=True)
     drafter.begin(prompt, CancelToken())
     drafter.extend([plain[0]])
-    assert drafter.propose(6).tokens == plain[1:7]
+    assert drafted(drafter, 6) == plain[1:7]
     drafter.extend([*plain[1:3], 1000])  # the target went another way
     drafter.propose(2)
     drafter.begin(prompt, CancelToken())
     drafter.extend(plain[:4])
-    assert drafter.propose(2).tokens == plain[4:6]
+    assert drafted(drafter, 2) == plain[4:6]
     small.unload()
+
+
+def drafted(model: DraftModel, limit: int) -> tuple[int, ...]:
+    draft = model.propose(limit)
+    assert draft is not None
+    return draft.tokens
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, SamplingParams(temperature=0.7, seed=7)])
@@ -172,6 +188,70 @@ def test_vocabularies_are_compared_token_by_token(starter_gguf: Path, tmp_path: 
     assert mismatch is not None
     assert mismatch.code == "draft_token_differs"
     assert mismatch.facts["target"] != mismatch.facts["theirs"]
+
+
+@pytest.fixture(scope="module")
+def padded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two tiny models of as many tokens as the R1 distills of Qwen, in tables of 151,936 rows as
+    the 1.5B has it and of 152,064 as 7B and 14B have it."""
+    tiny = replace(
+        R1_QWEN_1_5B,
+        block_count=2,
+        embedding_length=64,
+        feed_forward_length=64,
+        head_count=2,
+        head_count_kv=2,
+        key_length=32,
+        value_length=32,
+        rope_dimension_count=32,
+    )
+    folder = tmp_path_factory.mktemp("padded")
+    small, large = (
+        write_shape_gguf(
+            folder / f"{rows}.gguf",
+            replace(tiny, vocab_size=rows),
+            vocab_tokens=byte_level_tokens(R1_TOKENS, rows - R1_TOKENS),
+        )
+        for rows in (R1_QWEN_1_5B.vocab_size, R1_QWEN_7B.vocab_size)
+    )
+    return small, large
+
+
+def test_padding_is_no_part_of_a_vocabulary(padded: tuple[Path, Path]) -> None:
+    small, large = (read_vocabulary(str(path)) for path in padded)
+    assert small.size == len(small.tokens) == R1_TOKENS
+    assert small == large
+    target, draft = padded[1], padded[0]
+    assert run_job(COMPARE_VOCABULARIES, VocabulariesArgs(target, draft)).mismatch is None
+
+
+def test_the_real_header_has_that_many_tokens(tmp_path: Path) -> None:
+    header = tmp_path / "7b.gguf"
+    header.write_bytes(lzma.decompress(HEADER.read_bytes()))
+    with header.open("r+b") as file:  # the engine wants room for the weights, though it reads none
+        file.truncate(8 << 30)
+    vocabulary = read_vocabulary(str(header))
+    assert (vocabulary.size, vocabulary.kind) == (R1_TOKENS, "gpt2/deepseek-r1-qwen")
+
+
+@pytest.mark.parametrize("larger_target", [True, False])
+def test_a_draft_model_padded_otherwise_changes_no_token(
+    padded: tuple[Path, Path], larger_target: bool
+) -> None:
+    target, draft = padded[::-1] if larger_target else padded
+    engine = LlamaBackend()
+    placed = replace(placement(), layers=(LayerRange("cpu", 0, 1),), draft=str(draft))
+    engine.load(str(target), placed, ignore_progress, CancelToken())
+    assert engine.drafter is not None
+    sizes = {engine.tokenizer.n_vocab, engine.drafter.tokenizer.n_vocab}
+    assert sizes == {151_936, 152_064}
+    plain, drafting = (
+        answer(engine, STORY, GREEDY, draft=drafts, tokens=64, full_length=True)
+        for drafts in (False, True)
+    )
+    assert drafting.generated == plain.generated
+    assert drafting.drafted > 0
+    engine.unload()
 
 
 def fixed_threads(starter_gguf: Path, threads: int) -> LlamaBackend:

@@ -2,6 +2,8 @@
 
 import random
 import time
+from collections.abc import Sequence
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,14 @@ from runtime.answer.speculation import (
     MAX_DRAFT,
     MIN_MATCH,
     Draft,
+    DraftModel,
     DraftPolicy,
     PromptLookup,
     Vocabulary,
     vocabulary_mismatch,
 )
+from runtime.backend import Backend
+from runtime.progress import CancelToken
 
 
 def test_copies_what_followed_before() -> None:
@@ -177,13 +182,63 @@ def test_no_single_answer_loses_more_than_three_percent(tokens: int, dear: float
     assert made / spent >= 0.97
 
 
+class Scripted:
+    """A draft model of ten ids that draws what a script says, and takes no other id."""
+
+    def __init__(self, *script: int) -> None:
+        self.script = list(script)
+        self.n_vocab = 10
+        self.tokenizer = self
+
+    def is_end(self, token: int) -> bool:
+        return token == 9
+
+    def set_sampling(self, *_: object) -> None: ...
+
+    def truncate(self, n_tokens: int) -> int:
+        return n_tokens
+
+    def prefill(self, tokens: Sequence[int], *_: object) -> None:
+        assert all(token < self.n_vocab for token in tokens)
+
+    def sample(self) -> int:
+        return self.script.pop(0)
+
+    def decode(self, token: int) -> None:
+        assert token < self.n_vocab
+
+
+def drafted(script: Scripted, n_vocab: int, text: Sequence[int]) -> tuple[int, ...] | None:
+    model = DraftModel(cast("Backend", script), n_vocab)
+    model.begin(text, CancelToken())
+    draft = model.propose(4)
+    return draft.tokens if draft else None
+
+
+def test_a_draft_model_ends_at_an_id_that_the_target_lacks() -> None:
+    assert drafted(Scripted(1, 2, 3, 4), 8, [5]) == (1, 2, 3, 4)
+    assert drafted(Scripted(1, 2, 8, 4), 8, [5]) == (1, 2)
+    assert drafted(Scripted(8), 8, [5]) is None
+    assert drafted(Scripted(1, 9), 10, [5]) == (1, 9)
+
+
+def test_a_draft_model_reads_no_id_that_it_lacks() -> None:
+    assert drafted(Scripted(1, 2, 3, 4), 20, [5, 11]) is None
+    model = DraftModel(cast("Backend", Scripted(1)), 20)
+    model.begin([5], CancelToken())
+    model.extend([11])
+    assert model.propose(1) is None
+    model.begin([5], CancelToken())
+    assert model.propose(1) is not None
+
+
 def test_vocabularies_must_agree() -> None:
-    big = Vocabulary("gpt2/deepseek-r1-qwen", 152_064, 151_646, 151_643)
-    small = Vocabulary("gpt2/deepseek-r1-qwen", 151_936, 151_646, 151_643)
+    big = Vocabulary("gpt2/deepseek-r1-qwen", 151_667, 151_646, 151_643)
+    small = Vocabulary("gpt2/deepseek-r1-qwen", 151_665, 151_646, 151_643)
     reason = vocabulary_mismatch(big, small)
     assert reason is not None
     assert reason.code == "draft_vocabulary_size_differs"
-    assert reason.facts == {"target": 152_064, "theirs": 151_936}
+    assert reason.facts == {"target": 151_667, "theirs": 151_665}
     assert vocabulary_mismatch(big, big) is None
 
 
