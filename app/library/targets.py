@@ -4,6 +4,7 @@ Knows the catalog, the library and the file system; inspects nothing.
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from app.library.folder import InstalledModel, Library
 from runtime.errors import UnsupportedModel, UnusableFile
 
 QUANTIZED_FROM = "quantized from "
+_FULL_PRECISION = re.compile(
+    r"(?<![A-Za-z0-9])(BF16|F16|F32)(?![A-Za-z0-9]).*\.gguf$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,27 @@ def made_from(model: InstalledModel, library: Library) -> str:
     """The name of what a model was first quantized from: its own, where it was not."""
     *_, first = _ancestors(model, library)
     return first.source.removeprefix(QUANTIZED_FROM) if _is_quantized(first) else first.name
+
+
+def reference_of(
+    model: InstalledModel, catalog: Sequence[CatalogEntry], library: Library
+) -> InstalledModel | None:
+    """The full-precision weights here that `model` can be measured against: what it was quantized
+    from, else those of its catalog entry. None where there are none, or it is such weights."""
+    if _is_full_precision(model):
+        return None
+    entry = entry_of(model, catalog, library)
+    same = [
+        other
+        for other in (library.installed() if entry is not None else ())
+        if entry_of(other, catalog, library) is entry
+    ]
+    _, *ancestors = _ancestors(model, library)
+    return next((other for other in (*ancestors, *same) if _is_full_precision(other)), None)
+
+
+def _is_full_precision(model: InstalledModel) -> bool:
+    return model.format == "safetensors" or bool(_FULL_PRECISION.search(model.path.name.upper()))
 
 
 def _ancestors(model: InstalledModel, library: Library) -> Iterator[InstalledModel]:

@@ -7,13 +7,15 @@ contains no texts.
 
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
+
+import psutil
 
 from app.downloads.acquisition import HUB_PREFIX
 from app.history.runs import LoadedModel, with_memory_returned
@@ -404,6 +406,17 @@ class Session(UserModels):
     def conversion(self) -> Conversion:
         """What a conversion costs in quality, measured."""
         return Conversion(self.find, self.library, self._worker_log, self._measured)
+
+    def unmeasured(self, source: str) -> Iterator[tuple[str, str]]:
+        """Models here that nobody measured yet, and what each can be measured against, where one
+        of the two came from `source` (a catalog id or repository) and free memory holds both."""
+        free = psutil.virtual_memory().available
+        for model in self.installed():
+            reference = self.reference_of(model)
+            if reference is None or self._measured.get(model.sha256) is not None:
+                continue
+            if source in (model.source, reference.source) and model.size + reference.size <= free:
+                yield model.name, reference.name
 
     def forget_context(self, conversation: str) -> None:
         """Delete the saved KV state of a deleted conversation. Waits for a running answer."""

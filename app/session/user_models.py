@@ -14,7 +14,7 @@ from app.downloads.starter import install_starter
 from app.errors import SettingsError
 from app.library.catalog import CatalogEntry, entry_named, load_catalog
 from app.library.folder import InstalledModel, Library
-from app.library.targets import Target, entry_of, resolve
+from app.library.targets import Target, entry_of, reference_of, resolve
 from app.paths import Paths, bundled_folder
 from app.remote.endpoints import Endpoint, Endpoints
 from app.remote.model import RemoteModel
@@ -89,6 +89,10 @@ class UserModels:
     def entry_of(self, model: InstalledModel) -> CatalogEntry | None:
         """The catalog entry an installed model came from."""
         return entry_of(model, self.catalog, self.library)
+
+    def reference_of(self, model: InstalledModel) -> InstalledModel | None:
+        """The full-precision weights here that an installed model can be measured against."""
+        return reference_of(model, self.catalog, self.library)
 
     def pull(
         self,

@@ -1324,12 +1324,20 @@
       <translation>请在“速度”页重新测量；如果仍然很慢，请检查电源设置和其他负载。</translation>
     </message>
     <message>
+      <source>Measure loss</source>
+      <translation>测量损失</translation>
+    </message>
+    <message>
       <source>Measure the quality loss afterwards</source>
       <translation>完成后测量质量损失</translation>
     </message>
     <message>
       <source>Measure this machine</source>
       <translation>测量本机</translation>
+    </message>
+    <message>
+      <source>Measure what quantization cost against {0}</source>
+      <translation>以 {0} 为参照测量量化的损失</translation>
     </message>
     <message>
       <source>Measured</source>

@@ -218,6 +218,10 @@ def pull(session: Session, args: Namespace, console: Console) -> None:
     text = f"{model.name} is installed ({format_bytes(model.size)})."
     if not model.verified:
         text += " Unverified: the hub provides no checksum for it."
+    reference = session.reference_of(model)
+    if reference is not None:
+        command = f"stillroom quality {model.name} --against {reference.name} --quick"
+        text += f"\n`{command}` measures what quantization cost this very file."
     console.result(model, text)
 
 

@@ -48,6 +48,7 @@ class ModelItem:
     plan: Plan | None = None
     plan_error: Exception | None = None
     hit: SearchHit | None = None
+    reference: str = ""  # the full-precision model here that it can be measured against
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class ModelsControl(QObject):
         self.work: dict[str, Work] = {}
         self.quality: dict[str, QualityReport] = {}  # of what was measured
         self.downloads = Downloads(session, bridge, self)
-        self.downloads.finished.connect(lambda _item: self.refresh())
+        self.downloads.finished.connect(self._downloaded)
         self.search = HubSearch(session, bridge, self)
         self.search.changed.connect(self.refresh)
 
@@ -136,7 +137,7 @@ class ModelsControl(QObject):
         items = [
             ModelItem(
                 model.name, model.name, "installed", model.size,
-                self.session.entry_of(model), model,
+                self.session.entry_of(model), model, reference=self._reference(model),
             )
             for model in installed
         ]  # fmt: skip
@@ -147,6 +148,10 @@ class ModelsControl(QObject):
             if entry.id not in here
         ]
         return items + [_found(hit, self.session.catalog) for hit in self.search.hits]
+
+    def _reference(self, model: InstalledModel) -> str:
+        found = self.session.reference_of(model)
+        return found.name if found is not None else ""
 
     def _collected(self, items: list[ModelItem]) -> None:
         self._items = [self._with_plan(item) for item in items]
@@ -277,11 +282,17 @@ class ModelsControl(QObject):
 
         self._start(key, "quantize", work)
 
-    def measure(self, name: str, against: str) -> None:
-        """Measure what a quantized model lost against its source."""
-        self._start(
-            name, "measure", lambda p, c: self.session.conversion.quality(name, against, p, c)
-        )
+    def measure(self, name: str, against: str, *, quick: bool = False) -> None:
+        """Measure what a quantized model lost against its source; `quick`, over less text."""
+        quality = self.session.conversion.quality
+        self._start(name, "measure", lambda p, c: quality(name, against, p, c, quick=quick))
+
+    def _downloaded(self, item: QueueItem) -> None:
+        """List what came, and measure what it lost where its full-precision weights are here."""
+        self.refresh()
+        source = item.request.source
+        job = self.bridge.call(lambda: next(self.session.unmeasured(source), None))
+        job.finished.connect(lambda pair: self.measure(*pair, quick=True) if pair else None)
 
     def import_models(self, found: Sequence[FoundModel], mode: Mode) -> None:
         """Put models the user already has into the library."""

@@ -224,6 +224,10 @@ class ModelDetail(QScrollArea):
             kind = "" if runs else "primary"
             convert = lambda: self.quantize_asked.emit(key)  # noqa: E731
             made.append(_button("quantize", tr("Quantize…"), convert, kind, tip))
+        if item.reference:
+            tip = tr("Measure what quantization cost against {0}", item.reference)
+            measure = lambda: control.measure(key, item.reference, quick=True)  # noqa: E731
+            made.append(_button("measure", tr("Measure loss"), measure, tip=tip))
         tip = tr("Check every file against its checksum")
         made.append(_button("verify", tr("Verify"), lambda: self._do(key, control.verify), "", tip))
         tip = tr("Move to the trash; can be undone")

@@ -7,7 +7,7 @@ import pytest
 from app.errors import UnknownModel
 from app.library.catalog import load_catalog
 from app.library.folder import InstalledModel, Library
-from app.library.targets import entry_of, resolve
+from app.library.targets import entry_of, reference_of, resolve
 from runtime.errors import ModelFileError
 
 CATALOG = load_catalog()
@@ -91,3 +91,26 @@ def test_a_repository_names_its_entry(library: Library) -> None:
     assert R1.repositories.official
     model = install(library, "downloaded", R1.repositories.official)
     assert entry_of(model, CATALOG, library) == R1
+
+
+def test_a_model_is_measured_against_the_full_precision_weights_of_its_entry(
+    library: Library,
+) -> None:
+    quantized = install(library, "r1-Q4_K_M", str(R1.repositories.gguf))
+    other_entry = next(entry for entry in CATALOG if entry.id == "deepseek-r1-distill-qwen-7b")
+    install(library, "another-BF16", other_entry.id)
+    assert reference_of(quantized, CATALOG, library) is None
+    full = install(library, "r1-BF16", str(R1.repositories.gguf))
+    stranger = install(library, "other-f16", "someone/other")
+    assert reference_of(quantized, CATALOG, library) == full
+    assert reference_of(full, CATALOG, library) is None
+    assert reference_of(stranger, CATALOG, library) is None
+
+
+def test_a_model_made_here_is_measured_against_what_it_was_made_from(library: Library) -> None:
+    install(library, "mine-f16", "import")
+    install(library, "mine-q8_0", "quantized from mine-f16")
+    again = install(library, "mine-q4_0", "quantized from mine-q8_0")
+    found = reference_of(again, CATALOG, library)
+    assert found is not None
+    assert found.name == "mine-f16"
