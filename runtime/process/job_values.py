@@ -2,15 +2,15 @@
 
 Both sides of the pipe check them, so a job's function may trust its arguments' types. Answers that
 the layers below know already (a ModelInfo, a QuantReport) are those values. Imports no engine: the
-window asks for jobs.
+window asks for jobs. Structs and no dataclasses, of which each costs the start of every child a
+millisecond.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct, field
 
 from quant.quality.texts import TextSet
 from quant.recipe import QuantRecipe
@@ -29,56 +29,49 @@ DEFAULT_PROMPT_TOKENS = 64
 DEFAULT_TOKENS = 24
 
 
-@dataclass(frozen=True)
-class Nothing:
+class Nothing(Struct, frozen=True):
     """The arguments, or the answer, of a job that has none."""
 
 
 # -- headers --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class InspectArgs:
+class InspectArgs(Struct, frozen=True):
     """A GGUF file or a model's folder; `brief` leaves the tensors out of the answer."""
 
     path: Path
     brief: bool = False
 
 
-@dataclass(frozen=True)
-class HeaderPart:
+class HeaderPart(Struct, frozen=True):
     """The first bytes of a file of `size` bytes in all, in the file `path`."""
 
     path: Path
     size: NotNegative
 
 
-@dataclass(frozen=True)
-class PrefixArgs:
+class PrefixArgs(Struct, frozen=True):
     """The beginnings of a GGUF file or of its shards; errors call the model `name`."""
 
     name: str
     parts: tuple[HeaderPart, ...]
 
 
-@dataclass(frozen=True)
-class NeededBytes:
+class NeededBytes(Struct, frozen=True):
     """The part of this index must bring at least `needed` bytes."""
 
     part: int
     needed: int
 
 
-@dataclass(frozen=True)
-class PrefixAnswer:
+class PrefixAnswer(Struct, frozen=True):
     """The model, or which beginning was too short."""
 
     info: ModelInfo | None = None
     more: NeededBytes | None = None
 
 
-@dataclass(frozen=True)
-class CheckpointArgs:
+class CheckpointArgs(Struct, frozen=True):
     """A folder with config.json and the weights' files, of which only the headers need be real (the
     rest may be a hole); errors call the model `name`."""
 
@@ -86,16 +79,14 @@ class CheckpointArgs:
     name: str
 
 
-@dataclass(frozen=True)
-class VocabulariesArgs:
+class VocabulariesArgs(Struct, frozen=True):
     """Two GGUF files, of which `draft` is to draft for `target`."""
 
     target: Path
     draft: Path
 
 
-@dataclass(frozen=True)
-class VocabulariesAnswer:
+class VocabulariesAnswer(Struct, frozen=True):
     """Why it cannot; None where it can."""
 
     mismatch: Reason | None
@@ -104,103 +95,89 @@ class VocabulariesAnswer:
 # -- the machine ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ProbeArgs:
+class ProbeArgs(Struct, frozen=True):
     """Addresses (HOST:PORT) of RPC servers whose devices are wanted too."""
 
     rpc: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ProbeAnswer:
+class ProbeAnswer(Struct, frozen=True):
     """All devices, the CPU last."""
 
     devices: tuple[Device, ...]
 
 
-@dataclass(frozen=True)
-class RpcServerArgs:
+class RpcServerArgs(Struct, frozen=True):
     """Where to listen (HOST:PORT); `threads` None takes one for each core."""
 
     address: str
     threads: Positive | None = None
 
 
-@dataclass(frozen=True)
-class MemoryArgs:
+class MemoryArgs(Struct, frozen=True):
     """A model's file and where it would go."""
 
     path: Path
     placement: Placement
 
 
-@dataclass(frozen=True)
-class LibrariesArgs:
+class LibrariesArgs(Struct, frozen=True):
     """Files of the engine's CPU libraries."""
 
     libraries: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class LibrariesAnswer:
+class LibrariesAnswer(Struct, frozen=True):
     """The engine's own score of each file; 0 where it does not run here."""
 
     scores: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class LibraryArgs:
+class LibraryArgs(Struct, frozen=True):
     """The file of one CPU library."""
 
     library: str
 
 
-@dataclass(frozen=True)
-class LibraryAnswer:
+class LibraryAnswer(Struct, frozen=True):
     """The token it drew after a prompt and a token."""
 
     token: int
 
 
-@dataclass(frozen=True)
-class PreflightsAnswer:
+class PreflightsAnswer(Struct, frozen=True):
     """Without self-tests: each NPU found, each target whose package is installed."""
 
     preflights: tuple[Preflight, ...]
 
 
-@dataclass(frozen=True)
-class PreflightArgs:
+class PreflightArgs(Struct, frozen=True):
     """A target's id, or a device's."""
 
     target: str
 
 
-@dataclass(frozen=True)
-class ProfileArgs:
+class ProfileArgs(Struct, frozen=True):
     """ "quick" takes about 5 s, "full" under a minute; ids of devices that llama.cpp lists."""
 
     mode: ProfileMode = "quick"
     devices: tuple[str, ...] = ("cpu",)
 
 
-@dataclass(frozen=True)
-class ReadRateArgs:
+class ReadRateArgs(Struct, frozen=True):
     """Threads that read `nbytes` of memory."""
 
     threads: Positive
     nbytes: Positive
 
 
-@dataclass(frozen=True)
-class ReadRateAnswer:
+class ReadRateAnswer(Struct, frozen=True):
     """The best of three readings."""
 
     bytes_per_second: float
 
 
-@dataclass(frozen=True)
-class EnginesArgs:
+class EnginesArgs(Struct, frozen=True):
     """Ways to run one model on the CPU. `together`: memory holds them all at once, so that they can
     alternate; `prompt_tokens` are evaluated and `tokens` decoded in each of the `rounds`."""
 
@@ -212,8 +189,7 @@ class EnginesArgs:
     tokens: Positive = DEFAULT_TOKENS
 
 
-@dataclass(frozen=True)
-class EnginesAnswer:
+class EnginesAnswer(Struct, frozen=True):
     """In the candidates' order."""
 
     measurements: tuple[EngineMeasurement, ...]
@@ -222,8 +198,7 @@ class EnginesAnswer:
 # -- conversions ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class QuantizeArgs:
+class QuantizeArgs(Struct, frozen=True):
     """A checkpoint (GGUF or safetensors) and where the result goes.
 
     imatrix: a file with the importance matrix; else calibrate: a text file to compute one over, or
@@ -239,8 +214,7 @@ class QuantizeArgs:
     threads: Positive | None = None
 
 
-@dataclass(frozen=True)
-class ExportArgs(QuantizeArgs):
+class ExportArgs(QuantizeArgs, frozen=True):
     """The same for an ONNX folder. static_context: cache positions of the NPU bodies, 0 for none;
     rope_context: most positions the dynamic body can run."""
 
@@ -248,8 +222,7 @@ class ExportArgs(QuantizeArgs):
     rope_context: Positive = 32768
 
 
-@dataclass(frozen=True)
-class ScoringArgs:
+class ScoringArgs(Struct, frozen=True):
     """How models are scored. texts: name -> file (none: the bundled set `bundled`); windows of
     `context` tokens, scored from position `skip` on (None: an eighth of it). quick: instead, a few
     short windows from all over each text. folder: where temporary full-precision files go."""
@@ -264,42 +237,37 @@ class ScoringArgs:
     bundled: TextSet = "evaluation"
 
 
-@dataclass(frozen=True)
-class TimedScoringArgs(ScoringArgs):
+class TimedScoringArgs(ScoringArgs, frozen=True):
     """seconds: how long the job may take (None: 50 if quick, else any time). When they run out, it
     reports on what has been scored, which is one window at least."""
 
     seconds: Positive | None = None
 
 
-@dataclass(frozen=True)
-class QualityArgs(TimedScoringArgs):
+class QualityArgs(TimedScoringArgs, frozen=True, kw_only=True):
     """A model against its source: GGUF files, ONNX folders or safetensors."""
 
-    source: Path = field(kw_only=True)
-    target: Path = field(kw_only=True)
+    source: Path
+    target: Path
 
 
-@dataclass(frozen=True)
-class PairArgs(TimedScoringArgs):
+class PairArgs(TimedScoringArgs, frozen=True, kw_only=True):
     """Two models against one source: which strays less?"""
 
-    source: Path = field(kw_only=True)
-    first: Path = field(kw_only=True)
-    second: Path = field(kw_only=True)
+    source: Path
+    first: Path
+    second: Path
 
 
-@dataclass(frozen=True)
-class SchemesArgs(ScoringArgs):
+class SchemesArgs(ScoringArgs, frozen=True, kw_only=True):
     """A model (GGUF or safetensors) at 4 bits in several ways: names of
     `quant.quality.schemes.SCHEMES` (none: all)."""
 
-    source: Path = field(kw_only=True)
+    source: Path
     schemes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ImatrixArgs:
+class ImatrixArgs(Struct, frozen=True):
     """A GGUF file, the .gguf to write, and the text (None: the bundled one)."""
 
     source: Path
@@ -309,8 +277,7 @@ class ImatrixArgs:
     threads: Positive | None = None
 
 
-@dataclass(frozen=True)
-class ImatrixAnswer:
+class ImatrixAnswer(Struct, frozen=True):
     """What was written, how many matrices over how many tokens."""
 
     target: Path

@@ -5,10 +5,10 @@ example of every line.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
 import msgspec
+from msgspec import Struct
 
 from runtime.backend import LoadReport
 from runtime.generation import GenerationRequest, GenerationStats, TokenChunk
@@ -23,8 +23,7 @@ class ProtocolError(ValueError):
     """A line that is not of this protocol."""
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(Struct, frozen=True):
     """Load a model; answered by Progressed events, then Loaded or Failed.
 
     A `shared` model answers as many Generate commands at a time as its placement has sequences,
@@ -37,8 +36,7 @@ class Load:
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class Generate:
+class Generate(Struct, frozen=True):
     """Generate an answer; answered by Streamed events, then Finished, Stopped or Failed."""
 
     id: str
@@ -46,8 +44,7 @@ class Generate:
     profile: ChatProfile | None = None
 
 
-@dataclass(frozen=True)
-class CountTokens:
+class CountTokens(Struct, frozen=True):
     """Count the prompt tokens of messages with the loaded model; answered by Counted."""
 
     id: str
@@ -55,16 +52,14 @@ class CountTokens:
     profile: ChatProfile | None = None
 
 
-@dataclass(frozen=True)
-class Embed:
+class Embed(Struct, frozen=True):
     """A text as a vector of length 1, by the loaded model; answered by Embedded."""
 
     id: str
     text: str
 
 
-@dataclass(frozen=True)
-class SaveState:
+class SaveState(Struct, frozen=True):
     """Save the loaded model's cache in `folder`; answered by StateSaved. `limit`: bytes of all
     states in the folder. See `runtime.answer.kv_state`."""
 
@@ -75,8 +70,7 @@ class SaveState:
     limit: int
 
 
-@dataclass(frozen=True)
-class RestoreState:
+class RestoreState(Struct, frozen=True):
     """Replace the cache by a saved one; answered by StateRestored."""
 
     id: str
@@ -85,8 +79,7 @@ class RestoreState:
     key: str
 
 
-@dataclass(frozen=True)
-class RunJob:
+class RunJob(Struct, frozen=True):
     """Run one named job of `runtime.process.job_table`; answered by Progressed, then JobDone or
     Failed. The job knows what its `args` must be."""
 
@@ -95,66 +88,56 @@ class RunJob:
     args: msgspec.Raw
 
 
-@dataclass(frozen=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     """Stop the command `id`; it answers Stopped, or Finished with what it has."""
 
     id: str
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """End the process after the current command."""
 
 
-@dataclass(frozen=True)
-class Hello:
+class Hello(Struct, frozen=True):
     """The first line a worker writes."""
 
     protocol: int
     pid: int
 
 
-@dataclass(frozen=True)
-class Progressed:
+class Progressed(Struct, frozen=True):
     id: str
     progress: Progress
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     id: str
     report: LoadReport
 
 
-@dataclass(frozen=True)
-class Streamed:
+class Streamed(Struct, frozen=True):
     id: str
     chunks: tuple[TokenChunk, ...]
     decode_tps: float | None = None  # so far, for the live display
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Struct, frozen=True):
     id: str
     stats: GenerationStats
 
 
-@dataclass(frozen=True)
-class Counted:
+class Counted(Struct, frozen=True):
     id: str
     tokens: int
 
 
-@dataclass(frozen=True)
-class Embedded:
+class Embedded(Struct, frozen=True):
     id: str
     vector: list[float]
     tokens: int
 
 
-@dataclass(frozen=True)
-class StateSaved:
+class StateSaved(Struct, frozen=True):
     """Zeros where nothing was saved."""
 
     id: str
@@ -162,35 +145,31 @@ class StateSaved:
     bytes: int
 
 
-@dataclass(frozen=True)
-class StateRestored:
+class StateRestored(Struct, frozen=True):
     """`tokens` is 0 where no state fits."""
 
     id: str
     tokens: int
 
 
-@dataclass(frozen=True)
-class JobDone:
+class JobDone(Struct, frozen=True):
     """The job knows what its `answer` must be."""
 
     id: str
     answer: msgspec.Raw
 
 
-@dataclass(frozen=True)
-class Stopped:
+class Stopped(Struct, frozen=True):
     """The command ended because it was cancelled."""
 
     id: str
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The command failed; `error` is {"type": .., "facts": ..} (see runtime.errors)."""
 
     id: str
-    error: dict[str, object] = field(default_factory=dict)
+    error: dict[str, object] = msgspec.field(default_factory=dict)
 
 
 # Commands that are answered by exactly one final event.
@@ -208,7 +187,7 @@ def encode(value: Command | Event) -> bytes:
     return msgspec.json.encode({"type": type(value).__name__, "data": value}) + b"\n"
 
 
-class _Line(msgspec.Struct):
+class _Line(Struct):
     type: str
     data: msgspec.Raw
 

@@ -1,8 +1,9 @@
 """The worker process: reads commands, runs them in order, writes events.
 
 Holds at most one loaded model. Knows the protocol and the order of start-up; engines come in
-through `runtime.backend`, jobs through `runtime.process.job_table`. Run as `python -P -m
-runtime.process.worker`.
+through `runtime.backend`, jobs through `runtime.process.job_table`. A command imports what only it
+needs: most workers do one job, and the rest took three quarters of their start. Run as `python -P
+-m runtime.process.worker`.
 """
 
 import contextlib
@@ -13,17 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from quant.errors import QuantError
-from runtime.answer.answering import Answerer
-from runtime.answer.batching import BatchAnswerer, Listener
-from runtime.answer.kv_state import StateFolder
 from runtime.backend import Backend, EmbeddingBackend, SharedBackend
 from runtime.errors import EngineError, InternalError, InvalidRequest, OutOfMemory
 from runtime.generation import GenerationStats, TokenChunk
 from runtime.machine.packs import adopt_packs
-from runtime.process.job_table import find_job
 from runtime.process.protocol import (
     PROTOCOL_VERSION,
     Cancel,
@@ -55,8 +52,11 @@ from runtime.process.protocol import (
     encode,
 )
 from runtime.progress import Cancelled, CancelToken, Progress
-from runtime.registry import open_backend
 from runtime.tracebacks import LogFormatter, log_uncaught
+
+if TYPE_CHECKING:
+    from runtime.answer.answering import Answerer
+    from runtime.answer.batching import BatchAnswerer
 
 logger = logging.getLogger(__name__)
 
@@ -217,8 +217,14 @@ class Worker:
     def _load(self, command: Load, cancel: CancelToken) -> Event:
         if self._backend is not None:
             raise InvalidRequest(field="load", reason="already_loaded")
+        from runtime.registry import open_backend
+
         backend = open_backend(command.placement.engine)
         report = backend.load(command.path, command.placement, self._progress(command.id), cancel)
+        # Not before: a cancel of the load would wait for them.
+        from runtime.answer.answering import Answerer
+        from runtime.answer.batching import BatchAnswerer
+
         self._backend = backend
         if command.shared and isinstance(backend, SharedBackend):
             self._batch = BatchAnswerer(backend.shared(), report.n_ctx)
@@ -226,7 +232,7 @@ class Worker:
             self._answerer = Answerer(backend, report.n_ctx)
         return Loaded(command.id, report)
 
-    def _loaded(self) -> Answerer:
+    def _loaded(self) -> "Answerer":
         if self._answerer is None:
             raise InvalidRequest(field="model", reason="no_model_loaded")
         return self._answerer
@@ -242,6 +248,8 @@ class Worker:
                 self._end(command.id, Finished(command.id, how))
 
         if self._batch is not None:
+            from runtime.answer.batching import Listener
+
             listener = Listener(on_chunks, self._progress(command.id), ended)
             self._batch.join(command.request, command.profile, listener, cancel)
             return None
@@ -261,17 +269,23 @@ class Worker:
         return Embedded(command.id, *backend.embed(command.text, cancel))
 
     def _save_state(self, command: SaveState) -> Event:
+        from runtime.answer.kv_state import StateFolder
+
         folder = StateFolder(Path(command.folder), command.limit)
         state = self._loaded().save_state(folder, command.name, command.key)
         kept = (state.tokens, state.bytes) if state else (0, 0)
         return StateSaved(command.id, *kept)
 
     def _restore_state(self, command: RestoreState) -> Event:
+        from runtime.answer.kv_state import StateFolder
+
         folder = StateFolder(Path(command.folder), 0)
         tokens = self._loaded().restore_state(folder, command.name, command.key)
         return StateRestored(command.id, tokens)
 
     def _run_job(self, command: RunJob) -> Event:
+        from runtime.process.job_table import find_job
+
         answer = find_job(command.name).run(command.args, self._progress(command.id))
         return JobDone(command.id, answer)
 
