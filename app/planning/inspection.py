@@ -3,6 +3,8 @@
 Keeps what it read while the file stays as it is. Plans nothing.
 """
 
+import threading
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,20 +24,22 @@ _Stamp = tuple[str, float, int]
 
 
 class Inspection:
-    """Headers of local files. `log` gives the log file of the child."""
+    """Headers of local files, for any thread. `log` gives the log file of the child."""
 
     def __init__(self, log: Callable[[], Path]) -> None:
         self.log = log
         self._known: dict[_Stamp, ModelInfo] = {}
+        self._reading: defaultdict[_Stamp, threading.Lock] = defaultdict(threading.Lock)
         self._compared: dict[tuple[_Stamp, _Stamp], Reason | None] = {}
 
     def inspect(self, path: Path) -> ModelInfo:
         """Header facts of a file or folder. Raises ModelFileError or a related error."""
         key = _stamp(path)
-        if key not in self._known:
-            args = InspectArgs(path)
-            self._known[key] = run_job(INSPECT, args, log=self.log(), stall_seconds=30)
-        return self._known[key]
+        with self._reading[key]:  # the window asks for a plan and for a list at once
+            if key not in self._known:
+                args = InspectArgs(path)
+                self._known[key] = run_job(INSPECT, args, log=self.log(), stall_seconds=30)
+            return self._known[key]
 
     def vocabulary_mismatch(self, target: Path, draft: Path) -> Reason | None:
         """Why the GGUF file `draft` cannot draft for `target`; None when it can."""

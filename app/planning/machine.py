@@ -4,6 +4,7 @@ Remembers for a while what was found, and until it ends which devices failed und
 nothing; `app.wording.explain` words the reasons.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,14 +24,28 @@ from runtime.progress import CancelToken, OnProgress, Progress, ignore_progress
 FRESH_SECONDS = 5.0
 _SELF_TEST_SECONDS = 180.0  # without output from the child; the slowest compiler takes 10
 
+Probe = Callable[[ProbeArgs, Path], tuple[Device, ...]]  # with the log file of the child
+
+
+def probe_in_child(args: ProbeArgs, log: Path) -> tuple[Device, ...]:
+    """What a child finds now. Raises EngineError."""
+    return run_job(PROBE, args, log=log, stall_seconds=30).devices
+
 
 class Machine:
-    """Devices of this machine. `log` gives the log file of the children, `rpc_servers` the
-    addresses from the settings."""
+    """Devices of this machine, for any thread. `log` gives the log file of the children,
+    `rpc_servers` the addresses from the settings."""
 
-    def __init__(self, log: Callable[[], Path], rpc_servers: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        log: Callable[[], Path],
+        rpc_servers: Callable[[], str],
+        probe: Probe = probe_in_child,
+    ) -> None:
         self._log = log
         self._rpc_servers = rpc_servers
+        self._probe = probe
+        self._probing = threading.Lock()
         self._found: tuple[float, tuple[Device, ...]] = (float("-inf"), ())
         self._failed: dict[str, str] = {}
         self._servers: dict[str, list[Device]] = {}
@@ -43,12 +58,12 @@ class Machine:
         """
         if refresh:
             self._failed.clear()
-        found_at, devices = self._found
-        if refresh or time.monotonic() - found_at > FRESH_SECONDS:
-            args = ProbeArgs(tuple(self._to_ask(refresh)))
-            answer = run_job(PROBE, args, log=self._log(), stall_seconds=30)
-            devices = self._with_servers(answer.devices)
-            self._found = (time.monotonic(), devices)
+        with self._probing:  # threads that ask in the meantime wait for the same answer
+            found_at, devices = self._found
+            if refresh or time.monotonic() - found_at > FRESH_SECONDS:
+                args = ProbeArgs(tuple(self._to_ask(refresh)))
+                devices = self._with_servers(self._probe(args, self._log()))
+                self._found = (time.monotonic(), devices)
         return tuple(
             replace(d, unavailable_reason=d.unavailable_reason or self._failed.get(d.id, ""))
             for d in devices

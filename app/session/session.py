@@ -29,7 +29,7 @@ from app.planning.draft_model import with_draft, with_draft_or_reason
 from app.planning.engine_timings import Engines
 from app.planning.inspection import Inspection
 from app.planning.learning import Learning, default_learning
-from app.planning.machine import Machine, failed_device, measurable
+from app.planning.machine import Machine, Probe, failed_device, measurable, probe_in_child
 from app.planning.planner import Planning
 from app.quantizing.conversion import Conversion
 from app.quantizing.quality_file import QualityFile
@@ -61,7 +61,16 @@ logger = logging.getLogger(__name__)
 class Session(UserModels):
     """One user's models, one worker, one history. Thread-safe; one generation at a time."""
 
-    def __init__(self, paths: Paths, settings: Settings, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        store: Store | None = None,
+        *,
+        inspection: Inspection | None = None,
+        probe: Probe = probe_in_child,
+    ) -> None:
+        """Several sessions may share an `inspection`, and a `probe` that finds devices."""
         super().__init__(paths, settings)
         self._store = store
         self._store_lock = threading.Lock()
@@ -71,10 +80,10 @@ class Session(UserModels):
         self.cpu_library = CpuLibrary(paths.learning / "cpu-library.json", paths.worker_log)
         self._busy = threading.RLock()
         self._device_changed = False  # from a device that failed, and the next answer has to say so
-        self._inspection = Inspection(self._worker_log)
+        self._inspection = inspection or Inspection(self._worker_log)
         self.engines = Engines(paths.learning / "engines.json", self._worker_log)
         self._measured = QualityFile(paths.learning / "quality.json")
-        self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers)
+        self.machine = Machine(self._worker_log, lambda: self.settings.rpc_servers, probe)
         self._runs = RunLog(lambda: self.store, lambda: self.planning, self._worker_log)
 
     # -- parts ------------------------------------------------------------------------------
