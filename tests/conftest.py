@@ -183,11 +183,20 @@ def starter_q4(starter_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
+def session_parts() -> dict[str, Any]:
+    """What `session` is made of besides its home: an area may have its sessions share parts."""
+    return {}
+
+
+@pytest.fixture
 def session(
-    stillroom_home: Path, starter_model: InstalledModel, starter_entry: CatalogEntry
+    stillroom_home: Path,
+    starter_model: InstalledModel,
+    starter_entry: CatalogEntry,
+    session_parts: dict[str, Any],
 ) -> Iterator[Session]:
     """A session on this test's home, with the starter in its library under its catalog id."""
-    session = Session(Paths.under(stillroom_home), Settings())
+    session = Session(Paths.under(stillroom_home), Settings(), **session_parts)
     session.library.add(
         starter_model.path,
         name=starter_entry.id,
