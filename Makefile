@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PYTEST := $(BIN)/python -m pytest
+# The tests start the program hundreds of times: a module changed since the set-up is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run setup setup-lint lint check test test-aside test-engines test-all unit one coverage lock \
 	release installers clean

@@ -17,6 +17,10 @@ TEST_TOOLS = (
     "pytest_timeout",
     "hypothesis",
     "openai",
+    "schemathesis",
+    "llm.cli",
+    "lm_eval.__main__",
+    "lm_eval.models.openai_completions",
 )
 
 if __name__ == "__main__":
