@@ -45,6 +45,11 @@ def test_more_bits_lose_less_and_larger_models_lose_less() -> None:
         assert loss("Q4_0", 2 * size).likely < likely[labels.index("Q4_0")]
 
 
+def test_a_format_that_only_a_tiny_model_bears_is_no_better_on_a_large_one() -> None:
+    """On the starter Q4_1 lost a seventh of Q4_0, on the 8B that both were measured on as much."""
+    assert loss("Q4_1", 8e9).likely == pytest.approx(loss("Q4_0", 8e9).likely, rel=0.02)
+
+
 def test_an_importance_matrix_lowers_the_loss_and_unknown_lies_between() -> None:
     known = [loss("Q4_K_M", 8e9, imatrix).likely for imatrix in (True, None, False)]
     assert known == sorted(known)
