@@ -4,8 +4,9 @@ Knows how facts become JSON and are checked when they come back. Knows no senten
 alone words errors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Annotated, ClassVar, Self, TypeVar, dataclass_transform
 
 import msgspec
@@ -27,6 +28,7 @@ class StillroomError(Exception):
     A subclass declares its facts as annotated fields and is a dataclass by that: its constructor
     takes exactly these, by keyword, and a type checker holds every place that raises it to them.
     Facts are JSON values or what msgspec makes of JSON. Two classes of one name are refused.
+    Errors can be pickled and copied.
     """
 
     registry: ClassVar[dict[str, type["StillroomError"]]] = {}
@@ -40,10 +42,10 @@ class StillroomError(Exception):
     @property
     def facts(self) -> dict[str, object]:
         """The declared facts as JSON values."""
-        facts: dict[str, object] = {
-            name: msgspec.to_builtins(getattr(self, name)) for name in self.fact_names()
+        return {
+            name: msgspec.to_builtins(getattr(self, name), enc_hook=_plain)
+            for name in self.fact_names()
         }
-        return facts
 
     @classmethod
     def fact_names(cls) -> tuple[str, ...]:
@@ -56,8 +58,19 @@ class StillroomError(Exception):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"
 
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()], dict[str, object]]:
+        # Exception's own would call the class without its facts.
+        facts = {name: getattr(self, name) for name in self.fact_names()}
+        return partial(type(self), **facts), (), self.__dict__
+
     def to_json(self) -> dict[str, object]:
-        return {"type": type(self).__name__, "facts": self.facts}
+        """The names of the class and, nearest first, of the errors it is a kind of; the facts."""
+        bases = [
+            cls.__name__
+            for cls in type(self).__mro__[1:]
+            if issubclass(cls, StillroomError) and cls is not StillroomError
+        ]
+        return {"type": type(self).__name__, "bases": bases, "facts": self.facts}
 
     @classmethod
     def of(cls, facts: Mapping[str, object]) -> Self:
@@ -70,28 +83,55 @@ class StillroomError(Exception):
         return cls(**{name: getattr(checked, name) for name in cls.fact_names()})
 
     @staticmethod
-    def from_json(data: object) -> "StillroomError":
+    def from_json(
+        data: object, otherwise: "type[UnrecognizedError] | None" = None
+    ) -> "StillroomError":
         """Rebuild an error that crossed a pipe or lay in a file.
 
-        One of an unknown name, or whose facts are not those its class declares, becomes an
-        UnrecognizedError that keeps its contents.
+        One of an unknown name is read as the nearest known error that it is a kind of, if that
+        has facts. Where there is none, or the facts are not as declared, an `otherwise` (None:
+        UnrecognizedError) keeps the contents.
         """
         try:
             told = msgspec.convert(data, _Told)
-            cls = StillroomError.registry[told.type]
-            return cls.of(told.facts)
-        except (msgspec.ValidationError, KeyError):
-            name = data.get("type") if isinstance(data, dict) else None
-            return UnrecognizedError(name=str(name)[:80], told=repr(data)[:2000])
+            if told.type in StillroomError.registry:
+                return StillroomError.registry[told.type].of(told.facts)
+            for base in told.bases:
+                known = StillroomError.registry.get(base)
+                names = known.fact_names() if known else ()
+                if known and names:
+                    return known.of({key: told.facts[key] for key in names if key in told.facts})
+        except msgspec.ValidationError:
+            pass
+        return (otherwise or UnrecognizedError).holding(data)
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for: a number of numpy's as Python's own, all else as text."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) else str(value)
 
 
 class _Told(msgspec.Struct):
     type: str
     facts: dict[str, object]
+    bases: list[str] = []
 
 
 class UnrecognizedError(StillroomError):
-    """An error of another version of Stillroom, with a name or facts that this one lacks."""
+    """An error that no class here stands for: of another version of Stillroom, or of another
+    package. `detail` is its facts in short, `told` its JSON."""
 
     name: str
+    detail: str
     told: LogOnly[str]
+
+    @classmethod
+    def holding(cls, data: object) -> Self:
+        """An error with what there is of another."""
+        name, facts = None, None
+        if isinstance(data, Mapping):
+            name, facts = data.get("type"), data.get("facts")
+        pairs = facts.items() if isinstance(facts, Mapping) else ()
+        detail = ", ".join(f"{key}: {value}" for key, value in pairs)
+        return cls(name=str(name)[:80], detail=detail[:200], told=repr(data)[:2000])

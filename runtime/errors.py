@@ -19,6 +19,7 @@ EngineError
 ├── InvalidRequest
 ├── ContextTooLong
 ├── InternalError             a fault of the program, its traceback is in the log
+├── UnrecognizedEngineError   of another package's engine
 ├── JobMismatch               a fault of the program too
 └── WorkerError               the worker process
     ├── WorkerStartFailed
@@ -32,7 +33,7 @@ rebuild what crosses the pipe.
 
 from typing import Literal, TypedDict
 
-from quant.error_base import LogOnly, StillroomError
+from quant.error_base import LogOnly, StillroomError, UnrecognizedError
 from quant.errors import FileDamage, UnknownKind
 
 DraftCode = Literal[
@@ -316,6 +317,10 @@ class ContextTooLong(EngineError):
 
 class InternalError(EngineError):
     detail: str
+
+
+class UnrecognizedEngineError(UnrecognizedError, EngineError):
+    """An error that only the adapter of another package's engine knows."""
 
 
 class JobMismatch(EngineError):

@@ -224,10 +224,6 @@
       <translation>另一项操作正在使用模型文件夹。</translation>
     </message>
     <message>
-      <source>Another version of Stillroom reported “{name}”, which this one does not know.</source>
-      <translation>另一个版本的 Stillroom 报告了“{name}”，此版本不认识它。</translation>
-    </message>
-    <message>
       <source>Answer</source>
       <translation>回答</translation>
     </message>
@@ -1110,10 +1106,6 @@
     <message>
       <source>Incomplete checkpoint</source>
       <translation>检查点不完整</translation>
-    </message>
-    <message>
-      <source>Install the newest version.</source>
-      <translation>请安装最新版本。</translation>
     </message>
     <message>
       <source>Install · {0}</source>
@@ -2620,6 +2612,10 @@
       <translation>引擎报告了错误。</translation>
     </message>
     <message>
+      <source>The engine reported “{name}”{said}.</source>
+      <translation>引擎报告了“{name}”{said}。</translation>
+    </message>
+    <message>
       <source>The engine sent a garbled reply</source>
       <translation>引擎的回复无法识别</translation>
     </message>
@@ -2642,6 +2638,10 @@
     <message>
       <source>The engine {backend} cannot be used: {reason}{said}.</source>
       <translation>无法使用引擎 {backend}：{reason}{said}。</translation>
+    </message>
+    <message>
+      <source>The error “{name}” is not known to this version of Stillroom{said}.</source>
+      <translation>此版本的 Stillroom 不认识错误“{name}”{said}。</translation>
     </message>
     <message>
       <source>The evaluation failed</source>

@@ -303,8 +303,13 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "UnrecognizedError": (
         "Something went wrong",
-        "Another version of Stillroom reported “{name}”, which this one does not know.",
-        "Install the newest version.",
+        "The error “{name}” is not known to this version of Stillroom{said}.",
+        "Try again.",
+    ),
+    "UnrecognizedEngineError": (
+        "The engine failed",
+        "The engine reported “{name}”{said}.",
+        "",
     ),
     "FileDamage": (
         "Damaged file",
@@ -348,6 +353,14 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "AppError": ("Something went wrong", "The request failed.", ""),
     "StillroomError": ("Something went wrong", "The request failed.", ""),
+}
+
+# class and fact: the sentence where that fact is empty, the first that applies
+WITHOUT: dict[tuple[str, str], str] = {
+    ("CatalogError", "entry"): "The model catalog {file} is invalid: {reason}{said}.",
+    ("CatalogError", "field"): "The model catalog {file} is invalid: entry “{entry}”:"
+    " {reason}{said}.",
+    ("JobMismatch", "field"): "Two parts of Stillroom disagree about the job “{job}”{said}.",
 }
 
 # class and code: the same where one code needs a title and a hint of its own

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.wording.codes import CODES
-from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED
+from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED, WITHOUT
 from app.wording.sentences import (
     CAUSES,
     FACTS,
@@ -69,6 +69,10 @@ def _explained(error: StillroomError) -> Explanation:
     known = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in ERRORS)
     texts = TITLED.get((known, str(error.facts.get("reason"))), ERRORS[known])
     title, sentence, hint = (worded(text, facts) for text in texts)
+    for (cls, fact), text in WITHOUT.items():
+        if cls == known and not error.facts[fact]:
+            sentence = worded(text, facts)
+            break
     return Explanation(title, whole or sentence, hint)
 
 

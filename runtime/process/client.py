@@ -22,6 +22,7 @@ from quant.error_base import StillroomError
 from runtime.backend import LoadReport
 from runtime.errors import (
     ProtocolMismatch,
+    UnrecognizedEngineError,
     WorkerStalled,
     WorkerStartFailed,
 )
@@ -357,7 +358,7 @@ class Worker:
         if isinstance(event, Stopped):
             raise Cancelled
         if isinstance(event, Failed):
-            raise StillroomError.from_json(event.error)
+            raise StillroomError.from_json(event.error, UnrecognizedEngineError)
         return event
 
     def _send(self, command: Command) -> None:

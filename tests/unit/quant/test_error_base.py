@@ -1,8 +1,11 @@
 """Declared facts: what a type checker rejects, what survives a pipe and what is refused there."""
 
+import copy
+import pickle
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 from mypy import api
 
@@ -47,6 +50,7 @@ def test_an_error_crosses_a_pipe_with_its_facts() -> None:
     told = error.to_json()
     assert told == {
         "type": "Sample",
+        "bases": [],
         "facts": {"path": "a.gguf", "count": 3, "code": "two", "near": {"n_ctx": 2048}},
     }
     rebuilt = StillroomError.from_json(told)
@@ -73,6 +77,34 @@ def test_what_is_not_as_declared_is_told_and_not_guessed(told: object) -> None:
     rebuilt = StillroomError.from_json(told)
     assert isinstance(rebuilt, UnrecognizedError)
     assert repr(told) == rebuilt.told
+
+
+def test_an_unknown_error_is_read_as_the_nearest_known_one_with_facts() -> None:
+    told = {"type": "Newer", "bases": ["Newish", "Sample"], "facts": {"path": "a", "more": 1}}
+    rebuilt = StillroomError.from_json(told)
+    assert isinstance(rebuilt, Sample)
+    assert rebuilt.path == "a"
+    told["facts"] = {"path": 3}
+    assert isinstance(StillroomError.from_json(told), UnrecognizedError)
+
+
+def test_an_error_is_pickled_and_copied_whole() -> None:
+    error = Sample(path="a.gguf", count=3, near={"n_ctx": 2048})
+    error.add_note("seen at noon")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert isinstance(again, Sample)
+        assert again.facts == error.facts
+        assert again.__notes__ == ["seen at noon"]
+
+
+def test_facts_of_foreign_types_are_told_as_json() -> None:
+    loose: dict[str, Any] = {"path": Path("a") / "b", "count": np.int64(3)}
+    error = Sample(**loose, near={"share": np.float32(0.5)})
+    assert error.facts == {
+        "path": str(Path("a") / "b"), "count": 3, "code": "one", "near": {"share": 0.5}
+    }  # fmt: skip
+    assert "count=3" in str(error)
+    assert isinstance(StillroomError.from_json(error.to_json()), Sample)
 
 
 def test_two_errors_of_one_name_are_refused() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Interrupted, Offline, RateLimited
+from app.errors import CatalogError, Interrupted, Offline, RateLimited
 from app.hub.endpoint import failure_kind
 from app.remote.errors import RemoteBusy
 from app.wording import sentences as words
@@ -20,7 +20,7 @@ from app.wording.explain import (
     unavailable_text,
 )
 from quant.error_base import StillroomError
-from runtime.errors import ContextTooLong, DoesNotFit, UnsupportedModel
+from runtime.errors import ContextTooLong, DoesNotFit, JobMismatch, UnsupportedModel
 from runtime.machine.npus import NpuHardware
 from runtime.machine.providers import TARGETS, Fact, ProviderTarget, memory_fact, static_facts
 from runtime.plan import Reason
@@ -59,6 +59,15 @@ def test_no_error_is_defined_beside_an_engine() -> None:
         (Interrupted(path="/x/a.gguf", received=1, total=2, attempts=6,
                      reason=Offline(kind="dns").to_json()),
          "of a.gguf stopped. The hub's address was not found.", "resumes where it stopped"),
+        (JobMismatch(job="probe", side="answer", field="", detail="Expected `object`"),
+         "disagree about the job “probe”: “Expected `object`”.", "Reinstall"),
+        (JobMismatch(job="probe", side="answer", field="rpc", detail=""),
+         "disagree about “rpc” of the job “probe”.", "Reinstall"),
+        (CatalogError(path="/x/models.json", reason="schema"), "invalid: it does not match", ""),
+        (CatalogError(path="/x/models.json", entry="a", reason="schema"),
+         "is invalid: entry “a”: ", ""),
+        (StillroomError.from_json({"type": "Older", "facts": {"path": "/x/a"}}),
+         "“Older” is not known to this version of Stillroom: “path: /x/a”.", "Try again"),
         (Cancelled(), "nothing was left behind", ""),
         (FileNotFoundError(2, "No such file or directory", "a.txt"), "a.txt", ""),
         (ZeroDivisionError("division by zero"), "ZeroDivisionError", "bug in Stillroom"),
