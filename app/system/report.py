@@ -28,29 +28,67 @@ _LONGEST_LINE = 400  # characters
 _SHORTEST_NAME = 2  # a name of one letter would stand in every word
 
 # A file with a usual ending may have spaces in its name; others end at the first one. A slash after
-# a word character belongs to no absolute path: tokens/s, app/unexpected.py.
+# a word character belongs to no absolute path: tokens/s, app/unexpected.py. An apostrophe belongs
+# to a path between letters, and in a folder's name anywhere, unless one opens the path.
+_INNER = r"(?<=\w)'(?=\w)"
 _FILE = (
-    r"[^/\\\n\"'<>|]{0,120}?\.(?:gguf|onnx|safetensors|bin|jsonl?|py|so|dll|log|txt|md|pdf|docx)\b"
+    rf"(?:[^/\\\n\"'<>|]|{_INNER}){{0,120}}?"
+    r"\.(?:gguf|onnx|safetensors|bin|jsonl?|py|so|dll|log|txt|md|pdf|docx)\b"
 )
-_REST = rf"(?:[^/\\\n\"'<>|:]{{1,80}}[/\\])*(?:{_FILE}|[^\s/\\\"'<>|:,;)\]]*)"
+_LAST = rf"(?:{_FILE}|(?:[^\s/\\\"'<>|:,;)\]]|{_INNER})*)"
+_ROOT = (
+    r"(?:\\{2,4}[?.]\\{1,2}(?:UNC\\{1,2}|[A-Za-z]:\\{1,2})?"
+    r"|[A-Za-z]:[/\\]+|\\\\|~[/\\]+|/(?=[^\s/]))"
+)
+_QUOTED = rf"(?<='){_ROOT}(?:(?:[^/\\\n\"'<>|:]|{_INNER}){{1,80}}[/\\]+)*{_LAST}"
+_OPEN = rf"(?<![\w<']){_ROOT}(?:[^/\\\n\"<>|:]{{1,80}}[/\\]+)*{_LAST}"
+_HEX = r"[0-9a-fA-F]{1,4}"
+_IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
+_SOURCE = r"\.(?:py|c|cc|cpp|cu|cuh|h|hpp|m|mm|rs|js|ts)"  # before a line's number, not a port
 _TAKEN_OUT = (
     ("<token>", re.compile(r"\b(?:hf_|sk-)[\w-]{6,}")),
     ("<token>", re.compile(r"(?i)\bbearer\s+[^\s\"',;]+")),
+    (  # what is not a word: base64 with a digit, a capital within or padding
+        "<token>",
+        re.compile(r"\b(?i:basic)\s+(?=[\w+/]+(?:=|(?<=[\w+/])[A-Z0-9]))[\w+/]{6,}={0,2}"),
+    ),
     (
         r"\1<token>",
         re.compile(
-            r"(?i)\b((?:api[_-]?key|\w*token|password|secret|authorization)[\"']?\s*[=:]\s*[\"']?)"
+            r"(?i)\b((?:proxy-)?authorization[\"']?\s*[=:]\s*[\"']?)(?:[a-z]+\s+)?[^\s\"',;]+"
+        ),
+    ),
+    (
+        r"\1<token>",
+        re.compile(
+            r"(?i)\b((?:api[_-]?key|\w*token|password|secret)[\"']?\s*[=:]\s*[\"']?)"
             r"[^\s\"',;&]{8,}"
         ),
     ),
     ("<address>", re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s\"'<>]+")),
     ("<address>", re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
-    ("<address>", re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.-])")),
+    (  # IPv6 in brackets, with a port; shortened; in full, or a MAC address
+        "<address>",
+        re.compile(r"\[(?:[0-9a-fA-F]{0,4}:){2,}[0-9a-fA-F:.]*(?:%[\w.-]+)?\](?::\d+)?"),
+    ),
     (
         "<address>",
-        re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){3,7}(?::?[0-9a-fA-F]{1,4})+(?![\w:])"),
+        re.compile(
+            rf"(?<![\w:.])(?:{_HEX}(?::{_HEX}){{0,6}})?::(?:{_HEX}(?::{_HEX}){{0,6}})?"
+            rf"(?::?{_IPV4})?(?:%[\w.-]+)?(?![\w:]|\.\d)"
+        ),
     ),
-    ("<path>", re.compile(rf"(?<![\w<])(?:[A-Za-z]:[/\\]|\\\\|~[/\\]|/(?=[^\s/])){_REST}")),
+    ("<address>", re.compile(rf"(?<![\w:])(?:{_HEX}:){{3,7}}(?::?{_HEX})+(?![\w:])")),
+    ("<address>", re.compile(rf"(?<![\w.-]){_IPV4}(?::\d+)?(?![\w.-])")),
+    (  # a name and a port: with a dot or hyphen in it, or a port of at least four digits
+        "<address>",
+        re.compile(
+            rf"(?<![\w./\\-])(?<!::)(?![\w.-]+{_SOURCE}:)"
+            r"(?:localhost:\d{1,5}|(?=\w*[.-])[A-Za-z][\w.-]*:\d{2,5}|[A-Za-z]\w*:\d{4,5})"
+            r"(?![\w:]|\.\d)"
+        ),
+    ),
+    ("<path>", re.compile(f"{_QUOTED}|{_OPEN}")),
 )
 
 
