@@ -4,7 +4,8 @@ Knows nothing about what the work is, and nothing about threads or widgets.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,3 +93,13 @@ class CancelToken:
         self._callbacks.append(callback)
         if self._event.is_set():
             callback()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+        """`on_cancel` within a block. For work that a token outlives, which would else keep alive
+        all that its callbacks hold."""
+        self.on_cancel(callback)
+        try:
+            yield
+        finally:
+            self._callbacks.remove(callback)

@@ -27,8 +27,8 @@ def run_abandonable(work: Callable[[], _T], cancel: CancelToken, name: str) -> _
         finished.set()
 
     threading.Thread(target=body, name=name, daemon=True).start()
-    cancel.on_cancel(finished.set)
-    finished.wait()
+    with cancel.calling(finished.set):
+        finished.wait()
     if results:
         return results[0]
     if errors:

@@ -78,10 +78,15 @@ def stream_answer(
     what `generate` raises. Closing waits until the generation has ended; a bug that shows only then
     is logged.
     """
-    stop = CancelToken()
-    if cancel is not None:
-        cancel.raise_if_cancelled()
-        cancel.on_cancel(stop.cancel)
+    stop, outer = CancelToken(), cancel or CancelToken()
+    outer.raise_if_cancelled()
+    with outer.calling(stop.cancel):
+        yield from _parts(generate, request, stop)
+
+
+def _parts(
+    generate: Generate, request: GenerationRequest, stop: CancelToken
+) -> Generator[AnswerPart, None, None]:
     box: SimpleQueue[Streamed | GenerationStats | BaseException] = SimpleQueue()
 
     def work() -> None:

@@ -286,9 +286,8 @@ class Worker:
         """Run a job of `runtime.process.job_table`. A cancel kills the process: jobs leave no
         trace. Raises what the job raises, JobMismatch, WorkerDied, WorkerStalled, Cancelled."""
         command = RunJob(uuid4().hex, job.name, job.write_args(args))
-        if cancel is not None:
-            cancel.on_cancel(lambda: self.end("cancelled"))
-        event = self._ask(command, on_progress, None, cancel, stall_seconds)
+        with (cancel or CancelToken()).calling(lambda: self.end("cancelled")):
+            event = self._ask(command, on_progress, None, cancel, stall_seconds)
         assert isinstance(event, JobDone)
         return job.read_answer(event.answer)
 

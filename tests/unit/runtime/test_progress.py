@@ -34,6 +34,16 @@ def test_a_late_callback_is_called_at_once() -> None:
     assert called == ["late"]
 
 
+def test_a_callback_is_called_no_more_once_its_block_has_ended() -> None:
+    token, called = CancelToken(), list[str]()
+    with token.calling(lambda: called.append("within")):
+        pass
+    token.cancel()
+    assert called == []
+    with token.calling(lambda: called.append("late")):
+        assert called == ["late"]
+
+
 def test_wait_ends_early_when_another_thread_cancels() -> None:
     token = CancelToken()
     threading.Timer(0.05, token.cancel).start()

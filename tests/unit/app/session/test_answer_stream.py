@@ -1,7 +1,9 @@
 """The iterator over an answer, on what calls back while it generates."""
 
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +59,22 @@ def test_closing_waits_until_the_generation_has_ended() -> None:
     assert next(parts).text == "a"
     parts.close()
     assert ended.is_set()
+
+
+def test_a_token_forgets_the_answers_that_have_ended() -> None:
+    cancel = CancelToken()
+    seen: list[CancelToken] = []
+
+    def generate(
+        request: GenerationRequest, on_stream: OnStream, stop: CancelToken
+    ) -> GenerationStats:
+        seen.append(stop)
+        return thinker(request, on_stream, stop)
+
+    list(stream_answer(generate, REQUEST, cancel))
+    gone = weakref.ref(seen.pop())
+    gc.collect()
+    assert gone() is None
 
 
 def test_nothing_begins_before_the_first_part_is_asked_for() -> None:
