@@ -26,19 +26,25 @@ HALF_MADE_SECONDS = 24 * 3600
 
 
 def home() -> Path | None:
-    """This user's folder for what is kept, by the system's custom; None where none is wanted."""
+    """This user's folder for what is kept, by the system's custom; None where none is wanted or the
+    user has no home."""
     named = os.environ.get(VARIABLE)
     if named is not None:
         return Path(named).absolute() if named else None
+    try:
+        return _caches() / "stillroom"
+    except RuntimeError:  # of pathlib: neither the environment nor the system names a home
+        return None
+
+
+def _caches() -> Path:
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
-        base = Path(local) if local else Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        named = os.environ.get("XDG_CACHE_HOME", "")
-        base = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
-    return base / "stillroom"
+        return Path(local) if local else Path.home() / "AppData" / "Local"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return named if named.is_absolute() else Path.home() / ".cache"
 
 
 class Kept:

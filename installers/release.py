@@ -5,6 +5,7 @@ the metainfo's list of releases, the tag. Publishes nothing: pushing the tag doe
 Standard library only.
 """
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -26,15 +27,19 @@ def release(version: str, root: Path, date: str) -> None:
     """Write `version` everywhere, commit and tag it. date: YYYY-MM-DD. Raises SetupFailed, with
     nothing changed."""
     check_can_release(version, root)
-    source = (root / SOURCE).read_text()
-    (root / SOURCE).write_text(ASSIGNMENT.sub(f'__version__ = "{version}"', source))
-    changes = (root / CHANGELOG).read_text()
-    heading = f"{UNRELEASED}\n## {version} - {date}\n"
-    (root / CHANGELOG).write_text(changes.replace(UNRELEASED, heading, 1))
-    write_metainfo(version, root, date)
-    git(root, "add", str(SOURCE), str(CHANGELOG), str(METAINFO))
-    git(root, "commit", "-q", "-m", f"release: {version}")
-    git(root, "tag", "-a", f"v{version}", "-m", f"Stillroom {version}")
+    before = git(root, "rev-parse", "HEAD")
+    files = {path: (root / path).read_bytes() for path in (SOURCE, CHANGELOG, METAINFO)}
+    try:
+        write_version(version, root, date)
+        git(root, "add", *map(str, files))
+        git(root, "commit", "-q", "-m", f"release: {version}")
+        git(root, "tag", "-a", f"v{version}", "-m", f"Stillroom {version}")
+    except BaseException:  # a hook, a lock, a signature that is not given
+        for path, content in files.items():
+            (root / path).write_bytes(content)
+        with contextlib.suppress(SetupFailed):  # what failed first is what is told
+            git(root, "reset", "-q", before)
+        raise
 
 
 def check_can_release(version: str, root: Path) -> None:
@@ -65,6 +70,14 @@ def check_tag(tag: str, root: Path) -> None:
         raise SetupFailed(f"{CHANGELOG} has no heading for {version}")
     if f'<release version="{version}"' not in (root / METAINFO).read_text():
         raise SetupFailed(f"{METAINFO} has no release {version}")
+
+
+def write_version(version: str, root: Path, date: str) -> None:
+    source = (root / SOURCE).read_text()
+    (root / SOURCE).write_text(ASSIGNMENT.sub(f'__version__ = "{version}"', source))
+    heading = f"{UNRELEASED}\n## {version} - {date}\n"
+    (root / CHANGELOG).write_text(changelog(root).replace(UNRELEASED, heading, 1))
+    write_metainfo(version, root, date)
 
 
 def write_metainfo(version: str, root: Path, date: str) -> None:

@@ -172,3 +172,16 @@ def test_an_environment_laid_out_in_part_has_no_pip(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="zz"):
         script("environments").lay_out(kept_files, target)
     assert not (target / "lib" / "pip" / "__init__.py").exists()
+
+
+def test_who_has_no_home_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")  # what pathlib says
+
+    kept = script("kept")
+    for name in (kept.VARIABLE, "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    for system in ("linux", "darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
+        assert kept.home() is None

@@ -130,3 +130,23 @@ def test_the_version_stands_in_one_place() -> None:
         ["git", "grep", "-lF", f'"{version}"', "--", "*.py", "*.toml"], cwd=ROOT, text=True
     )
     assert [path for path in shown.split() if not path.startswith("tests/")] == ["app/__init__.py"]
+
+
+@pytest.mark.parametrize("refused", ["commit", "tag"])
+def test_what_git_refuses_leaves_the_checkout_as_it_was(
+    release: ModuleType, repository: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    before = release.git(repository, "rev-parse", "HEAD")
+    if refused == "commit":
+        hook = repository / ".git" / "hooks" / "pre-commit"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+        hook.chmod(0o755)
+    else:
+        release.git(repository, "config", "tag.gpgSign", "true")
+        release.git(repository, "config", "gpg.program", "false")
+    with pytest.raises(script("progress").SetupFailed, match=f"git {refused} failed"):
+        release.release("0.2.0", repository, "2026-12-01")
+    assert release.git(repository, "status", "--porcelain") == ""
+    assert release.git(repository, "rev-parse", "HEAD") == before
+    assert release.current(repository) == "0.1.0"
