@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from app.errors import AlreadyInstalled
 from app.library.folder import InstalledModel, Library, safe_name
 from app.library.targets import QUANTIZED_FROM, Target
@@ -89,7 +91,7 @@ class Conversion:
         positions = DEFAULT_STATIC_CONTEXT if context is None else context
         if positions < 0:
             raise InvalidRequest(field="n_ctx", reason="at_least", value=positions, minimum=0)
-        export = ExportArgs(**vars(args), static_context=positions)
+        export = ExportArgs(**structs.asdict(args), static_context=positions)
         return run_job(EXPORT_ONNX, export, on_progress, cancel, self.log())
 
     def for_each_engine(
