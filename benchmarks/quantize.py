@@ -90,7 +90,7 @@ def convert(wrap: list[str], args: QuantizeArgs) -> dict[str, Any]:
     """One conversion: what its report says."""
     before = children_seconds()
     if args.recipe.family == "onnx":
-        done = run_job(wrap, EXPORT_ONNX, ExportArgs(**vars(args)))
+        done = run_job(wrap, EXPORT_ONNX, ExportArgs(**msgspec.structs.asdict(args)))
     else:
         done = run_job(wrap, QUANTIZE_GGUF, args)
     return {
