@@ -26,6 +26,7 @@ from app.cli.commands import (
 )
 from app.cli.commands.console import Console
 from app.session.session import Session
+from quant.quality.texts import TextSet
 from runtime.plan import TYPICAL_PROMPT, KvCacheType, Policy
 from runtime.registry import offered
 
@@ -226,17 +227,22 @@ def _add_weight_commands(commands: _Commands) -> None:
         "quality", convert.quality, "measure the quality loss of quantization"
     )
     quality.add_argument("--against", metavar="SOURCE", help="the model it was quantized from")
-    quality.add_argument(
-        "--schemes",
-        action="store_true",
-        help="compare scales per tensor, per channel and per block",
-    )
+    kinds, texts = quality.add_mutually_exclusive_group(), quality.add_mutually_exclusive_group()
+    text = "tell whether MODEL or this one, made from the same source, is closer to it"
+    kinds.add_argument("--versus", metavar="OTHER", help=text)
+    text = "compare scales per tensor, per channel and per block"
+    kinds.add_argument("--schemes", action="store_true", help=text)
     text = "measure on this text (repeat for several) instead of the bundled ones"
-    quality.add_argument(
-        "--text", action="append", default=[], type=Path, metavar="FILE", help=text
+    texts.add_argument("--text", action="append", default=[], type=Path, metavar="FILE", help=text)
+    text = (
+        "bundled texts to measure on (default: evaluation, which no recipe was calibrated or"
+        " tuned on)"
     )
-    text = "measure only about the first 2,000 tokens"
+    texts.add_argument("--set", choices=get_args(TextSet), default="evaluation", help=text)
+    text = "measure short parts of each text only, within 50 seconds"
     quality.add_argument("--quick", action="store_true", help=text)
+    text = "report on what has been measured after so many seconds"
+    quality.add_argument("--seconds", type=_positive, metavar="N", help=text)
 
 
 _DRAFT = "draft model for speculative decoding: smaller, with the same vocabulary"
@@ -258,6 +264,13 @@ def _memory_options(command: argparse.ArgumentParser) -> None:
     contexts = (1024, 2048, 4096, 8192, 16384, 32768)
     command.add_argument("--contexts", type=_numbers, default=contexts, metavar="2048,...")
     command.add_argument("--kv-cache", choices=get_args(KvCacheType), metavar="TYPE")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("it must be at least 1")
+    return number
 
 
 def _numbers(text: str) -> tuple[int, ...]:

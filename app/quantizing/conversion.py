@@ -17,19 +17,36 @@ from app.library.targets import QUANTIZED_FROM, Target
 from app.quantizing.quality_file import QualityFile
 from quant.checkpoint.safetensors import read_json
 from quant.errors import InvalidRecipe
-from quant.quality.figures import QualityReport, SchemesReport
+from quant.quality.figures import PairedReport, QualityReport, SchemesReport
+from quant.quality.texts import TextSet
 from quant.recipe import QuantRecipe, QuantReport, recipe_from_json, recipe_named
 from runtime.errors import InvalidRequest
 from runtime.process.client import run_job
-from runtime.process.job_table import EXPORT_ONNX, QUALITY, QUANTIZE_GGUF, SCHEMES
+from runtime.process.job_table import EXPORT_ONNX, QUALITY, QUALITY_PAIR, QUANTIZE_GGUF, SCHEMES
 from runtime.process.job_values import (
     DEFAULT_STATIC_CONTEXT,
     ExportArgs,
+    PairArgs,
     QualityArgs,
     QuantizeArgs,
     SchemesArgs,
 )
 from runtime.progress import CancelToken, OnProgress
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What models are measured on: a person's own texts, else a bundled set; a quick measurement
+    takes short parts of each, within 50 s. It ends after `seconds` with what it has."""
+
+    texts: tuple[Path, ...] = ()
+    bundled: TextSet = "evaluation"
+    quick: bool = False
+    seconds: int | None = None
+
+
+EVALUATION = Scoring()
+MEASURE_SECONDS = 300  # the window measures no longer
 
 
 @dataclass(frozen=True)
@@ -117,35 +134,68 @@ class Conversion:
         against: str,
         on_progress: OnProgress,
         cancel: CancelToken | None,
-        *,
-        texts: Sequence[Path] = (),
-        quick: bool = False,
+        scoring: Scoring = EVALUATION,
     ) -> QualityReport:
-        """What a quantized model lost against its source over `texts` (else the bundled ones), or
-        over the beginnings of them. Raises EngineError, QuantError, Cancelled."""
+        """What a quantized model lost against its source. Raises EngineError, QuantError,
+        Cancelled."""
         source, target = self.find(against), self.find(model)
         with self._folder() as folder:
             args = QualityArgs(
-                _named(texts), quick, folder=folder, source=source.local, target=target.local
+                _named(scoring.texts),
+                scoring.quick,
+                folder=folder,
+                bundled=scoring.bundled,
+                seconds=scoring.seconds,
+                source=source.local,
+                target=target.local,
             )
             report = run_job(QUALITY, args, on_progress, cancel, self.log())
         if target.installed is not None and self.measured is not None:
             self.measured.put(target.installed.sha256, source.name, report)
         return report
 
+    def pair(
+        self,
+        first: str,
+        second: str,
+        against: str,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+        scoring: Scoring = EVALUATION,
+    ) -> PairedReport:
+        """Which of two models made from one source is closer to it. Raises as `quality`."""
+        source, *both = (self.find(name).local for name in (against, first, second))
+        with self._folder() as folder:
+            args = PairArgs(
+                _named(scoring.texts),
+                scoring.quick,
+                folder=folder,
+                bundled=scoring.bundled,
+                seconds=scoring.seconds,
+                source=source,
+                first=both[0],
+                second=both[1],
+            )
+            return run_job(QUALITY_PAIR, args, on_progress, cancel, self.log())
+
     def schemes(
         self,
         model: str,
         on_progress: OnProgress,
         cancel: CancelToken | None,
-        *,
-        texts: Sequence[Path] = (),
-        quick: bool = False,
+        scoring: Scoring = EVALUATION,
     ) -> SchemesReport:
-        """The model at 4 bits per tensor, per channel and per block, each against itself."""
+        """The model at 4 bits per tensor, per channel and per block, each against itself; takes the
+        time it takes."""
         source = self.find(model).local
         with self._folder() as folder:
-            args = SchemesArgs(_named(texts), quick, folder=folder, source=source)
+            args = SchemesArgs(
+                _named(scoring.texts),
+                scoring.quick,
+                folder=folder,
+                bundled=scoring.bundled,
+                source=source,
+            )
             return run_job(SCHEMES, args, on_progress, cancel, self.log())
 
     def _folder(self) -> AbstractContextManager[Path]:

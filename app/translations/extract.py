@@ -25,9 +25,11 @@ from app.wording.codes import CODES
 from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED
 from app.wording.sentences import (
     CAUSES,
+    CHOICES,
     DOUBTS,
     LOSSES,
     NOTICES,
+    PAIRS,
     PICKS,
     REASONS,
     UNAVAILABLE,
@@ -88,7 +90,7 @@ def all_texts() -> list[str]:
     found.update(sentences_of(Path(explain.__file__).read_text(encoding="utf-8")))
     for table in (
         ERRORS, EXITS, FIELDS, CONTEXT_LIMITS, REASONS, UNAVAILABLE, NOTICES, OFFLINE, DOUBTS,
-        TITLED, VERDICTS, CAUSES, PICKS, CODES, LOSSES,
+        TITLED, VERDICTS, CAUSES, PICKS, CODES, LOSSES, PAIRS, CHOICES,
     ):  # fmt: skip
         found.update(text for text in strings(table) if text)
     found.update(entry.summary for entry in load_catalog())

@@ -348,6 +348,14 @@
       <translation>每权重位数</translation>
     </message>
     <message>
+      <source>Both results give values that are not numbers.</source>
+      <translation>两个结果都给出了非数值。</translation>
+    </message>
+    <message>
+      <source>Both {first} and {second} give values that are not numbers.</source>
+      <translation>{first} 和 {second} 都给出了非数值。</translation>
+    </message>
+    <message>
       <source>Browse models</source>
       <translation>浏览模型</translation>
     </message>
@@ -1516,6 +1524,10 @@
       <translation>还没有对话</translation>
     </message>
     <message>
+      <source>No difference that this text can show: {first} and {second} are about equally close to {source}. Their mean KL divergences differ by {difference} ({low} to {high}).</source>
+      <translation>这份文本看不出差别：{first} 和 {second} 与 {source} 的接近程度大致相同，平均 KL 散度相差 {difference}（{low} 到 {high}）。</translation>
+    </message>
+    <message>
       <source>No engine can score models of this format ({formats}).</source>
       <translation>没有引擎能评测这种格式的模型（{formats}）。</translation>
     </message>
@@ -2480,6 +2492,22 @@
       <translation>内置的入门模型：一个小型对话模型，无需下载即可体验整个流程。能用英语回答简单问题，但经常出错。</translation>
     </message>
     <message>
+      <source>The cheaper result was kept: the costlier one gives values that are not numbers.</source>
+      <translation>保留了较省时的结果：较费时的结果给出了非数值。</translation>
+    </message>
+    <message>
+      <source>The cheaper result was kept: the costlier one raises the mean KL divergence from {cheaper} to {costlier}, by {difference} ({low} to {high}), measured over {tokens} tokens.</source>
+      <translation>保留了较省时的结果：较费时的结果使平均 KL 散度从 {cheaper} 升到 {costlier}，升高 {difference}（{low} 到 {high}），在 {tokens} 个词元上测得。</translation>
+    </message>
+    <message>
+      <source>The cheaper result was kept: {tokens} tokens are too few to compare the two.</source>
+      <translation>保留了较省时的结果：{tokens} 个词元太少，无法比较两者。</translation>
+    </message>
+    <message>
+      <source>The cheaper result was kept: {tokens} tokens show no gain of the costlier one. The mean KL divergence is {cheaper} and {costlier}, a difference of {difference} ({low} to {high}).</source>
+      <translation>保留了较省时的结果：在 {tokens} 个词元上，较费时的结果没有显出优势。平均 KL 散度分别为 {cheaper} 和 {costlier}，相差 {difference}（{low} 到 {high}）。</translation>
+    </message>
+    <message>
       <source>The checkpoint may belong to another model.</source>
       <translation>该检查点可能属于另一个模型。</translation>
     </message>
@@ -2510,6 +2538,14 @@
     <message>
       <source>The conversion failed.</source>
       <translation>转换失败。</translation>
+    </message>
+    <message>
+      <source>The costlier result was kept: it lowers the mean KL divergence from {cheaper} to {costlier}, by {difference} ({low} to {high}), measured over {tokens} tokens.</source>
+      <translation>保留了较费时的结果：它使平均 KL 散度从 {cheaper} 降到 {costlier}，降低 {difference}（{low} 到 {high}），在 {tokens} 个词元上测得。</translation>
+    </message>
+    <message>
+      <source>The costlier result was kept: the cheaper one gives values that are not numbers.</source>
+      <translation>保留了较费时的结果：较省时的结果给出了非数值。</translation>
     </message>
     <message>
       <source>The device {device} cannot be used: {reason}{said}.</source>
@@ -3132,6 +3168,10 @@
       <translation>本服务器不使用该主机名。</translation>
     </message>
     <message>
+      <source>This text is too short to tell whether {first} or {second} is closer to {source}.</source>
+      <translation>这份文本太短，无法判断 {first} 和 {second} 哪个更接近 {source}。</translation>
+    </message>
+    <message>
       <source>Thought</source>
       <translation>已思考</translation>
     </message>
@@ -3146,6 +3186,10 @@
     <message>
       <source>Threads: {0}</source>
       <translation>线程：{0}</translation>
+    </message>
+    <message>
+      <source>Time ran out after {0} of {1} positions.</source>
+      <translation>时间用尽，只测了 {1} 个位置中的 {0} 个。</translation>
     </message>
     <message>
       <source>Time to first token</source>
@@ -4812,6 +4856,10 @@
       <translation>{0}（非离线：{1}）</translation>
     </message>
     <message>
+      <source>{0} ({1} to {2})</source>
+      <translation>{0}（{1} 到 {2}）</translation>
+    </message>
+    <message>
       <source>{0} and its key have been removed.</source>
       <translation>{0} 及其密钥已删除。</translation>
     </message>
@@ -4920,6 +4968,14 @@
       <translation>{0}：模型共 {1}</translation>
     </message>
     <message>
+      <source>{better} is closer to {source} than {worse}: its mean KL divergence is lower by {difference} ({low} to {high}).</source>
+      <translation>{better} 比 {worse} 更接近 {source}：平均 KL 散度低 {difference}（{low} 到 {high}）。</translation>
+    </message>
+    <message>
+      <source>{better} is closer to {source}: {worse} gives values that are not numbers.</source>
+      <translation>{better} 更接近 {source}：{worse} 给出了非数值。</translation>
+    </message>
+    <message>
       <source>{blocks} blocks are on {device}: more would not fit.</source>
       <translation>{blocks} 层在 {device} 上：再多就放不下。</translation>
     </message>
@@ -5002,6 +5058,10 @@
     <message>
       <source>{engine}; the model is also installed for another engine, and `stillroom profile` measures which is faster.</source>
       <translation>{engine}；此模型也有另一引擎的版本，可用 `stillroom profile` 测出哪个更快。</translation>
+    </message>
+    <message>
+      <source>{field} does not go with {value}: all of them are measured on the same text.</source>
+      <translation>{field} 不能与 {value} 同用：各种方式都要在同样的文本上测量。</translation>
     </message>
     <message>
       <source>{field} has the format {value}, but this version reads {maximum}.</source>

@@ -223,6 +223,35 @@ LOSSES: dict[str, str] = {
     "makers": "Files called {label} differ between makers: from {least} to {most} on {model}.",
 }
 
+# Two models against one source: which is closer.
+PAIRS: dict[str, str] = {
+    "closer": "{better} is closer to {source} than {worse}: its mean KL divergence is lower by"
+    " {difference} ({low} to {high}).",
+    "neither": "No difference that this text can show: {first} and {second} are about equally close"
+    " to {source}. Their mean KL divergences differ by {difference} ({low} to {high}).",
+    "too_short": "This text is too short to tell whether {first} or {second} is closer to"
+    " {source}.",
+    "no_numbers": "{better} is closer to {source}: {worse} gives values that are not numbers.",
+    "both_no_numbers": "Both {first} and {second} give values that are not numbers.",
+}
+
+# Whether a costlier way of quantizing replaced a cheaper one.
+CHOICES: dict[str, str] = {
+    "costlier": "The costlier result was kept: it lowers the mean KL divergence from {cheaper} to"
+    " {costlier}, by {difference} ({low} to {high}), measured over {tokens} tokens.",
+    "cheaper": "The cheaper result was kept: the costlier one raises the mean KL divergence from"
+    " {cheaper} to {costlier}, by {difference} ({low} to {high}), measured over {tokens} tokens.",
+    "neither": "The cheaper result was kept: {tokens} tokens show no gain of the costlier one. The"
+    " mean KL divergence is {cheaper} and {costlier}, a difference of {difference} ({low} to"
+    " {high}).",
+    "too_short": "The cheaper result was kept: {tokens} tokens are too few to compare the two.",
+    "costlier_no_numbers": "The cheaper result was kept: the costlier one gives values that are not"
+    " numbers.",
+    "cheaper_no_numbers": "The costlier result was kept: the cheaper one gives values that are not"
+    " numbers.",
+    "both_no_numbers": "Both results give values that are not numbers.",
+}
+
 VERDICTS: dict[str, str] = {
     "faithful": "Faithful: next to nothing was lost.",
     "close": "Close: small losses that are hard to notice.",

@@ -17,6 +17,7 @@ import pytest
 from app.library.folder import InstalledModel
 from app.library.targets import Target
 from app.paths import Paths
+from app.quantizing.conversion import Scoring
 from app.session.engine_timing import time_engines
 from app.session.session import Session
 from app.settings import Settings
@@ -135,7 +136,9 @@ def test_all_onnx_builds_take_part_and_the_one_that_runs_is_named(
         assert Reason("other_build", {"build": "small"}) in named.reasons
         own = {each.name for each in map(_installed, other.planning.builds(made.name))}
         assert own == {"small", made.name}
-        report = other.conversion.quality(made.name, "small", lambda _: None, None, quick=True)
+        report = other.conversion.quality(
+            made.name, "small", lambda _: None, None, Scoring(quick=True)
+        )
         plan = other.plan("small", engine="onnx", n_ctx=64)
         if build.name == made.name:
             told = next(reason for reason in plan.reasons if reason.code == "other_build_measured")

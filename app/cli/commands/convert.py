@@ -3,12 +3,14 @@
 from argparse import Namespace
 
 from app.cli.commands.console import Console, table
+from app.quantizing.conversion import Scoring
 from app.session.session import Session
 from app.wording.explain import reason_text
 from app.wording.loss import loss_sentences
+from app.wording.pairs import pair_sentence
 from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
-from quant.quality.figures import Estimate, QualityReport
+from quant.quality.figures import Estimate, PairedReport, QualityReport
 from quant.recipe import QuantReport
 from runtime import registry
 from runtime.errors import InvalidRequest
@@ -84,9 +86,12 @@ def _share(error: float | None) -> str:
 
 def quality(session: Session, args: Namespace, console: Console) -> None:
     """What quantization cost: perplexity, KL divergence, same top token."""
-    conversion, scored = session.conversion, {"texts": args.text, "quick": args.quick}
+    conversion = session.conversion
+    scoring = Scoring(tuple(args.text), args.set, args.quick, args.seconds)
     if args.schemes:
-        result = conversion.schemes(args.model, console.progress, CancelToken(), **scored)
+        if args.seconds is not None:
+            raise InvalidRequest(field="--seconds", reason="no_limit", value="--schemes")
+        result = conversion.schemes(args.model, console.progress, CancelToken(), scoring)
         console.end_progress()
         rows = [
             (entry.scheme, f"{entry.bits_per_weight:.2f}", *_figures(entry.report))
@@ -97,9 +102,47 @@ def quality(session: Session, args: Namespace, console: Console) -> None:
         return
     if args.against is None:
         raise InvalidRequest(field="--against", reason="needs_source")
-    report = conversion.quality(args.model, args.against, console.progress, CancelToken(), **scored)
+    cancel = CancelToken()
+    if args.versus is not None:
+        pair = conversion.pair(
+            args.model, args.versus, args.against, console.progress, cancel, scoring
+        )
+        console.end_progress()
+        console.result(pair, pair_text(pair, args.model, args.versus, args.against))
+        return
+    report = conversion.quality(args.model, args.against, console.progress, cancel, scoring)
     console.end_progress()
     console.result(report, quality_text(report))
+
+
+def pair_text(pair: PairedReport, first: str, second: str, source: str) -> str:
+    """Which of two models is closer to their source, as a person reads it."""
+    rows = [
+        (
+            text.name,
+            str(text.tokens),
+            _number(one.kl_mean, ".4f"),
+            _number(other.kl_mean, ".4f"),
+            _estimate(text.kl_difference, ".4f"),
+        )
+        for text, one, other in zip(pair.texts, pair.first.texts, pair.second.texts, strict=True)
+    ]
+    one, other, difference = (
+        _estimate(each, ".4f")
+        for each in (pair.first.kl_mean, pair.second.kl_mean, pair.kl_difference)
+    )
+    rows.append(("all", str(pair.first.tokens), one, other, difference))
+    headings = ("TEXT", "TOKENS", f"KL OF {first}", f"KL OF {second}", "DIFFERENCE")
+    lines = [str(pair_sentence(pair, first, second, source)), table(headings, rows)]
+    return "\n".join([*lines, *_unfinished(pair.first)])
+
+
+def _unfinished(report: QualityReport) -> list[str]:
+    """That time ran out before the whole text was measured."""
+    if report.tokens == report.planned:
+        return []
+    done = f"{report.tokens} of {report.planned} tokens in {format_seconds(report.seconds)}"
+    return [f"Time ran out: measured {done}."]
 
 
 def quality_text(report: QualityReport) -> str:
@@ -115,7 +158,7 @@ def quality_text(report: QualityReport) -> str:
         f"  {role:<15} relative error {_share(error)}"
         for role, error in report.error_by_role.items()
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_unfinished(report)])
 
 
 def _figures(report: QualityReport) -> tuple[str, ...]:

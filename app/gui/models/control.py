@@ -20,6 +20,7 @@ from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel, TrashedModel
 from app.library.importers import FoundModel, Mode, found_file, import_model
 from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, refine_offer
+from app.quantizing.conversion import MEASURE_SECONDS, Scoring
 from app.session.session import Session
 from app.unexpected import log_unexpected
 from quant.quality.figures import QualityReport
@@ -285,7 +286,8 @@ class ModelsControl(QObject):
     def measure(self, name: str, against: str, *, quick: bool = False) -> None:
         """Measure what a quantized model lost against its source; `quick`, over less text."""
         quality = self.session.conversion.quality
-        self._start(name, "measure", lambda p, c: quality(name, against, p, c, quick=quick))
+        scoring = Scoring(quick=True) if quick else Scoring(seconds=MEASURE_SECONDS)
+        self._start(name, "measure", lambda p, c: quality(name, against, p, c, scoring))
 
     def _downloaded(self, item: QueueItem) -> None:
         """List what came, and measure what it lost where its full-precision weights are here."""

@@ -138,11 +138,22 @@ def quality_words(report: QualityReport) -> str:
     verdict = tr(VERDICTS[report.verdict])
     figures = tr(
         "Mean KL divergence {0}; same top token at {1} % of {2} positions.",
-        _number(report.kl_mean, 4),
+        _with_interval(report.kl_mean, 4),
         _number(report.same_top.through(lambda share: 100 * share), 1),
         report.tokens,
     )
-    return f"{verdict} {figures}"
+    if report.tokens == report.planned:
+        return f"{verdict} {figures}"
+    limit = tr("Time ran out after {0} of {1} positions.", report.tokens, report.planned)
+    return f"{verdict} {figures} {limit}"
+
+
+def _with_interval(estimate: Estimate, decimals: int) -> str:
+    value = _number(estimate, decimals)
+    if estimate.low is None or estimate.high is None:
+        return value
+    low, high = (f"{each:.{decimals}f}" for each in (estimate.low, estimate.high))
+    return tr("{0} ({1} to {2})", value, low, high)
 
 
 def _number(estimate: Estimate, decimals: int) -> str:

@@ -10,6 +10,7 @@ from app.gui.parts import words
 from app.gui.parts.controls import Check, Choice, button, label, row
 from app.gui.parts.theme import SPACE_L, SPACE_M
 from app.gui.parts.words import tr
+from app.quantizing.conversion import MEASURE_SECONDS
 from app.quantizing.forecast import FAST, FAST_BLOCK, expected, rows_fit
 from app.wording.loss import loss_sentences
 from quant.recipe import recipe_named
@@ -17,8 +18,8 @@ from runtime.plan import PlanModel
 from runtime.shape import parameter_count
 
 _BYTES_PER_TOKEN = 3  # of a text, roughly
-_BUNDLED_BYTES = 4600
-QUALITY_TOKENS = 8000  # prompt tokens that measuring evaluates: the bundled texts, in both models
+_BUNDLED_BYTES = 21000
+QUALITY_TOKENS = 63000  # prompt tokens that measuring evaluates: the bundled texts, in both models
 # recipe, what it is, and what to expect of it
 _GGUF = ("q4_0", "q4_0-search", "q4_0-best", "q4_k_m", "q6_k", "q8_0")
 _ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", FAST)
@@ -129,8 +130,7 @@ class QuantizeDialog(QDialog):
             return
         self.about.setText(recipe_words(name)[1])
         self._show_calibration(name)
-        tokens = self._prefill_tps and 2 * QUALITY_TOKENS / self._prefill_tps
-        self._measure_time.setText(tr("about {0} more", words.seconds(tokens)) if tokens else "")
+        self._measure_time.setText(self._measuring())
         if self._model is None:
             self.expectation.setText("–")
             return
@@ -188,6 +188,13 @@ class QuantizeDialog(QDialog):
         if isinstance(text, Path) and text.is_file():
             size = text.stat().st_size
         return size / _BYTES_PER_TOKEN / self._prefill_tps
+
+    def _measuring(self) -> str:
+        """How much longer it takes to measure; "" where the model's speed is not known."""
+        if not self._prefill_tps:
+            return ""
+        seconds = min(2 * QUALITY_TOKENS / self._prefill_tps, MEASURE_SECONDS)
+        return tr("about {0} more", words.seconds(seconds))
 
     def _start(self) -> None:
         choice = QuantizeChoice(

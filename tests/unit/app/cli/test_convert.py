@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from app.cli.commands.convert import report_text
+import numpy as np
+
+from app.cli.commands.convert import pair_text, report_text
 from quant.gguf.export import quantize_gguf
+from quant.quality.paired import compare_pair
 from quant.recipe import QuantRecipe, recipe_named, uniform
+from tests.helpers.bigrams import model, table
+from tests.helpers.bigrams import text as words
 from tests.helpers.checkpoints import write_checkpoint
 
 
@@ -25,3 +30,21 @@ def test_rows_that_fell_back_are_named(tmp_path: Path) -> None:
         f"{len(report.fallbacks)} tensors have rows that the recipe's blocks do not divide" in text
     )
     assert report.fallbacks[0].name in text
+
+
+def test_a_pair_is_told_by_text_and_over_all() -> None:
+    """In bigram models; the time runs out before the second window."""
+    source = table(1)
+    noise = table(2) / np.float32(8)
+    texts = {"a": words(1000), "b": words(200, 1)}
+    models = model(source, 64), model(source + noise, 64), model(source + 2 * noise, 64)
+    pair = compare_pair(texts, *models, within=0)
+    lines = pair_text(pair, "mine", "theirs", "full").splitlines()
+    assert lines[0].startswith(
+        "mine is closer to full than theirs: its mean KL divergence is lower"
+    )
+    assert [line.split()[0] for line in lines[1:4]] == ["TEXT", "a", "all"]
+    assert f"{pair.kl_difference.value:.4f}" in lines[3]
+    assert lines[4].startswith("Time ran out: measured 447 of ")
+    whole = compare_pair(texts, *models)
+    assert "Time ran out" not in pair_text(whole, "mine", "theirs", "full")
