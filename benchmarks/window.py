@@ -131,8 +131,9 @@ def in_window(window: MainWindow, tokens: int) -> Share:
     window.chat.send(PROMPT)
     assert answered(window, 240)
     window.chat.answer_grew.disconnect(begun)
-    stats = window.chat_page.transcript.views()[-1].message.stats
-    return meters[0].share(float(stats["decode_tps"]), int(stats["generated_tokens"]))
+    figures = window.chat_page.transcript.views()[-1].message.figures
+    assert figures.decode_tps is not None
+    return meters[0].share(figures.decode_tps, figures.generated_tokens)
 
 
 def engine_share(home: Path, model: Path, rounds: int, tokens: int) -> list[tuple[Share, Share]]:

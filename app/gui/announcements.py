@@ -97,8 +97,9 @@ class Announcements(QObject):
 
     def _answer_ended(self, message: StoredMessage, error: Exception | None) -> None:
         self._status.show_work("")
-        self._status.show_stats(message.stats)
-        stopped = error is None and message.stats.get("finish_reason", "cancelled") == "cancelled"
+        figures = message.figures
+        self._status.show_figures(figures)
+        stopped = error is None and figures.finish_reason in (None, "cancelled")
         if not stopped and time.monotonic() - self._began > self.notices.long_seconds:
             whole = message.state == "finished"
             title = tr("Answer finished") if whole else tr("Answer ended early")

@@ -85,11 +85,12 @@ class Inspector(QScrollArea):
             return
         self.sampling.show_values(
             self._chat.models.recommended(),
-            dict(self._chat.option("sampling") or {}),
-            str(self._chat.option("system") or ""),
+            self._chat.option("sampling", dict) or {},
+            self._chat.option("system", str) or "",
         )
         self.sampling.show_math(
-            offered=self._chat.models.offers_math_hint, chosen=bool(self._chat.option("math"))
+            offered=self._chat.models.offers_math_hint,
+            chosen=self._chat.option("math", bool) is True,
         )
 
     def _loaded(self, report: LoadReport | None) -> None:

@@ -157,7 +157,7 @@ class MainWindow(QMainWindow):
         self._wire_conversations()
         self._wire_models()
         chat, status = self.chat, self.status
-        chat.answer_ended.connect(lambda message, _error: self.diagnosis.judge(message.stats))
+        chat.answer_ended.connect(lambda message, _error: self.diagnosis.judge(message.figures))
         self.models.chosen_changed.connect(status.show_model)
         self.models.chosen_changed.connect(self._chosen)
         self.models.plan_changed.connect(status.show_plan)

@@ -3,11 +3,14 @@
 Plain data; knows no SQL and no widget.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 from quant.json_types import Json
-from runtime.generation import Role
+from runtime.generation import FinishReason, Role
 from runtime.plan import Interval
 
 MessageState = Literal["streaming", "finished", "cut"]
@@ -39,7 +42,30 @@ class Conversation:
     folder: str = ""
     title_set: bool = False
     deleted: float | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AnswerFigures:
+    """What is shown of how an answer was made; None or empty where it was not kept. The fields are
+    those of GenerationStats, and the decode speed that was predicted at this depth of context."""
+
+    finish_reason: FinishReason | None = None
+    prompt_tokens: int | None = None
+    generated_tokens: int = 0
+    reasoning_tokens: int = 0
+    reasoning_seconds: float = 0.0
+    time_to_first_token: float | None = None
+    decode_tps: float | None = None
+    predicted_decode_tps: Interval | None = None
+    peak_memory: int = 0
+    engine_share: float = 0.0
+    sampling_share: float = 0.0
+    other_share: float = 0.0
+    draft_tokens: int = 0
+    accepted_tokens: int = 0
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,8 +85,17 @@ class StoredMessage:
     state: MessageState
     created: float
     model: str = ""
-    stats: dict[str, Any] = field(default_factory=dict)
+    stats: Mapping[str, Json] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def figures(self) -> AnswerFigures:
+        """What `stats` tells; nothing where a figure is not of its type, as an imported or older
+        message may have it."""
+        try:
+            return msgspec.convert(self.stats, AnswerFigures)
+        except msgspec.ValidationError:
+            return AnswerFigures()
 
 
 @dataclass(frozen=True)
@@ -97,4 +132,4 @@ class RunRecord:
     measured_decode_tps: float | None
     predicted_memory: int
     measured_memory: int
-    stats: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Json] = field(default_factory=dict)

@@ -136,6 +136,21 @@ def is_below_prediction(predicted: Interval | None, decode_tps: float | None, to
     return decode_tps < predicted.low
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What of a record's stats explains its speed."""
+
+    conditions: Conditions
+    planned_tps: float | None
+    ran_on: str
+    elsewhere: float
+    prompt_tokens: int
+    generated_tokens: int
+    mean_threads: float
+    draft_tokens: int
+    accepted_tokens: int
+
+
 def why_slow(
     record: RunRecord,
     model: PlanModel,
@@ -148,26 +163,25 @@ def why_slow(
     Where the run's own conditions leave much unexplained and no other load was there, memory is
     read again by `read_rate(threads, nbytes)`, in bytes per second, and compared with the profile.
     """
-    stats = record.stats
     try:
-        conditions = msgspec.convert(stats["conditions"], type=Conditions)
+        kept = msgspec.convert(record.stats, _Kept)
         placement = msgspec.convert(record.placement, type=Placement)
-        planned, device, misplaced = stats["planned_tps"], stats["ran_on"], stats["elsewhere"]
-    except (KeyError, msgspec.ValidationError):
+    except msgspec.ValidationError:
         return None
-    if not planned or not record.measured_decode_tps or not speed.can_predict(placement):
+    conditions = kept.conditions
+    if not kept.planned_tps or not record.measured_decode_tps or not speed.can_predict(placement):
         return None
     run = Run(
         model=model,
         placement=placement,
-        planned_tps=planned,
+        planned_tps=kept.planned_tps,
         measured_tps=record.measured_decode_tps,
-        depth=stats["prompt_tokens"] + stats["generated_tokens"] / 2,
-        n_threads=stats["mean_threads"],
-        device=device,
-        misplaced_share=misplaced,
-        draft_tokens=stats["draft_tokens"],
-        accepted_tokens=stats["accepted_tokens"],
+        depth=kept.prompt_tokens + kept.generated_tokens / 2,
+        n_threads=kept.mean_threads,
+        device=kept.ran_on,
+        misplaced_share=kept.elsewhere,
+        draft_tokens=kept.draft_tokens,
+        accepted_tokens=kept.accepted_tokens,
     )
     found = diagnose(run, conditions, speed)
     probe = read_probe(speed.profile)

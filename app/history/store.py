@@ -12,10 +12,9 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -31,6 +30,7 @@ from app.history.records import (
     SearchHit,
     StoredMessage,
 )
+from quant.json_types import Json
 from runtime.generation import Role
 
 __all__ = [
@@ -92,7 +92,7 @@ class Store:
     # -- conversations ---------------------------------------------------------------------------
 
     def add_conversation(
-        self, title: str = "", *, folder: str = "", options: dict[str, Any] | None = None
+        self, title: str = "", *, folder: str = "", options: Mapping[str, Json] | None = None
     ) -> Conversation:
         """Start a conversation and return it."""
         now = time.time()
@@ -103,7 +103,7 @@ class Store:
                 (title, now, now, folder, json.dumps(options or {})),
             )
             new_id = cursor.lastrowid or 0
-        return Conversation(new_id, title, now, now, folder=folder, options=options or {})
+        return Conversation(new_id, title, now, now, folder=folder, options=dict(options or {}))
 
     def add_copy(self, source: Conversation, messages: Sequence[StoredMessage]) -> Conversation:
         """Store a conversation that came from elsewhere, with new ids, whole or not at all."""
@@ -140,7 +140,7 @@ class Store:
             raise StoreError(path=str(self.path), reason="no_conversation", value=conversation_id)
         return row_values.conversation(rows[0])
 
-    def update_conversation(self, conversation_id: int, **changes: Any) -> None:
+    def update_conversation(self, conversation_id: int, **changes: Json) -> None:
         """Change title, title_set, pinned, folder, head_id or options of a conversation."""
         allowed = {"title", "title_set", "pinned", "folder", "head_id", "options"}
         unknown = set(changes) - allowed
@@ -187,7 +187,7 @@ class Store:
         reasoning: str = "",
         state: MessageState = "finished",
         model: str = "",
-        stats: dict[str, Any] | None = None,
+        stats: Mapping[str, Json] | None = None,
         attachments: tuple[Attachment, ...] = (),
     ) -> StoredMessage:
         """Add a message below `parent_id` and make it the conversation's head."""
@@ -241,7 +241,10 @@ class Store:
             )
 
     def finish(
-        self, message_id: int, state: MessageState = "finished", stats: dict[str, Any] | None = None
+        self,
+        message_id: int,
+        state: MessageState = "finished",
+        stats: Mapping[str, Json] | None = None,
     ) -> StoredMessage:
         """End a streaming answer: its chunks become its text. Returns the settled message."""
         with self._transaction() as db:

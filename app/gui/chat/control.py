@@ -8,8 +8,9 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
+import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from app.documents.attachments import with_attachments
@@ -23,6 +24,7 @@ from app.history.records import Attachment, Conversation, MessageState, StoredMe
 from app.history.store import Store
 from app.history.stream_chunks import ChunkBuffer, joined
 from app.session.session import Session
+from quant.json_types import Json
 from runtime.answer.answer_text import AnswerText
 from runtime.generation import GenerationRequest, GenerationStats, Message, SamplingParams
 from runtime.process.protocol import Streamed
@@ -31,6 +33,8 @@ from runtime.prompt.chat_profile import with_math_hint
 from runtime.prompt.reasoning import conversation_title
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class ChatControl(QObject):
         self._bridge = bridge
         self.models = models
         self.conversation: Conversation | None = None
-        self._draft_options: dict[str, Any] = {}  # of a conversation that is not stored yet
+        self._draft_options: dict[str, Json] = {}  # of a conversation that is not stored yet
         self.tree = Tree(())
         self._stream: _Stream | None = None
         self._deleted: list[int] = []  # whose contexts are still on disk
@@ -119,18 +123,19 @@ class ChatControl(QObject):
         self.tree = Tree(self.store.messages(conversation_id))
         if self._stream is not None and self._stream.message.conversation_id == conversation_id:
             self.tree.put(self._stream.message)  # what comes next continues what was shown
-        model = self.conversation.options.get("model")
+        model = self.option("model", str)
         if model and model != self.models.chosen:
             if model in self.models.names():
                 self.models.choose(model)
-        self.models.use_context(self.option("context"))
+        self.models.use_context(self.option("context", int))
         self.opened.emit(self.conversation)
 
-    def option(self, name: str, default: Any = None) -> Any:
-        """A setting of this conversation alone."""
-        return self._options().get(name, default)
+    def option(self, name: str, kind: type[_T]) -> _T | None:
+        """A setting of this conversation alone; None where there is none of that kind."""
+        value = self._options().get(name)
+        return value if isinstance(value, kind) else None
 
-    def set_options(self, **changes: Any) -> None:
+    def set_options(self, **changes: Json) -> None:
         """Change settings of this conversation alone; None takes one back.
 
         Those of a new conversation are stored with its first message.
@@ -311,28 +316,28 @@ class ChatControl(QObject):
         self.conversations_changed.emit()
         self._timer.start(FULL_MILLISECONDS)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Json]:
         return dict(self.conversation.options if self.conversation else self._draft_options)
 
     def _request(self, message: StoredMessage, continue_last: bool) -> GenerationRequest:
         turns = self.tree.path(message.id if continue_last else message.parent_id)
         messages = [prompt_message(turn.message) for turn in turns]
-        if self.option("math") and self.models.offers_math_hint:
+        if self.option("math", bool) and self.models.offers_math_hint:
             messages = [with_math_hint(m) if m.role == "user" else m for m in messages]
-        system = str(self.option("system") or "")
+        system = self.option("system", str)
         if system:
             messages.insert(0, Message("system", system))
         return GenerationRequest(
             id=uuid.uuid4().hex,
             messages=tuple(messages),
             sampling=self.sampling(),
-            max_tokens=self.option("max_tokens"),
+            max_tokens=self.option("max_tokens", int),
             continue_last=continue_last,
         )
 
     def sampling(self) -> SamplingParams:
         """What this conversation samples with: its own values over the model's recommended ones."""
-        return replace(self.models.recommended(), **dict(self.option("sampling") or {}))
+        return replace(self.models.recommended(), **(self.option("sampling", dict) or {}))
 
     def _set_head(self, head_id: int) -> None:
         assert self.conversation is not None
@@ -387,7 +392,7 @@ class ChatControl(QObject):
         """The ended answer as stored; as shown, with the reason, where the store fails."""
         whole = stats is not None and stats.finish_reason in ("stop", "loop")
         state: MessageState = "finished" if whole else "cut"
-        seconds = {"seconds": time.monotonic() - stream.started}
+        seconds: dict[str, Json] = {"seconds": time.monotonic() - stream.started}
         remote = bool(self.models.address(stream.message.model or ""))
         kept = stats_json(stats, None if remote else self.models) if stats else seconds
         try:
@@ -404,16 +409,15 @@ def prompt_message(message: StoredMessage) -> Message:
     return Message(message.role, content, message.reasoning)
 
 
-def stats_json(stats: GenerationStats, models: ModelSelection | None) -> dict[str, Any]:
+def stats_json(stats: GenerationStats, models: ModelSelection | None) -> dict[str, Json]:
     """The statistics a message keeps: what was measured, and what had been predicted. Of a remote
     model (`models` is None) nothing was."""
-    kept: dict[str, Any] = dict(stats.__dict__)
-    kept["notices"] = list(stats.notices)
+    kept: dict[str, Json] = msgspec.to_builtins(stats)
     if models is None:
         return {**kept, "engine": "remote"}
     expected = models.predicted_tps(stats)
     if expected is not None:
-        kept["predicted_decode_tps"] = dict(expected.__dict__)
+        kept["predicted_decode_tps"] = msgspec.to_builtins(expected)
     if models.report is not None:
         kept["engine"] = models.report.engine
         kept["n_ctx"] = models.report.n_ctx

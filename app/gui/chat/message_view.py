@@ -110,11 +110,9 @@ class MessageView(QWidget):
         if self.answer.markdown != self.message.content:
             self.answer.set_markdown(self.message.content)
         if self.message.reasoning:
-            stats = self.message.stats
+            figures = self.message.figures
             self._thinking_view().set_text(
-                self.message.reasoning,
-                int(stats.get("reasoning_tokens", 0)),
-                float(stats.get("reasoning_seconds", 0.0)),
+                self.message.reasoning, figures.reasoning_tokens, figures.reasoning_seconds
             )
         self._show_numbers()
         self._fill_actions(turn)
@@ -209,27 +207,27 @@ class MessageView(QWidget):
         return self._reasoning_seconds
 
     def _show_numbers(self) -> None:
-        stats = self.message.stats
+        figures = self.message.figures
         self._status.hide()
         parts = []
-        if stats.get("decode_tps"):
-            parts.append(words.rate(stats["decode_tps"]))
-        if stats.get("generated_tokens"):
-            parts.append(tr("{0} tokens", words.count(stats["generated_tokens"])))
-        if stats.get("time_to_first_token") is not None:
-            first = words.seconds(stats["time_to_first_token"])
+        if figures.decode_tps:
+            parts.append(words.rate(figures.decode_tps))
+        if figures.generated_tokens:
+            parts.append(tr("{0} tokens", words.count(figures.generated_tokens)))
+        if figures.time_to_first_token is not None:
+            first = words.seconds(figures.time_to_first_token)
             parts.append(tr("first token after {0}", first))
-        if stats.get("draft_tokens"):
-            drafts = (words.count(stats["accepted_tokens"]), words.count(stats["draft_tokens"]))
+        if figures.draft_tokens:
+            drafts = (words.count(figures.accepted_tokens), words.count(figures.draft_tokens))
             parts.append(tr("{0} of {1} drafted tokens accepted", *drafts))
         if self.message.state == "cut":
             parts.append(tr("stopped early"))
         self._numbers.setText("  ·  ".join(parts))
         self._numbers.setVisible(bool(parts))
-        times = words.time_shares(stats)
+        times = words.time_shares(figures)
         self._numbers.setToolTip(times)
         self._numbers.setAccessibleDescription(times)
-        notices = [tr(notice_text(code)) for code in stats.get("notices", [])]
+        notices = [tr(notice_text(code)) for code in figures.notices]
         self._notices.setText("\n".join(notices))
         self._notices.setVisible(bool(notices))
 

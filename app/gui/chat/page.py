@@ -183,12 +183,12 @@ class ChatPage(QWidget):
         report, plan = self._control.models.report, self._control.models.plan
         total = report.n_ctx if report else plan.placement.n_ctx if plan else 0
         conversation = self._control.conversation
-        used = estimated_tokens(str(self._control.option("system") or ""))
+        used = estimated_tokens(self._control.option("system", str) or "")
         for turn in self._control.tree.path(conversation.head_id if conversation else None):
-            stats = turn.message.stats
-            if "prompt_tokens" in stats:
-                answer = stats.get("generated_tokens", 0) - stats.get("reasoning_tokens", 0)
-                used = stats["prompt_tokens"] + answer
+            figures = turn.message.figures
+            if figures.prompt_tokens is not None:
+                answer = figures.generated_tokens - figures.reasoning_tokens
+                used = figures.prompt_tokens + answer
             else:
                 used += estimated_tokens(prompt_message(turn.message).content)
         used += sum(each.tokens for each in self.composer.attachments)

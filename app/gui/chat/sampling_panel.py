@@ -1,6 +1,6 @@
 """Sampling of the open conversation: recommended values, what was changed, a way back."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
@@ -68,7 +68,7 @@ class SamplingPanel(QWidget):
         layout.addWidget(self.math)
 
     def show_values(
-        self, recommended: SamplingParams, changed: dict[str, Any], system: str
+        self, recommended: SamplingParams, changed: Mapping[str, float], system: str
     ) -> None:
         """The values in force: recommended ones with the conversation's own over them."""
         self._silent = True
@@ -87,7 +87,7 @@ class SamplingPanel(QWidget):
         self.math.setChecked(chosen)
         self._silent = False
 
-    def _boxes(self) -> dict[str, Any]:
+    def _boxes(self) -> dict[str, QDoubleSpinBox | QSpinBox]:
         return {
             "temperature": self.temperature,
             "top_p": self.top_p,

@@ -44,7 +44,7 @@ class SeveralAnswers(QObject):
             return
         if error is None:
             self._made.append(message)
-        stopped = error is not None or message.stats.get("finish_reason") == "cancelled"
+        stopped = error is not None or message.figures.finish_reason == "cancelled"
         # The next answer begins only after all receivers of the signal have handled this one.
         QTimer.singleShot(0, self._keep if stopped or len(self._made) >= ANSWERS else self._next)
 

@@ -2,8 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any
 
 from PySide6.QtCore import QPointF, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
@@ -14,6 +12,7 @@ from app.gui.parts.controls import ElidedLabel, button, label
 from app.gui.parts.speech import announce
 from app.gui.parts.theme import Theme
 from app.gui.parts.words import tr
+from app.history.records import AnswerFigures
 from runtime.backend import LoadReport
 from runtime.plan import Interval, Plan
 from runtime.registry import title as engine_title
@@ -103,15 +102,15 @@ class StatusBar(QFrame):
             self.spark.add(tps)
             self._show_speed(tps)
 
-    def show_stats(self, stats: Mapping[str, Any]) -> None:
-        """What was measured: the statistics a message keeps."""
-        if stats.get("decode_tps"):
-            self._show_speed(stats["decode_tps"])
-        if stats.get("time_to_first_token") is not None:
-            first = words.seconds(stats["time_to_first_token"])
+    def show_figures(self, figures: AnswerFigures) -> None:
+        """What was measured of an answer."""
+        if figures.decode_tps:
+            self._show_speed(figures.decode_tps)
+        if figures.time_to_first_token is not None:
+            first = words.seconds(figures.time_to_first_token)
             self._set(self.first, tr("first token {0}", first))
-        if stats.get("peak_memory"):
-            self._show_memory(stats["peak_memory"])
+        if figures.peak_memory:
+            self._show_memory(figures.peak_memory)
 
     def announce(self, text: str) -> None:
         """Short news, also for screen readers; polite: it waits for what is being spoken."""

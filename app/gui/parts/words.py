@@ -1,9 +1,8 @@
 """Numbers as people read them, and translation. Knows units; knows no widget."""
 
-from typing import Any
-
 from PySide6.QtCore import QCoreApplication
 
+from app.history.records import AnswerFigures
 from app.wording import units
 from app.wording.worded import Worded
 from runtime.plan import Interval
@@ -85,14 +84,14 @@ def tokens(number: int) -> str:
     return count(number) if number < 10_000 else f"{number / 1000:.0f} K"
 
 
-def time_shares(stats: dict[str, Any]) -> str:
+def time_shares(figures: AnswerFigures) -> str:
     """Where an answer's time went, and the seconds of each stage where stages are apart; "" for an
     answer that was not made here."""
-    if not stats.get("peak_memory"):
+    if not figures.peak_memory:
         return ""
-    shares = (stats.get(f"{name}_share", 0.0) for name in ("engine", "sampling", "other"))
+    shares = (figures.engine_share, figures.sampling_share, figures.other_share)
     text = tr(
         "Time: engine {0}, sampling {1}, Stillroom itself {2}", *(f"{each:.0%}" for each in shares)
     )
-    stages = [f"{name} {seconds(took)}" for name, took in stats.get("stage_seconds", {}).items()]
+    stages = [f"{name} {seconds(took)}" for name, took in figures.stage_seconds.items()]
     return f"{text}\n{tr('Stages: {0}', ', '.join(stages))}" if stages else text

@@ -1,18 +1,15 @@
 """Why the last answer was slow: the measured causes, the share of each, and what to do."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.gui.parts.bridge import Bridge
 from app.gui.parts.controls import label, restyle
 from app.gui.parts.theme import SPACE_S
 from app.gui.parts.words import tr
+from app.history.records import AnswerFigures
 from app.history.runs import is_below_prediction
 from app.session.session import Session
 from app.wording.explain import cause_words, explain
-from runtime.plan import Interval
 from runtime.planning.diagnosis import SLOWER, UNEXPLAINED_SHOWN, Diagnosis
 
 
@@ -35,11 +32,10 @@ class DiagnosisPanel(QWidget):
         layout.addLayout(self._causes)
         self.hide()
 
-    def judge(self, stats: Mapping[str, Any]) -> None:
+    def judge(self, figures: AnswerFigures) -> None:
         """Explain a finished answer if it was slower than predicted; hide otherwise."""
-        kept = stats.get("predicted_decode_tps")
-        expected = Interval(**kept) if kept else None
-        if is_below_prediction(expected, stats.get("decode_tps"), stats.get("generated_tokens", 0)):
+        expected = figures.predicted_decode_tps
+        if is_below_prediction(expected, figures.decode_tps, figures.generated_tokens):
             self.ask()
         else:
             self.hide()

@@ -104,11 +104,13 @@ def test_an_answer_tells_where_its_time_went(qtbot: QtBot, window: MainWindow) -
     window.chat.send("Hello")
     idle(qtbot, window)
     view = window.chat_page.transcript.views()[-1]
-    stats = dict(view.message.stats)
-    assert view._numbers.toolTip() == view._numbers.accessibleDescription() == time_shares(stats)
-    assert f"engine {stats['engine_share']:.0%}" in time_shares(stats)
-    stages = time_shares({**stats, "stage_seconds": {"body": 1.5, "lm_head": 0.25}})
+    figures = view.message.figures
+    assert view._numbers.toolTip() == view._numbers.accessibleDescription() == time_shares(figures)
+    assert f"engine {figures.engine_share:.0%}" in time_shares(figures)
+    stages = time_shares(replace(figures, stage_seconds={"body": 1.5, "lm_head": 0.25}))
     assert stages.endswith("Stages: body 1.5 s, lm_head 0.25 s")
-    guessed = replace(view.message, stats={**stats, "draft_tokens": 8, "accepted_tokens": 6})
+    guessed = replace(
+        view.message, stats={**view.message.stats, "draft_tokens": 8, "accepted_tokens": 6}
+    )
     view.set_turn(replace(view.turn, message=guessed))
     assert tr("{0} of {1} drafted tokens accepted", 6, 8) in view._numbers.text()

@@ -153,9 +153,11 @@ def test_settings_of_a_new_chat_are_stored_with_its_first_message(
     window.chat.send("Hello")
     qtbot.waitUntil(lambda: not window.chat.busy, timeout=20000)
     (chat,) = store.conversations()
-    assert chat.options["sampling"]["temperature"] == pytest.approx(1.3)
+    sampling = chat.options["sampling"]
+    assert isinstance(sampling, dict)
+    assert sampling["temperature"] == pytest.approx(1.3)
     window.new_chat()
-    assert window.chat.option("sampling") is None
+    assert window.chat.option("sampling", dict) is None
 
 
 def test_coming_back_to_a_streaming_answer_shows_all_of_it(

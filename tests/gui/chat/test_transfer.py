@@ -20,8 +20,9 @@ from app.history.export_reader import import_file
 from app.history.records import Attachment, Conversation, StoredMessage
 from app.history.store import Store
 from app.wording.explain import explain
+from quant.json_types import Json
 
-OPTIONS = {
+OPTIONS: dict[str, Json] = {
     "model": "starter",
     "context": 4096,
     "system": "Be short.",

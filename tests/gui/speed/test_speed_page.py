@@ -24,7 +24,7 @@ from app.gui.parts.status_bar import StatusBar
 from app.gui.speed.diagnosis_panel import DiagnosisPanel
 from app.gui.speed.page import SpeedPage
 from app.gui.speed.view import SpeedView
-from app.history.records import RunRecord
+from app.history.records import AnswerFigures, RunRecord
 from app.history.runs import LoadedModel
 from app.library.catalog import entry_named, load_catalog
 from app.library.folder import InstalledModel
@@ -298,13 +298,15 @@ def test_an_answer_is_judged_by_what_its_own_depth_was_promised(
 ) -> None:
     panel = DiagnosisPanel(session, Bridge())
     qtbot.addWidget(panel)
-    fast = {"predicted_decode_tps": {"low": 4.0, "median": 5.0, "high": 6.0}, "decode_tps": 4.5}
-    panel.judge({**fast, "generated_tokens": 64})
+    fast = AnswerFigures(
+        predicted_decode_tps=Interval(4.0, 5.0, 6.0), decode_tps=4.5, generated_tokens=64
+    )
+    panel.judge(fast)
     assert panel.isHidden()
-    panel.judge({**fast, "decode_tps": 3.5, "generated_tokens": 64})
+    panel.judge(replace(fast, decode_tps=3.5))
     assert not panel.isHidden()
     qtbot.waitUntil(lambda: "No answer with a predicted speed yet." in texts(panel))
-    panel.judge({"decode_tps": 3.5, "generated_tokens": 64})  # nothing was predicted
+    panel.judge(AnswerFigures(decode_tps=3.5, generated_tokens=64))  # nothing was predicted
     assert panel.isHidden()
 
 
@@ -328,9 +330,9 @@ def test_the_promise_kept_with_an_answer_is_that_of_the_loaded_plan(
     report = LoadReport("llamacpp", "1", 8192, 0.1, {})
     target = Target("m", Path("m.gguf"), None)
     session._loaded = LoadedModel(target, planned(20.0, host), report, None)
-    assert stats_json(stats, models)["predicted_decode_tps"]["median"] == pytest.approx(
-        1 / (0.05 + 0.05 * 4096 / 8192)
-    )
+    kept = stats_json(stats, models)["predicted_decode_tps"]
+    assert isinstance(kept, dict)
+    assert kept["median"] == pytest.approx(1 / (0.05 + 0.05 * 4096 / 8192))
     session._loaded = None
 
 
@@ -340,7 +342,7 @@ def test_the_status_bar_compares_the_worker_with_the_host_alone(qtbot: QtBot) ->
     host = DeviceMemory("cpu", 2 * 10**9, 10**9, 0, mapped=10**9)
     bar.show_plan(planned(9.0, DeviceMemory("cuda0", 5 * 10**9, 10**9, 0), host))
     assert bar.memory.text() == "4.00 GB planned · cuda0 6.00 GB"
-    bar.show_stats({"peak_memory": 39 * 10**8})
+    bar.show_figures(AnswerFigures(peak_memory=39 * 10**8))
     assert bar.memory.text() == "memory 3.90 GB of 4.00 GB planned · cuda0 6.00 GB"
     buffers = {"CPU_Mapped": {"weights": 10**9}, "CUDA0": {"weights": 5 * 10**9}}
     bar.show_loaded(LoadReport("llamacpp", "1", 8192, 0.1, buffers))
