@@ -58,7 +58,6 @@ SettingCode = Literal[
     "unknown",
     "not_switch",
     "not_whole",
-    "not_number",
     "not_text",
     "choice",
     "range",

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from app.errors import SettingCode, SettingsError
 from quant.files import write_json_atomically
+from quant.json_types import Json
 from runtime.registry import offered
 from runtime.tracebacks import summary_of
 
@@ -23,27 +24,40 @@ VERSION = 1
 ENVIRONMENT_PREFIX = "STILLROOM_"
 
 
+Value = bool | int | str
+_V = TypeVar("_V", bool, int, str)
+_DECLARATION = "declaration"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One setting as it is declared. A number lies between `minimum` and `maximum`; a text is one
+    of `choices`, if there are any."""
+
+    default: Value
+    group: str
+    title: str
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+    secret: bool = False
+
+
 def _setting(
-    default: Any,
+    default: _V,
     group: str,
     title: str,
     help_text: str,
     *,
     choices: tuple[str, ...] = (),
-    minimum: float | None = None,
-    maximum: float | None = None,
+    minimum: int | None = None,
+    maximum: int | None = None,
     secret: bool = False,
-) -> Any:
-    metadata = {
-        "group": group,
-        "title": title,
-        "help": help_text,
-        "choices": choices,
-        "minimum": minimum,
-        "maximum": maximum,
-        "secret": secret,
-    }
-    return field(default=default, metadata=metadata)
+) -> _V:
+    declared = Declaration(default, group, title, help_text, choices, minimum, maximum, secret)
+    made: _V = field(default=default, metadata={_DECLARATION: declared})
+    return made
 
 
 @dataclass(frozen=True)
@@ -151,25 +165,29 @@ class Settings:
     tour_seen: bool = _setting(
         False, "Window", "Tour seen", "Whether the tour of the first start has been shown."
     )
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Json] = field(default_factory=dict)
 
-    def with_value(self, name: str, value: Any) -> "Settings":
+    def with_value(self, name: str, value: object) -> "Settings":
         """A copy with one setting changed; text is converted. Raises SettingsError."""
-        return replace(self, **{name: parse(name, value)})
+        return self._with({name: parse(name, value)})
+
+    def _with(self, values: Mapping[str, Value]) -> "Settings":
+        return replace(self, **values)  # type: ignore[arg-type]  # of these types by `parse`
 
 
-DECLARATIONS = {f.name: f for f in fields(Settings) if f.name != "extra"}
+DECLARATIONS: Mapping[str, Declaration] = {
+    f.name: f.metadata[_DECLARATION] for f in fields(Settings) if _DECLARATION in f.metadata
+}
 
 
 _WRONG: dict[type, SettingCode] = {
     bool: "not_switch",
     int: "not_whole",
-    float: "not_number",
     str: "not_text",
 }
 
 
-def parse(name: str, value: Any) -> Any:
+def parse(name: str, value: object) -> Value:
     """`value` as the setting's type, checked against its declaration. Raises SettingsError."""
     declaration = DECLARATIONS.get(name)
     if declaration is None:
@@ -179,17 +197,20 @@ def parse(name: str, value: Any) -> Any:
         converted = _convert(value, type(default))
     except (TypeError, ValueError) as error:
         raise SettingsError(key=name, reason=_WRONG[type(default)], value=str(value)) from error
-    choices = declaration.metadata["choices"]
+    choices, low, high = declaration.choices, declaration.minimum, declaration.maximum
     if choices and converted not in choices:
         raise SettingsError(key=name, reason="choice", value=converted, choices=list(choices))
-    low, high = declaration.metadata["minimum"], declaration.metadata["maximum"]
-    if (low is not None and converted < low) or (high is not None and converted > high):
+    if isinstance(converted, int) and not _is_between(converted, low, high):
         raise SettingsError(key=name, reason="range", value=converted, minimum=low, maximum=high)
     return converted
 
 
+def _is_between(number: int, low: int | None, high: int | None) -> bool:
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
 def load(
-    path: Path, environment: Mapping[str, str] | None = None, **overrides: Any
+    path: Path, environment: Mapping[str, str] | None = None, **overrides: object
 ) -> tuple[Settings, tuple[SettingsError, ...]]:
     """Settings from a file (missing is fine), the environment and overrides, with what was wrong.
 
@@ -197,8 +218,8 @@ def load(
     """
     problems: list[SettingsError] = []
     stored = _read(path, problems)
-    values: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
+    values: dict[str, Value] = {}
+    extra: dict[str, Json] = {}
     for key, value in stored.items():
         if key in DECLARATIONS:
             _take(values, key, value, problems)
@@ -208,14 +229,14 @@ def load(
         text = (environment or {}).get(ENVIRONMENT_PREFIX + name.upper())
         if text is not None:
             _take(values, name, text, problems)
-    for name, value in overrides.items():
-        _take(values, name, value, problems)
-    return Settings(**values, extra=extra), tuple(problems)
+    for name, given in overrides.items():
+        _take(values, name, given, problems)
+    return Settings(extra=extra)._with(values), tuple(problems)
 
 
 def save(settings: Settings, path: Path) -> None:
     """Write what differs from the defaults, and unknown keys, whole or not at all."""
-    data: dict[str, Any] = {"version": VERSION, **settings.extra}
+    data: dict[str, Json] = {"version": VERSION, **settings.extra}
     for name, declaration in DECLARATIONS.items():
         value = getattr(settings, name)
         if value != declaration.default:
@@ -233,7 +254,7 @@ def _said_by(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:
+def _read(path: Path, problems: list[SettingsError]) -> dict[str, Json]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -249,7 +270,9 @@ def _read(path: Path, problems: list[SettingsError]) -> dict[str, Any]:
     return data
 
 
-def _take(values: dict[str, Any], name: str, value: Any, problems: list[SettingsError]) -> None:
+def _take(
+    values: dict[str, Value], name: str, value: object, problems: list[SettingsError]
+) -> None:
     try:
         values[name] = parse(name, value)
     except SettingsError as error:
@@ -257,7 +280,7 @@ def _take(values: dict[str, Any], name: str, value: Any, problems: list[Settings
         problems.append(error)
 
 
-def _convert(value: Any, kind: type) -> Any:
+def _convert(value: object, kind: type) -> Value:
     if kind is bool:
         if isinstance(value, bool):
             return value
@@ -269,6 +292,8 @@ def _convert(value: Any, kind: type) -> Any:
     if kind is int:
         if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
             raise ValueError(value)
+        if not isinstance(value, int | float | str):
+            raise TypeError(value)
         return int(value)
     if not isinstance(value, str):
         raise TypeError(value)

@@ -95,7 +95,7 @@ def all_texts() -> list[str]:
         found.update(text for text in strings(table) if text)
     found.update(entry.summary for entry in load_catalog())
     for declaration in DECLARATIONS.values():
-        found.update(declaration.metadata[key] for key in ("group", "title", "help"))
+        found.update((declaration.group, declaration.title, declaration.help))
     return sorted(found)
 
 

@@ -3012,10 +3012,6 @@
       <translation>“保持离线”设置已开启，因此没有发出请求。</translation>
     </message>
     <message>
-      <source>The setting “{key}” must be a number, not “{value}”.</source>
-      <translation>设置“{key}”必须为数字，不能是“{value}”。</translation>
-    </message>
-    <message>
       <source>The setting “{key}” must be a whole number, not “{value}”.</source>
       <translation>设置“{key}”必须为整数，不能是“{value}”。</translation>
     </message>

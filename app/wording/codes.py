@@ -277,7 +277,6 @@ CODES: dict[tuple[str, str], dict[str, str]] = {
         "unknown": "There is no setting “{key}”.",
         "not_switch": "The setting “{key}” must be on or off, not “{value}”.",
         "not_whole": "The setting “{key}” must be a whole number, not “{value}”.",
-        "not_number": "The setting “{key}” must be a number, not “{value}”.",
         "not_text": "The setting “{key}” must be text, not “{value}”.",
         "choice": "The setting “{key}” must be one of {choices}, not “{value}”.",
         "range": "The setting “{key}” must be between {minimum} and {maximum}, not {value}.",

@@ -63,7 +63,7 @@ def test_quantize_then_chat_then_remove_and_undo(qtbot: QtBot, window: MainWindo
 def test_settings_are_all_there_take_effect_and_are_kept(qtbot: QtBot, window: MainWindow) -> None:
     dialog = SettingsDialog(window.session.settings, window)
     dialog.changed.connect(window.settings.use)
-    shown = {n for n, d in DECLARATIONS.items() if d.metadata["group"] != "Window"}
+    shown = {n for n, d in DECLARATIONS.items() if d.group != "Window"}
     assert set(dialog.fields) == shown
     dialog.search.setText("theme")
     dialog.show()

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from app.cli.commands import cluster
 from app.cli.commands.console import Console, table
@@ -28,19 +28,11 @@ def search(session: Session, args: Namespace, console: Console) -> None:
     """Catalog entries whose name, id or family has every word of TEXT, with their plan here."""
     words = " ".join(args.text).lower().split()
     found = [entry for entry in session.catalog if all(word in _haystack(entry) for word in words)]
-    values: list[dict[str, Any]] = []
-    rows: list[tuple[str, ...]] = []
-    for entry in found:
-        value = _entry_value(session, entry)
-        values.append(value)
-        rows.append(
-            (
-                entry.id,
-                format_count(entry.parameters),
-                *_plan_cells(value),
-                entry.licence,
-            )
-        )
+    values = [_planned_entry(session, entry) for entry in found]
+    rows = [
+        (each.id, format_count(each.parameters), *_plan_cells(each), each.licence)
+        for each in values
+    ]
     headings = ("MODEL", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "LICENCE")
     text = table(headings, rows) or "Nothing in the catalog matches."
     if not args.hub:
@@ -52,7 +44,7 @@ def search(session: Session, args: Namespace, console: Console) -> None:
     console.result(document, f"{text}\n\n{_hub_text(page.hits, plans)}")
 
 
-def _hub_text(hits: Sequence[SearchHit], plans: Sequence[dict[str, Any]]) -> str:
+def _hub_text(hits: Sequence[SearchHit], plans: Sequence["PlannedHit"]) -> str:
     rows = [
         (
             hit.repo,
@@ -73,9 +65,9 @@ def _hub_text(hits: Sequence[SearchHit], plans: Sequence[dict[str, Any]]) -> str
     return f"{table(headings, rows)}\n{note}"
 
 
-def _plan_cells(plan: dict[str, Any]) -> tuple[str, str, str]:
-    memory = format_bytes(plan["memory"]) if plan["memory"] else "–"
-    return memory, plan["fits"].replace("_", " "), plan["speed_text"]
+def _plan_cells(plan: "Planned") -> tuple[str, str, str]:
+    memory = format_bytes(plan.memory) if plan.memory else "–"
+    return memory, plan.fits.replace("_", " "), plan.speed_text
 
 
 def _haystack(entry: CatalogEntry) -> str:
@@ -83,35 +75,62 @@ def _haystack(entry: CatalogEntry) -> str:
     return " ".join(parts).lower()
 
 
-def _entry_value(session: Session, entry: CatalogEntry) -> dict[str, Any]:
-    value: dict[str, Any] = {"id": entry.id, "name": entry.name, "parameters": entry.parameters}
-    value.update(installed=session.library.find(entry.id) is not None, licence=entry.licence)
-    return {**value, **_planned(lambda: session.plan(entry.id))}
+@dataclass(frozen=True)
+class Planned:
+    """A model's plan in short: bytes, whether it fits ("–": nobody can tell), tokens per second."""
+
+    memory: int | None = None
+    fits: str = "–"
+    speed: Interval | None = None
+    speed_text: str = "–"
 
 
-def planned_hit(session: Session, hit: SearchHit) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PlannedEntry(Planned):
+    """A model of the catalog."""
+
+    id: str
+    name: str
+    parameters: int
+    installed: bool
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedHit(Planned):
+    """A model on the hub."""
+
+    repo: str
+
+
+def _planned_entry(session: Session, entry: CatalogEntry) -> PlannedEntry:
+    return PlannedEntry(
+        **vars(_planned(lambda: session.plan(entry.id))),
+        id=entry.id,
+        name=entry.name,
+        parameters=entry.parameters,
+        installed=session.library.find(entry.id) is not None,
+        licence=entry.licence,
+    )
+
+
+def planned_hit(session: Session, hit: SearchHit) -> PlannedHit:
     """What a model on the hub would be here: planned as the window does, without its header."""
     model = estimate_for(hit, session.catalog)
     if model is None:  # the hub does not say how large it is
-        planned = {"memory": None, "fits": "–", "speed": None, "speed_text": "–"}
-    else:
-        planned = _planned(lambda: session.plan_for(model))
-    return {"repo": hit.repo, **planned}
+        return PlannedHit(repo=hit.repo)
+    return PlannedHit(repo=hit.repo, **vars(_planned(lambda: session.plan_for(model))))
 
 
-def _planned(make: Callable[[], Plan]) -> dict[str, Any]:
+def _planned(make: Callable[[], Plan]) -> Planned:
     try:
         plan = make()
     except EngineError as error:
         needed = error.needed if isinstance(error, DoesNotFit | OutOfMemory) else None
-        return {"memory": needed, "fits": "does_not_fit", "speed": None, "speed_text": "–"}
+        return Planned(needed, "does_not_fit")
     speed = plan.speed.decode_tps if plan.speed else None
-    return {
-        "memory": plan.memory.total,
-        "fits": plan.fits,
-        "speed": speed,
-        "speed_text": format_interval(speed) + (f", {pace(speed)}" if speed else ""),
-    }
+    text = format_interval(speed) + (f", {pace(speed)}" if speed else "")
+    return Planned(plan.memory.total, plan.fits, speed, text)
 
 
 def inspect(session: Session, args: Namespace, console: Console) -> None:

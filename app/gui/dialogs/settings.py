@@ -1,8 +1,6 @@
 """The settings, generated from their declarations. Knows types and ranges, not what they mean."""
 
 from collections.abc import Callable
-from dataclasses import Field
-from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QIcon
@@ -25,7 +23,7 @@ from app.errors import SettingsError
 from app.gui.parts.controls import Check, Choice, button, label, row
 from app.gui.parts.theme import SPACE_L, SPACE_M, SPACE_S
 from app.gui.parts.words import tr
-from app.settings import DECLARATIONS, Settings
+from app.settings import DECLARATIONS, Declaration, Settings
 from app.wording.explain import explain
 from runtime.registry import title
 
@@ -87,10 +85,10 @@ class SettingsDialog(QDialog):
         column.setSpacing(SPACE_M)
         group = ""
         for name, declaration in DECLARATIONS.items():
-            if declaration.metadata["group"] == HIDDEN_GROUP:
+            if declaration.group == HIDDEN_GROUP:
                 continue
-            if declaration.metadata["group"] != group:
-                group = declaration.metadata["group"]
+            if declaration.group != group:
+                group = declaration.group
                 heading = label(tr(group), "heading")
                 self._headings[group] = heading
                 column.addWidget(heading)
@@ -100,24 +98,23 @@ class SettingsDialog(QDialog):
         column.addStretch(1)
         return body
 
-    def _row(self, name: str, declaration: "Field[Any]") -> QWidget:
+    def _row(self, name: str, declaration: Declaration) -> QWidget:
         line = QWidget()
-        meta = declaration.metadata
         field = self._field(name, declaration)
-        field.setAccessibleName(tr(meta["title"]))
-        field.setAccessibleDescription(tr(meta["help"]))
+        field.setAccessibleName(tr(declaration.title))
+        field.setAccessibleDescription(tr(declaration.help))
         self.fields[name] = field
         texts = self._texts[name] = QVBoxLayout()
         texts.setSpacing(2)
-        caption = label(tr(meta["title"]), "strong")
+        caption = label(tr(declaration.title), "strong")
         caption.setBuddy(field)
         texts.addWidget(caption)
-        texts.addWidget(label(tr(meta["help"]), "small", wrap=True))
+        texts.addWidget(label(tr(declaration.help), "small", wrap=True))
         note = self._notes[name] = label("", "small", wrap=True)
         note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         note.hide()
         texts.addWidget(note)
-        reset = button(tr("Default"), "link", tr("Reset {0} to its default", tr(meta["title"])))
+        reset = button(tr("Default"), "link", tr("Reset {0} to its default", tr(declaration.title)))
         reset.clicked.connect(lambda: self._reset(name))
         layout = row(spacing=SPACE_S)
         layout.addLayout(texts, 1)
@@ -138,10 +135,12 @@ class SettingsDialog(QDialog):
         self._texts[name].addLayout(row(made, 1))
         return made
 
-    def _field(self, name: str, declaration: "Field[Any]") -> QWidget:
-        value, meta = getattr(self.settings, name), declaration.metadata
-        if meta["choices"]:
-            choice = Choice([(each, tr(_WORDS.get(each, title(each)))) for each in meta["choices"]])
+    def _field(self, name: str, declaration: Declaration) -> QWidget:
+        value = getattr(self.settings, name)
+        if declaration.choices:
+            choice = Choice(
+                [(each, tr(_WORDS.get(each, title(each)))) for each in declaration.choices]
+            )
             choice.setCurrentIndex(choice.findData(value))
             choice.activated.connect(lambda _i: self._set(name, choice.currentData()))
             made: QWidget = choice
@@ -152,14 +151,14 @@ class SettingsDialog(QDialog):
             return check
         elif isinstance(declaration.default, int):
             number = QSpinBox()
-            number.setRange(int(meta["minimum"] or 0), int(meta["maximum"] or 2**31 - 1))
+            number.setRange(declaration.minimum or 0, declaration.maximum or 2**31 - 1)
             number.setValue(value)
             number.lineEdit().setTextMargins(6, 0, 0, 0)
             number.editingFinished.connect(lambda: self._set(name, number.value()))
             made = number
         else:
             text = QLineEdit(value)
-            if meta["secret"]:
+            if declaration.secret:
                 text.setEchoMode(QLineEdit.EchoMode.Password)
             text.editingFinished.connect(lambda: self._set(name, text.text().strip()))
             made = text
@@ -179,27 +178,28 @@ class SettingsDialog(QDialog):
         self.changed.emit(self.settings, name)
 
     def _reset(self, name: str) -> None:
-        default: Any = DECLARATIONS[name].default
+        default = DECLARATIONS[name].default
         field = self.fields[name]
         if isinstance(field, QComboBox):
             field.setCurrentIndex(field.findData(default))
         elif isinstance(field, QCheckBox):
-            field.setChecked(default)
+            field.setChecked(default is True)
         elif isinstance(field, QSpinBox):
-            field.setValue(default)
+            field.setValue(int(default))
         elif isinstance(field, QLineEdit):
-            field.setText(default)
+            field.setText(str(default))
         self._set(name, default)
 
     def _filter(self, text: str) -> None:
         wanted = text.lower().split()
         shown_groups = set()
         for name, line in self._rows.items():
-            meta = DECLARATIONS[name].metadata
-            known = f"{name} {tr(meta['title'])} {tr(meta['help'])} {meta['title']}".lower()
+            declaration = DECLARATIONS[name]
+            title, help_text = declaration.title, declaration.help
+            known = f"{name} {tr(title)} {tr(help_text)} {title}".lower()
             visible = all(word in known for word in wanted)
             line.setVisible(visible)
             if visible:
-                shown_groups.add(meta["group"])
+                shown_groups.add(declaration.group)
         for group, heading in self._headings.items():
             heading.setVisible(group in shown_groups)

@@ -13,9 +13,9 @@ from app.settings import DECLARATIONS, Settings
 
 def test_every_setting_is_declared_with_title_help_and_a_valid_default() -> None:
     for name, declaration in DECLARATIONS.items():
-        assert declaration.metadata["title"], name
-        assert declaration.metadata["help"].endswith("."), name
-        assert declaration.metadata["group"], name
+        assert declaration.title, name
+        assert declaration.help.endswith("."), name
+        assert declaration.group, name
         assert settings.parse(name, declaration.default) == declaration.default
 
 

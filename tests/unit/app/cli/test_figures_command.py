@@ -91,9 +91,9 @@ def test_a_hub_model_is_estimated_as_the_window_does(session: Session) -> None:
     known = hit("someone/r1-gguf", origin=str(ENTRIES[R1_7B].repositories.official))
     planned = planned_hit(session, known)
     expected = session.planning.plan_for(catalog_model(ENTRIES[R1_7B]), PlanRequest())
-    assert planned["memory"] == expected.memory.total
-    assert planned["fits"] == "fits"
-    assert planned["speed_text"].endswith("reading") or "reading speed" in planned["speed_text"]
+    assert planned.memory == expected.memory.total
+    assert planned.fits == "fits"
+    assert planned.speed_text.endswith("reading") or "reading speed" in planned.speed_text
     huge = planned_hit(session, hit("someone/huge", 10**12))
-    assert (huge["fits"], huge["speed_text"]) == ("does_not_fit", "–")
-    assert planned_hit(session, hit("someone/unsaid"))["fits"] == "–"
+    assert (huge.fits, huge.speed_text) == ("does_not_fit", "–")
+    assert planned_hit(session, hit("someone/unsaid")).fits == "–"
