@@ -9,6 +9,7 @@ AppError
 ├── UnknownModel
 ├── UnknownConversation
 ├── UnreadableFile            an attachment
+├── OutputRefused             a path that a result is to take
 ├── RpcServerEnded
 ├── LibraryError              the models folder
 │   ├── LibraryRefused
@@ -163,6 +164,14 @@ class RpcServerEnded(AppError):
     """The RPC server that this program started ended by itself."""
 
     address: str
+
+
+class OutputRefused(AppError):
+    """`detail` is what the system says."""
+
+    path: str
+    reason: Literal["exists", "is_folder", "no_folder", "in_library", "not_written"]
+    detail: str | None = None
 
 
 class LibraryError(AppError):

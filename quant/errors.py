@@ -214,9 +214,12 @@ class CorruptCheckpoint(QuantError, FileDamage):
 
 
 class AlreadyQuantized(QuantError):
+    """`official` names the repository of the full-precision weights where it is known."""
+
     path: str
     format: str
     tensor: str
+    official: str | None = None
 
 
 class NonFiniteWeights(QuantError):

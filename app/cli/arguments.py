@@ -220,7 +220,10 @@ def _add_weight_commands(commands: _Commands) -> None:
     quantize.add_argument(
         "--calibrate", nargs="?", type=Path, const=True, default=False, metavar="TEXT", help=text
     )
-    quantize.add_argument("--output", metavar="NAME", help="name of the new model")
+    text = "name of the new model; or a path to write it to instead of installing it"
+    quantize.add_argument("--output", metavar="NAME|PATH", help=text)
+    text = "quantize also what is quantized already, which adds to what that lost"
+    quantize.add_argument("--requantize", action="store_true", help=text)
     text = "context length of the NPU graph (onnx only; a longer one needs another export)"
     quantize.add_argument("--context", type=int, metavar="N", help=text)
     quality = commands.add_model(

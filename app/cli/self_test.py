@@ -166,7 +166,9 @@ class _Checks:
         return f"{report.engine_version} said {''.join(pieces)!r}"
 
     def onnx(self) -> str:
-        model, _ = self._session.quantize(self._model, RECIPE, ignore_progress, CancelToken())
+        model, _ = self._session.quantize(
+            self._model, RECIPE, ignore_progress, CancelToken(), requantize=True
+        )
         return self.answer(model.name, "onnx")
 
     def hub(self) -> str:

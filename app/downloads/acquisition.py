@@ -10,7 +10,7 @@ from pathlib import Path
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest, fetch_model, request_for
 from app.downloads.rate_limit import RateLimit
-from app.errors import RemoteFileNotFound
+from app.errors import HubError, RemoteFileNotFound
 from app.hub.client import Hub
 from app.hub.remote_header import inspect_remote
 from app.hub.tokens import TokenStore, system_keyring
@@ -77,6 +77,14 @@ class Acquisition:
         return request_for(
             preferred_variant(details), name=entry.id, source=entry.id, licence=entry.licence
         )
+
+    def known_details(self, repo: str) -> RepoDetails | None:
+        """What the hub said of a repository last, without any request; None where it said nothing,
+        or where its address in the settings is none."""
+        try:
+            return self.hub.cached_details(repo)
+        except HubError:
+            return None
 
     def variant(self, name: str, cancel: CancelToken | None = None) -> Variant:
         """The variant that hub:OWNER/REPO/FILE means, or the preferred one of hub:OWNER/REPO.

@@ -14,7 +14,9 @@ from msgspec import structs
 from app.errors import AlreadyInstalled
 from app.library.folder import InstalledModel, Library, safe_name
 from app.library.targets import QUANTIZED_FROM, Target
+from app.quantizing.output import check_free, placed
 from app.quantizing.quality_file import QualityFile
+from app.quantizing.requantizing import Requantizing, loses_again
 from quant.checkpoint.safetensors import read_json
 from quant.errors import InvalidRecipe
 from quant.quality.figures import PairedReport, QualityReport, SchemesReport
@@ -51,10 +53,12 @@ MEASURE_SECONDS = 300  # the window measures no longer
 
 @dataclass(frozen=True)
 class Conversion:
-    """Conversions from and into one library. `find` tells what a name means, `log` gives the file
-    for what the children say, `measured` keeps what conversions cost."""
+    """Conversions from and into one library. `find` tells what a name means, `requantizing` whether
+    that is quantized already, `log` gives the file for what the children say, `measured` keeps what
+    conversions cost."""
 
     find: Callable[[str], Target]
+    requantizing: Callable[[Target], Requantizing | None]
     library: Library
     log: Callable[[], Path]
     measured: QualityFile | None = None
@@ -69,6 +73,7 @@ class Conversion:
         name: str | None = None,
         context: int | None = None,
         calibrate: Path | bool = False,
+        requantize: bool = False,
     ) -> tuple[InstalledModel, QuantReport]:
         """Quantize and install. See `Session.quantize`."""
         target, library, chosen = self.find(model), self.library, load_recipe(recipe)
@@ -77,6 +82,7 @@ class Conversion:
             raise AlreadyInstalled(path=str(library.root), name=name)
         original = target.name if target.installed else source.name.removesuffix(".gguf")
         name = name or safe_name(f"{original}-{chosen.name}".lower())
+        self._refuse_requantizing(target, chosen, requantize)
         is_onnx = chosen.family == "onnx"
         with library.staging() as staging:
             output = staging / (name if is_onnx else f"{name}.gguf")
@@ -94,6 +100,34 @@ class Conversion:
                 cancel=cancel,
             )
         return quantized, report
+
+    def quantize_to(
+        self,
+        path: Path,
+        model: str,
+        recipe: str,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+        *,
+        context: int | None = None,
+        calibrate: Path | bool = False,
+        requantize: bool = False,
+    ) -> QuantReport:
+        """Quantize into a file or folder outside the library. See `Session.quantize_to`."""
+        target, chosen = self.find(model), load_recipe(recipe)
+        check_free(path, self.library.root, folder=chosen.family == "onnx")
+        self._refuse_requantizing(target, chosen, requantize)
+        text = str(calibrate) if isinstance(calibrate, Path) else calibrate
+        with placed(path) as output:
+            args = QuantizeArgs(target.local, output, chosen, calibrate=text)
+            report = self._convert(args, context, on_progress, cancel)
+        return replace(report, target=str(path))
+
+    def _refuse_requantizing(self, target: Target, recipe: QuantRecipe, knowingly: bool) -> None:
+        """Raises AlreadyQuantized."""
+        found = None if knowingly or not loses_again(recipe) else self.requantizing(target)
+        if found is not None:
+            raise found.error()
 
     def _convert(
         self,

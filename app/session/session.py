@@ -22,6 +22,7 @@ from app.history.runs import LoadedModel, with_memory_returned
 from app.history.saved_context import SavedContexts
 from app.history.store import Store
 from app.library.folder import InstalledModel
+from app.library.targets import Target
 from app.paths import Paths
 from app.planning.alternatives import memory_ran_out
 from app.planning.cpu_library import CpuLibrary
@@ -33,6 +34,7 @@ from app.planning.machine import Machine, Probe, failed_device, measurable, prob
 from app.planning.planner import Planning
 from app.quantizing.conversion import Conversion
 from app.quantizing.quality_file import QualityFile
+from app.quantizing.requantizing import Requantizing, requantizing
 from app.session.answer_stream import AnswerPart, stream_answer
 from app.session.run_log import RunLog
 from app.session.user_models import UserModels
@@ -395,26 +397,66 @@ class Session(UserModels):
         name: str | None = None,
         context: int | None = None,
         calibrate: Path | bool = False,
+        requantize: bool = False,
     ) -> tuple[InstalledModel, QuantReport]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
         an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
         says. `calibrate` names a calibration text (True: the bundled one). A model that is then
-        installed for two engines has them timed.
+        installed for two engines has them timed. A model that is quantized already is refused with
+        AlreadyQuantized, unless `requantize` says that it is known.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report. Raises QuantError, LibraryError.
         """
         made, report = self.conversion.quantize(
-            model, recipe, on_progress, cancel, name=name, context=context, calibrate=calibrate
+            model,
+            recipe,
+            on_progress,
+            cancel,
+            name=name,
+            context=context,
+            calibrate=calibrate,
+            requantize=requantize,
         )
         with suppress(EngineError, Cancelled):  # the new model is installed, timed or not
             self.planning.time_engines(made.name, on_progress, cancel)
         return made, report
 
+    def quantize_to(
+        self,
+        path: Path,
+        model: str,
+        recipe: str = "q4_0",
+        on_progress: OnProgress = ignore_progress,
+        cancel: CancelToken | None = None,
+        *,
+        context: int | None = None,
+        calibrate: Path | bool = False,
+        requantize: bool = False,
+    ) -> QuantReport:
+        """As `quantize`, but the result becomes the file or folder `path`, whole or not at all, and
+        is not installed. Raises QuantError, OutputRefused."""
+        return self.conversion.quantize_to(
+            path,
+            model,
+            recipe,
+            on_progress,
+            cancel,
+            context=context,
+            calibrate=calibrate,
+            requantize=requantize,
+        )
+
     @property
     def conversion(self) -> Conversion:
         """What a conversion costs in quality, measured."""
-        return Conversion(self.find, self.library, self._worker_log, self._measured)
+        return Conversion(
+            self.find, self._requantizing, self.library, self._worker_log, self._measured
+        )
+
+    def _requantizing(self, target: Target) -> Requantizing | None:
+        known = self.acquisition.known_details
+        return requantizing(target, self._inspection.inspect, known)
 
     def unmeasured(self, source: str) -> Iterator[tuple[str, str]]:
         """Models here that nobody measured yet, and what each can be measured against, where one

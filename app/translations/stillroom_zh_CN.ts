@@ -808,6 +808,10 @@
       <translation>从模型库下载默认版本，校验后安装</translation>
     </message>
     <message>
+      <source>Download {0}</source>
+      <translation>下载 {0}</translation>
+    </message>
+    <message>
       <source>Download {0} first</source>
       <translation>优先下载 {0}</translation>
     </message>
@@ -1030,6 +1034,10 @@
     <message>
       <source>Get more models…</source>
       <translation>获取更多模型…</translation>
+    </message>
+    <message>
+      <source>Get the full-precision weights with `stillroom pull hub:{official}` and quantize those, or continue anyway with --requantize.</source>
+      <translation>用 `stillroom pull hub:{official}` 获取全精度权重后再量化，或用 --requantize 照样继续。</translation>
     </message>
     <message>
       <source>Get the starter model</source>
@@ -1732,6 +1740,10 @@
       <translation>内存耗尽</translation>
     </message>
     <message>
+      <source>Output</source>
+      <translation>输出</translation>
+    </message>
+    <message>
       <source>Package not available</source>
       <translation>软件包不可用</translation>
     </message>
@@ -1890,6 +1902,10 @@
     <message>
       <source>Quantize here: download the official weights and create the 4-bit file on this machine.</source>
       <translation>在本机量化：下载官方权重，在本机生成 4 位文件。</translation>
+    </message>
+    <message>
+      <source>Quantize it anyway</source>
+      <translation>照样量化</translation>
     </message>
     <message>
       <source>Quantize {0}</source>
@@ -2344,8 +2360,8 @@
       <translation>请开始新对话，或使用 8 位 KV 缓存。</translation>
     </message>
     <message>
-      <source>Start from the full-precision weights.</source>
-      <translation>请使用全精度权重。</translation>
+      <source>Start from the full-precision weights, or continue anyway with --requantize.</source>
+      <translation>请从全精度权重开始，或用 --requantize 照样继续。</translation>
     </message>
     <message>
       <source>Start it again; it resumes where it stopped.</source>
@@ -3108,6 +3124,10 @@
       <translation>没有文件 {path}。</translation>
     </message>
     <message>
+      <source>There is no folder {path} to write to.</source>
+      <translation>没有可以写入的文件夹 {path}。</translation>
+    </message>
+    <message>
       <source>There is no message {value}.</source>
       <translation>没有消息 {value}。</translation>
     </message>
@@ -3154,6 +3174,10 @@
     <message>
       <source>This machine has no network connection.</source>
       <translation>本机没有网络连接。</translation>
+    </message>
+    <message>
+      <source>This model is already quantized ({0}). Quantizing it again adds to what that lost; start from the full-precision weights if you can.</source>
+      <translation>这个模型已经量化（{0}）。再次量化会加大已有的损失；请尽量从全精度权重开始。</translation>
     </message>
     <message>
       <source>This needs {needed} on {device}, but only {available} is free.</source>
@@ -5136,8 +5160,8 @@
       <translation>{file} 没有张量 {tensor}。</translation>
     </message>
     <message>
-      <source>{file} is already quantized: the tensor {tensor} is in {format}.</source>
-      <translation>{file} 已量化：张量 {tensor} 的格式为 {format}。</translation>
+      <source>{file} is already quantized (the tensor {tensor} is in {format}): quantizing it again adds to what that lost.</source>
+      <translation>{file} 已经量化（张量 {tensor} 为 {format}）：再次量化会加大已有的损失。</translation>
     </message>
     <message>
       <source>{file} is being downloaded by another window.</source>
@@ -5332,6 +5356,10 @@
       <translation>{path} 中已有名为 {name} 的模型。</translation>
     </message>
     <message>
+      <source>{path} already exists and is not replaced.</source>
+      <translation>{path} 已经存在，不会被替换。</translation>
+    </message>
+    <message>
       <source>{path} cannot be read{said}.</source>
       <translation>无法读取 {path}{said}。</translation>
     </message>
@@ -5340,12 +5368,24 @@
       <translation>{path} 不能作为新的模型文件夹：其中一个文件夹位于另一个之内。</translation>
     </message>
     <message>
+      <source>{path} cannot be written{said}.</source>
+      <translation>无法写入 {path}{said}。</translation>
+    </message>
+    <message>
       <source>{path} contains no file {name}.</source>
       <translation>{path} 中没有文件 {name}。</translation>
     </message>
     <message>
+      <source>{path} is a folder: name a file to write.</source>
+      <translation>{path} 是文件夹：请给出要写入的文件名。</translation>
+    </message>
+    <message>
       <source>{path} is in the catalog but not on this machine.</source>
       <translation>{path} 在目录中，但不在这台电脑上。</translation>
+    </message>
+    <message>
+      <source>{path} is in the models folder: give a name instead of a path.</source>
+      <translation>{path} 在模型文件夹里：请给出名称，而不是路径。</translation>
     </message>
     <message>
       <source>{path} is neither a file nor a pack of the list.</source>

@@ -319,6 +319,13 @@ CODES: dict[tuple[str, str], dict[str, str]] = {
         "nested": "{path} cannot be the new models folder: one folder is inside the other.",
         "name_taken": "{path} already contains a model named {name}.",
     },
+    ("OutputRefused", "reason"): {
+        "exists": "{path} already exists and is not replaced.",
+        "is_folder": "{path} is a folder: name a file to write.",
+        "no_folder": "There is no folder {path} to write to.",
+        "in_library": "{path} is in the models folder: give a name instead of a path.",
+        "not_written": "{path} cannot be written{said}.",
+    },
     ("ImportRefused", "reason"): {
         "several_folders": "its parts are in several folders",
         "no_such_file": "it does not exist",

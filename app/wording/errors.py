@@ -29,8 +29,9 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     ),
     "AlreadyQuantized": (
         "Already quantized",
-        "{file} is already quantized: the tensor {tensor} is in {format}.",
-        "Start from the full-precision weights.",
+        "{file} is already quantized (the tensor {tensor} is in {format}): quantizing it again adds"
+        " to what that lost.",
+        "Start from the full-precision weights, or continue anyway with --requantize.",
     ),
     "NonFiniteWeights": (
         "Invalid weights",
@@ -158,6 +159,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "{reason}",
         "`stillroom packs` lists what is installed.",
     ),
+    "OutputRefused": ("Output", "{reason}", ""),
     "LibraryRefused": (
         "Models folder",
         "{reason}",

@@ -260,6 +260,16 @@ def _remote_busy(facts: Mapping[str, object]) -> Explanation:
     return Explanation(worded(title), worded(sentence, facts), worded(hint))
 
 
+def _already_quantized(facts: Mapping[str, object]) -> Explanation:
+    title, sentence, hint = ERRORS["AlreadyQuantized"]
+    if facts.get("official"):
+        hint = (
+            "Get the full-precision weights with `stillroom pull hub:{official}` and quantize"
+            " those, or continue anyway with --requantize."
+        )
+    return Explanation(title, worded(sentence, facts), worded(hint, facts))
+
+
 _SPECIAL: dict[str, Callable[[Mapping[str, object]], Explanation]] = {
     "DeviceUnavailable": _device_unavailable,
     "DraftRefused": _draft_refused,
@@ -272,6 +282,7 @@ _SPECIAL: dict[str, Callable[[Mapping[str, object]], Explanation]] = {
     "RemoteBusy": _remote_busy,
     "NoEngineRan": _no_engine_ran,
     "UnknownModel": _unknown_model,
+    "AlreadyQuantized": _already_quantized,
 }
 
 

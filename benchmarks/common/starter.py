@@ -23,7 +23,7 @@ def starter_q4(home: Path) -> Path:
         found = session.library.find(name)
         if found is None:
             session.install(entry.id)
-            found, _ = session.quantize(entry.id, "q4_0", name=name)
+            found, _ = session.quantize(entry.id, "q4_0", name=name, requantize=True)
         return found.path
     finally:
         session.close()

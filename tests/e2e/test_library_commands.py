@@ -86,6 +86,24 @@ def test_a_checkpoint_folder_is_imported_as_one_model(run: Run, tmp_path: Path) 
     assert made["model"]["name"] == "distill-tiny-q4_0"
 
 
+@pytest.mark.parametrize(("to", "file"), [("gguf", "out.gguf"), ("onnx", "out-onnx")])
+def test_a_path_takes_the_result_and_the_library_does_not(
+    run: Run, tmp_path: Path, to: str, file: str
+) -> None:
+    write_checkpoint("qwen2", tmp_path / "tiny", 2)
+    place = tmp_path / "there"
+    place.mkdir()
+    words = ("quantize", str(tmp_path / "tiny"), "--to", to, "--output", str(place / file))
+    written = run(*words)
+    assert written["path"] == written["report"]["target"] == str(place / file)
+    assert [path.name for path in place.iterdir()] == [file]
+    assert run("list") == []
+    assert run("inspect", str(place / file))["format"] == to
+    again = run(*words, fails=True)
+    assert again["error"] == "OutputRefused"
+    assert [path.name for path in place.iterdir()] == [file]
+
+
 def test_moving_and_cleaning_keep_what_is_queued(
     run: Run, stillroom_home: Path, tmp_path: Path
 ) -> None:

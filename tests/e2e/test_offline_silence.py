@@ -33,7 +33,7 @@ def commands(model: str) -> dict[str, list[str]]:
         "list": ["list"],
         "inspect": ["inspect", model],
         "plan": ["plan", model],
-        "quantize": ["quantize", model],
+        "quantize": ["quantize", model, "--requantize"],
         "chat": ["chat", model, "--prompt", "Hello", "--max-tokens", "4"],
     }
 

@@ -25,7 +25,7 @@ def test_every_command_in_order(session: Session, stillroom_home: Path) -> None:
     assert (info["shape"]["block_count"], info["shape"]["context_length"]) == (30, 8192)
     plan = json_of(stillroom("plan", name, "--json", "--context", "1024"))
     assert plan["placement"]["n_ctx"] == 1024
-    made = json_of(stillroom("quantize", name, "--json"))
+    made = json_of(stillroom("quantize", name, "--requantize", "--json"))
     assert made["model"]["name"] == f"{name}-q4_0"
     assert made["report"]["bits_per_weight_by_role"]["embedding"] == pytest.approx(4.5)
     small = made["model"]["name"]
@@ -55,7 +55,8 @@ def test_an_own_recipe_weighed_by_an_own_text(session: Session, tmp_path: Path) 
     recipe.write_text(json.dumps({"name": "mine", "formats": formats}))
     text.write_text("The capital of France is Paris. " * 80)
     name = session.installed()[0].name
-    made = json_of(stillroom("quantize", name, "--recipe", recipe, "--calibrate", text, "--json"))
+    own = ("--recipe", recipe, "--calibrate", text, "--requantize")
+    made = json_of(stillroom("quantize", name, *own, "--json"))
     assert made["model"]["name"] == f"{name}-mine"
     assert made["report"]["importance"]
     bits = made["report"]["bits_per_weight_by_role"]

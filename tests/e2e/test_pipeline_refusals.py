@@ -85,8 +85,6 @@ def test_a_bad_file_is_one_sentence(
     what: str,
 ) -> None:
     make, sentence = BAD_FILES[what]
-    if (command, what) == ("quantize", "text"):
-        sentence = "notes.gguf cannot be converted"
     path = make(tmp_path, starter_gguf)
     before = files_below(stillroom_home), files_below(tmp_path, ())
     extra = ["--prompt", "Hello"] if command == "chat" else []
@@ -121,7 +119,10 @@ def test_a_bad_file_is_one_sentence(
         (["chat", "NAME"], "InvalidRequest", "--prompt"),
         (["quantize", "NAME", "--recipe", "nonsense"], "InvalidRecipe", "nonsense"),
         (["quantize", "NAME", "--recipe", "gone.json"], "CorruptCheckpoint", "gone.json"),
-        (["quantize", "NAME", "--output", "../../escaped"], "LibraryRefused", "name"),
+        (["quantize", "NAME", "--output", "up and away"], "LibraryRefused", "name"),
+        (["quantize", "NAME"], "AlreadyQuantized", "already quantized"),
+        (["quantize", "NAME", "--output", "/tmp"], "OutputRefused", "is a folder"),
+        (["quantize", "NAME", "--output", "no/such/x.gguf"], "OutputRefused", "no folder"),
         (["quantize", "NAME", "--output", "NAME"], "AlreadyInstalled", "already installed"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",

@@ -277,7 +277,7 @@ def test_a_cancelled_measurement_leaves_no_file(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     conversion = Conversion(
-        lambda name: Target(name, source, None), library, lambda: tmp_path / "log"
+        lambda name: Target(name, source, None), lambda _: None, library, lambda: tmp_path / "log"
     )
     cancel, phases = CancelToken(), set()
 

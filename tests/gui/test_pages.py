@@ -46,6 +46,7 @@ def test_quantize_then_chat_then_remove_and_undo(qtbot: QtBot, window: MainWindo
     dialog = window.findChild(QuantizeDialog)
     assert isinstance(dialog, QuantizeDialog)
     dialog.measure.setChecked(False)
+    dialog.anyway.setChecked(True)
     dialog.findChild(QPushButton, "startQuantize").click()  # type: ignore[union-attr]
     qtbot.waitUntil(lambda: len(window.session.installed()) == 2, timeout=60000)
     qtbot.waitUntil(lambda: not window.bridge.busy, timeout=20000)

@@ -94,6 +94,7 @@ def resume_and_chat(window: MainWindow) -> None:
     assert isinstance(dialog, QuantizeDialog)
     tell(expected=dialog.expectation.text())
     dialog.measure.setChecked(False)
+    dialog.anyway.setChecked(True)
     press(dialog, "startQuantize")
     made = f"{NAME}-q4_0"
     wait(lambda: window.library.item(made), "the quantized model", 120)

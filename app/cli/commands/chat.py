@@ -309,7 +309,9 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     quantized = session.library.find(f"{model.name}-q4_0")
     if quantized is None:
         console.say("2. Quantizing to 4 bits, including embeddings and LM head ...")
-        quantized, report = session.quantize(model.name, "q4_0", console.progress, CancelToken())
+        quantized, report = session.quantize(  # the starter comes in 5 bits
+            model.name, "q4_0", console.progress, CancelToken(), requantize=True
+        )
         by_role = report.bits_per_weight_by_role.items()
         roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
         console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")

@@ -4,6 +4,7 @@ from argparse import Namespace
 
 from app.cli.commands.console import Console, table
 from app.quantizing.conversion import Scoring
+from app.quantizing.output import as_path
 from app.session.session import Session
 from app.wording.explain import reason_text
 from app.wording.loss import loss_sentences
@@ -20,22 +21,30 @@ _LARGE = 1e6  # a perplexity that says no more than that a model is damaged
 
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
-    """Quantize a model to 4 bits by role and install the result."""
+    """Quantize a model to 4 bits by role; install the result, or write it where `--output` says."""
     recipe = args.recipe or _default_recipe(session, args.to, console)
     parameters = session.inspect(args.model).parameters
     for sentence in loss_sentences(recipe, parameters, bool(args.calibrate)):
         console.say(sentence)
+    path = as_path(args.output) if args.output else None
+    options = {
+        "context": args.context,
+        "calibrate": args.calibrate,
+        "requantize": args.requantize,
+    }
+    if path is not None:
+        report = session.quantize_to(
+            path, args.model, recipe, console.progress, CancelToken(), **options
+        )
+        console.end_progress()
+        value = {"path": path, "report": report.to_json()}
+        console.result(value, report_text(f"{path} is written", report.target_bytes, report))
+        return
     model, report = session.quantize(
-        args.model,
-        recipe,
-        console.progress,
-        CancelToken(),
-        name=args.output,
-        context=args.context,
-        calibrate=args.calibrate,
+        args.model, recipe, console.progress, CancelToken(), name=args.output, **options
     )
     console.end_progress()
-    text = report_text(model.name, model.size, report)
+    text = report_text(f"{model.name} is installed", model.size, report)
     choice = session.planning.engine_choice(model.name)
     if choice is not None:
         text += f"\n{reason_text(choice.reason)}"
@@ -60,15 +69,15 @@ def usual_recipe(container: str | None) -> str:
     return next(engine.recipe for engine in able if engine.recipe)
 
 
-def report_text(name: str, size: int, report: QuantReport) -> str:
-    """What was done, as a person reads it."""
+def report_text(done: str, size: int, report: QuantReport) -> str:
+    """What was done, as a person reads it; `done` begins the sentence that tells the size."""
     errors = report.error_by_role, report.plain_error_by_role
     rows = [
         (role, f"{bits:.2f}", *(_share(by_role.get(role)) for by_role in errors))
         for role, bits in report.bits_per_weight_by_role.items()
     ]
     text = (
-        f"{name} is installed: {format_bytes(size)}, {report.bits_per_weight:.2f} bits per weight,"
+        f"{done}: {format_bytes(size)}, {report.bits_per_weight:.2f} bits per weight,"
         f" in {format_seconds(report.seconds)}.\n"
         + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR", "PLAIN ROUNDING"), rows)
     )

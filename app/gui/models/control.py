@@ -270,14 +270,20 @@ class ModelsControl(QObject):
         self._start(name, "verify", work)
 
     def quantize(
-        self, key: str, recipe: str, *, measure: bool = False, calibrate: Path | bool = False
+        self,
+        key: str,
+        recipe: str,
+        *,
+        measure: bool = False,
+        calibrate: Path | bool = False,
+        requantize: bool = False,
     ) -> None:
         """Quantize an installed model, calibrated with a text (True: the bundled one); with
         `measure`, measure the quality loss afterwards."""
 
         def work(on_progress: OnProgress, cancel: CancelToken) -> Quantized:
             model, _report = self.session.quantize(
-                key, recipe, on_progress, cancel, calibrate=calibrate
+                key, recipe, on_progress, cancel, calibrate=calibrate, requantize=requantize
             )
             return Quantized(model, key, measure)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
+from app.downloads.acquisition import HUB_PREFIX
 from app.gui.models.control import ModelItem, ModelsControl
 from app.gui.models.detail import ModelDetail
 from app.gui.models.downloads_panel import DownloadsPanel
@@ -14,6 +15,7 @@ from app.gui.models.table import ModelTable
 from app.gui.parts.controls import button, row
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
+from app.quantizing.requantizing import Requantizing
 from runtime.plan import PlanModel
 
 
@@ -85,21 +87,34 @@ class ModelsPage(QWidget):
 
     def ask_quantize(self, key: str) -> None:
         """How to quantize an installed model; it starts when the dialog is accepted."""
-        job = self._control.bridge.call(lambda: self._control.session.planning.model(key))
-        job.finished.connect(lambda model: self._ask_quantize(key, model))
-        job.failed.connect(lambda _error: self._ask_quantize(key, None))
+        session = self._control.session
+        job = self._control.bridge.call(
+            lambda: (
+                session.planning.model(key),
+                session.conversion.requantizing(session.find(key)),
+            )
+        )
+        job.finished.connect(lambda found: self._ask_quantize(key, *found))
+        job.failed.connect(lambda _error: self._ask_quantize(key, None, None))
 
-    def _ask_quantize(self, key: str, model: PlanModel | None) -> None:
+    def _ask_quantize(
+        self, key: str, model: PlanModel | None, requantizing: Requantizing | None
+    ) -> None:
         item = self._control.item(key)
         plan = item.plan if item is not None else None
         prefill = plan.speed.prefill_tps.median if plan is not None and plan.speed else None
         threads = plan.placement.n_threads if plan is not None else 1
-        dialog = QuantizeDialog(key, model, threads or 1, prefill, self)
+        dialog = QuantizeDialog(key, model, threads or 1, prefill, requantizing, self)
         dialog.chosen.connect(
             lambda choice: self._control.quantize(
-                key, choice.recipe, measure=choice.measure, calibrate=choice.calibrate
+                key,
+                choice.recipe,
+                measure=choice.measure,
+                calibrate=choice.calibrate,
+                requantize=choice.requantize,
             )
         )
+        dialog.official_wanted.connect(lambda repo: self._control.download(HUB_PREFIX + repo))
         dialog.open()
 
     def set_theme(self, theme: Theme) -> None:

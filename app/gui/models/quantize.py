@@ -12,6 +12,7 @@ from app.gui.parts.theme import SPACE_L, SPACE_M
 from app.gui.parts.words import tr
 from app.quantizing.conversion import MEASURE_SECONDS
 from app.quantizing.forecast import FAST, FAST_BLOCK, expected, rows_fit
+from app.quantizing.requantizing import Requantizing
 from app.wording.loss import loss_sentences
 from quant.recipe import recipe_named
 from runtime.plan import PlanModel
@@ -29,18 +30,24 @@ _BUNDLED, _OWN = "bundled", "own"
 
 @dataclass(frozen=True)
 class QuantizeChoice:
-    """What was chosen: a recipe's name, whether to measure what it cost, and the calibration
-    text (True: the bundled one)."""
+    """What was chosen: a recipe's name, whether to measure what it cost, the calibration text
+    (True: the bundled one), and whether to quantize what is quantized already."""
 
     recipe: str
     measure: bool
     calibrate: Path | bool = False
+    requantize: bool = False
 
 
 class QuantizeDialog(QDialog):
-    """Recipe and target of one model, with the size and time to expect."""
+    """Recipe and target of one model, with the size and time to expect.
+
+    A model that is quantized already can be quantized again only by who says so; `official_wanted`
+    carries the repository of the full-precision weights where those are wanted instead.
+    """
 
     chosen = Signal(object)  # QuantizeChoice
+    official_wanted = Signal(str)
 
     def __init__(
         self,
@@ -48,6 +55,7 @@ class QuantizeDialog(QDialog):
         model: PlanModel | None,
         threads: int,
         prefill_tps: float | None,
+        requantizing: Requantizing | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -80,23 +88,26 @@ class QuantizeDialog(QDialog):
         self.measure = Check(tr("Measure the quality loss afterwards"))
         self.measure.setChecked(True)
         self._measure_time = label("", "small", wrap=True)
-        self._lay_out()
+        self.start = button(tr("Quantize"), "primary")
+        self.anyway = Check(tr("Quantize it anyway"))
+        self._lay_out(requantizing)
         self.target.currentIndexChanged.connect(self._fill)
         self.recipe.currentIndexChanged.connect(self._choose_recipe)
         self.calibration.currentIndexChanged.connect(self._show)
         self.calibration.activated.connect(self._ask_text)
         self._fill()
 
-    def _lay_out(self) -> None:
-        start = button(tr("Quantize"), "primary")
-        start.setObjectName("startQuantize")
-        start.setDefault(True)
-        start.clicked.connect(self._start)
+    def _lay_out(self, requantizing: Requantizing | None) -> None:
+        self.start.setObjectName("startQuantize")
+        self.start.setDefault(True)
+        self.start.clicked.connect(self._start)
         cancel = button(tr("Cancel"))
         cancel.clicked.connect(self.reject)
         form = QFormLayout(self)
         form.setContentsMargins(SPACE_L, SPACE_L, SPACE_L, SPACE_M)
         form.setSpacing(SPACE_M)
+        if requantizing is not None:
+            self._warn(form, requantizing)
         form.addRow(tr("Target"), self.target)
         form.addRow(tr("Recipe"), self.recipe)
         form.addRow(tr("Calibration text"), self.calibration)
@@ -105,8 +116,30 @@ class QuantizeDialog(QDialog):
         form.addRow(tr("Expected"), self.expectation)
         form.addRow("", self.measure)
         form.addRow("", self._measure_time)
-        form.addRow(row(1, cancel, start))
+        form.addRow(row(1, cancel, self.start))
         self.setMinimumWidth(460)
+
+    def _warn(self, form: QFormLayout, found: Requantizing) -> None:
+        """What quantizing again costs, above all else; nothing starts before it is agreed to."""
+        text = tr(
+            "This model is already quantized ({0}). Quantizing it again adds to what that lost;"
+            " start from the full-precision weights if you can.",
+            found.format,
+        )
+        form.addRow(label(text, "warning", wrap=True))
+        if found.official is not None:
+            official = found.official
+            get = button(tr("Download {0}", official))
+            get.setObjectName("getOfficial")
+            get.clicked.connect(lambda: self._get_official(official))
+            form.addRow("", row(get, 1))
+        form.addRow("", self.anyway)
+        self.start.setEnabled(False)
+        self.anyway.toggled.connect(self.start.setEnabled)
+
+    def _get_official(self, repo: str) -> None:
+        self.official_wanted.emit(repo)
+        self.reject()
 
     def _fill(self) -> None:
         names = _GGUF if self.target.currentData() == "gguf" else _ONNX
@@ -198,7 +231,10 @@ class QuantizeDialog(QDialog):
 
     def _start(self) -> None:
         choice = QuantizeChoice(
-            self.recipe.currentData(), self.measure.isChecked(), self._calibrate()
+            self.recipe.currentData(),
+            self.measure.isChecked(),
+            self._calibrate(),
+            self.anyway.isChecked(),
         )
         self.chosen.emit(choice)
         self.accept()

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.gui.models.quantize import QuantizeChoice, QuantizeDialog
 from app.library.catalog import load_catalog
 from app.planning.inspection import catalog_model
+from app.quantizing.requantizing import Requantizing
 from app.wording.units import format_divergence
 from quant.quality.expected_loss import expected_loss
 from runtime.shape import parameter_count
@@ -91,3 +93,39 @@ def test_a_calibration_text_lowers_the_loss_to_expect(dialog: QuantizeDialog) ->
     before = dialog.loss.text()
     dialog.calibration.setCurrentIndex(dialog.calibration.findData("bundled"))
     assert dialog.loss.text() not in ("", before)
+
+
+@pytest.mark.parametrize("official", ["owner/Full", None])
+def test_what_is_quantized_already_is_quantized_only_knowingly(
+    qtbot: QtBot, official: str | None
+) -> None:
+    found = Requantizing(Path("m.gguf"), "Q4_1", "blk.0.attn_q.weight", official)
+    dialog = QuantizeDialog("a model", None, 2, None, found)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    texts = [each.text() for each in dialog.findChildren(QLabel)]
+    assert any("already quantized (Q4_1)" in text for text in texts)
+    assert not dialog.start.isEnabled()
+    get = dialog.findChild(QPushButton, "getOfficial")
+    assert (get is not None) == (official is not None)
+    dialog.anyway.setChecked(True)
+    assert dialog.start.isEnabled()
+    assert chosen(qtbot, dialog).requantize
+
+
+def test_the_official_weights_are_asked_for_instead(qtbot: QtBot) -> None:
+    found = Requantizing(Path("m.gguf"), "Q4_1", "blk.0.attn_q.weight", "owner/Full")
+    dialog = QuantizeDialog("a model", None, 2, None, found)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    get = dialog.findChild(QPushButton, "getOfficial")
+    assert get is not None
+    with qtbot.waitSignal(dialog.official_wanted) as caught:
+        get.click()
+    assert caught.args == ["owner/Full"]
+    assert not dialog.isVisible()
+
+
+def test_full_precision_is_quantized_without_a_word(dialog: QuantizeDialog) -> None:
+    assert dialog.start.isEnabled()
+    assert not dialog.anyway.isVisible()
