@@ -9,6 +9,7 @@ QuantError
 ├── InvalidRecipe          a field of a recipe
 ├── MissingTensor
 ├── NotEnoughDisk          bytes
+├── SizeOutOfRange         bytes
 └── NativeQuantizerFailed
 
 FileDamage and UnknownKind are what the runtime's errors of a model's file share with those here: a
@@ -104,6 +105,7 @@ DamageCode = Literal[
     "no_counts",
     "impossible_sums",
     "no_importance",
+    "no_sensitivities",
 ]
 
 KindCode = Literal[
@@ -249,6 +251,15 @@ class NotEnoughDisk(QuantError):
     needed: int
     available: int
     reserve: LogOnly[int] = 0
+
+
+class SizeOutOfRange(QuantError):
+    """Bytes of a whole file: what was asked for, and the least and the most that can be made. It
+    can lie between these where no formats add up to it."""
+
+    asked: int
+    least: int
+    most: int
 
 
 class NativeQuantizerFailed(QuantError):

@@ -277,7 +277,9 @@ class TensorReport:
     """What was done to one tensor. `rmse` is root mean square error relative to the source's root
     mean square (None where the tensor was copied or not measured), `plain_rmse` that of plain
     rounding where a search was to beat it; `fallback_from` is the format the recipe asked for when
-    the row did not fit it."""
+    the row did not fit it. Where formats were allotted by what errors cost, `cost` is the
+    divergence to expect of this one (nats a token) and `strength` that of an error as large as its
+    output."""
 
     name: str
     role: TensorRole
@@ -288,6 +290,8 @@ class TensorReport:
     rmse: float | None = None
     plain_rmse: float | None = None
     fallback_from: str | None = None
+    cost: float | None = None
+    strength: float | None = None
 
 
 @dataclass(frozen=True)
@@ -332,6 +336,12 @@ class QuantReport:
         return _by_role((t.role, t.plain_rmse, t.elements) for t in self.tensors)
 
     @property
+    def expected_kl(self) -> float | None:
+        """The divergence to expect, in nats a token, where formats were allotted by it."""
+        costs = [tensor.cost for tensor in self.tensors if tensor.cost is not None]
+        return sum(costs) if costs else None
+
+    @property
     def fallbacks(self) -> tuple[TensorReport, ...]:
         return tuple(t for t in self.tensors if t.fallback_from is not None)
 
@@ -341,6 +351,7 @@ class QuantReport:
         data["bits_per_weight_by_role"] = self.bits_per_weight_by_role
         data["error_by_role"] = self.error_by_role
         data["plain_error_by_role"] = self.plain_error_by_role
+        data["expected_kl"] = self.expected_kl
         data["fallbacks"] = [tensor.name for tensor in self.fallbacks]
         return data
 

@@ -25,6 +25,7 @@ from app.cli.commands import (
     serve,
 )
 from app.cli.commands.console import Console
+from app.quantizing.budget import parse_size
 from app.session.session import Session
 from quant.quality.texts import TextSet
 from runtime.plan import TYPICAL_PROMPT, KvCacheType, Policy
@@ -215,7 +216,14 @@ def _add_weight_commands(commands: _Commands) -> None:
         "recipe instead of the default: a name, or your own as FILE.json; onnx-q4-fast decodes"
         " about 25%% faster than the default ONNX recipe and loses more quality"
     )
-    quantize.add_argument("--recipe", metavar="RECIPE", help=text)
+    how = quantize.add_mutually_exclusive_group()
+    how.add_argument("--recipe", metavar="RECIPE", help=text)
+    text = "size of the GGUF file, e.g. 4.5GB; formats are chosen by what errors cost, measured"
+    how.add_argument("--size", type=_size, metavar="SIZE", help=text)
+    text = "the same by bits per weight, e.g. 4.6"
+    how.add_argument("--bits", type=_bits, metavar="BITS", help=text)
+    text = "with --size or --bits: file to keep what was measured in, and to use it from again"
+    quantize.add_argument("--sensitivities", type=Path, metavar="FILE", help=text)
     text = "calibrate with this text file (default: the bundled text)"
     quantize.add_argument(
         "--calibrate", nargs="?", type=Path, const=True, default=False, metavar="TEXT", help=text
@@ -246,6 +254,20 @@ def _add_weight_commands(commands: _Commands) -> None:
     quality.add_argument("--quick", action="store_true", help=text)
     text = "report on what has been measured after so many seconds"
     quality.add_argument("--seconds", type=_positive, metavar="N", help=text)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no size like 4.5GB or 700MB") from None
+
+
+def _bits(text: str) -> float:
+    bits = float(text)
+    if not 0 < bits <= 32:
+        raise argparse.ArgumentTypeError("bits per weight are above 0 and at most 32")
+    return bits
 
 
 _DRAFT = "draft model for speculative decoding: smaller, with the same vocabulary"

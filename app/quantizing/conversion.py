@@ -14,6 +14,7 @@ from msgspec import structs
 from app.errors import AlreadyInstalled
 from app.library.folder import InstalledModel, Library, safe_name
 from app.library.targets import QUANTIZED_FROM, Target
+from app.quantizing.budget import Budget
 from app.quantizing.output import check_free, placed
 from app.quantizing.quality_file import QualityFile
 from app.quantizing.requantizing import Requantizing, loses_again
@@ -24,7 +25,14 @@ from quant.quality.texts import TextSet
 from quant.recipe import QuantRecipe, QuantReport, recipe_from_json, recipe_named
 from runtime.errors import InvalidRequest
 from runtime.process.client import run_job
-from runtime.process.job_table import EXPORT_ONNX, QUALITY, QUALITY_PAIR, QUANTIZE_GGUF, SCHEMES
+from runtime.process.job_table import (
+    EXPORT_ONNX,
+    QUALITY,
+    QUALITY_PAIR,
+    QUANTIZE_GGUF,
+    QUANTIZE_TO_SIZE,
+    SCHEMES,
+)
 from runtime.process.job_values import (
     DEFAULT_STATIC_CONTEXT,
     ExportArgs,
@@ -32,6 +40,7 @@ from runtime.process.job_values import (
     QualityArgs,
     QuantizeArgs,
     SchemesArgs,
+    SizeArgs,
 )
 from runtime.progress import CancelToken, OnProgress
 
@@ -66,7 +75,7 @@ class Conversion:
     def quantize(
         self,
         model: str,
-        recipe: str,
+        recipe: str | Budget,
         on_progress: OnProgress,
         cancel: CancelToken | None,
         *,
@@ -76,7 +85,7 @@ class Conversion:
         requantize: bool = False,
     ) -> tuple[InstalledModel, QuantReport]:
         """Quantize and install. See `Session.quantize`."""
-        target, library, chosen = self.find(model), self.library, load_recipe(recipe)
+        target, library, chosen = self.find(model), self.library, _chosen(recipe)
         source = target.local
         if name is not None and library.find(library.manifest_path(name).stem) is not None:
             raise AlreadyInstalled(path=str(library.root), name=name)
@@ -86,9 +95,8 @@ class Conversion:
         is_onnx = chosen.family == "onnx"
         with library.staging() as staging:
             output = staging / (name if is_onnx else f"{name}.gguf")
-            text = str(calibrate) if isinstance(calibrate, Path) else calibrate
-            args = QuantizeArgs(source, output, chosen, calibrate=text)
-            report = self._convert(args, context, on_progress, cancel)
+            convert = self._conversion_of(source, output, chosen, calibrate, context)
+            report = convert(on_progress, cancel)
             quantized = library.add(
                 output,
                 name=name,
@@ -105,7 +113,7 @@ class Conversion:
         self,
         path: Path,
         model: str,
-        recipe: str,
+        recipe: str | Budget,
         on_progress: OnProgress,
         cancel: CancelToken | None,
         *,
@@ -114,20 +122,48 @@ class Conversion:
         requantize: bool = False,
     ) -> QuantReport:
         """Quantize into a file or folder outside the library. See `Session.quantize_to`."""
-        target, chosen = self.find(model), load_recipe(recipe)
+        target, chosen = self.find(model), _chosen(recipe)
         check_free(path, self.library.root, folder=chosen.family == "onnx")
         self._refuse_requantizing(target, chosen, requantize)
-        text = str(calibrate) if isinstance(calibrate, Path) else calibrate
         with placed(path) as output:
-            args = QuantizeArgs(target.local, output, chosen, calibrate=text)
-            report = self._convert(args, context, on_progress, cancel)
+            convert = self._conversion_of(target.local, output, chosen, calibrate, context)
+            report = convert(on_progress, cancel)
         return replace(report, target=str(path))
 
-    def _refuse_requantizing(self, target: Target, recipe: QuantRecipe, knowingly: bool) -> None:
+    def _refuse_requantizing(
+        self, target: Target, chosen: QuantRecipe | Budget, knowingly: bool
+    ) -> None:
         """Raises AlreadyQuantized."""
-        found = None if knowingly or not loses_again(recipe) else self.requantizing(target)
+        loses = isinstance(chosen, Budget) or loses_again(chosen)
+        found = self.requantizing(target) if loses and not knowingly else None
         if found is not None:
             raise found.error()
+
+    def _conversion_of(
+        self,
+        source: Path,
+        output: Path,
+        chosen: QuantRecipe | Budget,
+        calibrate: Path | bool,
+        context: int | None,
+    ) -> Callable[[OnProgress, CancelToken | None], QuantReport]:
+        """The job that makes `output`."""
+        text = str(calibrate) if isinstance(calibrate, Path) else calibrate
+        if isinstance(chosen, Budget):
+            sized = SizeArgs(
+                source,
+                output,
+                chosen.name,
+                chosen.size,
+                chosen.bits,
+                chosen.sensitivities,
+                calibrate=text or True,  # what errors cost is measured on a text
+            )
+            return lambda report, cancel: run_job(
+                QUANTIZE_TO_SIZE, sized, report, cancel, self.log()
+            )
+        args = QuantizeArgs(source, output, chosen, calibrate=text)
+        return lambda report, cancel: self._convert(args, context, report, cancel)
 
     def _convert(
         self,
@@ -239,6 +275,10 @@ class Conversion:
 
 def _named(texts: Sequence[Path]) -> dict[str, Path]:
     return {str(path): path.absolute() for path in texts}
+
+
+def _chosen(recipe: str | Budget) -> QuantRecipe | Budget:
+    return recipe if isinstance(recipe, Budget) else load_recipe(recipe)
 
 
 def load_recipe(recipe: str) -> QuantRecipe:

@@ -32,6 +32,7 @@ from app.planning.inspection import Inspection
 from app.planning.learning import Learning, default_learning
 from app.planning.machine import Machine, Probe, failed_device, measurable, probe_in_child
 from app.planning.planner import Planning
+from app.quantizing.budget import Budget
 from app.quantizing.conversion import Conversion
 from app.quantizing.quality_file import QualityFile
 from app.quantizing.requantizing import Requantizing, requantizing
@@ -391,7 +392,7 @@ class Session(UserModels):
     def quantize(
         self,
         model: str,
-        recipe: str = "q4_0",
+        recipe: str | Budget = "q4_0",
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
         name: str | None = None,
@@ -401,8 +402,9 @@ class Session(UserModels):
     ) -> tuple[InstalledModel, QuantReport]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
         an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
-        says. `calibrate` names a calibration text (True: the bundled one). A model that is then
-        installed for two engines has them timed. A model that is quantized already is refused with
+        says; or a GGUF file as large as a Budget says, its formats chosen by what errors cost.
+        `calibrate` names a calibration text (True: the bundled one). A model that is then installed
+        for two engines has them timed. A model that is quantized already is refused with
         AlreadyQuantized, unless `requantize` says that it is known.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
@@ -426,7 +428,7 @@ class Session(UserModels):
         self,
         path: Path,
         model: str,
-        recipe: str = "q4_0",
+        recipe: str | Budget = "q4_0",
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
         *,

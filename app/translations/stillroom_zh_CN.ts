@@ -1528,6 +1528,10 @@
       <translation>还没有带预测速度的回答。</translation>
     </message>
     <message>
+      <source>No choice of formats makes a file of {asked}.</source>
+      <translation>没有任何格式组合能得到 {asked} 的文件。</translation>
+    </message>
+    <message>
       <source>No conversations yet</source>
       <translation>还没有对话</translation>
     </message>
@@ -2268,6 +2272,10 @@
       <translation>大小</translation>
     </message>
     <message>
+      <source>Size not possible</source>
+      <translation>无法做到这个大小</translation>
+    </message>
+    <message>
       <source>Size of all text in percent.</source>
       <translation>所有文字的大小，百分比。</translation>
     </message>
@@ -2278,6 +2286,10 @@
     <message>
       <source>Sizes are estimates for {block_format}: the file has not been downloaded yet.</source>
       <translation>大小按 {block_format} 估算：文件尚未下载。</translation>
+    </message>
+    <message>
+      <source>Sizes from {least} to {most} are possible.</source>
+      <translation>可选的大小为 {least} 到 {most}。</translation>
     </message>
     <message>
       <source>Skip</source>
@@ -3890,6 +3902,10 @@
     <message>
       <source>it contains no model: there is neither {found} nor {wanted}</source>
       <translation>其中没有模型：既没有 {found}，也没有 {wanted}</translation>
+    </message>
+    <message>
+      <source>it contains no sensitivities</source>
+      <translation>其中没有敏感度数据</translation>
     </message>
     <message>
       <source>it contains no text</source>

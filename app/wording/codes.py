@@ -107,6 +107,7 @@ CODES: dict[tuple[str, str], dict[str, str]] = {
         "factors_not_positive": "a tensor has factors that are not above zero",
         "no_counts": "a tensor of the importance matrix has no matching counts",
         "impossible_sums": "a tensor of the importance matrix has impossible sums",
+        "no_sensitivities": "it contains no sensitivities",
         "no_importance": "it is not an importance matrix",
     },
     ("UnknownKind", "reason"): {

@@ -54,6 +54,11 @@ ERRORS: dict[str, tuple[str, str, str]] = {
         "{file} needs {needed}, but only {available} is free.",
         "Free some space and try again.",
     ),
+    "SizeOutOfRange": (
+        "Size not possible",
+        "No choice of formats makes a file of {asked}.",
+        "Sizes from {least} to {most} are possible.",
+    ),
     "QuantError": ("Conversion failed", "The conversion failed.", ""),
     # engines and devices
     "BackendUnavailable": (

@@ -76,7 +76,20 @@ def _explained(error: StillroomError) -> Explanation:
     return Explanation(title, whole or sentence, hint)
 
 
-_BYTES = frozenset({"needed", "available", "reserve", "received", "total", "size", "largest"})
+_BYTES = frozenset(
+    {
+        "needed",
+        "available",
+        "reserve",
+        "received",
+        "total",
+        "size",
+        "largest",
+        "asked",
+        "least",
+        "most",
+    }
+)
 
 
 def _word_codes(error: StillroomError, words: dict[str, object]) -> Worded | None:

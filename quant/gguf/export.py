@@ -41,7 +41,7 @@ _WEIGHT_ROLES = frozenset(TensorRole) - {TensorRole.NORM, TensorRole.OTHER}
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """How one tensor is written; `wanted` is the format the recipe asked for."""
 
     tensor: ViewTensor
@@ -97,7 +97,7 @@ def quantize_view(
     encoder = Encoder(recipe.method, open_native())
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
         run = _Run(steps, encoder, importance or {}, on_tensor, pool, max(threads, 1))
-        write_gguf(target, _metadata(view, steps), [step.slot for step in steps], run.chunks)
+        write_gguf(target, metadata_of(view, steps), [step.slot for step in steps], run.chunks)
     on_tensor(len(steps), len(steps), "")
     return QuantReport(
         source=str(view.path),
@@ -112,14 +112,14 @@ def quantize_view(
     )
 
 
-def plan(view: GgufView, recipe: QuantRecipe) -> list[_Step]:
+def plan(view: GgufView, recipe: QuantRecipe) -> list[Step]:
     """The format each tensor will take. Raises AlreadyQuantized where the recipe forbids it."""
     tied, blocks = view.tied_embeddings, view.block_count
     steps = []
     for tensor in view.tensors:
         role = role_of(tensor.name, view.architecture)
         wanted = tensor.format
-        if len(tensor.shape) > 1 and role in _WEIGHT_ROLES and tensor.name.endswith(".weight"):
+        if allocatable(tensor, view.architecture):
             asked = recipe.format_for(tensor.name, role, block_count=blocks, tied=tied)
             wanted = tensor.format if asked is None else asked
         target = fallback_for(wanted, tensor.row_length)
@@ -129,8 +129,14 @@ def plan(view: GgufView, recipe: QuantRecipe) -> list[_Step]:
             and not recipe.allow_requantize
         ):
             raise AlreadyQuantized(path=str(view.path), format=tensor.format, tensor=tensor.name)
-        steps.append(_Step(tensor, TensorSlot(tensor.name, tensor.shape, target), role, wanted))
+        steps.append(Step(tensor, TensorSlot(tensor.name, tensor.shape, target), role, wanted))
     return steps
+
+
+def allocatable(tensor: ViewTensor, architecture: str) -> bool:
+    """Whether a recipe chooses the format of a tensor: it is a weight matrix."""
+    role = role_of(tensor.name, architecture)
+    return len(tensor.shape) > 1 and role in _WEIGHT_ROLES and tensor.name.endswith(".weight")
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,7 @@ class _Run:
 
     def __init__(
         self,
-        steps: list[_Step],
+        steps: list[Step],
         encoder: Encoder,
         importance: Importance,
         on_tensor: OnTensor,
@@ -198,14 +204,14 @@ class _Run:
         if errors.reference and slot.format != step.tensor.format:
             self.errors[slot.name] = errors
 
-    def _encode(self, step: _Step, start: int, stop: int) -> tuple[U8, _Errors]:
+    def _encode(self, step: Step, start: int, stop: int) -> tuple[U8, _Errors]:
         """Bytes of rows start..stop, and the errors of those that are measured."""
         tensor, target = step.tensor, step.slot.format
         if target == tensor.format and tensor.raw is not None:
             return tensor.raw(start, stop), _Errors()
         rows = tensor.rows(start, stop)
         refuse_unstorable(tensor.name, rows, target)
-        weights = _importance_of(tensor, self._importance, start)
+        weights = importance_of(tensor, self._importance, start)
         data = self._encoder.encode(target, rows, weights)
         sample = rows[:_MEASURED_ROWS]
         plain = 0.0
@@ -223,7 +229,9 @@ def _square_sum(values: F32) -> float:
     return float(np.einsum("ij,ij->", values, values, dtype=np.float64))
 
 
-def _importance_of(tensor: ViewTensor, importance: Importance, start: int) -> F32 | None:
+def importance_of(tensor: ViewTensor, importance: Importance, start: int) -> F32 | None:
+    """The mean squares of the input columns of the matrix that row `start` is in, [k]; None where
+    they are not known. Raises IncompatibleShape."""
     found = importance.get(tensor.name)
     if found is None:
         return None
@@ -257,7 +265,7 @@ _FILE_TYPES: Mapping[str, LlamaFileType] = {
 }
 
 
-def _metadata(view: GgufView, steps: list[_Step]) -> dict[str, GgufValue]:
+def metadata_of(view: GgufView, steps: list[Step]) -> dict[str, GgufValue]:
     """The view's metadata with file type (the format wanted for most weights; rows that fell back
     do not count against it) and quantization version."""
     totals: dict[str, int] = {}
@@ -273,7 +281,7 @@ def _metadata(view: GgufView, steps: list[_Step]) -> dict[str, GgufValue]:
 
 
 def _report(
-    target: Path, steps: list[_Step], errors: Mapping[str, _Errors]
+    target: Path, steps: list[Step], errors: Mapping[str, _Errors]
 ) -> tuple[TensorReport, ...]:
     """What the written file holds, read back from it."""
     written = open_gguf(target)

@@ -100,12 +100,18 @@ def _header(metadata: Mapping[str, GgufValue], slots: Sequence[TensorSlot]) -> b
         parts.append(_encode_item(GGUFValueType.STRING, slot.name))
         parts.append(struct.pack(f"<I{len(dims)}Q", len(dims), *dims))
         parts.append(struct.pack("<IQ", ggml_type(slot.format), offset))
-        offset += _padded(slot.nbytes)
+        offset += padded(slot.nbytes)
     return b"".join(parts)
 
 
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
+    """Bytes that `size` bytes of a tensor take in a file."""
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def file_size(metadata: Mapping[str, GgufValue], slots: Sequence[TensorSlot]) -> int:
+    """Bytes of the file that `write_gguf` makes of these."""
+    return padded(len(_header(metadata, slots))) + sum(padded(slot.nbytes) for slot in slots)
 
 
 def write_gguf(
@@ -120,10 +126,10 @@ def write_gguf(
     fit; whatever `chunks` raises passes through and leaves nothing behind.
     """
     header = _header(metadata, slots)
-    total = _padded(len(header)) + sum(_padded(slot.nbytes) for slot in slots)
+    total = file_size(metadata, slots)
     with whole_file(target, total) as file:
         file.write(header)
-        file.write(bytes(_padded(len(header)) - len(header)))
+        file.write(bytes(padded(len(header)) - len(header)))
         for slot in slots:
             written = 0
             for chunk in chunks(slot):
@@ -132,7 +138,7 @@ def write_gguf(
                 written += data.nbytes
             if written != slot.nbytes:
                 raise ValueError(f"{slot.name}: {written} bytes made, {slot.nbytes} announced")
-            file.write(bytes(_padded(written) - written))
+            file.write(bytes(padded(written) - written))
     return total
 
 

@@ -46,6 +46,7 @@ from runtime.process.job_values import (
     ReadRateArgs,
     RpcServerArgs,
     SchemesArgs,
+    SizeArgs,
     VocabulariesAnswer,
     VocabulariesArgs,
 )
@@ -74,6 +75,7 @@ PROFILE = Job(f"{_TASKS}.profile:profile_job", ProfileArgs, BandwidthProfile)
 READ_RATE = Job(f"{_TASKS}.profile:read_rate_job", ReadRateArgs, ReadRateAnswer)
 MEASURE_ENGINES = Job(f"{_TASKS}.measure_engines:measure_engines_job", EnginesArgs, EnginesAnswer)
 QUANTIZE_GGUF = Job(f"{_TASKS}.convert:quantize_gguf_job", QuantizeArgs, QuantReport)
+QUANTIZE_TO_SIZE = Job(f"{_TASKS}.size:quantize_to_size_job", SizeArgs, QuantReport)
 EXPORT_ONNX = Job(f"{_TASKS}.convert:export_onnx_job", ExportArgs, QuantReport)
 QUALITY = Job(f"{_TASKS}.quality:quality_job", QualityArgs, QualityReport)
 QUALITY_PAIR = Job(f"{_TASKS}.quality:pair_job", PairArgs, PairedReport)
@@ -106,6 +108,7 @@ _ALL: tuple[Runnable, ...] = (
     READ_RATE,
     MEASURE_ENGINES,
     QUANTIZE_GGUF,
+    QUANTIZE_TO_SIZE,
     EXPORT_ONNX,
     QUALITY,
     QUALITY_PAIR,

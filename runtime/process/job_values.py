@@ -214,6 +214,27 @@ class QuantizeArgs(Struct, frozen=True):
     threads: Positive | None = None
 
 
+class SizeArgs(Struct, frozen=True):
+    """A checkpoint (GGUF or safetensors), where the GGUF file goes, and how large that is to be:
+    `size` bytes in all, or as many as take its tensors to `bits` per weight where that is given.
+
+    sensitivities: a file with what was measured before, or, where there is none yet, to keep it in.
+    imatrix, calibrate and threads are those of QuantizeArgs; a matrix is always used. formats: what
+    tensors may take, instead of what is fast.
+    """
+
+    source: Path
+    target: Path
+    name: str
+    size: NotNegative = 0
+    bits: Annotated[float, Meta(gt=0)] | None = None
+    sensitivities: Path | None = None
+    imatrix: Path | None = None
+    calibrate: str | bool = True
+    formats: tuple[str, ...] = ()
+    threads: Positive | None = None
+
+
 class ExportArgs(QuantizeArgs, frozen=True):
     """The same for an ONNX folder. static_context: cache positions of the NPU bodies, 0 for none;
     rope_context: most positions the dynamic body can run."""

@@ -29,8 +29,8 @@ _REPORT_SECONDS = 0.1
 
 def quantize_gguf_job(args: QuantizeArgs, on_progress: OnProgress) -> QuantReport:
     """A checkpoint (GGUF or safetensors) to a GGUF file. Raises QuantError, EngineError."""
-    importance = _importance(args, on_progress)
-    progress, threads = _TensorProgress(on_progress), threads_of(args.threads)
+    importance = importance_for(args, on_progress)
+    progress, threads = TensorProgress(on_progress), threads_of(args.threads)
     report = quantize_gguf(args.source, args.target, args.recipe, progress, importance, threads)
     return replace(report, peak_anonymous=progress.peak_anonymous)
 
@@ -42,14 +42,14 @@ def export_onnx_job(args: ExportArgs, on_progress: OnProgress) -> QuantReport:
         rope_context=args.rope_context,
         static_shapes=tuple(StaticShape(rows, context) for rows in STATIC_ROWS if context),
         threads=threads_of(args.threads),
-        importance=_importance(args, on_progress) or {},
+        importance=importance_for(args, on_progress) or {},
     )
-    progress = _TensorProgress(on_progress)
+    progress = TensorProgress(on_progress)
     report = export_onnx(open_source(args.source), args.target, args.recipe, progress, options)
     return replace(report, peak_anonymous=progress.peak_anonymous)
 
 
-def _importance(
+def importance_for(
     args: QuantizeArgs, on_progress: OnProgress
 ) -> dict[str, npt.NDArray[np.float32]] | None:
     """The importance matrix that the arguments give or ask for, or that the recipe demands."""
@@ -70,7 +70,7 @@ def _importance(
         return read_importance(matrix)
 
 
-class _TensorProgress:
+class TensorProgress:
     """Turns `on_tensor` calls into Progress, ten times a second at most, and watches memory."""
 
     def __init__(self, on_progress: OnProgress) -> None:

@@ -1,8 +1,12 @@
 """Commands that change weights and measure what it cost: quantize, quality."""
 
+import re
 from argparse import Namespace
+from collections import Counter
+from contextlib import suppress
 
 from app.cli.commands.console import Console, table
+from app.quantizing.budget import Budget
 from app.quantizing.conversion import Scoring
 from app.quantizing.output import as_path
 from app.session.session import Session
@@ -14,7 +18,7 @@ from app.wording.units import format_bytes, format_seconds
 from quant.quality.figures import Estimate, PairedReport, QualityReport
 from quant.recipe import QuantReport
 from runtime import registry
-from runtime.errors import InvalidRequest
+from runtime.errors import InvalidRequest, UnsupportedModel
 from runtime.progress import CancelToken
 
 _LARGE = 1e6  # a perplexity that says no more than that a model is damaged
@@ -22,10 +26,7 @@ _LARGE = 1e6  # a perplexity that says no more than that a model is damaged
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role; install the result, or write it where `--output` says."""
-    recipe = args.recipe or _default_recipe(session, args.to, console)
-    parameters = session.inspect(args.model).parameters
-    for sentence in loss_sentences(recipe, parameters, bool(args.calibrate)):
-        console.say(sentence)
+    recipe = _wanted(session, args, console)
     path = as_path(args.output) if args.output else None
     options = {
         "context": args.context,
@@ -49,6 +50,18 @@ def quantize(session: Session, args: Namespace, console: Console) -> None:
     if choice is not None:
         text += f"\n{reason_text(choice.reason)}"
     console.result({"model": model, "report": report.to_json(), "engine": choice}, text)
+
+
+def _wanted(session: Session, args: Namespace, console: Console) -> str | Budget:
+    """A size, or a recipe and what it is expected to lose."""
+    if args.size is not None or args.bits is not None:
+        return Budget(args.size or 0, args.bits, args.sensitivities)
+    recipe: str = args.recipe or _default_recipe(session, args.to, console)
+    with suppress(UnsupportedModel):  # a checkpoint of safetensors, which no engine here reads
+        parameters = session.inspect(args.model).parameters
+        for sentence in loss_sentences(recipe, parameters, bool(args.calibrate)):
+            console.say(sentence)
+    return recipe
 
 
 def _default_recipe(session: Session, to: str | None, console: Console) -> str:
@@ -81,12 +94,35 @@ def report_text(done: str, size: int, report: QuantReport) -> str:
         f" in {format_seconds(report.seconds)}.\n"
         + table(("ROLE", "BITS PER WEIGHT", "RELATIVE ERROR", "PLAIN ROUNDING"), rows)
     )
+    if report.expected_kl is not None:
+        text += f"\n{allotted_text(report)}"
     fallbacks = [tensor.name for tensor in report.fallbacks]
     if fallbacks:
         text += f"\n{len(fallbacks)} tensors have rows that the recipe's blocks do not divide"
         text += f" and use a wider format: {', '.join(fallbacks[:3])}"
         text += " ..." if len(fallbacks) > 3 else ""
     return text
+
+
+def allotted_text(report: QuantReport) -> str:
+    """Which formats a budget was spent on, by kind of matrix."""
+    kinds: dict[str, Counter[str]] = {}
+    costs: dict[str, float] = {}
+    for tensor in report.tensors:
+        if tensor.cost is not None:
+            kind = re.sub(r"^blk\.\d+\.|\.weight$", "", tensor.name)
+            kinds.setdefault(kind, Counter())[tensor.target_format] += 1
+            costs[kind] = costs.get(kind, 0.0) + tensor.cost
+    rows = [
+        (
+            kind,
+            ", ".join(f"{n} × {name}" for name, n in sorted(formats.items())),
+            f"{costs[kind]:.4f}",
+        )
+        for kind, formats in kinds.items()
+    ]
+    expected = f"Expected mean KL divergence: {report.expected_kl:.4f} (if errors add up)."
+    return f"{table(('MATRIX', 'FORMATS', 'EXPECTED KL'), rows)}\n{expected}"
 
 
 def _share(error: float | None) -> str:

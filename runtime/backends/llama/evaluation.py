@@ -5,9 +5,11 @@ no report.
 """
 
 import ctypes
+import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
@@ -20,8 +22,9 @@ logger = logging.getLogger("llama.cpp")
 
 F32 = npt.NDArray[np.float32]
 
-# Tokens decoded at once: bounds the logits held at this times the vocabulary.
 F64 = npt.NDArray[np.float64]
+
+# Tokens decoded at once: bounds the logits held at this times the vocabulary.
 _SLICE = 64
 
 
@@ -37,7 +40,12 @@ class LlamaEvaluator:
     """One GGUF model on the CPU with a context of fixed size."""
 
     def __init__(
-        self, path: Path, threads: int, context: int, on_node: Callable[..., bool] | None = None
+        self,
+        path: Path,
+        threads: int,
+        context: int,
+        on_node: Callable[..., bool] | None = None,
+        batch: int = _SLICE,
     ) -> None:
         native.llama_log_set(_LOG, ctypes.c_void_p(0))
         llama_native.start_engine()
@@ -47,7 +55,8 @@ class LlamaEvaluator:
         self._on_node = on_node  # the C library holds only a bare pointer to it
         params = native.llama_context_default_params()
         params.n_ctx = context
-        params.n_batch = params.n_ubatch = min(_SLICE, context)
+        self._slice = min(batch, context)
+        params.n_batch = params.n_ubatch = self._slice
         params.n_threads = params.n_threads_batch = threads
         params.n_seq_max = 1
         params.no_perf = True
@@ -57,7 +66,7 @@ class LlamaEvaluator:
         if not self._context:
             native.llama_model_free(self._model)
             raise UnusableFile(path=str(path), reason="no_context", tokens=context)
-        self._batch = native.llama_batch_init(_SLICE, 0, 1)
+        self._batch = native.llama_batch_init(self._slice, 0, 1)
 
     def tokenize(self, text: str) -> list[int]:
         data = text.encode("utf-8")
@@ -70,8 +79,8 @@ class LlamaEvaluator:
 
     def logits(self, tokens: Sequence[int], first: int) -> Iterator[F32]:
         native.llama_memory_clear(native.llama_get_memory(self._context), True)
-        for start in range(0, len(tokens), _SLICE):
-            piece = tokens[start : start + _SLICE]
+        for start in range(0, len(tokens), self._slice):
+            piece = tokens[start : start + self._slice]
             scored = sum(1 for position in range(start, start + len(piece)) if position >= first)
             self._decode(piece, start, first)
             if scored:
@@ -115,11 +124,16 @@ def open_evaluator(path: Path, threads: int, context: int) -> LlamaEvaluator:
 # --- inputs of weight matrices -----------------------------------------------------------------
 
 
-class _Tensor(ctypes.Structure):
+class GraphTensor(ctypes.Structure):
     """struct ggml_tensor of the pinned library (ggml.h)."""
 
+    @staticmethod
+    def at(pointer: int) -> "GraphTensor":
+        """The tensor that the engine points to."""
+        return ctypes.cast(pointer, ctypes.POINTER(GraphTensor)).contents
 
-_Tensor._fields_ = [
+
+GraphTensor._fields_ = [
     ("type", ctypes.c_int),
     ("buffer", ctypes.c_void_p),
     ("ne", ctypes.c_int64 * 4),
@@ -127,7 +141,7 @@ _Tensor._fields_ = [
     ("op", ctypes.c_int),
     ("op_params", ctypes.c_int32 * 16),
     ("flags", ctypes.c_int32),
-    ("src", ctypes.POINTER(_Tensor) * 10),
+    ("src", ctypes.POINTER(GraphTensor) * 10),
     ("view_src", ctypes.c_void_p),
     ("view_offs", ctypes.c_size_t),
     ("data", ctypes.c_void_p),
@@ -149,17 +163,15 @@ class InputSquares:
         self.sums: dict[str, F64] = {}
         self.counts: dict[str, F64] = {}
         self.errors: list[BaseException] = []
-        self._operations: dict[int, str] = {}
-        self._name_of = llama_native.function("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
         self.callback = native.ggml_backend_sched_eval_callback(self._on_node)
 
     def _on_node(self, pointer: int, ask: bool, _user_data: object) -> bool:
         try:
-            node = ctypes.cast(pointer, ctypes.POINTER(_Tensor)).contents
-            operation = self._operation(node.op)
+            node = GraphTensor.at(pointer)
+            operation = operation_name(node)
             if operation not in ("MUL_MAT", "MUL_MAT_ID"):
                 return not ask
-            name = _weight_name(node)
+            name = weight_name(node)
             if name is None or node.src[1].contents.type != _F32_TYPE:
                 return not ask
             if ask:
@@ -173,21 +185,15 @@ class InputSquares:
             return False
         return True
 
-    def _operation(self, number: int) -> str:
-        found = self._operations.get(number)
-        if found is None:
-            found = self._operations[number] = (self._name_of(number) or b"").decode()
-        return found
-
     def _slot(self, name: str, experts: int, columns: int) -> tuple[F64, F64]:
         if name not in self.sums:
             self.sums[name] = np.zeros((experts, columns))
             self.counts[name] = np.zeros(experts)
         return self.sums[name], self.counts[name]
 
-    def _add_matrix(self, name: str, node: _Tensor) -> None:
+    def _add_matrix(self, name: str, node: GraphTensor) -> None:
         weight, source = node.src[0].contents, node.src[1].contents
-        values = _array(source)  # [ne3, ne2, tokens, k]
+        values = array_of(source)  # [ne3, ne2, tokens, k]
         matrices = int(weight.ne[2])
         sums, counts = self._slot(name, matrices, values.shape[-1])
         squares = np.square(values.astype(np.float64))
@@ -198,10 +204,10 @@ class InputSquares:
             sums += squares.sum(axis=(0, 2))
             counts += values.shape[0] * values.shape[2]
 
-    def _add_experts(self, name: str, node: _Tensor) -> None:
+    def _add_experts(self, name: str, node: GraphTensor) -> None:
         weight, source, chosen = (node.src[i].contents for i in range(3))
-        values = _array(source)[0]  # [tokens, 1 or used, k]
-        ids = _array(chosen)[0, 0]  # [tokens, used]
+        values = array_of(source)[0]  # [tokens, 1 or used, k]
+        ids = array_of(chosen)[0, 0]  # [tokens, used]
         sums, counts = self._slot(name, int(weight.ne[2]), values.shape[-1])
         for slot in range(ids.shape[1]):
             inputs = values[:, slot if values.shape[1] > 1 else 0].astype(np.float64)
@@ -209,14 +215,26 @@ class InputSquares:
             np.add.at(counts, ids[:, slot], 1.0)
 
 
-def _weight_name(node: _Tensor) -> str | None:
+@functools.cache
+def _operation(number: int) -> str:
+    name_of = llama_native.function("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
+    return (name_of(number) or b"").decode()
+
+
+def operation_name(node: GraphTensor) -> str:
+    """What a graph node does, e.g. MUL_MAT."""
+    return _operation(node.op)
+
+
+def weight_name(node: GraphTensor) -> str | None:
+    """The name of the weight tensor that a node of two sources works with; None without one."""
     if not node.src[0] or not node.src[1]:
         return None
     name = bytes(node.src[0].contents.name).decode("utf-8", "replace")
     return name if name.endswith(".weight") else None
 
 
-def _array(tensor: _Tensor) -> npt.NDArray[np.generic]:
+def array_of(tensor: GraphTensor) -> npt.NDArray[Any]:
     """A view of a host tensor in numpy order [ne3, ne2, ne1, ne0]."""
     kind = np.dtype(np.int32) if tensor.type == _I32_TYPE else np.dtype(np.float32)
     shape = tuple(int(n) for n in tensor.ne)[::-1]

@@ -10,7 +10,8 @@ ENGINES = ("llama_cpp", "onnxruntime", "onnxruntime_genai", "torch", "transforme
 def test_importing_the_jobs_loads_no_engine() -> None:
     code = (
         "import sys, quant.gguf.export, quant.quality.report, quant.blocks.native, "
-        "runtime.tasks.convert, runtime.tasks.quality, runtime.tasks.evaluation\n"
+        "runtime.tasks.convert, runtime.tasks.quality, runtime.tasks.evaluation, "
+        "runtime.tasks.size, quant.allocation\n"
         f"print([name for name in {ENGINES!r} if name in sys.modules])"
     )
     done = subprocess.run(

@@ -18,7 +18,7 @@ def test_a_checkpoint_becomes_an_installed_model_of_the_recipes_format(
     library = Library(tmp_path / "models")
     folder = write_checkpoint("qwen2", tmp_path / "m")
     conversion = Conversion(
-        lambda name: resolve(name, (), library), library, lambda: tmp_path / "log"
+        lambda name: resolve(name, (), library), lambda _: None, library, lambda: tmp_path / "log"
     )
     made, report = conversion.quantize(
         str(folder), recipe, ignore_progress, None, name="small", context=0
