@@ -13,7 +13,7 @@ from quant.formats import format_named
 from quant.json_types import Json
 from quant.roles import TensorRole, block_index
 
-Method = Literal["llama.cpp", "round", "search"]
+Method = Literal["llama.cpp", "round", "search", "feedback"]
 Blocks = Literal["all", "sensitive"]
 
 # When a row is no multiple of the block: the next format with a smaller block, nearest in size.
@@ -46,7 +46,8 @@ class QuantRecipe:
     tensors, norms and routers always).
 
     `method` chooses who rounds: "llama.cpp" its own kernels, "round" plain rounding to nearest,
-    "search" our error-minimising scale search. `importance` says whether an importance matrix is
+    "search" our error-minimising scale search, "feedback" rounding that makes good for its own
+    errors on real inputs (quant.feedback). `importance` says whether an importance matrix is
     ignored, used when given, or demanded. With tied embeddings the one table serves as LM head and
     takes the wider of the two formats.
     """
@@ -133,7 +134,7 @@ def _named() -> dict[str, QuantRecipe]:
         ),
     )
     onnx = [f"onnx-q4-b{size}{kind}" for size in (32, 64, 128) for kind in ("", "-asym")]
-    methods: Mapping[str, Method] = {"": "round", "-search": "search"}
+    methods: Mapping[str, Method] = {"": "round", "-search": "search", "-feedback": "feedback"}
     recipes = (
         QuantRecipe("q4_0", uniform("Q4_0")),
         QuantRecipe("q4_0-round", uniform("Q4_0"), method="round", importance="ignored"),
@@ -146,6 +147,17 @@ def _named() -> dict[str, QuantRecipe]:
         # Zero points cost nothing at run time: onnxruntime folds them into sums it keeps anyway.
         QuantRecipe("onnx-q4-fast", uniform("onnx-q4-b128-asym"), method="search"),
         QuantRecipe("q5_k", uniform("Q5_K")),
+        QuantRecipe("iq4_nl", uniform("IQ4_NL")),
+        QuantRecipe("q4_0-feedback", uniform("Q4_0"), method="feedback"),
+        QuantRecipe("iq4_nl-feedback", uniform("IQ4_NL"), method="feedback"),
+        QuantRecipe("q4_k-feedback", uniform("Q4_K"), method="feedback"),
+        QuantRecipe(
+            "q4_k_m-feedback",
+            {**uniform("Q4_K"), TensorRole.LM_HEAD: "Q6_K"},
+            method="feedback",
+            overrides=q4_k_m,
+        ),
+        QuantRecipe("q5_1-feedback", uniform("Q5_1"), method="feedback"),
         QuantRecipe("q6_k", uniform("Q6_K")),
         QuantRecipe("q8_0", uniform("Q8_0")),
         QuantRecipe("f16", uniform("F16"), importance="ignored"),
@@ -188,12 +200,12 @@ def recipe_from_json(data: Mapping[str, Json]) -> QuantRecipe:
             raise InvalidRecipe(field=str(key), reason="unknown_field", choices=sorted(known))
     method = data.get("method", "llama.cpp")
     importance = data.get("importance", "optional")
-    if method not in ("llama.cpp", "round", "search"):
+    if method not in ("llama.cpp", "round", "search", "feedback"):
         raise InvalidRecipe(
             field="method",
             reason="not_known",
             value=str(method),
-            choices=["llama.cpp", "round", "search"],
+            choices=["llama.cpp", "round", "search", "feedback"],
         )
     if importance not in ("ignored", "optional", "required"):
         raise InvalidRecipe(

@@ -18,6 +18,8 @@ _SECONDS_PER_WEIGHT = {
     ("gguf", "search"): 5.5e-8,
     ("onnx", "round"): 1.2e-8,
     ("onnx", "search"): 5e-8,
+    ("gguf", "feedback"): 1.2e-6,
+    ("onnx", "feedback"): 1.2e-6,
 }
 _START_SECONDS = 2.0  # a child process, its imports, the header
 _ROLES = {"experts": TensorRole.EXPERT}  # the one role that has another name in `runtime.shape`
@@ -51,7 +53,7 @@ def expected(shape: ModelShape, recipe: QuantRecipe, threads: int) -> Expected:
         width = format_named(wanted).bits_per_weight if wanted else 32.0
         bits += width * tensor.parameters
         weights += tensor.parameters
-    method = "round" if recipe.family == "onnx" and recipe.method != "search" else recipe.method
+    method = "round" if recipe.method == "llama.cpp" and recipe.family == "onnx" else recipe.method
     rate = _SECONDS_PER_WEIGHT[recipe.family, method]
     seconds = _START_SECONDS + weights * rate / max(threads, 1)
     return Expected(round(bits / 8), bits / weights, seconds)

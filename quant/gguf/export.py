@@ -32,6 +32,7 @@ F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
 OnTensor = Callable[[int, int, str], None]
 Importance = Mapping[str, F32]
+Finished = Callable[[str], U8 | None]
 
 # Weights per slab: small enough to cancel within 200 ms, large enough to hide Python.
 _SLAB = 1 << 19
@@ -54,6 +55,10 @@ def ignore_tensor(done: int, total: int, name: str) -> None:
     """The OnTensor of a caller that needs no progress."""
 
 
+def nothing_finished(name: str) -> None:
+    """The Finished of a conversion that does all of its quantizing itself."""
+
+
 def open_view(source: Path) -> GgufView:
     """The GGUF view of any checkpoint. Raises CorruptCheckpoint, UnsupportedFormat."""
     opened = open_source(source)
@@ -67,14 +72,17 @@ def quantize_gguf(
     on_tensor: OnTensor = ignore_tensor,
     importance: Importance | None = None,
     threads: int = 2,
+    finished: Finished = nothing_finished,
 ) -> QuantReport:
     """Write `source` (GGUF, or a safetensors file or folder) as the GGUF file `target`.
 
     `on_tensor(done, total, name)` is called at least every 200 ms or so and may raise to cancel.
     `importance` maps GGUF tensor names to the mean square of each input column ([k], or [experts,
-    k]). Raises QuantError; whatever is raised, no file is left under the target's name.
+    k]). `finished(name)` gives the blocks [n, bytes per row] of a tensor that is quantized already.
+    Raises QuantError; whatever is raised, no file is left under the target's name.
     """
-    return quantize_view(open_view(source), target, recipe, on_tensor, importance, threads)
+    view = open_view(source)
+    return quantize_view(view, target, recipe, on_tensor, importance, threads, finished)
 
 
 def quantize_view(
@@ -84,6 +92,7 @@ def quantize_view(
     on_tensor: OnTensor = ignore_tensor,
     importance: Importance | None = None,
     threads: int = 2,
+    finished: Finished = nothing_finished,
 ) -> QuantReport:
     """As `quantize_gguf`, for a view already open."""
     started = time.monotonic()
@@ -96,7 +105,7 @@ def quantize_view(
     steps = plan(view, recipe)
     encoder = Encoder(recipe.method, open_native())
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        run = _Run(steps, encoder, importance or {}, on_tensor, pool, max(threads, 1))
+        run = _Run(steps, encoder, importance or {}, finished, on_tensor, pool, max(threads, 1))
         write_gguf(target, metadata_of(view, steps), [step.slot for step in steps], run.chunks)
     on_tensor(len(steps), len(steps), "")
     return QuantReport(
@@ -172,6 +181,7 @@ class _Run:
         steps: list[Step],
         encoder: Encoder,
         importance: Importance,
+        finished: Finished,
         on_tensor: OnTensor,
         pool: ThreadPoolExecutor,
         threads: int,
@@ -179,6 +189,7 @@ class _Run:
         self._steps = {step.slot.name: (index, step) for index, step in enumerate(steps)}
         self._encoder = encoder
         self._importance = importance
+        self._finished = finished
         self._on_tensor = on_tensor
         self._pool = pool
         self._threads = threads
@@ -211,12 +222,16 @@ class _Run:
             return tensor.raw(start, stop), _Errors()
         rows = tensor.rows(start, stop)
         refuse_unstorable(tensor.name, rows, target)
-        weights = importance_of(tensor, self._importance, start)
-        data = self._encoder.encode(target, rows, weights)
+        blocks = self._finished(tensor.name)
         sample = rows[:_MEASURED_ROWS]
         plain = 0.0
-        if self._encoder.searches(target):
-            plain = _squared_error(target, ROUNDINGS[target](sample), sample)
+        if blocks is not None:
+            data = blocks[start:stop]
+        else:
+            weights = importance_of(tensor, self._importance, start)
+            data = self._encoder.encode(target, rows, weights)
+            if self._encoder.searches(target):
+                plain = _squared_error(target, ROUNDINGS[target](sample), sample)
         squares = _squared_error(target, data[:_MEASURED_ROWS], sample)
         return data, _Errors(squares, plain, _square_sum(sample))
 

@@ -71,29 +71,30 @@ def quantize_rows(
     quantize = _symmetric if symmetric else _asymmetric
     scales, zeros = quantize(cut, weight)
     q = _codes(cut, scales, zeros)
-    packed = _pack(q)
+    packed = pack_codes(q)
     q -= zeros[:, None]
     q *= scales[:, None]
     error = np.subtract(cut, q, out=q)
-    square, plain_error = _square_sum(cut), 0.0
+    square, plain_error = square_sum(cut), 0.0
     if method == "search":
         plain = quantize_rows(rows[:_SAMPLE], block, symmetric=symmetric, method="round")
         plain_error = plain.squared_error / plain.squared_sum * square if plain.squared_sum else 0.0
     return PackedRows(
         packed.reshape(n, blocks, block // 2),
         scales.reshape(n, blocks),
-        None if symmetric else _pack_zeros(zeros.reshape(n, blocks)),
-        _square_sum(error),
+        None if symmetric else pack_zeros(zeros.reshape(n, blocks)),
+        square_sum(error),
         square,
         plain_error,
     )
 
 
-def _square_sum(values: FloatArray) -> float:
+def square_sum(values: FloatArray) -> float:
+    """The sum of the squares of [n, k], in float64 over rows."""
     return float(np.einsum("ij,ij->i", values, values).sum(dtype=np.float64))
 
 
-def _pack(codes: FloatArray) -> ByteArray:
+def pack_codes(codes: FloatArray) -> ByteArray:
     """Codes [n, k] as bytes [n, k / 2], the earlier one in the low half."""
     pairs = codes.astype(np.uint8).view("<u2")
     packed: ByteArray = (pairs | (pairs >> np.uint16(4))).astype(np.uint8)
@@ -128,7 +129,8 @@ def _error_weights(cut: FloatArray, n: int, importance: FloatArray | None) -> Fl
     return weights
 
 
-def _pack_zeros(zeros: FloatArray) -> ByteArray:
+def pack_zeros(zeros: FloatArray) -> ByteArray:
+    """Zero points [n, blocks] as bytes [n, ceil(blocks / 2)], the earlier one in the low half."""
     n, blocks = zeros.shape
     even = np.zeros((n, blocks + blocks % 2), np.uint8)
     even[:, :blocks] = zeros.astype(np.uint8)

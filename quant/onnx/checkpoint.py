@@ -89,6 +89,14 @@ class DecoderTensor:
         block = self._ordered(self.source.rows(first, -(-stop // head) * head))
         return block[start - first : stop - first]
 
+    def row_order(self) -> npt.NDArray[np.intp]:
+        """For each row in the original order, which row of the file it is."""
+        count = self.source.row_count
+        if not self.heads:
+            return np.arange(count)
+        ordered = self._ordered(np.arange(count, dtype=np.float32).reshape(-1, 1))
+        return ordered.reshape(-1).astype(np.intp)
+
     def _ordered(self, rows: F32) -> F32:
         """Whole heads, their rows (i, half) in the order (half, i)."""
         head = self.source.shape[0] // self.heads

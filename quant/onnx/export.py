@@ -58,15 +58,21 @@ _CHUNK_ELEMENTS = 1 << 18  # a thread's working set stays in its second-level ca
 _MARGIN_BYTES = 64 << 20
 
 
+def nothing_finished(name: str) -> None:
+    """The `finished` of an export that does all of its quantizing itself."""
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """`rope_context` caps the positions of the rotary tables; `static_shapes` asks for NPU bodies,
     which are left out where rows must be padded (`DecoderSpec.rows_fit`); `importance` maps GGUF
-    tensor names to [row length] weights for the scale search."""
+    tensor names to [row length] weights for the scale search; `finished(name)` gives, by GGUF name,
+    a matrix that is quantized already."""
 
     rope_context: int = 32768
     static_shapes: tuple[StaticShape, ...] = (StaticShape(32, 2048), StaticShape(1, 2048))
     importance: Mapping[str, FloatArray] = field(default_factory=dict)
+    finished: Callable[[str], PackedRows | None] = nothing_finished
     threads: int = 2
 
 
@@ -124,7 +130,7 @@ def _layout(recipe: QuantRecipe) -> _Layout:
         raise InvalidRecipe(field="formats", reason="one_format")
     block_format = format_named(names.pop())
     symmetric = not block_format.name.endswith("-asym")
-    method: Method = "search" if recipe.method == "search" else "round"
+    method: Method = "search" if recipe.method in ("search", "feedback") else "round"
     return _Layout(block_format.name, block_format.block_size, symmetric, method)
 
 
@@ -297,6 +303,10 @@ class _Export:
 
     def _quantized(self, tensor: DecoderTensor) -> Iterator[PackedRows]:
         """The tensor's rows, quantized chunk by chunk on all threads, in order."""
+        finished = self._options.finished(tensor.gguf_name)
+        if finished is not None:
+            yield finished
+            return
         n, k = tensor.source.shape
         step = max(1, _CHUNK_ELEMENTS // k)
         importance = self._importance(tensor)
