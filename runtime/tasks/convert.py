@@ -7,6 +7,8 @@ their names only when whole. Knows arguments and progress; the work is done in `
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from quant.checkpoint.sources import open_source
+from quant.feedback.finished import FinishedMatrices
 from quant.gguf.export import quantize_gguf
 from quant.gguf.importance import read_importance
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.static_body import StaticShape
-from quant.recipe import QuantReport
+from quant.recipe import QuantRecipe, QuantReport
 from runtime.process.job_values import ExportArgs, ImatrixArgs, QuantizeArgs
 from runtime.progress import OnProgress, Progress
+from runtime.tasks.feedback import (
+    GgufMatrices,
+    Matrices,
+    OnnxMatrices,
+    float_model,
+    planned_formats,
+    quantize_matrices,
+)
 from runtime.tasks.quality import imatrix_job, own_text, runnable, threads_of
 
 STATIC_ROWS = (32, 1)  # prefill, decode
@@ -31,21 +42,26 @@ def quantize_gguf_job(args: QuantizeArgs, on_progress: OnProgress) -> QuantRepor
     """A checkpoint (GGUF or safetensors) to a GGUF file. Raises QuantError, EngineError."""
     importance = importance_for(args, on_progress)
     progress, threads = TensorProgress(on_progress), threads_of(args.threads)
-    report = quantize_gguf(args.source, args.target, args.recipe, progress, importance, threads)
+    with _feedback(args, on_progress) as finished:
+        report = quantize_gguf(
+            args.source, args.target, args.recipe, progress, importance, threads, finished.blocks
+        )
     return replace(report, peak_anonymous=progress.peak_anonymous)
 
 
 def export_onnx_job(args: ExportArgs, on_progress: OnProgress) -> QuantReport:
     """A checkpoint (GGUF or safetensors) to an ONNX folder. Raises QuantError, EngineError."""
-    context = args.static_context
-    options = ExportOptions(
-        rope_context=args.rope_context,
-        static_shapes=tuple(StaticShape(rows, context) for rows in STATIC_ROWS if context),
-        threads=threads_of(args.threads),
-        importance=importance_for(args, on_progress) or {},
-    )
-    progress = TensorProgress(on_progress)
-    report = export_onnx(open_source(args.source), args.target, args.recipe, progress, options)
+    context, progress = args.static_context, TensorProgress(on_progress)
+    with _feedback(args, on_progress) as finished:
+        options = ExportOptions(
+            rope_context=args.rope_context,
+            static_shapes=tuple(StaticShape(rows, context) for rows in STATIC_ROWS if context),
+            threads=threads_of(args.threads),
+            importance=importance_for(args, on_progress) or {},
+            finished=finished.packed,
+        )
+        source = open_source(args.source)
+        report = export_onnx(source, args.target, args.recipe, progress, options)
     return replace(report, peak_anonymous=progress.peak_anonymous)
 
 
@@ -55,6 +71,8 @@ def importance_for(
     """The importance matrix that the arguments give or ask for, or that the recipe demands."""
     if args.imatrix:
         return read_importance(args.imatrix)
+    if args.recipe.method == "feedback":
+        return None  # the text serves the feedback
     if not args.calibrate and args.recipe.importance != "required":
         return None
     text = Path(args.calibrate) if isinstance(args.calibrate, str) else None
@@ -68,6 +86,30 @@ def importance_for(
         matrix = Path(folder) / "imatrix.gguf"
         imatrix_job(ImatrixArgs(model, matrix, text, threads=threads), on_progress)
         return read_importance(matrix)
+
+
+@contextmanager
+def _feedback(args: QuantizeArgs, on_progress: OnProgress) -> Iterator[FinishedMatrices]:
+    """The matrices that error feedback has quantized; none where the recipe asks for none."""
+    with tempfile.TemporaryDirectory(prefix="feedback-", dir=args.target.parent) as name:
+        folder, recipe, threads = Path(name), args.recipe, threads_of(args.threads)
+        finished = FinishedMatrices(folder)
+        if recipe.method == "feedback":
+            text = None
+            if isinstance(args.calibrate, str):
+                text = own_text(Path(args.calibrate), "calibrate")
+            with float_model(args.source, folder, threads, on_progress) as model:
+                matrices = _matrices(args.source, model, recipe, finished)
+                quantize_matrices(model, matrices, text, threads, on_progress)
+        yield finished
+
+
+def _matrices(
+    source: Path, model: Path, recipe: QuantRecipe, finished: FinishedMatrices
+) -> Matrices:
+    if recipe.family == "gguf":
+        return GgufMatrices(model, planned_formats(source, recipe), finished)
+    return OnnxMatrices(model, next(iter(recipe.formats.values())), finished)
 
 
 class TensorProgress:

@@ -5,17 +5,23 @@ no report.
 """
 
 import ctypes
-import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.block_inputs import BlockInputs, InputStream
+from runtime.backends.llama.graph_tensor import (
+    F32_TYPE,
+    GraphTensor,
+    array_of,
+    operation_name,
+    weight_name,
+)
 from runtime.errors import CorruptFile, EvaluationFailed, UnusableFile
 
 logger = logging.getLogger("llama.cpp")
@@ -124,33 +130,6 @@ def open_evaluator(path: Path, threads: int, context: int) -> LlamaEvaluator:
 # --- inputs of weight matrices -----------------------------------------------------------------
 
 
-class GraphTensor(ctypes.Structure):
-    """struct ggml_tensor of the pinned library (ggml.h)."""
-
-    @staticmethod
-    def at(pointer: int) -> "GraphTensor":
-        """The tensor that the engine points to."""
-        return ctypes.cast(pointer, ctypes.POINTER(GraphTensor)).contents
-
-
-GraphTensor._fields_ = [
-    ("type", ctypes.c_int),
-    ("buffer", ctypes.c_void_p),
-    ("ne", ctypes.c_int64 * 4),
-    ("nb", ctypes.c_size_t * 4),
-    ("op", ctypes.c_int),
-    ("op_params", ctypes.c_int32 * 16),
-    ("flags", ctypes.c_int32),
-    ("src", ctypes.POINTER(GraphTensor) * 10),
-    ("view_src", ctypes.c_void_p),
-    ("view_offs", ctypes.c_size_t),
-    ("data", ctypes.c_void_p),
-    ("name", ctypes.c_char * 64),
-]
-
-_F32_TYPE, _I32_TYPE = 0, 26
-
-
 class InputSquares:
     """Sums of squared inputs of every weight matrix while texts are evaluated.
 
@@ -172,7 +151,7 @@ class InputSquares:
             if operation not in ("MUL_MAT", "MUL_MAT_ID"):
                 return not ask
             name = weight_name(node)
-            if name is None or node.src[1].contents.type != _F32_TYPE:
+            if name is None or node.src[1].contents.type != F32_TYPE:
                 return not ask
             if ask:
                 return True
@@ -215,39 +194,21 @@ class InputSquares:
             np.add.at(counts, ids[:, slot], 1.0)
 
 
-@functools.cache
-def _operation(number: int) -> str:
-    name_of = llama_native.function("ggml_op_name", ctypes.c_char_p, ctypes.c_int)
-    return (name_of(number) or b"").decode()
-
-
-def operation_name(node: GraphTensor) -> str:
-    """What a graph node does, e.g. MUL_MAT."""
-    return _operation(node.op)
-
-
-def weight_name(node: GraphTensor) -> str | None:
-    """The name of the weight tensor that a node of two sources works with; None without one."""
-    if not node.src[0] or not node.src[1]:
-        return None
-    name = bytes(node.src[0].contents.name).decode("utf-8", "replace")
-    return name if name.endswith(".weight") else None
-
-
-def array_of(tensor: GraphTensor) -> npt.NDArray[Any]:
-    """A view of a host tensor in numpy order [ne3, ne2, ne1, ne0]."""
-    kind = np.dtype(np.int32) if tensor.type == _I32_TYPE else np.dtype(np.float32)
-    shape = tuple(int(n) for n in tensor.ne)[::-1]
-    strides = tuple(int(n) for n in tensor.nb)[::-1]
-    extent = sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + kind.itemsize
-    memory = (ctypes.c_char * extent).from_address(tensor.data)
-    flat = np.frombuffer(memoryview(memory), dtype=np.uint8)
-    return np.lib.stride_tricks.as_strided(flat[: kind.itemsize].view(kind), shape, strides)
-
-
 def open_input_squares(
     path: Path, threads: int, context: int
 ) -> tuple[LlamaEvaluator, InputSquares]:
     """An evaluator that also collects the inputs of every weight matrix it runs."""
     squares = InputSquares()
     return LlamaEvaluator(path, threads, context, on_node=squares.callback), squares
+
+
+def open_block_inputs(path: Path, threads: int, count: int, length: int) -> BlockInputs:
+    """A model of floats that hands out inputs layer by layer, for `count` sequences of `length`
+    tokens. Raises CorruptFile, UnusableFile."""
+    native.llama_log_set(_LOG, ctypes.c_void_p(0))
+    return BlockInputs(path, threads, count, length)
+
+
+def stream_inputs(model: BlockInputs, sequences: Sequence[Sequence[int]]) -> InputStream:
+    """A run whose inputs are taken one group after another."""
+    return InputStream(model, sequences)

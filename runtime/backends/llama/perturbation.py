@@ -13,9 +13,9 @@ import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
-from runtime.backends.llama.evaluation import (
+from runtime.backends.llama.evaluation import LlamaEvaluator
+from runtime.backends.llama.graph_tensor import (
     GraphTensor,
-    LlamaEvaluator,
     array_of,
     operation_name,
     weight_name,
