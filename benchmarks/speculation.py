@@ -1,11 +1,16 @@
 """Decode speed and greedy output with and without speculative decoding, alternating in one process.
 
     python -m benchmarks.speculation [--model STARTER.gguf] [--rounds 5]
+    python -m benchmarks.speculation --model ONNX_FOLDER [--rounds 5]
 
 Prompts are of two kinds: "copy" (the answer repeats the prompt) and "other" (it does not). Each is
 answered greedily with drafts off and on in turn; the figure is the median of the pairwise ratios
 of decode tokens/s, so that a load on the machine hits both sides alike. Exit code 1 when the token
 ids differ.
+
+On onnxruntime an answer without drafts too has some tokens evaluated in company, which costs time
+(docs/decisions/0028-prompt-lookup-on-onnx.md). "lone" is drafts on over every token alone, by
+processor time; that answer may be another one.
 """
 
 import json
@@ -20,6 +25,7 @@ from benchmarks.common.results import write_results
 from benchmarks.common.starter import starter_q4
 from runtime.answer.decoding import LoopLimits, LoopOutcome, TokenLoop
 from runtime.backends.llama.backend import LlamaBackend
+from runtime.backends.onnx.backend import OnnxBackend
 from runtime.generation import Message, SamplingParams
 from runtime.model.info import inspect
 from runtime.plan import LayerRange, Placement
@@ -86,6 +92,7 @@ class Row:
     ratio_low: float
     ratio_high: float
     cpu_ratio: float
+    lone_ratio: float | None  # drafts over every token alone, by CPU time; None where that is plain
     drafted: int
     accepted: int
     identical: bool
@@ -124,12 +131,34 @@ def run(loop: TokenLoop, prompt: list[int], tokens: int, draft: bool) -> Run:
     return Run(outcome, time.process_time() - marks[0])
 
 
-def measure(loop: TokenLoop, name: str, prompt: list[int], tokens: int, repeat: int) -> Row:
+def run_alone(
+    backend: OnnxBackend | LlamaBackend, loop: TokenLoop, prompt: list[int], tokens: int
+) -> Run | None:
+    if not isinstance(backend, OnnxBackend):
+        return None
+    lengths, backend.draft_lengths = backend.draft_lengths, ()
+    try:
+        return run(loop, prompt, tokens, False)
+    finally:
+        backend.draft_lengths = lengths
+
+
+def measure(
+    backend: OnnxBackend | LlamaBackend,
+    loop: TokenLoop,
+    name: str,
+    prompt: list[int],
+    tokens: int,
+    repeat: int,
+) -> Row:
+    lone: list[Run] = []
     plain = [run(loop, prompt, tokens, False)]  # the first run of each warms up
     drafting = [run(loop, prompt, tokens, True)]
     for _ in range(repeat):
         plain.append(run(loop, prompt, tokens, False))
         drafting.append(run(loop, prompt, tokens, True))
+        alone = run_alone(backend, loop, prompt, tokens)
+        lone += [alone] if alone else []
     pairs = list(zip(plain[1:], drafting[1:], strict=True))
     ratios = sorted(on.tps / off.tps for off, on in pairs)
     cpu_ratios = [on.tokens_per_cpu_second / off.tokens_per_cpu_second for off, on in pairs]
@@ -145,37 +174,49 @@ def measure(loop: TokenLoop, name: str, prompt: list[int], tokens: int, repeat: 
         ratio_low=round(ratios[0], 3),
         ratio_high=round(ratios[-1], 3),
         cpu_ratio=round(statistics.median(cpu_ratios), 3),
+        lone_ratio=_lone_ratio(drafting[1:], lone),
         drafted=last.drafted,
         accepted=last.accepted,
         identical=all(run.outcome.generated == first for run in (*plain, *drafting)),
     )
 
 
+def _lone_ratio(drafting: list[Run], lone: list[Run]) -> float | None:
+    if not lone:
+        return None
+    pairs = zip(drafting, lone, strict=True)
+    ratios = [on.tokens_per_cpu_second / alone.tokens_per_cpu_second for on, alone in pairs]
+    return round(statistics.median(ratios), 3)
+
+
 def table(model: str, tokens: int, rows: list[Row]) -> str:
     lines = [
         f"{model}, greedy, {tokens} tokens at most: decode with drafts / without, alternately",
         f"{'prompt':12} {'kind':5} {'tokens':>6} {'ratio':>6} {'low to high':>14}"
-        f" {'drafted':>8} {'accepted':>8}  same ids",
+        f" {'CPU':>6} {'lone':>6} {'drafted':>8} {'accepted':>8}  same ids",
     ]
     lines += [
         f"{row.prompt:12} {row.kind:5} {row.tokens:6} {row.ratio:6.3f}"
-        f" {row.ratio_low:6.3f} to {row.ratio_high:5.3f} {row.drafted:8} {row.accepted:8}"
+        f" {row.ratio_low:6.3f} to {row.ratio_high:5.3f} {row.cpu_ratio:6.3f}"
+        f" {row.lone_ratio or row.cpu_ratio:6.3f}"
+        f" {row.drafted:8} {row.accepted:8}"
         f"  {row.identical}"
         for row in rows
     ]
     return "\n".join(lines)
 
 
-def open_loop(model: Path, threads: int) -> tuple[LlamaBackend, TokenLoop]:
+def open_loop(model: Path, threads: int) -> tuple[OnnxBackend | LlamaBackend, TokenLoop]:
+    engine = "onnx" if model.is_dir() else "llamacpp"
     placement = Placement(
-        engine="llamacpp",
+        engine=engine,
         layers=(LayerRange("cpu", 0, inspect(model).shape.block_count - 1),),
         lm_head_device="cpu",
         n_ctx=N_CTX,
         n_threads=threads,
         n_threads_batch=threads,
     )
-    backend = LlamaBackend()
+    backend = OnnxBackend() if engine == "onnx" else LlamaBackend()
     backend.load(str(model), placement, ignore_progress, CancelToken())
     return backend, TokenLoop(backend)
 
@@ -202,11 +243,12 @@ def main() -> int:
                 for segment in prepared.segments
                 for token in encode(segment.text, parse_special=segment.special)
             ]
-            rows.append(measure(loop, name, prompt, args.tokens, args.rounds))
+            rows.append(measure(backend, loop, name, prompt, args.tokens, args.rounds))
             print(json.dumps(asdict(rows[-1])), flush=True)
         result = {"model": model.name, "threads": args.threads, "rows": [asdict(r) for r in rows]}
         text = table(model.name, args.tokens, rows)
-        write_results(args.name or "speculation-cpu", result, text)
+        name = "speculation-onnx-cpu" if model.is_dir() else "speculation-cpu"
+        write_results(args.name or name, result, text)
         backend.unload()
     return 0 if all(row.identical for row in rows) else 1
 

@@ -107,8 +107,8 @@ class VerifyingBackend(Protocol):
     """A Backend that can verify several drafted tokens in one evaluation."""
 
     @property
-    def draft_limit(self) -> int:
-        """Longest draft that `verify` takes with the current sampling; 0 when it takes none."""
+    def draft_lengths(self) -> Sequence[int]:
+        """Lengths of the drafts that `verify` takes, ascending; none where it takes no draft."""
         ...
 
     @property
@@ -119,6 +119,18 @@ class VerifyingBackend(Protocol):
     def verify(self, token: int, draft: Sequence[int]) -> Verified:
         """Evaluate `token` and `draft` after the cached tokens, sample at each position until a
         sample differs from the draft, and keep in the cache what was accepted."""
+        ...
+
+
+@runtime_checkable
+class CompanyBackend(Protocol):
+    """A VerifyingBackend that gives a lone token slightly other logits than one in company.
+
+    In company its logits are the same bits, whatever the other tokens are and however many.
+    """
+
+    def decode_in_company(self, token: int) -> None:
+        """`decode` with the logits that the token has in a draft that is verified."""
         ...
 
 

@@ -5056,8 +5056,8 @@
       <translation>{draft} 不能用作草稿模型：它的词表有 {theirs} 个词元，模型有 {target} 个。</translation>
     </message>
     <message>
-      <source>{draft} cannot be the draft model: only llama.cpp with flash attention verifies drafted tokens.</source>
-      <translation>{draft} 不能用作草稿模型：只有启用 flash attention 的 llama.cpp 能验证草拟的词元。</translation>
+      <source>{draft} cannot be the draft model: only with llama.cpp and flash attention do its drafts leave answers as they are.</source>
+      <translation>{draft} 不能用作草稿模型：只有在启用 flash attention 的 llama.cpp 上，它的草稿才不会改变回答。</translation>
     </message>
     <message>
       <source>{draft} cannot be the draft model: the {needed} it needs do not fit beside the model.</source>

@@ -38,8 +38,8 @@ REASONS: dict[str, str] = {
     "cpu_library_none": "no library passed its self-test: {failed}",
     "draft_model": "{draft} drafts tokens ahead (+{needed} memory) and is used only while it"
     " makes answers faster.",
-    "draft_engine": "{draft} cannot be the draft model: only llama.cpp with flash attention"
-    " verifies drafted tokens.",
+    "draft_engine": "{draft} cannot be the draft model: only with llama.cpp and flash attention"
+    " do its drafts leave answers as they are.",
     "draft_device": "{draft} cannot be the draft model: answers stay the same only with all"
     " blocks on the CPU, and some are on {device}.",
     "draft_not_smaller": "{draft} cannot be the draft model: it is not a GGUF file smaller"

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 
 from runtime.answer.repetition import LoopDetector
 from runtime.answer.speculation import DraftModel, PromptLookup, Speculation
-from runtime.backend import AsynchronousBackend, Backend, Tokenizer, VerifyingBackend
+from runtime.backend import (
+    AsynchronousBackend,
+    Backend,
+    CompanyBackend,
+    Tokenizer,
+    VerifyingBackend,
+)
 from runtime.errors import ContextOverflow
 from runtime.generation import FinishReason, GenerationRequest, SamplingParams
 from runtime.progress import Cancelled, CancelToken, OnProgress
@@ -128,8 +134,7 @@ class TokenLoop:
         times.prefill = time.perf_counter() - times.started
         backend = self._backend
         self._ahead = isinstance(backend, AsynchronousBackend) and backend.asynchronous
-        wanted = limits.draft and not self._ahead
-        speculation = self._speculation(prompt, cancel) if wanted else None
+        speculation = None if self._ahead else self._speculation(prompt, sampling, limits, cancel)
         generated, reason = self._decode(limits, speculation, on_text, cancel, times)
         if isinstance(backend, AsynchronousBackend):
             backend.wait()  # for a step started with a token that then ended the answer
@@ -144,15 +149,29 @@ class TokenLoop:
         self._backend.truncate(0)
         self.cached.clear()
 
-    def _speculation(self, prompt: Sequence[int], cancel: CancelToken) -> Speculation | None:
+    def _speculation(
+        self,
+        prompt: Sequence[int],
+        sampling: SamplingParams,
+        limits: LoopLimits,
+        cancel: CancelToken,
+    ) -> Speculation | None:
         backend = self._backend
-        if not isinstance(backend, VerifyingBackend) or not backend.draft_limit:
+        if not isinstance(backend, VerifyingBackend) or not backend.draft_lengths:
+            return None
+        if isinstance(backend, CompanyBackend):
+            # A greedy answer can be asked for again, with drafts or without.
+            if not limits.draft and sampling.temperature > 0:
+                return None
+            lookup, lengths = PromptLookup(prompt), backend.draft_lengths
+            return Speculation(lookup, lengths, company=True, drafts=limits.draft)
+        if not limits.draft:
             return None
         if backend.drafter is not None and self._draft_model is None:
             self._draft_model = DraftModel(backend.drafter, backend.tokenizer.n_vocab)
         if self._draft_model is not None:
             self._draft_model.begin(prompt, cancel)
-        return Speculation(PromptLookup(prompt), backend.draft_limit, self._draft_model)
+        return Speculation(PromptLookup(prompt), backend.draft_lengths, self._draft_model)
 
     def _reuse(self, prompt: Sequence[int]) -> int:
         """Rewind the cache to the longest common prefix; at least one token is left to evaluate,
@@ -251,14 +270,18 @@ class TokenLoop:
             speculation.policy.observe_draft(draft, len(verified.tokens) - 1, seconds)
             self.cached.extend((token, *verified.tokens[:-1]))
             return list(verified.tokens)
-        backend.decode(token)
+        in_company = speculation is not None and speculation.in_company
+        if in_company and isinstance(backend, CompanyBackend):
+            backend.decode_in_company(token)
+        else:
+            backend.decode(token)
         self.cached.append(token)
         evaluated = time.perf_counter()
         following = backend.sample()
         now = time.perf_counter()
         times.engine += evaluated - before
         times.sampling += now - evaluated
-        if speculation is not None:
+        if speculation is not None and not in_company:
             speculation.policy.observe_plain(now - before)
         return [following]
 

@@ -18,11 +18,6 @@ from runtime.progress import CancelToken, ignore_progress
 
 MIN_MATCH = 3  # tokens that must agree before an earlier passage is followed
 MODEL_EVIDENCE = -1  # of a draft by a model, which has no matched tokens to show
-
-# Together with the token they follow, the longer ones fill tiles of four rows, which the kernels
-# for 4-bit blocks work through at the price of three.
-_LENGTHS = (1, 2, 3, 7, 11, 15)
-MAX_DRAFT = _LENGTHS[-1]
 _GREEDY = SamplingParams(temperature=0.0, top_k=0, top_p=1.0)
 
 
@@ -34,12 +29,50 @@ class Draft:
     evidence: int
 
 
+# Evidence is counted in steps of this many matched tokens. The prior is the chance that the next
+# drafted token is accepted before anything was measured, for a draft model and for each step.
+_EVIDENCE_STEPS = (0, 4, 6, 10, 18)
+_PRIOR = (0.6, 0.35, 0.5, 0.65, 0.8, 0.9)
+_PRIOR_WEIGHT = 3.0
+_DECAY = 0.95  # of the counts, at every observation
+
+
+@dataclass
+class AcceptanceRates:
+    """How often drafted tokens of similar evidence were right."""
+
+    _right: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
+    _wrong: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
+
+    def observe(self, evidence: int, right: int, wrong: int) -> None:
+        """So many tokens of one draft were right and wrong."""
+        bucket = _bucket(evidence)
+        self._right[bucket] = _DECAY * self._right[bucket] + right
+        self._wrong[bucket] = _DECAY * self._wrong[bucket] + wrong
+
+    def chance(self, evidence: int) -> float:
+        """Chance that the next drafted token is right."""
+        bucket = _bucket(evidence)
+        right = self._right[bucket] + _PRIOR_WEIGHT * _PRIOR[bucket]
+        return right / (self._right[bucket] + self._wrong[bucket] + _PRIOR_WEIGHT)
+
+
+# The chance from which a passage is expected to continue. Two tokens at once cost 1.3 to 1.6 times
+# one (`benchmarks/results/lookup-onnx-cpu.txt`), and where it continues, more can be drafted.
+_EXPECTED_FROM = 0.6
+
+
 class PromptLookup:
     """Drafts what followed the same words earlier in the text.
 
     The index maps each run of MIN_MATCH tokens to where it last occurred; adding a token and
     looking up a run cost the same at any length. A passage that has matched is followed further
     rather than looked up again.
+
+    `expected` says whether the text is expected to follow the passage further: from when that
+    became likely, judged by how passages have continued so far, until it does not. As long as
+    `propose` is called after each `extend`, it depends on the text alone: not on the clock, nor on
+    what was drafted.
     """
 
     def __init__(self, tokens: Iterable[int] = ()) -> None:
@@ -47,6 +80,8 @@ class PromptLookup:
         self._after: dict[tuple[int, ...], int] = {}
         self._at = 0  # where the followed passage continues; 0: none
         self._matched = 0
+        self._continued = AcceptanceRates()
+        self.expected = False
         self.extend(tokens)
 
     def extend(self, tokens: Iterable[int]) -> None:
@@ -54,11 +89,15 @@ class PromptLookup:
         text, after = self._text, self._after
         for token in tokens:
             place = len(text)
-            if self._at and text[self._at] == token:
+            right = bool(self._at) and text[self._at] == token
+            if self._at:
+                self._continued.observe(self._matched, right, not right)
+            if right:
                 self._at += 1
                 self._matched += 1
             else:
                 self._at = self._matched = 0
+                self.expected = False
             if place >= MIN_MATCH:
                 after[tuple(text[place - MIN_MATCH : place])] = place
             text.append(token)
@@ -69,7 +108,11 @@ class PromptLookup:
         if not self._at:
             self._at = self._after.get(tuple(text[-MIN_MATCH:]), 0)
             self._matched = self._agreement(self._at)
-        if not self._at or limit < 1:
+        if not self._at:
+            return None
+        if not self.expected:
+            self.expected = self._continued.chance(self._matched) >= _EXPECTED_FROM
+        if limit < 1:
             return None
         return Draft(tuple(text[self._at : self._at + limit]), self._matched)
 
@@ -140,12 +183,6 @@ class DraftModel:
         self._cached = list(self._text)
 
 
-# Evidence is counted in steps of this many matched tokens. The prior is the chance that the next
-# drafted token is accepted before anything was measured, for a draft model and for each step.
-_EVIDENCE_STEPS = (0, 4, 6, 10, 18)
-_PRIOR = (0.6, 0.35, 0.5, 0.65, 0.8, 0.9)
-_PRIOR_WEIGHT = 3.0
-_DECAY = 0.95  # of the counts, at every verified draft
 _GAIN = 1.08  # expected speed-up below which nothing is drafted
 _PROBE_EVERY = 96  # declined drafts between two trials that keep the measurements current
 _SURE, _SURE_WEIGHT = 0.7, 4
@@ -157,7 +194,7 @@ _STAKE, _STAKE_SHARE = 2.0, 0.01  # plain steps that drafts may lose, in all and
 
 @dataclass
 class DraftPolicy:
-    """How long a draft may be, from measured acceptance and measured step times.
+    """How long a draft may be, from measured acceptance and measured step times, and of `lengths`.
 
     A step with m drafted tokens costs 1 + m * e plain steps and yields 1 + a + a^2 + ... + a^m
     tokens; a is the acceptance rate with similar evidence, e the measured
@@ -168,14 +205,14 @@ class DraftPolicy:
     the answer's own time, so that text that only resembles earlier passages is not held up.
     """
 
+    lengths: Sequence[int]  # ascending
     drafted: int = 0
     accepted: int = 0
+    _rates: AcceptanceRates = field(default_factory=AcceptanceRates)
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _costs: tuple[deque[float], deque[float]] = field(
         default_factory=lambda: (deque(maxlen=_REMEMBERED), deque(maxlen=_REMEMBERED))
     )
-    _accepted: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
-    _rejected: list[float] = field(default_factory=lambda: [0.0] * len(_PRIOR))
     _declined: int = 0
     _balance: float = 0.0  # plain steps won
     _taken: int = 0  # steps so far
@@ -190,9 +227,7 @@ class DraftPolicy:
         count = len(draft.tokens)
         self.drafted += count
         self.accepted += accepted
-        bucket = _bucket(draft.evidence)
-        self._accepted[bucket] = _DECAY * self._accepted[bucket] + accepted
-        self._rejected[bucket] = _DECAY * self._rejected[bucket] + (accepted < count)
+        self._rates.observe(draft.evidence, accepted, accepted < count)
         self._taken += 1
         if self._steps:
             extra = max(0.0, (seconds / median(self._steps) - 1.0) / count)
@@ -200,21 +235,15 @@ class DraftPolicy:
             # A drafted token costs no more than a plain step; what took longer was preempted.
             self._balance += accepted - count * min(extra, 1.0)
 
-    def acceptance(self, evidence: int) -> float:
-        """Chance that the next drafted token is accepted, with this evidence."""
-        bucket = _bucket(evidence)
-        accepted = self._accepted[bucket] + _PRIOR_WEIGHT * _PRIOR[bucket]
-        return accepted / (self._accepted[bucket] + self._rejected[bucket] + _PRIOR_WEIGHT)
-
     def length(self, evidence: int, most: int) -> int:
         """How many tokens to draft, at most `most`; 0 when a draft does not pay."""
         if not self._steps:
             return 0  # a plain step has to be measured first
-        chance, cost = self.acceptance(evidence), self._token_cost(evidence)
+        chance, cost = self._rates.chance(evidence), self._token_cost(evidence)
         stake = self._balance + _STAKE + _STAKE_SHARE * self._taken
         most = min(most, int(stake / self._cost_bound(evidence)))
         best, best_gain = 0, _GAIN
-        for count in (length for length in _LENGTHS if length <= most):
+        for count in (length for length in self.lengths if length <= most):
             expected = sum(chance**power for power in range(count + 1))
             gain = expected / (1.0 + cost * count)
             if gain > best_gain:
@@ -238,33 +267,58 @@ class DraftPolicy:
         return max(0.01, median(measured)) if len(measured) >= _FEW else 1.0
 
 
-@dataclass
 class Speculation:
     """What drafts tokens in one generation, and the policy for it. The text so far comes first: its
-    drafts cost nothing."""
+    drafts cost nothing.
 
-    lookup: PromptLookup
-    limit: int  # of the engine
-    model: DraftModel | None = None
-    policy: DraftPolicy = field(default_factory=DraftPolicy)
+    `lengths` are those of the engine. Where that gives a lone token other logits than one in
+    company (`CompanyBackend`), the text decides which of the two a token gets, and nothing else
+    may, or drafts would change the answer: a token is evaluated `in_company` where the text is
+    expected to repeat itself, whether or not anything is drafted there.
+    """
+
+    def __init__(
+        self,
+        lookup: PromptLookup,
+        lengths: Sequence[int],
+        model: DraftModel | None = None,
+        *,
+        company: bool = False,
+        drafts: bool = True,
+    ) -> None:
+        self.policy = DraftPolicy(lengths)
+        self._lookup = lookup
+        self._longest = lengths[-1]
+        self._model = model
+        self._company = company
+        self._drafts = drafts
+
+    @property
+    def in_company(self) -> bool:
+        """Whether the token taken last is to be evaluated in company."""
+        return self._company and self._lookup.expected
 
     def next(self, sampled: Sequence[int], room: int) -> Draft | None:
         """Take the tokens sampled last; returns the draft to evaluate with the last of them.
 
         `room` is how many tokens may still be sampled; the one after the draft counts.
         """
-        most = min(self.limit, room - 1)
-        self.lookup.extend(sampled)
-        if self.model is not None:
-            self.model.extend(sampled)
-        draft = self.lookup.propose(most)
+        most = min(self._longest, room - 1)
+        self._lookup.extend(sampled)
+        if self._model is not None:
+            self._model.extend(sampled)
+        draft = self._lookup.propose(most)
+        if not self._drafts or (self._company and not self.in_company):
+            return None
         length = self.policy.length(draft.evidence, len(draft.tokens)) if draft else 0
+        if draft and self._company:
+            length = max(length, 1)  # in place of company that would be evaluated in vain
         if draft and length:
             return Draft(draft.tokens[:length], draft.evidence)
-        if self.model is None or most < 1:
+        if self._model is None or most < 1:
             return None
         length = self.policy.length(MODEL_EVIDENCE, most)
-        return self.model.propose(length) if length else None
+        return self._model.propose(length) if length else None
 
 
 def _bucket(evidence: int) -> int:

@@ -71,7 +71,7 @@ class Journal:
     first: npt.NDArray[np.float32] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("verify", "draft_limit", "asynchronous", "wait"):
+        if name in ("verify", "draft_lengths", "asynchronous", "wait"):
             raise AttributeError(name)  # one token at a time
         return getattr(self.engine, name)
 

@@ -40,6 +40,9 @@ _KV_TYPES = {
 # Rows of logits kept per evaluation. The engine's default is one per batch token, which costs
 # 4 bytes x vocabulary x 512: 311 MB at a vocabulary of 152,064.
 MAX_LOGIT_ROWS = 16
+# Together with the token they follow, the longer drafts fill tiles of four rows, which the kernels
+# for 4-bit blocks work through at the price of three.
+_DRAFT_LENGTHS = (1, 2, 3, 7, 11, MAX_LOGIT_ROWS - 1)
 _LM_HEAD, _TIED_LM_HEAD = r"^output\.weight$", r"^token_embd\.weight$"
 _ABORTED = 2
 
@@ -237,7 +240,7 @@ class LlamaBackend:
             self.wait()
 
     @property
-    def draft_limit(self) -> int:
+    def draft_lengths(self) -> Sequence[int]:
         """Drafts are verified only where several tokens evaluated at once give the same logits, bit
         for bit, as one at a time. On the CPU that holds with flash attention (measured; beyond 256
         tokens of context by `LoneRows`) and not without it; on other devices it is not guaranteed.
@@ -247,7 +250,7 @@ class LlamaBackend:
         rewinds = not native.llama_model_is_recurrent(self._model)
         rewinds = rewinds and not native.llama_model_is_hybrid(self._model)
         exact = on_cpu and self._placement.flash_attention
-        return MAX_LOGIT_ROWS - 1 if exact and rewinds else 0
+        return _DRAFT_LENGTHS if exact and rewinds else ()
 
     def verify(self, token: int, draft: Sequence[int]) -> Verified:
         assert self._sampler is not None

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.answer.sampling import Sampler
-from runtime.backend import LoadReport
+from runtime.backend import Backend, LoadReport, Verified
 from runtime.backends.onnx.bodies import (
     Body,
     DynamicBody,
@@ -20,6 +20,7 @@ from runtime.backends.onnx.bodies import (
     dynamic_inputs,
     static_inputs,
 )
+from runtime.backends.onnx.company import ROWS, rows_agree
 from runtime.backends.onnx.hardware import npus_here
 from runtime.backends.onnx.native import ort, run_options
 from runtime.backends.onnx.preflight import self_test
@@ -47,11 +48,20 @@ from runtime.progress import CancelToken, OnProgress, Progress
 FloatArray = npt.NDArray[np.float32]
 
 COMPILED = "compiled"  # sub-folder of a model's folder: what providers compiled of it
-_STEPS = ("embeddings", "lm_head", "body", "tokenizer")
+_STEPS = ("embeddings", "lm_head", "body", "tokenizer", "kernels")
+_DRAFT_LENGTHS = tuple(rows - 1 for rows in (2, *ROWS))
 
 
 class OnnxBackend:
-    """One exported folder with one sequence of cached positions."""
+    """One exported folder with one sequence of cached positions.
+
+    Takes drafts where the body is on the CPU and rows there agree (`runtime.backends.onnx.company`,
+    tested at every load).
+    """
+
+    # A draft model would need every token in company, so that the answer would not be the one that
+    # the model gives without it.
+    drafter: Backend | None = None
 
     def __init__(self) -> None:
         self._embeddings: ort.InferenceSession = None
@@ -62,6 +72,7 @@ class OnnxBackend:
         self._position = 0
         self._n_ctx = 0
         self._chunk = 1
+        self.draft_lengths: Sequence[int] = ()
         self._devices = {"embeddings": "cpu", "body": "cpu", "lm_head": "cpu"}
         self._seconds: dict[str, float] = {}
         self.tokenizer: OnnxTokenizer
@@ -105,6 +116,10 @@ class OnnxBackend:
             self._lm_head = self._open_lm_head(folder, threads)
         elif step == "body":
             self._body = self._open_body(folder, threads)
+        elif step == "kernels":
+            on_cpu = self._devices["body"] == "cpu"
+            alike = on_cpu and rows_agree(folder, self._lm_head, threads, self._n_ctx)
+            self.draft_lengths = _DRAFT_LENGTHS if alike else ()
         else:
             ends, bos = manifest.end_token_ids, manifest.bos_token_id
             self.tokenizer = OnnxTokenizer(folder.path, ends, bos, manifest.spec.vocab_size)
@@ -157,7 +172,7 @@ class OnnxBackend:
 
     def unload(self) -> None:
         self._embeddings = self._lm_head = self._body = self._logits = None
-        self._position = 0
+        self._position, self.draft_lengths = 0, ()
 
     def set_sampling(self, params: SamplingParams, history: Sequence[int]) -> None:
         self._sampler = Sampler(params, history)
@@ -180,17 +195,22 @@ class OnnxBackend:
             cancel.raise_if_cancelled()
             end = min(start + self._chunk, total)
             try:
-                self._evaluate(tokens[start:end], run, want_logits=end == total)
+                rows = self._evaluate(tokens[start:end], run, logits=int(end == total))
             except StageFailed:
                 cancel.raise_if_cancelled()
                 raise
+            if end == total:
+                self._logits = rows[0]
             on_progress(Progress("prefill", end, total, "tokens"))
 
     def sample(self) -> int:
         if self._logits is None:
             raise InvalidRequest(field="sample", reason="nothing_evaluated")
+        return self._draw(self._logits)
+
+    def _draw(self, logits: FloatArray) -> int:
         try:
-            return self._sampler.draw(self._logits)
+            return self._sampler.draw(logits)
         except ValueError as error:
             raise StageFailed(
                 stage="lm_head", device=self._devices["body"], detail=str(error)
@@ -198,7 +218,25 @@ class OnnxBackend:
 
     def decode(self, token: int) -> None:
         self._check((token,))
-        self._evaluate((token,), run_options(), want_logits=True)
+        self._logits = self._evaluate((token,), run_options(), logits=1)[0]
+
+    def decode_in_company(self, token: int) -> None:
+        self._check((token, token))
+        self._logits = self._evaluate((token, token), run_options(), logits=2)[0]
+        self._position -= 1
+
+    def verify(self, token: int, draft: Sequence[int]) -> Verified:
+        tokens, start = (token, *draft), self._position
+        self._check(tokens)
+        rows = self._evaluate(tokens, run_options(), logits=len(tokens))
+        evaluated = time.perf_counter()
+        drawn: list[int] = []
+        for row, logits in enumerate(rows):
+            drawn.append(self._draw(logits))
+            if row < len(draft) and drawn[row] != draft[row]:
+                break
+        self._position = start + len(drawn)
+        return Verified(tuple(drawn), time.perf_counter() - evaluated)
 
     def stage_seconds(self) -> dict[str, float]:
         return dict(self._seconds)
@@ -211,7 +249,8 @@ class OnnxBackend:
             if not 0 <= token < self.tokenizer.n_vocab:
                 raise InvalidRequest(field="token", reason="not_in_vocabulary", value=token)
 
-    def _evaluate(self, tokens: Sequence[int], run: ort.RunOptions, *, want_logits: bool) -> None:
+    def _evaluate(self, tokens: Sequence[int], run: ort.RunOptions, *, logits: int) -> FloatArray:
+        """Logits [logits, vocabulary] of the last so many tokens, after all are evaluated."""
         assert self._body is not None
         clock = time.perf_counter
         stage: Stage = "embeddings"
@@ -222,9 +261,10 @@ class OnnxBackend:
             stage, started = "body", self._spent("embeddings", started)
             hidden = self._body.evaluate(embeds, self._position, run)
             stage, started = "lm_head", self._spent("body", started)
-            if want_logits:
-                logits = self._lm_head.run(None, {"hidden_states": hidden[:, -1:]}, run)[0]
-                self._logits = logits[0, -1]
+            rows = hidden[0, len(tokens) - logits :, None]
+            if logits:
+                # The head projects the last position of each sequence: one sequence per row.
+                rows = self._lm_head.run(None, {"hidden_states": rows}, run)[0]
                 self._spent("lm_head", started)
         except EngineError:
             raise
@@ -233,6 +273,8 @@ class OnnxBackend:
                 stage=stage, device=self._devices[stage], detail=str(error)
             ) from error
         self._position += len(tokens)
+        found: FloatArray = rows[:, 0]
+        return found
 
     def _spent(self, stage: str, started: float) -> float:
         now = time.perf_counter()

@@ -75,6 +75,12 @@ class DynamicBody:
             self._binding.bind_ortvalue_input(f"past_key_values.{name}", value)
             self._binding.bind_ortvalue_output(f"present.{name}", value)
 
+    def fill(self, random: np.random.Generator, positions: int) -> None:
+        """Put random keys and values at the first `positions`, for a test."""
+        for cache in self._caches:
+            shape = cache[:, :, :positions].shape
+            cache[:, :, :positions] = random.standard_normal(shape, np.float32)
+
     def evaluate(self, embeds: FloatArray, position: int, run: ort.RunOptions) -> FloatArray:
         mask = np.ascontiguousarray(self._mask[:, : position + embeds.shape[1]])
         self._binding.bind_cpu_input("inputs_embeds", embeds)

@@ -23,6 +23,8 @@ from runtime.machine.providers import ProviderTarget
 
 # The whole graph on the provider, or no session at all.
 _STRICT = "session.disable_cpu_ep_fallback"
+# Where a graph that is no file has its weights.
+_EXTERNAL_DATA = "session.model_external_initializers_file_folder_path"
 _CONTEXT_GRAPH = "body.onnx"
 _DIGEST = "body.sha256"
 # What a provider may tell of its device that a compiled body depends on, by OpenVINO's names; the
@@ -62,9 +64,21 @@ class CompiledCache:
 
 def cpu_session(path: Path, threads: int) -> ort.InferenceSession:
     """A session on the CPU. Raises CorruptFile with the file's name."""
+    return _open_on_cpu(str(path), _options(threads), path)
+
+
+def cpu_session_of(graph: bytes, path: Path, threads: int) -> ort.InferenceSession:
+    """As `cpu_session`, of a graph made from the one at `path`, whose weights lie beside that."""
     options = _options(threads)
+    options.add_session_config_entry(_EXTERNAL_DATA, str(path.parent))
+    return _open_on_cpu(graph, options, path)
+
+
+def _open_on_cpu(
+    graph: str | bytes, options: ort.SessionOptions, path: Path
+) -> ort.InferenceSession:
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a class of its own per status code
         raise CorruptFile(path=str(path), reason="refused", detail=str(error)) from error
 

@@ -193,7 +193,7 @@ def test_text_beyond_ascii_comes_back_piece_by_piece(backend: Backend) -> None:
 
         def decode(self, token: int) -> None: ...
 
-        draft_limit = 0
+        draft_lengths = ()
 
     shown: list[str] = []
     run(TokenLoop(Playback()), [1], max_tokens=500, shown=shown)  # type: ignore[arg-type]

@@ -134,7 +134,7 @@ def test_no_guesses_where_batches_change_the_logits(starter_gguf: Path) -> None:
     engine = LlamaBackend()
     engine.load(str(starter_gguf), placement(flash_attention=False), ignore_progress, CancelToken())
     engine.set_sampling(GREEDY, ())
-    assert engine.draft_limit == 0
+    assert not engine.draft_lengths
     engine.unload()
 
 

@@ -10,17 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.answer.speculation import (
-    MAX_DRAFT,
     MIN_MATCH,
     Draft,
     DraftModel,
     DraftPolicy,
     PromptLookup,
+    Speculation,
     Vocabulary,
     vocabulary_mismatch,
 )
 from runtime.backend import Backend
 from runtime.progress import CancelToken
+
+LENGTHS = (1, 2, 3, 7, 11, 15)
 
 
 def test_copies_what_followed_before() -> None:
@@ -89,8 +91,56 @@ def test_cost_does_not_grow_with_length() -> None:
     assert min(seconds(2000) for _ in range(3)) < 12 * early
 
 
+def in_company(prompt: list[int], answer: list[int], *, drafts: bool, seed: int) -> list[bool]:
+    """Which tokens of an answer are evaluated in company, by an engine whose steps take any time
+    at all."""
+    rng = random.Random(seed)
+    speculation = Speculation(PromptLookup(prompt), (1, 3, 7, 15), company=True, drafts=drafts)
+    sampled = answer[:1]
+    modes: list[bool] = []
+    while len(modes) < len(answer) - 1:
+        draft = speculation.next(sampled, len(answer) - len(modes) - 1)
+        at, seconds = len(modes), rng.uniform(0.5, 2.0)
+        if draft is None:
+            modes.append(speculation.in_company)
+            if not modes[-1]:
+                speculation.policy.observe_plain(seconds)
+            sampled = answer[at + 1 : at + 2]
+            continue
+        assert len(draft.tokens) in (1, 3, 7, 15)
+        right = 0
+        while right < len(draft.tokens) and draft.tokens[right] == answer[at + 1 + right]:
+            right += 1
+        speculation.policy.observe_draft(draft, right, seconds)
+        modes += [True] * (right + 1)
+        sampled = answer[at + 1 : at + right + 2]
+    return modes
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.integers(0, 2), max_size=40),
+    st.lists(st.integers(0, 2), min_size=2, max_size=80),
+    st.integers(0, 99),
+)
+def test_the_text_alone_decides_what_is_evaluated_in_company(
+    prompt: list[int], answer: list[int], seed: int
+) -> None:
+    without = in_company(prompt, answer, drafts=False, seed=seed)
+    for other in (seed, seed + 1):
+        assert in_company(prompt, answer, drafts=True, seed=other) == without
+
+
+def test_a_copy_is_evaluated_in_company_and_other_text_alone() -> None:
+    prompt = list(range(100, 200))
+    copied = in_company([*prompt, 1, 2, 3], prompt[:60], drafts=True, seed=0)
+    assert not any(copied[:3])
+    assert all(copied[10:])
+    assert not any(in_company(prompt, list(range(200, 260)), drafts=True, seed=0))
+
+
 def _policy(step: float = 0.01, extra: float = 0.002) -> DraftPolicy:
-    policy = DraftPolicy()
+    policy = DraftPolicy(LENGTHS)
     for _ in range(50):
         policy.observe_plain(step)
     draft = Draft(tuple(range(4)), 0)
@@ -103,14 +153,14 @@ LONG = Draft(tuple(range(30)), 20)
 
 
 def test_nothing_before_a_plain_step_was_measured() -> None:
-    assert DraftPolicy().length(LONG.evidence, len(LONG.tokens)) == 0
+    assert DraftPolicy(LENGTHS).length(LONG.evidence, len(LONG.tokens)) == 0
 
 
 def test_right_and_cheap_guesses_grow_long() -> None:
     policy = _policy(extra=0.001)
     for _ in range(20):
         policy.observe_draft(LONG, len(LONG.tokens), 0.04)
-    assert policy.length(LONG.evidence, len(LONG.tokens)) == MAX_DRAFT
+    assert policy.length(LONG.evidence, len(LONG.tokens)) == LENGTHS[-1]
 
 
 def test_wrong_guesses_stop() -> None:
@@ -146,7 +196,7 @@ def test_trials_find_out_when_guesses_become_right() -> None:
 def test_loss_where_guesses_are_poor_is_small(share: float) -> None:
     """Simulated: precedents everywhere, right with chance `share`; extra tokens cost 0.6 steps."""
     rng = random.Random(7)
-    policy = DraftPolicy()
+    policy = DraftPolicy(LENGTHS)
     spent = made = 0.0
     while made < 20_000:
         draft = Draft(tuple(range(12)), rng.choice([3, 5, 8]))
@@ -168,7 +218,7 @@ def test_loss_where_guesses_are_poor_is_small(share: float) -> None:
 @pytest.mark.parametrize("dear", [0.3, 0.6, 0.9])
 def test_no_single_answer_loses_more_than_three_percent(tokens: int, dear: float) -> None:
     """Every precedent misleads, from the first: the worst an answer can hold."""
-    policy = DraftPolicy()
+    policy = DraftPolicy(LENGTHS)
     spent, made = 0.0, 0
     draft = Draft(tuple(range(12)), 20)
     while made < tokens:
