@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gguf.scripts.gguf_new_metadata
 import pytest
 
+from tests.helpers.gguf_shards import with_template
 from tests.helpers.serving import Served, serving
 
 SHOWN = "".join(
@@ -29,10 +29,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, starter_gguf: Path) -> Iter
     """The starter with a template that shows it how to think."""
     folder = tmp_path_factory.mktemp("thinking")
     model = folder / "thinks.gguf"
-    with pytest.MonkeyPatch.context() as patched:
-        arguments = ["--force", "--chat-template", TEMPLATE, str(starter_gguf), str(model)]
-        patched.setattr("sys.argv", ["gguf-new-metadata", *arguments])
-        gguf.scripts.gguf_new_metadata.main()
+    with_template(starter_gguf, model, TEMPLATE)
     with serving(folder / "home", model, parallel=2) as made:
         yield made
 
