@@ -3,11 +3,10 @@
 Knows statuses; the wording is `app.wording.explain`'s.
 """
 
-import asyncio
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.errors import AppError, UnknownModel
 from app.unexpected import is_fault
@@ -32,6 +31,9 @@ from runtime.errors import (
 )
 from runtime.progress import Cancelled
 from runtime.tracebacks import summary_of
+
+if TYPE_CHECKING:  # the command line imports this module for each of its commands
+    import asyncio
 
 RefusalCode = Literal[
     "not_found",
@@ -139,7 +141,7 @@ def log_fault(error: Exception) -> None:
         logger.error("a request failed: %s", summary_of(error))
 
 
-def log_loop_fault(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def log_loop_fault(_loop: "asyncio.AbstractEventLoop", context: dict[str, Any]) -> None:
     """The event loop's exception handler. asyncio's own would print futures with their exceptions'
     texts, which may quote a prompt."""
     logger.error("in the server's loop: %s", context["message"], exc_info=context.get("exception"))

@@ -22,9 +22,9 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_small_gguf(tmp_path / "small.gguf")
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_small_gguf(tmp_path_factory.mktemp("model") / "small.gguf")
 
 
 def test_an_answer_is_the_value_that_the_job_returned(worker: Worker, model: Path) -> None:

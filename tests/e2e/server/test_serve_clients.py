@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -203,16 +204,30 @@ FUZZ = settings(
 )
 
 
+@pytest.fixture(scope="module")
+def cases(served: Served) -> Callable[[str, GenerationMode], Any]:
+    """What the document allows for an operation, or forbids. Kept: it takes as long as the rest."""
+    document = schemathesis.openapi.from_dict(served.request("GET", "/openapi.json").json())
+
+    @cache
+    def of(operation: str, mode: GenerationMode) -> Any:
+        found = document.find_operation_by_label(operation)
+        assert found is not None
+        return found.as_strategy(generation_mode=mode)
+
+    return of
+
+
 @pytest.mark.parametrize(("operation", "mode", "real_model"), FUZZED)
 def test_whatever_comes_is_answered_as_documented(
-    served: Served, operation: str, mode: GenerationMode, real_model: bool
+    served: Served,
+    cases: Callable[[str, GenerationMode], Any],
+    operation: str,
+    mode: GenerationMode,
+    real_model: bool,
 ) -> None:
-    document = served.request("GET", "/openapi.json").json()
-    found = schemathesis.openapi.from_dict(document).find_operation_by_label(operation)
-    assert found is not None
-
     @settings(FUZZ, max_examples=COMPUTED if real_model else CHEAP)
-    @given(found.as_strategy(generation_mode=mode))
+    @given(cases(operation, mode))
     def asked(case: Any) -> None:
         if real_model and isinstance(case.body, dict):
             short = {"max_tokens": 2, "max_completion_tokens": 2}
