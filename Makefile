@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 # The tests start the program hundreds of times: a module changed since the set-up is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run setup setup-lint lint check test test-aside test-engines test-all unit one coverage lock \
+.PHONY: run setup setup-lint lint check test test-e2e test-gui test-engine test-unit test-all unit one coverage lock \
 	release installers clean
 
 run:
@@ -42,16 +42,23 @@ one: setup
 	@test -n "$(T)" || { echo 'usage: make one T=tests/FILE.py::test_name'; exit 2; }
 	$(PYTEST) -v "$(T)" $(ARGS)
 
-# Side by side: what needs no engine wants a core, the others often wait, and some time themselves.
+# Two at a time, in this order, so that both cores have work to the end. The engines' tests take time
+# themselves and use both cores: beside them runs what gives way.
 test: setup
-	@$(MAKE) check
-	@$(MAKE) -j2 test-aside test-engines
+	@$(MAKE) -j2 check test-e2e test-gui test-engine test-unit
 
-test-aside:
+test-e2e:
+	$(PYTEST) -m "not slow" tests/e2e
+
+test-gui:
+	$(PYTEST) -m "not slow" tests/gui tests/worker
+
+# And whatever no other line names.
+test-engine:
+	$(PYTEST) -m "not slow" $(addprefix --ignore=tests/,e2e gui packaging unit worker)
+
+test-unit:
 	nice $(PYTEST) -m "not slow" tests/unit tests/packaging
-
-test-engines:
-	$(PYTEST) -m "not slow" --ignore=tests/unit --ignore=tests/packaging
 
 test-all: setup
 	@$(MAKE) check
