@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import llama_cpp
 import numpy as np
 import numpy.typing as npt
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.binding import native
 
 _F16, _F32 = 1, 0
 _POINTER = ctypes.c_void_p
@@ -151,7 +151,7 @@ class Ggml:
 
 def quiet_engine() -> None:
     """Discard the engine's log: it prints a line for every repacked matrix."""
-    llama_cpp.llama_log_set(_DROP, ctypes.c_void_p(0))
+    native.llama_log_set(_DROP, ctypes.c_void_p(0))
 
 
 def _drop(_level: int, _text: bytes, _user_data: object) -> None:
@@ -159,7 +159,7 @@ def _drop(_level: int, _text: bytes, _user_data: object) -> None:
 
 
 # The engine keeps the address for the life of the process.
-_DROP = llama_cpp.llama_log_callback(_drop)
+_DROP = native.llama_log_callback(_drop)
 
 
 class _Graph:

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import llama_cpp
-import llama_cpp.llama_cpp as native
-
 from runtime.backend import LoadReport, Verified
 from runtime.backends.llama import native as llama_native
 from runtime.backends.llama import rpc as llama_rpc
 from runtime.backends.llama import state as llama_state
 from runtime.backends.llama.batch import RowsBatch
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.embedding import LlamaEmbedder
 from runtime.backends.llama.exact import SPLIT_FROM, LoneRows
 from runtime.backends.llama.faults import context_error, evaluation_error, load_error
@@ -27,6 +25,7 @@ from runtime.backends.llama.sequences import LlamaSequences
 from runtime.backends.llama.tokenizer import LlamaTokenizer
 from runtime.errors import DeviceUnavailable
 from runtime.generation import SamplingParams
+from runtime.machine.providers import installed_version
 from runtime.machine.threads import ThreadGovernor
 from runtime.plan import LayerRange, Placement
 from runtime.progress import Cancelled, CancelToken, OnProgress, Progress
@@ -102,7 +101,7 @@ class LlamaBackend:
         self._threads.update()  # the load while loading is the first known sample
         return LoadReport(
             engine="llamacpp",
-            engine_version=llama_cpp.__version__,
+            engine_version=installed_version("llama_cpp", "llama-cpp-python"),
             n_ctx=int(native.llama_n_ctx_seq(self._context)),
             load_seconds=time.perf_counter() - started,
             buffers=self._log.buffers,

@@ -6,7 +6,7 @@ the last token alone.
 
 from collections.abc import Sequence
 
-import llama_cpp.llama_cpp as native
+from runtime.backends.llama.binding import native
 
 
 class RowsBatch:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import llama_cpp.llama_cpp as native
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.continuation import continue_sequences
 from runtime.backends.llama.graph_tensor import (
     F32_TYPE,

@@ -6,10 +6,10 @@ no chat and no quantization.
 
 from collections.abc import Callable, Sequence
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
+from runtime.backends.llama.binding import native
 from runtime.errors import EvaluationFailed, UnusableFile
 
 F32 = npt.NDArray[np.float32]

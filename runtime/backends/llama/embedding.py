@@ -7,11 +7,11 @@ answers, because an embedding context gives out every token. Knows no request.
 import ctypes
 from collections.abc import Sequence
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
 from runtime.backends.llama.batch import RowsBatch
+from runtime.backends.llama.binding import native
 from runtime.errors import (
     ContextOverflow,
     EvaluationFailed,

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.block_inputs import BlockInputs, InputStream
 from runtime.backends.llama.graph_tensor import (
     F32_TYPE,

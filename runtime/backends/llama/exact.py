@@ -13,9 +13,8 @@ Windows libraries do not export: there nothing changes.
 import ctypes
 from collections.abc import Callable
 
-import llama_cpp.llama_cpp as native
-
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.binding import native
 
 SPLIT_FROM = 256  # cached tokens before a lone one from which its attention is shared by positions
 _GET_SCHEDULER = "_ZNK13llama_context9get_schedEv"  # llama_context::get_sched() const

@@ -5,10 +5,10 @@ Knows the native calls; knows nothing of JSON or of where grammars come from.
 
 import ctypes
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.sampling import SamplerChain
 from runtime.errors import InvalidRequest
 

@@ -7,9 +7,8 @@ stay those of the file's header, which are exact already.
 import ctypes
 import re
 
-import llama_cpp.llama_cpp as native
-
 from runtime.backends.llama.backend import context_params, model_params
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.native import NativeLog, start_engine
 from runtime.errors import CorruptFile, UnusableFile
 from runtime.plan import Placement

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import llama_cpp.llama_cpp as native
-
+from runtime.backends.llama.binding import native
 from runtime.errors import BackendUnavailable
 from runtime.machine.packs import device_libraries, pack_libraries
 from runtime.process.cpu_library import VARIABLE, cpu_libraries, engine_folder

@@ -9,10 +9,10 @@ Imports the native library, so job processes only. Knows no quantization: differ
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.evaluation import LlamaEvaluator
 from runtime.backends.llama.graph_tensor import (
     GraphTensor,

@@ -7,8 +7,7 @@ import ctypes
 import secrets
 from collections.abc import Sequence
 
-import llama_cpp.llama_cpp as native
-
+from runtime.backends.llama.binding import native
 from runtime.generation import SamplingParams
 
 PENALTY_WINDOW = 64

@@ -10,7 +10,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 from gguf.constants import GGUFValueType
@@ -18,6 +17,7 @@ from gguf.constants import GGUFValueType
 from quant.blocks.blockwise import round_q4_0, round_q8_0
 from quant.gguf.writer import GgufValue, TensorSlot, write_gguf
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.binding import native
 from runtime.errors import BackendUnavailable, CorruptFile, EvaluationFailed
 from runtime.process.cpu_library import VARIABLE
 from runtime.process.job_values import (

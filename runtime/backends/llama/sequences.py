@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-import llama_cpp.llama_cpp as native
 import numpy as np
 import numpy.typing as npt
 
 from runtime.backends.llama.batch import RowsBatch
+from runtime.backends.llama.binding import native
 from runtime.backends.llama.grammar import GrammarSampler
 from runtime.backends.llama.native import AbortFlag
 from runtime.backends.llama.sampling import SamplerChain

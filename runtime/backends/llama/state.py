@@ -7,7 +7,7 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
-import llama_cpp.llama_cpp as native
+from runtime.backends.llama.binding import native
 
 SEQUENCE = 0
 

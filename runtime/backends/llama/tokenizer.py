@@ -5,8 +5,7 @@ Knows vocabulary calls only; bytes become text in the token loop.
 
 import ctypes
 
-import llama_cpp.llama_cpp as native
-
+from runtime.backends.llama.binding import native
 from runtime.errors import TokenizerFailed
 
 _PIECE_BYTES = 256

@@ -8,10 +8,9 @@ processes only. Loads no weights.
 
 import ctypes
 
-import llama_cpp.llama_cpp as native
-
 from runtime.answer.speculation import Vocabulary, vocabulary_mismatch
 from runtime.backends.llama import native as llama_native
+from runtime.backends.llama.binding import native
 from runtime.errors import CorruptFile
 from runtime.process.job_values import VocabulariesAnswer, VocabulariesArgs
 from runtime.progress import OnProgress

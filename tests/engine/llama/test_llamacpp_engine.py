@@ -322,3 +322,16 @@ def test_a_backend_that_is_gone_leaves_no_log_callback_behind(starter_gguf: Path
     command = [sys.executable, "-P", "-c", program, str(starter_gguf)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.stdout.strip() == "alive", (ended.returncode, ended.stderr[-300:])
+
+
+def test_the_functions_come_without_the_package_and_leave_it_whole() -> None:
+    program = (
+        "import sys\n"
+        "from runtime.backends.llama.binding import native\n"
+        "print(*sys.modules)\n"
+        "import llama_cpp\n"
+        "assert llama_cpp.Llama and llama_cpp.llama_cpp is native\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert not {"numpy", "jinja2", "sqlite3", "llama_cpp.llama"} & set(ended.stdout.split())
