@@ -85,6 +85,9 @@ class GgufHeader:
         return self.data_offset + max(ends, default=0)
 
 
+_LENGTH = struct.Struct("<Q")
+
+
 class _Cursor:
     def __init__(self, data: bytes | mmap.mmap) -> None:
         self.view = memoryview(data)
@@ -118,6 +121,22 @@ class _Cursor:
         self.at += length
         return raw.decode("utf-8", errors="replace")
 
+    def strings(self, count: int) -> list[GgufScalar]:
+        """So many strings, in a loop of its own: a vocabulary has hundreds of thousands."""
+        self.require(count * 8)
+        view, at, end, length_at = self.view, self.at, len(self.view), _LENGTH.unpack_from
+        found: list[GgufScalar] = []
+        for _ in range(count):
+            start = at + _LENGTH.size
+            if start > end:
+                raise HeaderTruncated(needed=start)
+            at = start + length_at(view, at)[0]
+            if at > end:
+                raise HeaderTruncated(needed=at)
+            found.append(str(view[start:at], "utf-8", "replace"))
+        self.at = at
+        return found
+
     def value(self, kind: int) -> GgufData:
         if kind == _STRING:
             return self.string()
@@ -133,8 +152,7 @@ class _Cursor:
         if kind == _ARRAY:
             raise HeaderError(reason="nested_arrays")
         if kind == _STRING:
-            self.require(count * 8)
-            return [self.string() for _ in range(count)]
+            return self.strings(count)
         if kind not in _SCALARS:
             raise HeaderError(reason="metadata_type", found=kind)
         code = _SCALARS[kind]
