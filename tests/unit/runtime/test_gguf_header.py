@@ -40,6 +40,16 @@ def test_a_cut_header_tells_how_much_more_it_needs(cut: int) -> None:
     assert cut < caught.value.needed <= HEADER_BYTES
 
 
+def test_strings_that_end_the_file_are_whole() -> None:
+    last = {"words": (ARRAY, (STRING, ["a", "bc"]))}
+    whole = gguf(last, ())
+    assert read_header(whole).metadata["words"] == ["a", "bc"]
+    end = whole.index(b"bc") + 2
+    with pytest.raises(HeaderTruncated) as caught:
+        read_header(whole[: end - 1])
+    assert caught.value.needed == end
+
+
 @pytest.mark.parametrize("missing", [1, 100, 2000])
 def test_cut_weights_name_the_tensor(missing: int) -> None:
     with pytest.raises(HeaderError) as caught:
