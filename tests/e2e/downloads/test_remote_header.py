@@ -18,7 +18,7 @@ from runtime.model.info import ModelInfo, inspect
 from runtime.process.client import run_job
 from runtime.process.job import Answer, Args, Job
 from runtime.progress import CancelToken
-from tests.helpers.gguf_shards import split
+from tests.helpers.gguf_files import split
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 from tests.helpers.shapes import R1_QWEN_7B, SMOLLM2_135M, write_shape_gguf, write_small_gguf
 

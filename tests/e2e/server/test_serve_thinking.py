@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.gguf_shards import with_template
+from tests.helpers.gguf_files import with_template
 from tests.helpers.serving import Served, serving
 
 SHOWN = "".join(

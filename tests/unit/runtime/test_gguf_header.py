@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quant.checkpoint.gguf_header import HeaderError, HeaderTruncated, read_header
-from tests.helpers.header_bytes import ARRAY, BOOL, LLAMA, STRING, TENSORS, U32, gguf, text
+from tests.helpers.gguf_files import ARRAY, BOOL, LLAMA, STRING, TENSORS, U32, gguf, text
 
 WHOLE = gguf()
 HEADER_BYTES = read_header(WHOLE).data_offset

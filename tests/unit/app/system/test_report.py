@@ -42,7 +42,7 @@ HUB_TOKEN = "hf_" + "Q" * 34
         (r"open \\?\C:\Users\Anna Lee\a.gguf: denied", "open <path>: denied"),
         (r"open \\?\UNC\server\share\a.onnx", "open <path>"),
         (repr(r"C:\Users\Anna Lee\x y.gguf"), "'<path>'"),
-        ("File /home/anna/O'Brien's models/a.gguf is short", "File <path> is short"),
+        ("File /home/Anna/O'Brien's models/a.gguf is short", "File <path> is short"),
         ("File /home/James' models/a.gguf is short", "File <path> is short"),
         ("open('/data/x/y', 'rb') and '/z'", "open('<path>', 'rb') and '<path>'"),
         ("open(\"/data/O'Brien/x/y\") failed", 'open("<path>") failed'),

@@ -22,7 +22,7 @@ from quant.errors import (
 from quant.gguf.export import quantize_gguf
 from quant.recipe import recipe_named
 from tests.helpers.checkpoints import tensors_of, write_checkpoint, write_safetensors
-from tests.helpers.gguf_shards import split
+from tests.helpers.gguf_files import split
 
 
 def test_every_stored_float_is_read_as_its_value(tmp_path: Path) -> None:

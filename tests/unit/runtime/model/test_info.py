@@ -11,7 +11,7 @@ from runtime.model.info import ModelInfo, inspect, inspect_gguf_bytes
 from runtime.process.job_values import InspectArgs
 from runtime.progress import ignore_progress
 from runtime.tasks.inspect import inspect_job
-from tests.helpers.header_bytes import ARRAY, F32, LLAMA, STRING, TENSORS, U32, gguf
+from tests.helpers.gguf_files import ARRAY, F32, LLAMA, STRING, TENSORS, U32, gguf
 
 
 def info(metadata: dict[str, tuple[int, Any]] = LLAMA, **more: Any) -> ModelInfo:
