@@ -207,9 +207,13 @@ def _remote_commands(commands: _Commands) -> None:
 
 
 def _add_weight_commands(commands: _Commands) -> None:
-    quantize = commands.add_model(
-        "quantize", convert.quantize, "quantize a model to 4-bit blocks, by the role of each tensor"
-    )
+    text = "quantize a model to 4-bit blocks, by the role of each tensor"
+    _quantize_options(commands.add_model("quantize", convert.quantize, text))
+    text = "measure the quality loss of quantization"
+    _quality_options(commands.add_model("quality", convert.quality, text))
+
+
+def _quantize_options(quantize: argparse.ArgumentParser) -> None:
     text = "default: the format of the engine last measured faster here"
     quantize.add_argument("--to", choices=("gguf", "onnx"), help=text)
     text = (
@@ -234,9 +238,9 @@ def _add_weight_commands(commands: _Commands) -> None:
     quantize.add_argument("--requantize", action="store_true", help=text)
     text = "context length of the NPU graph (onnx only; a longer one needs another export)"
     quantize.add_argument("--context", type=int, metavar="N", help=text)
-    quality = commands.add_model(
-        "quality", convert.quality, "measure the quality loss of quantization"
-    )
+
+
+def _quality_options(quality: argparse.ArgumentParser) -> None:
     quality.add_argument("--against", metavar="SOURCE", help="the model it was quantized from")
     kinds, texts = quality.add_mutually_exclusive_group(), quality.add_mutually_exclusive_group()
     text = "tell whether MODEL or this one, made from the same source, is closer to it"
