@@ -206,8 +206,8 @@ class Conversion:
         cancel: CancelToken | None,
         scoring: Scoring = EVALUATION,
     ) -> QualityReport:
-        """What a quantized model lost against its source. Raises EngineError, QuantError,
-        Cancelled."""
+        """What a quantized model lost against its source; kept if measured on the evaluation set.
+        Raises EngineError, QuantError, Cancelled."""
         source, target = self.find(against), self.find(model)
         with self._folder() as folder:
             args = QualityArgs(
@@ -220,7 +220,8 @@ class Conversion:
                 target=target.local,
             )
             report = run_job(QUALITY, args, on_progress, cancel, self.log())
-        if target.installed is not None and self.measured is not None:
+        comparable = scoring.bundled == "evaluation" and not scoring.texts
+        if comparable and target.installed is not None and self.measured is not None:
             self.measured.put(target.installed.sha256, source.name, report)
         return report
 

@@ -235,6 +235,20 @@ def test_a_quick_measurement_takes_a_few_windows_of_each_text(full: Path, tmp_pa
     assert counts[True]["short"] <= counts[True]["long"]
 
 
+def test_a_job_whose_time_is_up_reports_on_one_window(
+    full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(TEXT * 20)
+    files = {name: tmp_path / name for name in ("one", "other")}
+    monkeypatch.setattr("runtime.tasks.quality.QUICK_SECONDS", -1)
+    args = QualityArgs(files, quick=True, threads=1, source=full, target=full)
+    report = quality_job(args, ignore_progress)
+    each = QUICK_WINDOWS.context - QUICK_WINDOWS.skip - 1
+    assert {text.name: text.tokens for text in report.texts} == {"one": each}
+    assert (report.tokens, report.planned) == (each, 2 * QUICK_COUNT * each)
+
+
 def test_a_pair_job_names_the_model_that_strayed_less(full: Path, tmp_path: Path) -> None:
     coarse, fine, text = tmp_path / "coarse.gguf", tmp_path / "fine.gguf", tmp_path / "text.txt"
     quantize_gguf(full, coarse, recipe_named("q4_0"))

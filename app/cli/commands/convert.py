@@ -177,7 +177,7 @@ def pair_text(pair: PairedReport, first: str, second: str, source: str) -> str:
         for each in (pair.first.kl_mean, pair.second.kl_mean, pair.kl_difference)
     )
     rows.append(("all", str(pair.first.tokens), one, other, difference))
-    headings = ("TEXT", "TOKENS", f"KL OF {first}", f"KL OF {second}", "DIFFERENCE")
+    headings = ("TEXT", "TOKENS", "MEAN KL", "THE OTHER'S", "DIFFERENCE")
     lines = [str(pair_sentence(pair, first, second, source)), table(headings, rows)]
     return "\n".join([*lines, *_unfinished(pair.first)])
 

@@ -34,6 +34,14 @@ def test_lists_an_empty_library(capsys: pytest.CaptureFixture[str]) -> None:
     assert "No models installed" in capsys.readouterr().out
 
 
+def test_ways_that_are_compared_with_each_other_take_no_limit_of_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["quality", "model.gguf", "--schemes", "--seconds", "9"]) == 1
+    told = "“--seconds” does not go with --schemes: all of them are measured on the same text."
+    assert told in capsys.readouterr().err
+
+
 def test_home_may_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--home", str(tmp_path / "elsewhere")]) == 0
     assert (tmp_path / "elsewhere" / "logs").is_dir()

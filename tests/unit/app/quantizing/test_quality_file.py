@@ -35,9 +35,29 @@ def test_figures_are_kept_by_the_models_content(tmp_path: Path) -> None:
     file.put("aa", "source", REPORT)
     file.put("bb", "source", replace(REPORT, kl_mean=Estimate(0.5)))
     again = QualityFile(tmp_path / "machine" / "quality.json")
-    assert again.get("aa") == KeptQuality("source", 0.05, 0.9)
-    assert again.get("bb") == KeptQuality("source", 0.5, 0.9)
+    assert again.get("aa") == KeptQuality("source", 0.05, 0.9, 100)
+    assert again.get("bb") == KeptQuality("source", 0.5, 0.9, 100)
     assert again.get("cc") is None
+
+
+def test_a_quick_measurement_does_not_replace_a_fuller_one(tmp_path: Path) -> None:
+    file, quick = QualityFile(tmp_path / "quality.json"), Estimate(0.07)
+    file.put("aa", "source", REPORT)
+    file.put("aa", "source", replace(REPORT, kl_mean=quick, tokens=99))
+    assert file.get("aa") == KeptQuality("source", 0.05, 0.9, 100)
+    file.put("aa", "source", replace(REPORT, kl_mean=quick, tokens=100))
+    assert file.get("aa") == KeptQuality("source", 0.07, 0.9, 100)
+    file.put("aa", "another source", replace(REPORT, tokens=9))
+    assert file.get("aa") == KeptQuality("another source", 0.05, 0.9, 9)
+
+
+def test_a_limit_of_time_and_the_interval_are_told() -> None:
+    sure = replace(REPORT, kl_mean=Estimate(0.05, 0.04, 0.0613))
+    assert "0.0500 (0.0400 to 0.0613)" in quality_words(sure)
+    assert "Time ran out" not in quality_words(sure) + quality_text(sure)
+    cut = replace(sure, planned=400, seconds=50.0)
+    assert "Time ran out after 100 of 400 positions." in quality_words(cut)
+    assert "Time ran out: measured 100 of 400 tokens in 50.0 s." in quality_text(cut)
 
 
 def test_a_damaged_model_is_kept_and_told_as_one(tmp_path: Path) -> None:
@@ -45,7 +65,7 @@ def test_a_damaged_model_is_kept_and_told_as_one(tmp_path: Path) -> None:
     file = QualityFile(tmp_path / "quality.json")
     file.put("aa", "source", damaged)
     kept = file.get("aa")
-    assert kept == KeptQuality("source", None, 0.9)
+    assert kept == KeptQuality("source", None, 0.9, 100)
     told = reason_text(Reason("other_build_damaged", {"build": "b", **asdict(kept)}))
     assert told == (
         "Using the build b, which is damaged: some of its predictions are not numbers."

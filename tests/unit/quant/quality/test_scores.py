@@ -62,6 +62,14 @@ def test_the_first_window_is_scored_however_slow() -> None:
     assert scored_texts(Clock(1000.0), 10.0) == {"a": 90}
 
 
+def test_spread_windows_come_from_all_over_a_text() -> None:
+    windows = Windows(4, 1)
+    taken = windows.spread(range(100), 3)
+    assert windows.cut(taken) == [[0, 1, 2, 3], [33, 34, 35, 36], [66, 67, 68, 69]]
+    assert windows.spread(range(12), 3) == list(range(12))
+    assert windows.cut(windows.spread(range(13), 3)) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
 def test_the_order_of_the_texts_is_kept_and_changes_no_figure() -> None:
     source, target = model(table(1), 64), model(table(2), 64)
     texts = {"long": text(900), "short": text(200, 1)}
