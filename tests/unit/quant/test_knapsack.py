@@ -66,7 +66,7 @@ def test_counted_coarsely_the_budget_still_holds(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_never_worse_than_one_option_for_all_at_the_same_size(seed: int) -> None:
     draw = random.Random(seed)
-    widths = (3.4, 4.25, 4.5, 5.5, 6.5625, 8.5)
+    widths = (3.4375, 4.25, 4.5, 5.5, 6.5625, 8.5)
     items = []
     for _ in range(40):
         weights, strength = draw.choice([256, 1024, 4096]) * 32, draw.expovariate(1.0)
