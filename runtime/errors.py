@@ -73,6 +73,7 @@ RequestCode = Literal[
     "needs_model",
     "needs_prompt",
     "needs_source",
+    "needs_size",
     "no_limit",
     "not_a_saved_run",
     "other_version",

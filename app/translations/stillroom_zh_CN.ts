@@ -5112,6 +5112,10 @@
       <translation>{field} 需要 --prompt。</translation>
     </message>
     <message>
+      <source>{field} needs --size or --bits.</source>
+      <translation>{field} 需要 --size 或 --bits。</translation>
+    </message>
+    <message>
       <source>{file} cannot be converted: {reason}{said}.</source>
       <translation>无法转换 {file}：{reason}{said}。</translation>
     </message>

@@ -239,6 +239,7 @@ CODES: dict[tuple[str, str], dict[str, str]] = {
         "empty": "it is empty",
         "needs_model": "Name a model, or give two files with --compare.",
         "needs_prompt": "{field} needs --prompt.",
+        "needs_size": "{field} needs --size or --bits.",
         "needs_source": "Name the model it was made from with --against.",
         "no_limit": "{field} does not go with {value}: all of them are measured on the same text.",
         "not_a_saved_run": "{field} is not a saved run{said}.",

@@ -104,6 +104,31 @@ def test_a_path_takes_the_result_and_the_library_does_not(
     assert [path.name for path in place.iterdir()] == [file]
 
 
+def test_a_size_is_met_and_says_what_it_was_spent_on(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_checkpoint("qwen2", tmp_path / "tiny")
+    text = tmp_path / "text.txt"
+    text.write_text("he ll in the an on er re lo " * 60)
+    tiny, kept, out = (str(tmp_path / name) for name in ("tiny", "s.json", "out.gguf"))
+    words = ("quantize", tiny, "--calibrate", str(text), "--sensitivities", kept)
+    made = run(*words, "--bits", "6")
+    assert made["model"]["name"] == "tiny-mixed-6bits"
+    assert 5.94 <= made["report"]["bits_per_weight"] <= 6
+    size = made["model"]["size"] * 1.05
+    assert main([*words, "--size", f"{size / 1e6:.6f}MB", "--output", out]) == 0
+    assert 0.99 * size <= (tmp_path / "out.gguf").stat().st_size <= size
+    told = capsys.readouterr().out
+    assert f"{out} is written: " in told
+    assert "MATRIX" in told
+    assert "Expected mean KL divergence" in told
+    refused = run(*words, "--size", "2KB", fails=True)
+    assert refused["error"] == "SizeOutOfRange"
+    assert "are possible" in refused["hint"]
+    for extra in (("--bits", "6", "--to", "onnx"), ("--recipe", "q8_0")):
+        assert run(*words, *extra, fails=True)["error"] == "InvalidRequest"
+
+
 def test_moving_and_cleaning_keep_what_is_queued(
     run: Run, stillroom_home: Path, tmp_path: Path
 ) -> None:

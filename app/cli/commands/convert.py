@@ -53,9 +53,14 @@ def quantize(session: Session, args: Namespace, console: Console) -> None:
 
 
 def _wanted(session: Session, args: Namespace, console: Console) -> str | Budget:
-    """A size, or a recipe and what it is expected to lose."""
+    """A size, or a recipe and what it is expected to lose. Raises InvalidRequest for options that
+    would have no effect."""
     if args.size is not None or args.bits is not None:
+        if args.to == "onnx":  # its formats differ too little in size
+            raise InvalidRequest(field="--to", reason="one_of", value=args.to, choices=["gguf"])
         return Budget(args.size or 0, args.bits, args.sensitivities)
+    if args.sensitivities is not None:
+        raise InvalidRequest(field="--sensitivities", reason="needs_size")
     recipe: str = args.recipe or _default_recipe(session, args.to, console)
     with suppress(UnsupportedModel):  # a checkpoint of safetensors, which no engine here reads
         parameters = session.inspect(args.model).parameters
