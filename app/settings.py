@@ -10,11 +10,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from app.errors import SettingCode, SettingsError
 from quant.files import write_json_atomically
 from quant.json_types import Json
+from runtime.planning.format_choice import Wish
 from runtime.registry import offered
 from runtime.tracebacks import summary_of
 
@@ -102,6 +103,13 @@ class Settings:
     context: int = _setting(
         0, "Models", "Context", "Tokens of context to plan for; 0 lets the plan decide.",
         minimum=0, maximum=1_048_576,
+    )  # fmt: skip
+    prefer: str = _setting(
+        "balanced", "Models", "Prefer",
+        "Which format of a model to download or make: balanced loses no more than the usual 4-bit"
+        " format, fast gives up some quality for speed, faithful keeps the most quality at a"
+        " comfortable speed.",
+        choices=get_args(Wish),
     )  # fmt: skip
     kv_cache: str = _setting(
         "auto", "Models", "KV cache type", "Number format of the KV cache.",

@@ -134,7 +134,6 @@ class EngineDescriptor:
     driver_plugins: bool = False  # drivers run in its process: a crash is its device's fault
 
     # -- quantizing
-    recipe: str = ""  # what models are converted to for it, by default
     evaluator: str = ""  # module with `open_evaluator(path, threads, context)`
     several_builds: bool = False  # builds of one model differ in kind, so that all are timed
 

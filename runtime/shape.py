@@ -197,7 +197,7 @@ def row_bytes(values: int, block_format: str) -> int:
     known = FORMATS.get(block_format) or FORMATS.get(block_format.upper())
     if known is None:
         raise ValueError(f"unknown block format {block_format!r}")
-    return -(-values // known.block_size) * known.block_bytes
+    return -(-(-(-values // known.block_size) * known.block_bits) // 8)
 
 
 def tensor_bytes(tensor: TensorShape, block_format: str) -> int:
@@ -210,7 +210,11 @@ def tensor_bytes(tensor: TensorShape, block_format: str) -> int:
 def weight_bytes(shape: ModelShape, formats: str | Mapping[str, str]) -> WeightBytes:
     """Bytes per role of a model stored in `formats`: one ggml block format, or a mapping from role
     to format with the key "default" for the roles not named."""
-    size = partial(_role_bytes, formats)
+    return weight_bytes_by(shape, partial(_role_bytes, formats))
+
+
+def weight_bytes_by(shape: ModelShape, size: Callable[[TensorShape], int]) -> WeightBytes:
+    """Bytes per role of a model whose tensors take `size` bytes each."""
     blocks, active = [], []
     for index in range(shape.block_count):
         tensors = block_tensors(shape, index)

@@ -25,6 +25,7 @@ from app.cli.commands import (
     serve,
 )
 from app.cli.commands.console import Console
+from app.cli.commands.wish import add_wish
 from app.quantizing.budget import parse_size
 from app.session.session import Session
 from quant.quality.texts import TextSet
@@ -130,6 +131,7 @@ class _Commands:
 def _add_model_commands(commands: _Commands) -> None:
     search = commands.add("search", models.search, "list models with size, fit and predicted speed")
     search.add_argument("--hub", action="store_true", help="also search the hub")
+    add_wish(search)
     search.add_argument("text", nargs="*", metavar="TEXT", help="words in the name or family")
     commands.add_model(
         "inspect",
@@ -140,13 +142,14 @@ def _add_model_commands(commands: _Commands) -> None:
         "plan", models.plan, "show where a model would be placed, here or on a cluster"
     )
     _placement_options(plan)
+    add_wish(plan)
     text = "plan for the GPUs this TOML or JSON file describes (docs/clusters.md)"
     plan.add_argument("--cluster", type=Path, metavar="FILE", help=text)
     plan.add_argument("--prompt-tokens", type=_count, default=TYPICAL_PROMPT, metavar="N",
                       help="prompt length for the predicted time to first token")  # fmt: skip
     text = "compare peak memory of models by batch size and context"
     _memory_options(commands.add("memory", memory.memory, text))
-    commands.add_model("pull", models.pull, "download, verify and install a model")
+    add_wish(commands.add_model("pull", models.pull, "download, verify and install a model"))
     commands.add("list", models.list_models, "list installed models")
     commands.add_model("remove", models.remove, "move an installed model to the trash")
     commands.add_model("verify", models.verify, "check an installed model against its checksums")
@@ -207,19 +210,17 @@ def _remote_commands(commands: _Commands) -> None:
 
 
 def _add_weight_commands(commands: _Commands) -> None:
-    text = "quantize a model to 4-bit blocks, by the role of each tensor"
+    text = "quantize a model to few bits, by the role of each tensor"
     _quantize_options(commands.add_model("quantize", convert.quantize, text))
     text = "measure the quality loss of quantization"
     _quality_options(commands.add_model("quality", convert.quality, text))
 
 
 def _quantize_options(quantize: argparse.ArgumentParser) -> None:
-    text = "default: the format of the engine last measured faster here"
+    text = "make a GGUF file or an ONNX folder (default: whichever --prefer gives)"
     quantize.add_argument("--to", choices=("gguf", "onnx"), help=text)
-    text = (
-        "recipe instead of the default: a name, or your own as FILE.json; onnx-q4-fast decodes"
-        " about 25%% faster than the default ONNX recipe and loses more quality"
-    )
+    add_wish(quantize)
+    text = "recipe instead of what --prefer gives: a name, or your own as FILE.json"
     how = quantize.add_mutually_exclusive_group()
     how.add_argument("--recipe", metavar="RECIPE", help=text)
     text = "size of the GGUF file, e.g. 4.5GB; formats are chosen by what errors cost, measured"

@@ -1,9 +1,10 @@
 """Getting models: connects the hub, the download queue and the library by the user's settings.
 
-Knows which file of a catalog entry's repository to take. Contains no texts; downloads with
-`app.downloads.install`, talks to the hub with `app.hub.client`.
+Knows in which repository a model is, and asks which of its files to take. Contains no texts;
+downloads with `app.downloads.install`, talks to the hub with `app.hub.client`.
 """
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from app.library.folder import InstalledModel, Library
 from app.paths import Paths
 from app.settings import Settings
 from runtime.model.info import ModelInfo
+from runtime.planning.format_choice import stated_place
 from runtime.process.client import run_job
 from runtime.process.job import Answer, Args, Job
 from runtime.process.job_table import INSPECT
@@ -27,17 +29,31 @@ from runtime.process.job_values import InspectArgs
 from runtime.progress import CancelToken, OnProgress, ignore_progress
 
 HUB_PREFIX = "hub:"
-# Of a repository's ready-made GGUF files, the ones closest to our own 4-bit recipe, best first.
-PREFERRED = ("Q4_0", "Q4_K_M", "Q4_K_S", "IQ4_XS", "Q4_1")
+# Of a repository's GGUF variants, the one to take; the entry is the catalog's, if it is one.
+ChooseVariant = Callable[[Sequence[Variant], RepoDetails, CatalogEntry | None], Variant]
+
+
+def usual_variant(
+    found: Sequence[Variant], _details: RepoDetails, _entry: CatalogEntry | None
+) -> Variant:
+    """The first in the order that holds where nothing is known of this machine."""
+    return min(found, key=lambda variant: stated_place(variant.label, variant.size))
 
 
 class Acquisition:
-    """Searching and downloading for one user."""
+    """Searching and downloading for one user. `choose` tells which variant to take."""
 
-    def __init__(self, paths: Paths, settings: Settings, library: Library) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        settings: Settings,
+        library: Library,
+        choose: ChooseVariant = usual_variant,
+    ) -> None:
         self._paths = paths
         self._settings = settings
         self._library = library
+        self._choose = choose
 
     @cached_property
     def hub(self) -> Hub:
@@ -75,7 +91,10 @@ class Acquisition:
             raise RemoteFileNotFound(repo=entry.id, path="*.gguf")
         details = self.hub.details(repo, cancel=cancel)
         return request_for(
-            preferred_variant(details), name=entry.id, source=entry.id, licence=entry.licence
+            self._preferred_variant(details, entry),
+            name=entry.id,
+            source=entry.id,
+            licence=entry.licence,
         )
 
     def known_details(self, repo: str) -> RepoDetails | None:
@@ -95,11 +114,29 @@ class Acquisition:
         repo, _, path = rest.partition("/")
         details = self.hub.details(f"{owner}/{repo}", cancel=cancel)
         if not path:
-            return default_variant(details)
+            return self.default_variant(details)
         for variant in variants(details.files):
             if any(file.path == path for file in variant.files):
                 return variant
         raise RemoteFileNotFound(repo=details.repo, path=path)
+
+    def default_variant(self, details: RepoDetails) -> Variant:
+        """The preferred GGUF variant; of a repository without one the full-precision weights, to be
+        quantized here. Raises RemoteFileNotFound when there is neither."""
+        try:
+            return self._preferred_variant(details, None)
+        except RemoteFileNotFound:
+            for variant in variants(details.files):
+                if variant.format == "safetensors":
+                    return variant
+            raise
+
+    def _preferred_variant(self, details: RepoDetails, entry: CatalogEntry | None) -> Variant:
+        """Raises RemoteFileNotFound when the repository has no GGUF file."""
+        found = [variant for variant in variants(details.files) if variant.format == "gguf"]
+        if not found:
+            raise RemoteFileNotFound(repo=details.repo, path="*.gguf")
+        return found[0] if len(found) == 1 else self._choose(found, details, entry)
 
     def read_header(self, name: str, cancel: CancelToken | None = None) -> ModelInfo:
         """Header facts of a model on the hub, for a few megabytes. Raises HubError, CorruptFile."""
@@ -126,33 +163,6 @@ class Acquisition:
             limits=limits or self.limits,
             check=check_header,
         )
-
-
-def preferred_variant(details: RepoDetails) -> Variant:
-    """The GGUF variant nearest to our 4-bit recipe; the smallest where no name matches.
-
-    Raises RemoteFileNotFound when the repository has no GGUF file.
-    """
-    found = [variant for variant in variants(details.files) if variant.format == "gguf"]
-    if not found:
-        raise RemoteFileNotFound(repo=details.repo, path="*.gguf")
-    for label in PREFERRED:
-        for variant in found:
-            if variant.label.upper() == label:
-                return variant
-    return min(found, key=lambda variant: variant.size or 1 << 62)
-
-
-def default_variant(details: RepoDetails) -> Variant:
-    """The preferred GGUF variant; of a repository without one the full-precision weights, to be
-    quantized here. Raises RemoteFileNotFound when there is neither."""
-    try:
-        return preferred_variant(details)
-    except RemoteFileNotFound:
-        for variant in variants(details.files):
-            if variant.format == "safetensors":
-                return variant
-        raise
 
 
 def _run_job(job: Job[Args, Answer], args: Args, cancel: CancelToken) -> Answer:

@@ -3,23 +3,28 @@
 Keeps what it read while the file stays as it is. Plans nothing.
 """
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 from app.library.catalog import CatalogEntry
+from app.quantizing.forecast import planned
+from quant.recipe import RECIPES, QuantRecipe
+from runtime.errors import EngineError
 from runtime.model.info import ModelInfo
 from runtime.plan import PlanModel, Reason
+from runtime.planning.format_choice import PEERS_DEFAULT
 from runtime.process.client import run_job
-from runtime.process.job_table import COMPARE_VOCABULARIES, INSPECT
-from runtime.process.job_values import InspectArgs, VocabulariesArgs
+from runtime.process.job_table import COMPARE_VOCABULARIES, INSPECT, INSPECT_CHECKPOINT
+from runtime.process.job_values import CheckpointArgs, InspectArgs, VocabulariesArgs
 from runtime.prompt.chat_profile import thinks
-from runtime.shape import weight_bytes
+from runtime.tracebacks import summary_of
 
-DEFAULT_FORMAT = "Q4_0"  # assumed for a catalog entry that is not installed
+logger = logging.getLogger(__name__)
 
-
+PEERS_RECIPE = RECIPES[PEERS_DEFAULT.lower()]
 _Stamp = tuple[str, float, int]
 
 
@@ -40,6 +45,18 @@ class Inspection:
                 args = InspectArgs(path)
                 self._known[key] = run_job(INSPECT, args, log=self.log(), stall_seconds=30)
             return self._known[key]
+
+    def inspect_source(self, path: Path) -> ModelInfo | None:
+        """Header facts of a file or folder that may be full-precision weights; None where they
+        cannot be read, which is reported when it is converted."""
+        try:
+            if not any(path.glob("*.safetensors")):
+                return self.inspect(path)
+            args = CheckpointArgs(path, path.name)
+            return run_job(INSPECT_CHECKPOINT, args, log=self.log(), stall_seconds=30)
+        except EngineError as error:
+            logger.info("no shape to choose a recipe by: %s", summary_of(error))
+            return None
 
     def vocabulary_mismatch(self, target: Path, draft: Path) -> Reason | None:
         """Why the GGUF file `draft` cannot draft for `target`; None when it can."""
@@ -70,15 +87,10 @@ def plan_model(info: ModelInfo, entry: CatalogEntry | None) -> PlanModel:
     )
 
 
-def catalog_model(entry: CatalogEntry) -> PlanModel:
-    """The same for a catalog entry that is not installed: sizes follow from its shape."""
-    return PlanModel(
-        shape=entry.shape,
-        weights=weight_bytes(entry.shape, DEFAULT_FORMAT),
-        block_format=DEFAULT_FORMAT,
-        reasoning=entry.chat.kind == "reasoning",
-        exact_weights=False,
-    )
+def catalog_model(entry: CatalogEntry, recipe: QuantRecipe = PEERS_RECIPE) -> PlanModel:
+    """The same for a catalog entry that is not installed: sizes follow from its shape and the
+    recipe that makes such a file, by default that of the peers' default."""
+    return planned(entry.shape, recipe, reasoning=entry.chat.kind == "reasoning")
 
 
 def _main_format(info: ModelInfo) -> str:

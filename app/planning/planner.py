@@ -18,6 +18,7 @@ from app.planning.engine_timings import Engines, engine_for, same_models
 from app.planning.inspection import Inspection, catalog_model, plan_model
 from app.planning.learning import Learning
 from app.quantizing.quality_file import QualityFile
+from quant.recipe import QuantRecipe
 from runtime import registry
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, DoesNotFit, EngineError, OutOfMemory, WorkerDied
@@ -42,7 +43,8 @@ _SHORT_CONTEXT = 512  # tokens, enough to time an engine with
 @dataclass(frozen=True)
 class Planning:
     """Plans by the settings as they are now. `find` resolves a name, `devices` gives the devices as
-    the next model will find them, `threads` is the user's setting."""
+    the next model will find them, `threads` is the user's setting, `recipe_of` tells the format
+    that a catalog model would be downloaded in."""
 
     find: Callable[[str], Target]
     catalog: Sequence[CatalogEntry]
@@ -54,6 +56,7 @@ class Planning:
     engines: Engines
     threads: int | None
     measured: QualityFile
+    recipe_of: Callable[[CatalogEntry], QuantRecipe]
 
     def plan(self, model: str, request: PlanRequest) -> Plan:
         """Where a model would go here. Of one that is installed for several engines, the plan with
@@ -200,7 +203,7 @@ class Planning:
     def model_of(self, target: Target) -> PlanModel:
         if target.path is None:
             assert target.entry is not None
-            return catalog_model(target.entry)
+            return catalog_model(target.entry, self.recipe_of(target.entry))
         return plan_model(self.inspection.inspect(target.path), target.entry)
 
     def builds(self, name: str, engine: str | None = None) -> list[Target]:

@@ -185,17 +185,18 @@ class Conversion:
         self,
         model: InstalledModel,
         folder: Path,
+        recipes: Sequence[QuantRecipe],
         on_progress: OnProgress,
         cancel: CancelToken | None,
     ) -> list[InstalledModel]:
-        """The default 4-bit builds of a model, written into `folder` and not installed."""
+        """Builds of a model by recipes of one family each, written into `folder` and not
+        installed."""
         builds = []
-        for name in ("q4_0", "onnx-q4-b32"):
-            recipe = recipe_named(name)
+        for recipe in recipes:
             path = folder / f"{model.name}.{recipe.family}"
             args = QuantizeArgs(model.path, path, recipe)
             self._convert(args, None, on_progress, cancel)
-            builds.append(replace(model, path=path, format=recipe.family, recipe=name))
+            builds.append(replace(model, path=path, format=recipe.family, recipe=recipe.name))
         return builds
 
     def quality(

@@ -3,12 +3,14 @@
 Knows shapes, recipes and rates measured on one machine; reads no file.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from quant.formats import format_named
-from quant.recipe import QuantRecipe
+from quant.recipe import QuantRecipe, fallback_for
 from quant.roles import TensorRole
-from runtime.shape import ModelShape, model_tensors
+from runtime.plan import PlanModel
+from runtime.shape import ModelShape, TensorShape, model_tensors, tensor_bytes, weight_bytes_by
 
 # Processor seconds per weight, the 1.5B shape's matrices on two threads. A search tries 14 scales
 # for each block and refits the best; the rest is reading, rounding and writing.
@@ -42,14 +44,7 @@ def expected(shape: ModelShape, recipe: QuantRecipe, threads: int) -> Expected:
     """What `recipe` would make of a model of this shape with so many threads."""
     bits = weights = 0.0
     for tensor in model_tensors(shape):
-        wanted = None
-        if tensor.matrix:
-            wanted = recipe.format_for(
-                tensor.name,
-                _ROLES.get(tensor.role) or TensorRole(tensor.role),
-                block_count=shape.block_count,
-                tied=shape.tied_embeddings,
-            )
+        wanted = _format_of(tensor, shape, recipe)
         width = format_named(wanted).bits_per_weight if wanted else 32.0
         bits += width * tensor.parameters
         weights += tensor.parameters
@@ -57,6 +52,40 @@ def expected(shape: ModelShape, recipe: QuantRecipe, threads: int) -> Expected:
     rate = _SECONDS_PER_WEIGHT[recipe.family, method]
     seconds = _START_SECONDS + weights * rate / max(threads, 1)
     return Expected(round(bits / 8), bits / weights, seconds)
+
+
+def planned(shape: ModelShape, recipe: QuantRecipe, *, reasoning: bool = False) -> PlanModel:
+    """What `recipe` would make, as a planner must know it."""
+    sizes: Counter[str] = Counter()
+
+    def size(tensor: TensorShape) -> int:
+        wanted = _format_of(tensor, shape, recipe)
+        if wanted is None:
+            return 4 * tensor.parameters
+        nbytes = tensor_bytes(tensor, wanted)
+        sizes[wanted] += nbytes
+        return nbytes
+
+    weights = weight_bytes_by(shape, size)
+    return PlanModel(
+        shape,
+        weights,
+        (recipe.family,),
+        block_format=sizes.most_common(1)[0][0],
+        reasoning=reasoning,
+        exact_weights=False,
+    )
+
+
+def _format_of(tensor: TensorShape, shape: ModelShape, recipe: QuantRecipe) -> str | None:
+    """The format a tensor gets, with what replaces it where its rows do not fit the blocks; None
+    for 32-bit floats."""
+    if not tensor.matrix:
+        return None
+    role = _ROLES.get(tensor.role) or TensorRole(tensor.role)
+    tied, count = shape.tied_embeddings, shape.block_count
+    wanted = recipe.format_for(tensor.name, role, block_count=count, tied=tied)
+    return fallback_for(wanted, tensor.shape[0]) if wanted else None
 
 
 def rows_fit(shape: ModelShape, block: int) -> bool:

@@ -7,12 +7,12 @@ contains no texts.
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 from uuid import uuid4
 
 import psutil
@@ -21,6 +21,8 @@ from app.downloads.acquisition import HUB_PREFIX
 from app.history.runs import LoadedModel, with_memory_returned
 from app.history.saved_context import SavedContexts
 from app.history.store import Store
+from app.hub.values import RepoDetails, Variant
+from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel
 from app.library.targets import Target
 from app.paths import Paths
@@ -28,6 +30,7 @@ from app.planning.alternatives import memory_ran_out
 from app.planning.cpu_library import CpuLibrary
 from app.planning.draft_model import with_draft, with_draft_or_reason
 from app.planning.engine_timings import Engines
+from app.planning.formats import Formats, recommended, usual_recipe
 from app.planning.inspection import Inspection
 from app.planning.learning import Learning, default_learning
 from app.planning.machine import Machine, Probe, failed_device, measurable, probe_in_child
@@ -40,7 +43,8 @@ from app.session.answer_stream import AnswerPart, stream_answer
 from app.session.run_log import RunLog
 from app.session.user_models import UserModels
 from app.settings import Settings
-from quant.recipe import QuantReport
+from quant.formats import Family
+from quant.recipe import QuantRecipe, QuantReport
 from runtime.backend import LoadReport
 from runtime.devices import Device
 from runtime.errors import DeviceUnavailable, EngineError, InvalidRequest
@@ -51,6 +55,7 @@ from runtime.model.info import ModelInfo
 from runtime.plan import KvCacheType, Plan, PlanModel, PlanRequest, Policy, Reason
 from runtime.planning.bandwidth import BandwidthProfile
 from runtime.planning.diagnosis import Diagnosis
+from runtime.planning.format_choice import FormatRanking, Wish
 from runtime.process.client import Worker, run_job
 from runtime.process.job_table import PROFILE
 from runtime.process.job_values import ProfileArgs
@@ -175,7 +180,23 @@ class Session(UserModels):
             self.engines,
             self.settings.threads or None,
             self._measured,
+            lambda entry: self.formats.recipe_of(entry),
         )
+
+    @property
+    def formats(self) -> Formats:
+        """Which format of a model to take here, by the user's wish."""
+        settings = self.settings
+        wish = cast(Wish, settings.prefer)
+        cpu = self.machine.cpu()
+        threads = settings.threads or cpu.cores or 1
+        return Formats(self.plan_for, self.catalog, wish, settings.context, threads)
+
+    def choose_variant(
+        self, found: Sequence[Variant], details: RepoDetails, entry: CatalogEntry | None
+    ) -> Variant:
+        """Which of a repository's GGUF variants to take, by the user's wish and this machine."""
+        return self.formats.choose_variant(found, details, entry)
 
     def plan_for(self, model: PlanModel) -> Plan:
         """`plan` for a model known only by its header. Raises DoesNotFit or a related error."""
@@ -392,7 +413,7 @@ class Session(UserModels):
     def quantize(
         self,
         model: str,
-        recipe: str | Budget = "q4_0",
+        recipe: str | Budget | None = None,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
         name: str | None = None,
@@ -402,14 +423,16 @@ class Session(UserModels):
     ) -> tuple[InstalledModel, QuantReport]:
         """Quantize an installed model (or a file or folder) and install the result: a GGUF file, or
         an ONNX folder with NPU bodies for `context` tokens, as `recipe` (a name, or a JSON file)
-        says; or a GGUF file as large as a Budget says, its formats chosen by what errors cost.
-        `calibrate` names a calibration text (True: the bundled one). A model that is then installed
-        for two engines has them timed. A model that is quantized already is refused with
-        AlreadyQuantized, unless `requantize` says that it is known.
+        says, by default what `recipe_for` gives; or a GGUF file as large as a Budget says, its
+        formats chosen by what errors cost. `calibrate` names a calibration text (True: the bundled
+        one). A model that is then installed for two engines has them timed. A model that is
+        quantized already is refused with AlreadyQuantized, unless `requantize` says that it is
+        known.
 
         Runs in a child that a cancel kills; nothing is left behind then. Returns the new model and
         the report. Raises QuantError, LibraryError.
         """
+        recipe = recipe or self.recipe_for(model)[0].name
         made, report = self.conversion.quantize(
             model,
             recipe,
@@ -428,7 +451,7 @@ class Session(UserModels):
         self,
         path: Path,
         model: str,
-        recipe: str | Budget = "q4_0",
+        recipe: str | Budget,
         on_progress: OnProgress = ignore_progress,
         cancel: CancelToken | None = None,
         *,
@@ -448,6 +471,34 @@ class Session(UserModels):
             calibrate=calibrate,
             requantize=requantize,
         )
+
+    def recipe_for(
+        self, model: str, family: Family | None = None
+    ) -> tuple[QuantRecipe, Reason | None]:
+        """What to quantize a model with here, by the user's wish, and why; only GGUF files or ONNX
+        folders where a family is named. Raises UnknownModel, UnsupportedModel."""
+        found = self.rank_recipes(model, family)
+        return (usual_recipe(family), None) if found is None else recommended(found[1])
+
+    def rank_recipes(
+        self, model: str, family: Family | None = None
+    ) -> tuple[ModelInfo, FormatRanking] | None:
+        """A model's header facts and the recipes that make it smaller here, the one to take first;
+        None where its header cannot be read or there is none. Raises UnknownModel,
+        UnsupportedModel."""
+        entry, info = self.find(model).entry, self.inspect_source(model)
+        if info is None:
+            return None
+        reasoning = entry is not None and entry.chat.kind == "reasoning"
+        ranking = self.formats.of_recipes(
+            info.shape, family, reasoning=reasoning, below=info.weights.total
+        )
+        return (info, ranking) if ranking.formats else None
+
+    def inspect_source(self, model: str) -> ModelInfo | None:
+        """`inspect` for what may be full-precision weights; None where they cannot be read. Raises
+        UnknownModel, UnsupportedModel."""
+        return self._inspection.inspect_source(self.find(model).local)
 
     @property
     def conversion(self) -> Conversion:

@@ -4,14 +4,16 @@ Finds, downloads and names them by the settings as they are now. Plans, loads an
 contains no texts.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.downloads.acquisition import HUB_PREFIX, Acquisition
+from app.downloads.acquisition import HUB_PREFIX, Acquisition, usual_variant
 from app.downloads.download import Limits
 from app.downloads.install import ModelRequest, request_for
 from app.downloads.queue import DownloadQueue, OnChange
 from app.downloads.starter import install_starter
 from app.errors import SettingsError
+from app.hub.values import RepoDetails, Variant
 from app.library.catalog import CatalogEntry, entry_named, load_catalog
 from app.library.folder import InstalledModel, Library
 from app.library.targets import Target, entry_of, reference_of, resolve
@@ -45,7 +47,13 @@ class UserModels:
     @property
     def acquisition(self) -> Acquisition:
         """Searching and downloading, by the settings as they are now."""
-        return Acquisition(self.paths, self.settings, self.library)
+        return Acquisition(self.paths, self.settings, self.library, self.choose_variant)
+
+    def choose_variant(
+        self, found: Sequence[Variant], details: RepoDetails, entry: CatalogEntry | None
+    ) -> Variant:
+        """Which of a repository's GGUF variants to take, where nothing more is known."""
+        return usual_variant(found, details, entry)
 
     def download_queue(self, on_change: OnChange = lambda _: None) -> DownloadQueue:
         """The user's downloads; only one process may start it. Each goes by the settings of the

@@ -36,8 +36,8 @@
       <translation>4 位，每块 32 个权重</translation>
     </message>
     <message>
-      <source>4 bits, blocks of 32, searched scales (default)</source>
-      <translation>4 位，每块 32 个权重，搜索缩放系数（默认）</translation>
+      <source>4 bits, blocks of 32, searched scales</source>
+      <translation>4 位，块大小 32，搜索缩放系数</translation>
     </message>
     <message>
       <source>4 bits, with 6 where it matters most: closer to the original, slightly slower.</source>
@@ -1832,6 +1832,10 @@
       <translation>预测与实测</translation>
     </message>
     <message>
+      <source>Prefer</source>
+      <translation>偏好</translation>
+    </message>
+    <message>
       <source>Prefill</source>
       <translation>预填充</translation>
     </message>
@@ -1878,10 +1882,6 @@
     <message>
       <source>Proxy</source>
       <translation>代理</translation>
-    </message>
-    <message>
-      <source>Q4_0 (default)</source>
-      <translation>Q4_0（默认）</translation>
     </message>
     <message>
       <source>Q4_0, searched scales</source>
@@ -2716,10 +2716,6 @@
       <translation>放得下的方案中最快的（预测 {decode_tps}）。</translation>
     </message>
     <message>
-      <source>The fastest to run.</source>
-      <translation>运行最快。</translation>
-    </message>
-    <message>
       <source>The file</source>
       <translation>该文件</translation>
     </message>
@@ -3528,6 +3524,10 @@
       <translation>多个引擎都能运行时用哪一个。</translation>
     </message>
     <message>
+      <source>Which format of a model to download or make: balanced loses no more than the usual 4-bit format, fast gives up some quality for speed, faithful keeps the most quality at a comfortable speed.</source>
+      <translation>下载或制作模型的哪种格式：均衡的损失不超过通用的 4 位格式，快速以部分质量换取速度，忠实在速度舒适的前提下保留最多质量。</translation>
+    </message>
+    <message>
       <source>Why this speed</source>
       <translation>速度由什么决定</translation>
     </message>
@@ -3724,6 +3724,10 @@
       <translation>自动</translation>
     </message>
     <message>
+      <source>balanced</source>
+      <translation>均衡</translation>
+    </message>
+    <message>
       <source>blocks</source>
       <translation>层</translation>
     </message>
@@ -3798,6 +3802,14 @@
     <message>
       <source>experts and used experts come together</source>
       <translation>专家数与启用的专家数须同时给出</translation>
+    </message>
+    <message>
+      <source>faithful</source>
+      <translation>忠实</translation>
+    </message>
+    <message>
+      <source>fast</source>
+      <translation>快速</translation>
     </message>
     <message>
       <source>faster than reading</source>
@@ -4884,12 +4896,12 @@
       <translation>{0} % 无法由测量数据解释</translation>
     </message>
     <message>
-      <source>{0} (default)</source>
-      <translation>{0}（默认）</translation>
-    </message>
-    <message>
       <source>{0} (not offline: {1})</source>
       <translation>{0}（非离线：{1}）</translation>
+    </message>
+    <message>
+      <source>{0} (recommended)</source>
+      <translation>{0}（推荐）</translation>
     </message>
     <message>
       <source>{0} ({1} to {2})</source>
@@ -5278,6 +5290,10 @@
     <message>
       <source>{label}: its speed here is not known.</source>
       <translation>{label}：它在本机的速度未知。</translation>
+    </message>
+    <message>
+      <source>{label}: making it takes about {minutes} minutes here, so it is made only where it is asked for.</source>
+      <translation>{label}：在本机制作约需 {minutes} 分钟，因此仅在指定时才制作。</translation>
     </message>
     <message>
       <source>{label}: speeds here are not known, so the usual order applies, which begins with {peer}.</source>

@@ -117,6 +117,8 @@ REASONS: dict[str, str] = {
     "format_loss_unknown": "{label}: its loss has not been measured on any model.",
     "format_speed_unknown": "{label}: its speed here is not known.",
     "format_short_context": "{label}: it leaves room for a context of {context} tokens only.",
+    "format_costly": "{label}: making it takes about {minutes} minutes here, so it is made only"
+    " where it is asked for.",
     "format_does_not_fit": "{label}: it does not fit in memory.",
 }
 

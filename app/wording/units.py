@@ -66,7 +66,8 @@ def format_interval(interval: Interval | None) -> str:
 
 def format_loss(loss: Interval) -> str:
     """A mean KL divergence in nats per token, with its interval."""
-    return f"{loss.median:.2g} ({loss.low:.2g}–{loss.high:.2g})"
+    low, likely, high = map(format_divergence, (loss.low, loss.median, loss.high))
+    return f"{likely} ({low}–{high})"
 
 
 def format_duration(interval: Interval) -> str:

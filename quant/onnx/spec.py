@@ -12,6 +12,7 @@ import numpy.typing as npt
 from quant.errors import UnsupportedFormat
 from quant.fields import Fields
 from quant.json_types import Json
+from quant.onnx.architectures import ARCHITECTURES
 from quant.rope import (
     RopeScaling,
     attention_scale,
@@ -22,7 +23,6 @@ from quant.rope import (
     scaling_from_gguf,
 )
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3")
 _HF_MODEL_TYPES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 
 

@@ -2,7 +2,7 @@
 
 A pure function of what is known of each format; where that comes from is the caller's business.
 Losses are mean KL divergences from the original weights in nats per token, speeds decoded tokens
-per second. `app.wording.explain` words the reasons. Why these rules: docs/decisions/0028.
+per second. `app.wording.explain` words the reasons. Why these rules: docs/decisions/0029.
 """
 
 import math
@@ -17,6 +17,7 @@ PEERS_DEFAULT = "Q4_K_M"  # what llama.cpp, LM Studio, Jan and Ollama give every
 
 EQUAL_SPEED = 0.05  # a smaller difference is within the error of a prediction
 EQUAL_LOSS = 0.005  # nats: less is below what a measurement over a few thousand tokens can show
+NO_WORSE = 1.05  # of the peers' default's loss, for all sizes: large models lose little of anything
 FAST_EXTRA_LOSS = 0.1  # nats over the peers' default that "fast" pays: perplexity up by a tenth
 DOUBLING_WORTH = 0.05  # nats that twice the speed is worth where nothing loses as little as that
 COMFORTABLE_TPS = 10.0  # half again as fast as people read
@@ -115,30 +116,33 @@ def rank_formats(
     wish: Wish,
     peer_loss: Interval | None,
     context: int = 0,
+    patience: float = math.inf,
 ) -> FormatRanking:
     """Order formats for one model on one machine.
 
     `context` is the tokens wanted; 0: as many as the roomiest of them leaves. Formats that leave
-    fewer come after those that do, and what does not fit comes last.
+    fewer come after those that do, then what takes more than `patience` seconds to make, and what
+    does not fit comes last.
     """
     roomiest = max((each.context for each in candidates), default=0)
     wanted = min(context, roomiest) if context else roomiest
-    fitting = [each for each in candidates if each.context]
+    fitting = [each for each in candidates if each.context and each.seconds <= patience]
+    costly = [each for each in candidates if each.context and each.seconds > patience]
     roomy = [each for each in fitting if each.context >= wanted]
     tight = sorted((c for c in fitting if c.context < wanted), key=lambda c: -c.context)
     refused = sorted((c for c in candidates if not c.context), key=lambda c: c.nbytes or math.inf)
     ordered = _in_order(roomy, wish, peer_loss)
     chosen = next(iter((*ordered, *tight)), None)
-    frontier = _frontier(fitting)
+    frontier = _frontier([*fitting, *costly])
     ranked = [
         RankedFormat(
             each,
             _why_chosen(each, wish, peer_loss, ordered)
             if each is chosen
-            else _why_not(each, chosen, wanted),
+            else _why_not(each, chosen, wanted, patience),
             each in frontier,
         )
-        for each in (*ordered, *tight, *refused)
+        for each in (*ordered, *tight, *costly, *refused)
     ]
     return FormatRanking(wish, tuple(ranked), peer_loss)
 
@@ -170,22 +174,28 @@ def _in_order(
         ordered.append(best.candidate)
         left.remove(best)
     rest = [each for each in candidates if not (each.speed and each.loss)]
-    return [*ordered, *sorted(rest, key=_stated_place)]
+    return [*ordered, *sorted(rest, key=lambda each: stated_place(each.label, each.nbytes))]
 
 
-def _stated_place(candidate: FormatCandidate) -> tuple[int, float]:
-    name = candidate.label.lower()
+def stated_place(label: str, nbytes: int | None) -> tuple[int, float]:
+    """Where a format comes in UNMEASURED_ORDER; what is not in it follows, the smallest first."""
+    name = label.lower()
     place = UNMEASURED_ORDER.index(name) if name in UNMEASURED_ORDER else len(UNMEASURED_ORDER)
-    return place, candidate.nbytes or math.inf
+    return place, nbytes or math.inf
 
 
 def _best(left: Sequence[_Known], wish: Wish, peer: Interval | None) -> _Known:
-    if wish == "faithful":
-        comfortable = [each for each in left if each.tps >= COMFORTABLE_TPS]
-        if comfortable:
-            return _fastest(_least_loss(comfortable))
     within = _within(left, wish, peer)
+    comfortable = _comfortable(within, wish)
+    if comfortable:
+        return _fastest(_least_loss(comfortable))
     return _fastest(within) if within else max(left, key=_trade)
+
+
+def _comfortable(within: Sequence[_Known], wish: Wish) -> list[_Known]:
+    """Among what loses no more than the peers' default, what "faithful" may go on choosing from by
+    loss alone."""
+    return [each for each in within if wish == "faithful" and each.tps >= COMFORTABLE_TPS]
 
 
 def _within(left: Sequence[_Known], wish: Wish, peer: Interval | None) -> list[_Known]:
@@ -196,7 +206,7 @@ def _within(left: Sequence[_Known], wish: Wish, peer: Interval | None) -> list[_
     """
     if peer is None:
         return []
-    bound = peer.median + (FAST_EXTRA_LOSS if wish == "fast" else EQUAL_LOSS)
+    bound = peer.median + FAST_EXTRA_LOSS if wish == "fast" else peer.median * NO_WORSE
     return [each for each in left if each.loss <= bound]
 
 
@@ -259,9 +269,10 @@ def _why_chosen(
         return Reason("format_loss_unknown_chosen", facts)
     if peer is not None:
         facts["peer_loss"] = asdict(peer)
-    if wish == "faithful" and known[0].tps >= COMFORTABLE_TPS:
+    within = _within(known, wish, peer)
+    if _comfortable(within, wish):
         return Reason("format_faithful", {**facts, "comfortable_tps": COMFORTABLE_TPS})
-    if not _within(known, wish, peer):
+    if not within:
         return Reason("format_best_trade", {**facts, "worth": DOUBLING_WORTH})
     if wish == "fast":
         return Reason("format_fast", {**facts, "extra": FAST_EXTRA_LOSS})
@@ -270,10 +281,14 @@ def _why_chosen(
     return Reason("format_as_faithful", facts)
 
 
-def _why_not(candidate: FormatCandidate, chosen: FormatCandidate | None, wanted: int) -> Reason:
+def _why_not(
+    candidate: FormatCandidate, chosen: FormatCandidate | None, wanted: int, patience: float
+) -> Reason:
     facts = _facts(candidate)
-    if not candidate.context or chosen is None:
+    if not candidate.context:
         return Reason("format_does_not_fit", facts)
+    if candidate.seconds > patience or chosen is None:
+        return Reason("format_costly", {**facts, "minutes": math.ceil(candidate.seconds / 60)})
     if candidate.context < wanted:
         return Reason("format_short_context", {**facts, "context": candidate.context})
     if not candidate.loss:

@@ -83,7 +83,7 @@ def test_a_checkpoint_folder_is_imported_as_one_model(run: Run, tmp_path: Path) 
     assert run("import", str(folder.parent)) == [], "it is here already"
     assert run("verify", "Distill-Tiny")["sound"]
     made = run("quantize", "Distill-Tiny", "--to", "gguf")
-    assert made["model"]["name"] == "distill-tiny-q4_0"
+    assert made["model"]["name"] == "distill-tiny-q4_k_m"
 
 
 @pytest.mark.parametrize(("to", "file"), [("gguf", "out.gguf"), ("onnx", "out-onnx")])

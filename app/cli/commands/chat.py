@@ -19,6 +19,7 @@ from app.errors import AppError
 from app.history.records import Attachment
 from app.history.runs import is_below_prediction, predicted_tps
 from app.library.catalog import starter
+from app.library.targets import QUANTIZED_FROM
 from app.session.answer_stream import AnswerPart, stream_answer
 from app.session.best_of import Attempt, Attempts, make_attempts
 from app.session.session import Session
@@ -306,17 +307,19 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     console.say(f"1. Installing {entry.name} ...")
     model = session.install(entry.id, console.progress, CancelToken())
     console.say(f"   {model.name}, {format_bytes(model.size)}, verified by SHA-256")
-    quantized = session.library.find(f"{model.name}-q4_0")
+    made_before = (m for m in session.installed() if m.source == f"{QUANTIZED_FROM}{model.name}")
+    quantized = next(made_before, None)
     if quantized is None:
-        console.say("2. Quantizing to 4 bits, including embeddings and LM head ...")
+        if session.learning.load().profile is None:
+            _measure_machine(session, console)
+        recipe, reason = session.recipe_for(model.name)
+        console.say(f"2. Quantizing with {reason_text(reason) if reason else recipe.name}")
         quantized, report = session.quantize(  # the starter comes in 5 bits
-            model.name, "q4_0", console.progress, CancelToken(), requantize=True
+            model.name, recipe.name, console.progress, CancelToken(), requantize=True
         )
         by_role = report.bits_per_weight_by_role.items()
         roles = ", ".join(f"{role} {bits:.2f}" for role, bits in by_role)
         console.say(f"   {format_bytes(quantized.size)}; bits per weight: {roles}")
-        if session.learning.load().profile is None:
-            _measure_machine(session, console)
     else:
         console.say(f"2. Already quantized: {quantized.name}, {format_bytes(quantized.size)}")
     plan = session.plan(quantized.name)

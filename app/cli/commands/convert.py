@@ -3,9 +3,9 @@
 import re
 from argparse import Namespace
 from collections import Counter
-from contextlib import suppress
 
 from app.cli.commands.console import Console, table
+from app.cli.commands.wish import use_wish
 from app.quantizing.budget import Budget
 from app.quantizing.conversion import Scoring
 from app.quantizing.output import as_path
@@ -17,8 +17,7 @@ from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
 from quant.quality.figures import Estimate, PairedReport, QualityReport
 from quant.recipe import QuantReport
-from runtime import registry
-from runtime.errors import InvalidRequest, UnsupportedModel
+from runtime.errors import InvalidRequest
 from runtime.progress import CancelToken
 
 _LARGE = 1e6  # a perplexity that says no more than that a model is damaged
@@ -26,6 +25,7 @@ _LARGE = 1e6  # a perplexity that says no more than that a model is damaged
 
 def quantize(session: Session, args: Namespace, console: Console) -> None:
     """Quantize a model to 4 bits by role; install the result, or write it where `--output` says."""
+    use_wish(session, args)
     recipe = _wanted(session, args, console)
     path = as_path(args.output) if args.output else None
     options = {
@@ -61,30 +61,20 @@ def _wanted(session: Session, args: Namespace, console: Console) -> str | Budget
         return Budget(args.size or 0, args.bits, args.sensitivities)
     if args.sensitivities is not None:
         raise InvalidRequest(field="--sensitivities", reason="needs_size")
-    recipe: str = args.recipe or _default_recipe(session, args.to, console)
-    with suppress(UnsupportedModel):  # a checkpoint of safetensors, which no engine here reads
-        parameters = session.inspect(args.model).parameters
-        for sentence in loss_sentences(recipe, parameters, bool(args.calibrate)):
+    recipe: str = args.recipe or _default_recipe(session, args, console)
+    source = session.inspect_source(args.model)
+    if source is not None:
+        for sentence in loss_sentences(recipe, source.parameters, bool(args.calibrate)):
             console.say(sentence)
     return recipe
 
 
-def _default_recipe(session: Session, to: str | None, console: Console) -> str:
-    """The default recipe for a format, and for the one of the engine that was faster here last."""
-    faster = session.engines.latest() if to is None else None
-    if faster is None or any(d.usable and d.kind == "GPU" for d in session.devices()):
-        return usual_recipe(to)
-    recipe = registry.engine(faster.engine).recipe or usual_recipe(None)
-    if recipe != usual_recipe(None):
-        console.say(f"For {registry.title(faster.engine)}: {reason_text(faster.reason)}")
-    return recipe
-
-
-def usual_recipe(container: str | None) -> str:
-    """What models are converted to for the first engine that has a recipe, of those that read a
-    format ("gguf" or "onnx") where one is named."""
-    able = registry.reading((container,)) if container else registry.engines()
-    return next(engine.recipe for engine in able if engine.recipe)
+def _default_recipe(session: Session, args: Namespace, console: Console) -> str:
+    """The recipe for this model on this machine, with why."""
+    recipe, reason = session.recipe_for(args.model, args.to)
+    if reason is not None:
+        console.say(reason_text(reason))
+    return recipe.name
 
 
 def report_text(done: str, size: int, report: QuantReport) -> str:

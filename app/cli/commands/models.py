@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.cli.commands import cluster
 from app.cli.commands.console import Console, table
+from app.cli.commands.wish import use_wish
 from app.errors import UnknownModel
 from app.hub.values import SearchHit, SearchQuery
 from app.library.catalog import CatalogEntry
@@ -26,14 +27,15 @@ _BASIS = {
 
 def search(session: Session, args: Namespace, console: Console) -> None:
     """Catalog entries whose name, id or family has every word of TEXT, with their plan here."""
+    use_wish(session, args)
     words = " ".join(args.text).lower().split()
     found = [entry for entry in session.catalog if all(word in _haystack(entry) for word in words)]
     values = [_planned_entry(session, entry) for entry in found]
     rows = [
-        (each.id, format_count(each.parameters), *_plan_cells(each), each.licence)
+        (each.id, format_count(each.parameters), each.format, *_plan_cells(each), each.licence)
         for each in values
     ]
-    headings = ("MODEL", "PARAMETERS", "MEMORY", "HERE", "PREDICTED", "LICENCE")
+    headings = ("MODEL", "PARAMETERS", "FORMAT", "MEMORY", "HERE", "PREDICTED", "LICENCE")
     text = table(headings, rows) or "Nothing in the catalog matches."
     if not args.hub:
         console.result(values, text)
@@ -92,6 +94,7 @@ class PlannedEntry(Planned):
     id: str
     name: str
     parameters: int
+    format: str
     installed: bool
     licence: str
 
@@ -104,12 +107,15 @@ class PlannedHit(Planned):
 
 
 def _planned_entry(session: Session, entry: CatalogEntry) -> PlannedEntry:
+    installed = session.library.find(entry.id)
+    usual = session.formats.recipe_of(entry).name.upper()
     return PlannedEntry(
         **vars(_planned(lambda: session.plan(entry.id))),
         id=entry.id,
         name=entry.name,
         parameters=entry.parameters,
-        installed=session.library.find(entry.id) is not None,
+        format=usual if installed is None else installed.recipe or installed.format,
+        installed=installed is not None,
         licence=entry.licence,
     )
 
@@ -156,6 +162,7 @@ def inspect(session: Session, args: Namespace, console: Console) -> None:
 
 def plan(session: Session, args: Namespace, console: Console) -> None:
     """Where a model would go, the memory it takes and the speed expected."""
+    use_wish(session, args)
     if args.cluster is not None:
         cluster.plan(session, args, console)
         return
@@ -232,6 +239,7 @@ def speed_lines(
 
 def pull(session: Session, args: Namespace, console: Console) -> None:
     """Download, verify and install a model."""
+    use_wish(session, args)
     model = session.pull(args.model, console.progress, CancelToken())
     console.end_progress()
     text = f"{model.name} is installed ({format_bytes(model.size)})."

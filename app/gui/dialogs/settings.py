@@ -33,6 +33,9 @@ _WORDS = {
     "light": "light",
     "dark": "dark",
     "auto": "automatic",
+    "balanced": "balanced",
+    "fast": "fast",
+    "faithful": "faithful",
     "en": "English",
     "zh_CN": "简体中文",
 }

@@ -207,7 +207,7 @@ class ModelsControl(QObject):
         session = self.session
 
         def work(_progress: OnProgress, cancel: CancelToken) -> Described:
-            return describe(key, session.acquisition, session.catalog, session.plan_for, cancel)
+            return describe(key, session.acquisition, session.formats, cancel)
 
         job = self.bridge.run(work)
         self._describing[key] = job
@@ -229,8 +229,7 @@ class ModelsControl(QObject):
         self._looking.append(offer)
 
         def work(_progress: OnProgress, cancel: CancelToken) -> Offer:
-            acquisition = session.acquisition
-            return refine_offer(offer, acquisition, session.catalog, session.plan_for, cancel)
+            return refine_offer(offer, session.acquisition, session.formats, cancel)
 
         job = self.bridge.run(work)
         job.finished.connect(lambda found: self._refined(key, offer, found))

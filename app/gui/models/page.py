@@ -16,7 +16,8 @@ from app.gui.parts.controls import button, row
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
 from app.quantizing.requantizing import Requantizing
-from runtime.plan import PlanModel
+from runtime.model.info import ModelInfo
+from runtime.planning.format_choice import FormatRanking
 
 
 class ModelsPage(QWidget):
@@ -90,21 +91,26 @@ class ModelsPage(QWidget):
         session = self._control.session
         job = self._control.bridge.call(
             lambda: (
-                session.planning.model(key),
                 session.conversion.requantizing(session.find(key)),
+                *(session.rank_recipes(key) or (None, None)),
             )
         )
         job.finished.connect(lambda found: self._ask_quantize(key, *found))
-        job.failed.connect(lambda _error: self._ask_quantize(key, None, None))
+        job.failed.connect(lambda _error: self._ask_quantize(key, None, None, None))
 
     def _ask_quantize(
-        self, key: str, model: PlanModel | None, requantizing: Requantizing | None
+        self,
+        key: str,
+        requantizing: Requantizing | None,
+        info: ModelInfo | None,
+        ranking: FormatRanking | None,
     ) -> None:
         item = self._control.item(key)
         plan = item.plan if item is not None else None
         prefill = plan.speed.prefill_tps.median if plan is not None and plan.speed else None
         threads = plan.placement.n_threads if plan is not None else 1
-        dialog = QuantizeDialog(key, model, threads or 1, prefill, requantizing, self)
+        shape = info.shape if info is not None else None
+        dialog = QuantizeDialog(key, shape, threads or 1, prefill, requantizing, self, ranking)
         dialog.chosen.connect(
             lambda choice: self._control.quantize(
                 key,

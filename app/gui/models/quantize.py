@@ -13,16 +13,17 @@ from app.gui.parts.words import tr
 from app.quantizing.conversion import MEASURE_SECONDS
 from app.quantizing.forecast import FAST, FAST_BLOCK, expected, rows_fit
 from app.quantizing.requantizing import Requantizing
+from app.wording.explain import reason_text
 from app.wording.loss import loss_sentences
 from quant.recipe import recipe_named
-from runtime.plan import PlanModel
-from runtime.shape import parameter_count
+from runtime.planning.format_choice import FormatRanking, RankedFormat
+from runtime.shape import ModelShape, parameter_count
 
 _BYTES_PER_TOKEN = 3  # of a text, roughly
 _BUNDLED_BYTES = 21000
 QUALITY_TOKENS = 63000  # prompt tokens that measuring evaluates: the bundled texts, in both models
-# recipe, what it is, and what to expect of it
-_GGUF = ("q4_0", "q4_0-search", "q4_0-best", "q4_k_m", "q6_k", "q8_0")
+# Recipes that are offered in any case; the one to be taken here comes before them.
+_GGUF = ("q4_k_m", "q4_0", "q4_0-search", "q4_0-best", "q6_k", "q8_0")
 _ONNX = ("onnx-q4-b32-search", "onnx-q4-b32", FAST)
 _UNCALIBRATED = ("q8_0", "onnx-q4-b32")  # plain rounding: calibration has no effect
 _BUNDLED, _OWN = "bundled", "own"
@@ -52,23 +53,23 @@ class QuantizeDialog(QDialog):
     def __init__(
         self,
         name: str,
-        model: PlanModel | None,
+        shape: ModelShape | None,
         threads: int,
         prefill_tps: float | None,
         requantizing: Requantizing | None = None,
         parent: QWidget | None = None,
+        ranking: FormatRanking | None = None,
     ) -> None:
+        """`ranking` orders the recipes for this model and machine; the first of each target is
+        marked as recommended."""
         super().__init__(parent)
-        self._model = model
+        self._recommended = _first_of_each_family(ranking)
+        self._shape = shape
         self._threads = threads
         self._prefill_tps = prefill_tps
         self.setWindowTitle(tr("Quantize {0}", name))
-        self.target = Choice(
-            [
-                ("gguf", tr("llama.cpp (GGUF): any CPU or GPU")),
-                ("onnx", tr("ONNX Runtime: also NPUs")),
-            ]
-        )
+        gguf, onnx = tr("llama.cpp (GGUF): any CPU or GPU"), tr("ONNX Runtime: also NPUs")
+        self.target = Choice([("gguf", gguf), ("onnx", onnx)])
         self.target.setAccessibleName(tr("Target"))
         self.recipe = Choice([])
         self.recipe.setAccessibleName(tr("Recipe"))
@@ -96,6 +97,8 @@ class QuantizeDialog(QDialog):
         self.calibration.currentIndexChanged.connect(self._show)
         self.calibration.activated.connect(self._ask_text)
         self._fill()
+        if self._recommended:  # the family of the first of all
+            self.target.setCurrentIndex(self.target.findData(next(iter(self._recommended))))
 
     def _lay_out(self, requantizing: Requantizing | None) -> None:
         self.start.setObjectName("startQuantize")
@@ -143,11 +146,17 @@ class QuantizeDialog(QDialog):
 
     def _fill(self) -> None:
         names = _GGUF if self.target.currentData() == "gguf" else _ONNX
+        first = self._recommended.get(self.target.currentData())
+        if first is not None:
+            names = tuple(dict.fromkeys((first.candidate.label, *names)))
         self.recipe.clear()
         for name in names:
-            if name == FAST and self._model and not rows_fit(self._model.shape, FAST_BLOCK):
+            if name == FAST and self._shape and not rows_fit(self._shape, FAST_BLOCK):
                 continue
-            self.recipe.addItem(recipe_words(name)[0], name)
+            title = recipe_words(name)[0]
+            if first is not None and name == first.candidate.label:
+                title = tr("{0} (recommended)", title)
+            self.recipe.addItem(title, name)
 
     def _choose_recipe(self) -> None:
         """A recipe starts with the calibration text it requires, or with none."""
@@ -161,13 +170,17 @@ class QuantizeDialog(QDialog):
         name = self.recipe.currentData()
         if name is None:
             return
-        self.about.setText(recipe_words(name)[1])
+        about = recipe_words(name)[1]
+        first = self._recommended.get(self.target.currentData())
+        if first is not None and name == first.candidate.label:
+            about = f"{about} {tr(reason_text(first.reason))}"
+        self.about.setText(about.strip())
         self._show_calibration(name)
         self._measure_time.setText(self._measuring())
-        if self._model is None:
+        if self._shape is None:
             self.expectation.setText("–")
             return
-        will = expected(self._model.shape, recipe_named(name), self._threads)
+        will = expected(self._shape, recipe_named(name), self._threads)
         self.expectation.setText(
             tr(
                 "{0}, {1} bits per weight, about {2}",
@@ -184,9 +197,9 @@ class QuantizeDialog(QDialog):
             self.calibration.setCurrentIndex(self.calibration.findData(_BUNDLED))
         self.calibration.setEnabled(name not in _UNCALIBRATED)
         sentences = []
-        if self._model is not None:
+        if self._shape is not None:
             weighed = self._calibrate() is not False
-            sentences = loss_sentences(name, parameter_count(self._model.shape), weighed)
+            sentences = loss_sentences(name, parameter_count(self._shape), weighed)
         self.loss.setText(" ".join(tr(each) for each in sentences))
 
     def _ask_text(self) -> None:
@@ -240,11 +253,20 @@ class QuantizeDialog(QDialog):
         self.accept()
 
 
+def _first_of_each_family(ranking: FormatRanking | None) -> dict[str, RankedFormat]:
+    """The recommended recipe by family, the better family first."""
+    first: dict[str, RankedFormat] = {}
+    for each in ranking.formats if ranking is not None else ():
+        first.setdefault(recipe_named(each.candidate.label).family, each)
+    return first
+
+
 def recipe_words(name: str) -> tuple[str, str]:
-    """A recipe's name for people and what to expect of its quality."""
+    """A recipe's name for people and what to expect of its quality; the name alone where there is
+    no more to say than its figures do."""
     four = tr("4-bit blocks throughout, including embeddings and LM head.")
-    return {
-        "q4_0": (tr("Q4_0 (default)"), f"{four} {tr('The fastest to run.')}"),
+    known = {
+        "q4_0": ("Q4_0", four),
         "q4_0-search": (
             tr("Q4_0, searched scales"),
             f"{four} {tr('Slightly closer to the original; takes longer to make.')}",
@@ -260,7 +282,7 @@ def recipe_words(name: str) -> tuple[str, str]:
         "q6_k": ("Q6_K", tr("6 bits: barely distinguishable from the original.")),
         "q8_0": ("Q8_0", tr("8 bits: almost lossless, twice the size.")),
         "onnx-q4-b32-search": (
-            tr("4 bits, blocks of 32, searched scales (default)"),
+            tr("4 bits, blocks of 32, searched scales"),
             f"{four} {tr('The closest of these to the original; takes longer to make.')}",
         ),
         "onnx-q4-b32": (tr("4 bits, blocks of 32"), f"{four} {tr('Quick to make.')}"),
@@ -268,4 +290,5 @@ def recipe_words(name: str) -> tuple[str, str]:
             tr("Fast: 4 bits, blocks of 128, searched scales"),
             tr("About 25% faster on the CPU than blocks of 32, with more quality loss."),
         ),
-    }[name]
+    }
+    return known.get(name, (name, ""))

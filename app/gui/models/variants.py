@@ -7,10 +7,11 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from app.downloads.install import ModelRequest
 from app.gui.models.model_words import fit_of
+from app.gui.models.quantize import recipe_words
 from app.gui.parts import words
 from app.gui.parts.words import tr
 from app.planning.offers import Offer
-from app.wording.explain import explain
+from app.wording.explain import explain, reason_text
 from app.wording.loss import loss_sentences, maker_sentence
 
 _ROW = 30
@@ -103,16 +104,18 @@ def offer_words(offer: Offer) -> str:
 
 
 def offer_loss_words(offer: Offer, parameters: int | None) -> str:
-    """What an offer is expected to lose on a model of so many parameters, and whether makers'
-    files of its name differ; "" where that is not known."""
-    sentences = loss_sentences(offer.label, parameters) if parameters else []
+    """What an offer is expected to lose on a model of so many parameters, whether makers' files of
+    its name differ, and why it is recommended or not; "" where none of that is known."""
+    sentences: list[str] = [*loss_sentences(offer.label, parameters)] if parameters else []
     if sentences and not offer.quantize_here and (differ := maker_sentence(offer.label)):
         sentences.append(differ)
+    if offer.reason is not None:
+        sentences.append(reason_text(offer.reason))
     return " ".join(tr(each) for each in sentences)
 
 
 def offer_name(offer: Offer) -> str:
     """What an offer is called: its variant, or what this machine would make."""
     if offer.quantize_here:
-        return tr("Quantize here to {0}", offer.label)
-    return tr("{0} (default)", offer.label) if offer.preferred else offer.label
+        return tr("Quantize here to {0}", recipe_words(offer.label)[0])
+    return tr("{0} (recommended)", offer.label) if offer.preferred else offer.label

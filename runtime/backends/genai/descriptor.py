@@ -18,7 +18,6 @@ ENGINE = replace(
     offload="whole",
     devices="runtime.backends.genai.devices:devices",
     driver_plugins=False,
-    recipe="",
     evaluator="",
     several_builds=False,
 )

@@ -54,6 +54,5 @@ ENGINE = EngineDescriptor(
     maps_weights=maps_weights,
     devices="runtime.backends.llama.devices:devices",
     times_gpus=True,
-    recipe="q4_0",
     evaluator="runtime.backends.llama.evaluation",
 )

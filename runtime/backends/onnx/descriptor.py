@@ -38,7 +38,6 @@ ENGINE = EngineDescriptor(
     kernel=kernel,
     devices="runtime.backends.onnx.devices:devices",
     driver_plugins=True,
-    recipe="onnx-q4-b32-search",
     evaluator="runtime.backends.onnx.evaluation",
     several_builds=True,
 )

@@ -9,14 +9,15 @@ import pytest
 from app.hub.values import SearchQuery
 from app.planning.inspection import plan_model
 from app.planning.offers import Described, Offer, describe, refine_offer
+from app.quantizing.forecast import planned
 from app.session.session import Session
+from quant.recipe import RECIPES
 from runtime.errors import CorruptFile
 from runtime.model.info import inspect
 from runtime.plan import Plan
 from runtime.process.client import run_job
 from runtime.process.job_table import INSPECT_CHECKPOINT
 from runtime.process.job_values import CheckpointArgs
-from runtime.shape import weight_bytes
 from tests.helpers.checkpoints import write_checkpoint
 from tests.helpers.hub_server import HubFile, HubRepo, HubServer
 from tests.helpers.shapes import SMOLLM2_135M, write_shape_gguf
@@ -61,11 +62,11 @@ def session(session: Session, hub: HubServer) -> Session:
 
 
 def asked(session: Session, key: str) -> Described:
-    return describe(key, session.acquisition, session.catalog, session.plan_for)
+    return describe(key, session.acquisition, session.formats)
 
 
 def closer(session: Session, offer: Offer) -> Offer:
-    return refine_offer(offer, session.acquisition, session.catalog, session.plan_for)
+    return refine_offer(offer, session.acquisition, session.formats)
 
 
 def memory(plan: Plan | None) -> list[dict[str, int]]:
@@ -109,10 +110,11 @@ def test_official_weights_are_found_looked_at_and_fetched_to_be_quantized_here(
     page = session.acquisition.search(SearchQuery("small", format="safetensors"))
     assert [hit.repo for hit in page.hits] == [OFFICIAL]
     (offer,) = asked(session, f"hub:{OFFICIAL}").offers
-    assert (offer.quantize_here, offer.exact, offer.label) == (True, True, "Q4_0")
+    assert (offer.quantize_here, offer.exact, offer.label) == (True, True, "q4_k_m")
     shape = run_job(INSPECT_CHECKPOINT, CheckpointArgs(tmp_path / "official", "x")).shape
     assert offer.plan is not None
-    assert sum(d.weights for d in offer.plan.memory.devices) == weight_bytes(shape, "Q4_0").total
+    made = planned(shape, RECIPES["q4_k_m"]).weights.total
+    assert sum(d.weights for d in offer.plan.memory.devices) == made
     model = session.pull(f"hub:{OFFICIAL}")
     assert (model.format, model.source) == ("safetensors", OFFICIAL)
     assert {file.path.name for file in model.files} == {

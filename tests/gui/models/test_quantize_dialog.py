@@ -12,6 +12,8 @@ from app.planning.inspection import catalog_model
 from app.quantizing.requantizing import Requantizing
 from app.wording.units import format_divergence
 from quant.quality.expected_loss import expected_loss
+from runtime.plan import Interval
+from runtime.planning.format_choice import FormatCandidate, rank_formats
 from runtime.shape import parameter_count
 
 MODEL = catalog_model(next(each for each in load_catalog() if "1.5b" in each.id))
@@ -19,10 +21,30 @@ MODEL = catalog_model(next(each for each in load_catalog() if "1.5b" in each.id)
 
 @pytest.fixture
 def dialog(qtbot: QtBot) -> QuantizeDialog:
-    made = QuantizeDialog("a model", MODEL, 2, None)
+    made = QuantizeDialog("a model", MODEL.shape, 2, None)
     qtbot.addWidget(made)
     made.show()
     return made
+
+
+def test_the_recipe_to_take_here_is_marked_and_explained(qtbot: QtBot) -> None:
+    speed, loss = Interval(18.0, 20.0, 22.0), Interval(0.02, 0.03, 0.05)
+    names = ("onnx-q4-b128-asym-search", "onnx-q4-b32", "q4_1")
+    ranked = [
+        FormatCandidate(name, "any", 1, speed, loss, 8192, place)
+        for place, name in enumerate(names)
+    ]
+    ranking = rank_formats(ranked, "balanced", loss)
+    dialog = QuantizeDialog("a model", MODEL.shape, 2, None, ranking=ranking)
+    qtbot.addWidget(dialog)
+    assert (dialog.target.currentData(), dialog.recipe.currentData()) == ("onnx", names[0])
+    assert dialog.recipe.currentText() == f"{names[0]} (recommended)"
+    assert "20.0 tok/s predicted" in dialog.about.text()
+    choose(dialog, "gguf", "q4_1")
+    assert dialog.recipe.currentIndex() == 0
+    assert dialog.recipe.currentText() == "q4_1 (recommended)"
+    choose(dialog, "gguf", "q4_0")
+    assert "tok/s" not in dialog.about.text()
 
 
 def choose(dialog: QuantizeDialog, target: str, recipe: str) -> None:

@@ -94,4 +94,4 @@ def test_official_weights_can_be_searched_for(
     assert offer.exact
     get = detail.findChild(QPushButton, "getVariant")
     assert get is not None
-    assert get.text().startswith("Download Quantize here to Q4_0")
+    assert get.text().startswith("Download Quantize here to Q4_K_M")

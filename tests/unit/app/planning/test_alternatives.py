@@ -41,8 +41,8 @@ def largest(refused: Known, room: int) -> str | None:
         (f"{R1}qwen-32b", 10 * 10**9, f"{R1}qwen-14b"),
         (f"{R1}qwen-14b", 2 * 10**9, f"{R1}qwen-1.5b"),
         ("deepseek-r1", 6 * 10**9, f"{R1}llama-8b"),  # what it taught
-        (f"{R1}llama-70b", 4 * 10**9, "deepseek-llm-7b-chat"),  # of the same architecture
-        ("deepseek-v3", 10 * 10**9, "deepseek-v2-lite-chat"),
+        (f"{R1}llama-70b", 4_300_000_000, "deepseek-llm-7b-chat"),  # of the same architecture
+        ("deepseek-v3", 11 * 10**9, "deepseek-v2-lite-chat"),
         (f"{R1}qwen-1.5b", 10**9, None),  # the demonstration is no companion
         (f"{R1}qwen-14b", 10**8, None),
     ],

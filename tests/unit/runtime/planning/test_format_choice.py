@@ -122,6 +122,16 @@ def test_formats_that_leave_less_context_come_after_and_those_that_do_not_fit_la
     assert rank_formats((), "balanced", PEER).chosen is None
 
 
+def test_what_takes_too_long_to_make_is_not_made_unasked() -> None:
+    slow = made("q4_k_m-feedback", 19.4, 0.02, seconds=3600.0)
+    ranking = rank_formats((slow, *INTEL), "balanced", PEER, patience=900.0)
+    assert ranking.formats[0].candidate.label == "Q4_K_M"
+    last = ranking.formats[-1]
+    assert (last.candidate, last.reason.code, last.on_frontier) == (slow, "format_costly", True)
+    assert "60 minutes" in reason_text(last.reason)
+    assert rank_formats((slow, *INTEL), "balanced", PEER).formats[0].candidate is slow
+
+
 def test_the_picture_has_the_frontier_what_is_beaten_and_the_peers_default() -> None:
     points = rank_formats(INTEL, "balanced", PEER).points
     assert [p.label for p in points] == [
