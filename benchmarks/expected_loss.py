@@ -97,14 +97,14 @@ def table() -> str:
     share = sum(inside for inside, _ in all_found) / len(all_found)
     lines.append(f"{'all':<24} {len(all_found):>7} {share:>6.0%}")
     lines += ["", "Expected mean KL divergence (low to high) by parameters, imatrix not known:", ""]
-    lines.append(f"{'':<20}" + "".join(f"{size / 1e9:>24.1f} B" for size in SIZES))
+    lines.append(f"{'':<20}" + "".join(f"{size / 1e9:>26.1f} B" for size in SIZES))
     for label in LABELS:
         cells = []
         for size in SIZES:
             loss = expected_loss(label, size)
             assert loss is not None
             cells.append(f"{loss.likely:.2g} ({loss.low:.2g} to {loss.high:.2g})")
-        lines.append(f"{label:<20}" + "".join(f"{cell:>26}" for cell in cells))
+        lines.append(f"{label:<20}" + "".join(f"{cell:>28}" for cell in cells))
     return "\n".join(lines) + "\n"
 
 

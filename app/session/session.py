@@ -37,7 +37,7 @@ from app.planning.machine import Machine, Probe, failed_device, measurable, prob
 from app.planning.planner import Planning
 from app.quantizing.budget import Budget
 from app.quantizing.conversion import Conversion
-from app.quantizing.quality_file import QualityFile
+from app.quantizing.quality_file import KeptQuality, QualityFile
 from app.quantizing.requantizing import Requantizing, requantizing
 from app.session.answer_stream import AnswerPart, stream_answer
 from app.session.run_log import RunLog
@@ -511,13 +511,17 @@ class Session(UserModels):
         known = self.acquisition.known_details
         return requantizing(target, self._inspection.inspect, known)
 
+    def measured(self, model: InstalledModel) -> KeptQuality | None:
+        """What an installed model lost when it was last measured here; None where it was not."""
+        return self._measured.get(model.sha256)
+
     def unmeasured(self, source: str) -> Iterator[tuple[str, str]]:
         """Models here that nobody measured yet, and what each can be measured against, where one
         of the two came from `source` (a catalog id or repository) and free memory holds both."""
         free = psutil.virtual_memory().available
         for model in self.installed():
             reference = self.reference_of(model)
-            if reference is None or self._measured.get(model.sha256) is not None:
+            if reference is None or self.measured(model) is not None:
                 continue
             if source in (model.source, reference.source) and model.size + reference.size <= free:
                 yield model.name, reference.name

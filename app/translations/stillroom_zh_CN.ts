@@ -916,6 +916,10 @@
       <translation>预计</translation>
     </message>
     <message>
+      <source>Expected loss</source>
+      <translation>预计损失</translation>
+    </message>
+    <message>
       <source>Expected loss for a model of {size} parameters: mean KL divergence about {likely} ({low} to {high}), {basis}.</source>
       <translation>对于 {size} 参数的模型，预计损失：平均 KL 散度约 {likely}（{low} 到 {high}），{basis}。</translation>
     </message>
@@ -1354,6 +1358,10 @@
     <message>
       <source>Measured (median)</source>
       <translation>实测（中位数）</translation>
+    </message>
+    <message>
+      <source>Measured loss</source>
+      <translation>测得的损失</translation>
     </message>
     <message>
       <source>Measured {0}</source>
@@ -4458,6 +4466,10 @@
     <message>
       <source>longest answer</source>
       <translation>最长回答</translation>
+    </message>
+    <message>
+      <source>mean KL divergence {0} against {1}</source>
+      <translation>相对 {1} 的平均 KL 散度 {0}</translation>
     </message>
     <message>
       <source>memory is slower now than when this machine was measured</source>

@@ -32,8 +32,8 @@ def format_parameters(number: int) -> str:
 
 def format_divergence(kl_mean: float) -> str:
     """A mean KL divergence, or a difference of two, to two significant digits: 0.25, -0.021,
-    0.0004."""
-    if kl_mean == 0:
+    0.0004; 0 below all noise."""
+    if abs(kl_mean) < 1e-6:
         return "0"
     return f"{kl_mean:.{max(0, 1 - math.floor(math.log10(abs(kl_mean))))}f}"
 

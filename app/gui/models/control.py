@@ -21,6 +21,7 @@ from app.library.folder import InstalledModel, TrashedModel
 from app.library.importers import FoundModel, Mode, found_file, import_model
 from app.planning.offers import Described, Offer, describe, entry_for, estimate_for, refine_offer
 from app.quantizing.conversion import MEASURE_SECONDS, Scoring
+from app.quantizing.quality_file import KeptQuality
 from app.session.session import Session
 from app.unexpected import log_unexpected
 from quant.quality.figures import QualityReport
@@ -50,6 +51,7 @@ class ModelItem:
     plan_error: Exception | None = None
     hit: SearchHit | None = None
     reference: str = ""  # the full-precision model here that it can be measured against
+    measured: KeptQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,7 @@ class ModelsControl(QObject):
 
     def _collect(self) -> list[ModelItem]:
         installed = self.session.installed()
-        items = [
-            ModelItem(
-                model.name, model.name, "installed", model.size,
-                self.session.entry_of(model), model, reference=self._reference(model),
-            )
-            for model in installed
-        ]  # fmt: skip
+        items = [self._installed_item(model) for model in installed]
         here = {model.source for model in installed} | {model.name for model in installed}
         items += [
             ModelItem(entry.id, entry.name, "catalog", 0, entry)
@@ -150,9 +146,18 @@ class ModelsControl(QObject):
         ]
         return items + [_found(hit, self.session.catalog) for hit in self.search.hits]
 
-    def _reference(self, model: InstalledModel) -> str:
-        found = self.session.reference_of(model)
-        return found.name if found is not None else ""
+    def _installed_item(self, model: InstalledModel) -> ModelItem:
+        entry, reference = self.session.entry_of(model), self.session.reference_of(model)
+        return ModelItem(
+            model.name,
+            model.name,
+            "installed",
+            model.size,
+            entry,
+            model,
+            reference=reference.name if reference is not None else "",
+            measured=self.session.measured(model),
+        )
 
     def _collected(self, items: list[ModelItem]) -> None:
         self._items = [self._with_plan(item) for item in items]

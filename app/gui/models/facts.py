@@ -11,10 +11,13 @@ from app.gui.parts.controls import label
 from app.gui.parts.speed_words import time_lines
 from app.gui.parts.theme import SPACE_L, SPACE_S, Theme
 from app.gui.parts.words import tr
+from app.hub.values import quantization_of
 from app.library.catalog import CatalogEntry
 from app.library.folder import InstalledModel
 from app.wording.explain import reason_text
+from app.wording.loss import loss_sentences, maker_sentence
 from app.wording.sentences import VERDICTS
+from app.wording.units import format_divergence
 from quant.quality.figures import Estimate, QualityReport
 from runtime.plan import Plan
 
@@ -97,8 +100,24 @@ def facts_of(item: ModelItem) -> list[tuple[str, str]]:
             facts.append((tr("Access"), tr("gated: terms must be accepted on the hub")))
     if item.installed is not None:
         facts.append((tr("Installed"), item.installed.installed_at[:10]))
+        facts += _loss_facts(item, item.installed)
         facts += _installed_facts(item.installed, entry is not None)
     return facts
+
+
+def _loss_facts(item: ModelItem, installed: InstalledModel) -> list[tuple[str, str]]:
+    """What was measured of this very file, else what its format is expected to lose."""
+    if item.measured is not None and item.measured.kl_mean is not None:
+        kl_mean = format_divergence(item.measured.kl_mean)
+        text = tr("mean KL divergence {0} against {1}", kl_mean, item.measured.against)
+        return [(tr("Measured loss"), text)]
+    name = installed.recipe or quantization_of(installed.path.name)
+    if item.entry is None or name is None:
+        return []
+    sentences = loss_sentences(name, item.entry.parameters)
+    if sentences and installed.recipe is None and (differ := maker_sentence(name)):
+        sentences.append(differ)
+    return [(tr("Expected loss"), " ".join(map(tr, sentences)))] if sentences else []
 
 
 def _installed_facts(installed: InstalledModel, in_catalog: bool) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pytestqt.qtbot import QtBot
 from app.downloads.install import ModelRequest
 from app.downloads.queue import QueueItem
 from app.gui.main_window import MainWindow
+from app.gui.models.facts import facts_of
 from app.library.catalog import load_catalog
 from app.session.session import Session
 from quant.gguf.export import quantize_gguf
@@ -37,6 +38,12 @@ def test_a_downloaded_file_is_measured_against_its_full_precision_weights(
 ) -> None:
     control = window.library
     install_both(control.session, tmp_path)
+    control.refresh()
+    qtbot.waitUntil(lambda: control.item(FILE) is not None, timeout=20000)
+    item = control.item(FILE)
+    assert item is not None
+    facts = dict(facts_of(item))
+    assert facts["Expected loss"].startswith("Expected loss for a model of 1.8 B parameters")
     control.downloads.finished.emit(downloaded("someone/else"))
     qtbot.wait(200)
     assert not control.work
@@ -50,4 +57,8 @@ def test_a_downloaded_file_is_measured_against_its_full_precision_weights(
     assert button is not None
     assert button.toolTip() == "Measure what quantization cost against full"
     assert any("Mean KL divergence" in each.text() for each in detail.findChildren(QLabel))
+    qtbot.waitUntil(lambda: control.item(FILE).measured is not None)  # type: ignore[union-attr]
+    window.model_list.select("full")
+    window.model_list.select(FILE)
+    assert [each.text() for each in detail.findChildren(QLabel) if "against full" in each.text()]
     assert list(control.session.unmeasured(str(ENTRY.repositories.gguf))) == []

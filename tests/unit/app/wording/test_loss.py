@@ -38,9 +38,10 @@ def test_makers_files_of_one_name_differ_where_that_was_measured() -> None:
 
 
 def test_a_loss_has_two_significant_digits() -> None:
-    assert [format_divergence(kl) for kl in (1.23, 0.254, 0.0213, 0.00036)] == [
+    assert [format_divergence(kl) for kl in (1.23, 0.254, 0.0213, 0.00036, -1e-9)] == [
         "1.2",
         "0.25",
         "0.021",
         "0.00036",
+        "0",
     ]
