@@ -161,7 +161,7 @@ class TokenLoop:
             return None
         if isinstance(backend, CompanyBackend):
             # A greedy answer can be asked for again, with drafts or without.
-            if not limits.draft and sampling.temperature > 0:
+            if not limits.draft and sampling.temperature > 0 and sampling.top_k != 1:
                 return None
             lookup, lengths = PromptLookup(prompt), backend.draft_lengths
             return Speculation(lookup, lengths, company=True, drafts=limits.draft)
