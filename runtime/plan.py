@@ -4,8 +4,9 @@ Knows no policy: `runtime.planning.placement` makes plans, `runtime.planning.mem
 `runtime.planning.speed` fill them in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from runtime.shape import ModelShape, WeightBytes
 
@@ -20,7 +21,7 @@ class Reason:
     """Why a plan is as it is: a code and its facts; `app.wording.explain` words it."""
 
     code: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,17 @@ Everything is read and checked before the store is touched, and stored in one tr
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from app.errors import StoreCode, StoreError
 from app.history.export import ENTITIES, FORMAT, VERSION
 from app.history.records import Attachment, Conversation, StoredMessage
 from app.history.store import Store
+from quant.json_types import Json
 from runtime.generation import SamplingParams
 
 MAX_FILE_BYTES = 200 * 2**20
@@ -25,6 +28,21 @@ _OPTIONS: dict[str, type] = {
 }  # fmt: skip
 
 Read = tuple[Conversation, list[StoredMessage]]
+
+
+class _Told(msgspec.Struct):
+    """A message as a file has it."""
+
+    id: int
+    role: str
+    content: str
+    parent_id: int | None = None
+    reasoning: str = ""
+    state: str = "finished"
+    created: float | None = None
+    model: str = ""
+    stats: dict[str, Json] = {}
+    attachments: list[Attachment] = []
 
 
 def import_file(store: Store, path: Path) -> Conversation:
@@ -49,7 +67,7 @@ def _json(text: str) -> Read:
     data = json.loads(text)
     if data.get("format") != FORMAT or int(data["version"]) > VERSION:
         raise _refused("not_exported")
-    found, messages = data["conversation"], [_message(each) for each in data["messages"]]
+    found, messages = data["conversation"], msgspec.convert(data["messages"], list[_Told])
     conversation = Conversation(
         0,
         str(found.get("title") or ""),
@@ -61,42 +79,35 @@ def _json(text: str) -> Read:
         title_set=bool(found.get("title_set")),
         options=_options(found.get("options") or {}),
     )
-    return conversation, _checked(messages)
+    return conversation, _checked([_message(each) for each in messages])
 
 
-def _options(found: dict[str, Any]) -> dict[str, Any]:
+def _options(found: Mapping[str, Json]) -> dict[str, Json]:
     """The options this program knows, of the type it expects."""
     kept = {n: found[n] for n, kind in _OPTIONS.items() if type(found.get(n)) is kind}
-    if "sampling" in kept:
+    if isinstance(sampling := kept.get("sampling"), dict):
         known = {each.name for each in fields(SamplingParams)}
         numbers = (int, float)
-        kept["sampling"] = {
-            n: v for n, v in kept["sampling"].items() if n in known and type(v) in numbers
-        }
+        kept["sampling"] = {n: v for n, v in sampling.items() if n in known and type(v) in numbers}
     return kept
 
 
-def _message(each: dict[str, Any]) -> StoredMessage:
-    if each["role"] not in ("user", "assistant"):
-        raise _refused("unknown_role", str(each["role"])[:40])
-    parent = each.get("parent_id")
+def _message(told: _Told) -> StoredMessage:
+    if told.role not in ("user", "assistant"):
+        raise _refused("unknown_role", told.role[:40])
     return StoredMessage(
-        int(each["id"]),
+        told.id,
         0,
-        None if parent is None else int(parent),
-        each["role"],
-        str(each["content"]),
-        str(each.get("reasoning", "")),
-        "finished" if each.get("state", "finished") == "finished" else "cut",
-        float(each.get("created") or time.time()),
-        str(each.get("model", "")),
-        dict(each.get("stats", {})),
-        tuple(_attachment(found) for found in each.get("attachments", [])),
+        told.parent_id,
+        "user" if told.role == "user" else "assistant",
+        told.content,
+        told.reasoning,
+        "finished" if told.state == "finished" else "cut",
+        told.created or time.time(),
+        told.model,
+        told.stats,
+        tuple(told.attachments),
     )
-
-
-def _attachment(found: dict[str, Any]) -> Attachment:
-    return Attachment(str(found["name"]), str(found["text"]), int(found.get("tokens", 0)))
 
 
 def _checked(messages: list[StoredMessage]) -> list[StoredMessage]:
@@ -130,23 +141,23 @@ def _markdown(text: str) -> Read:
         raise _refused("not_exported")
     title = text[: marks[0].start()].strip().removeprefix("# ").strip()
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    turns: list[dict[str, Any]] = []
+    turns: list[_Told] = []
     for mark, end in zip(marks, ends, strict=True):
         facts, body = json.loads(mark[2]), text[mark.end() : end].strip("\n")
         if "role" in facts:
             identity = len(turns) + 1
-            turns.append({**facts, "id": identity, "parent_id": identity - 1 or None,
-                          "content": "", "attachments": []})  # fmt: skip
+            facts |= {"id": identity, "parent_id": identity - 1 or None, "content": ""}
+            turns.append(msgspec.convert({**facts, "attachments": []}, _Told))
         elif "file" in facts:
             fenced = _FENCE.fullmatch(body)
             if fenced is None:
                 raise _refused("text_cut", str(facts["file"])[:80])
-            turns[-1]["attachments"].append({"name": facts["file"], "text": fenced[2]})
+            turns[-1].attachments.append(Attachment(str(facts["file"]), fenced[2]))
         elif facts["part"] == "reasoning":
             lines = body.split("\n")[2:]
-            turns[-1]["reasoning"] = "\n".join(line.removeprefix("> ") for line in lines)
+            turns[-1].reasoning = "\n".join(line.removeprefix("> ") for line in lines)
         else:
-            turns[-1]["content"] = body
+            turns[-1].content = body
     conversation = Conversation(0, title, time.time(), 0.0, title_set=bool(title))
     return conversation, [_message(each) for each in turns]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from app.errors import CatalogError, UnknownModel
+from quant.json_types import Json
 from runtime.generation import SamplingParams
 from runtime.prompt.chat_profile import ChatProfile
 from runtime.shape import ModelShape, active_parameter_count, parameter_count
@@ -124,7 +125,7 @@ def starter(entries: Iterable[CatalogEntry]) -> CatalogEntry | None:
     return next((entry for entry in entries if entry.source is not None), None)
 
 
-def _check_schema(path: Path, data: Any) -> None:
+def _check_schema(path: Path, data: Json) -> None:
     from jsonschema import Draft202012Validator  # late: up to 2 s of imports
 
     schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
@@ -139,21 +140,22 @@ def _depth(error: "ValidationError") -> int:
     return len(error.absolute_path)
 
 
-def _located(data: Any, error: "ValidationError") -> tuple[str, str]:
+def _located(data: Json, error: "ValidationError") -> tuple[str, str]:
     """Name the entry (id, else its number) and the field, dotted, that an error is about."""
     parts = list(error.absolute_path)
     entry = ""
     if len(parts) >= 2 and parts[0] == "models":
         index = int(parts[1])
-        item = data["models"][index]
-        known = isinstance(item, Mapping) and isinstance(item.get("id"), str)
-        entry = item["id"] if known else str(index)
+        models = data["models"] if isinstance(data, Mapping) else ()
+        item = models[index] if isinstance(models, list) else None
+        named = item.get("id") if isinstance(item, Mapping) else None
+        entry = named if isinstance(named, str) else str(index)
         parts = parts[2:]
     if error.validator == "required" and isinstance(error.instance, Mapping):
         required = cast(list[str], error.validator_value)
         parts += [name for name in required if name not in error.instance][:1]
     elif error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        schema = cast(Mapping[str, Any], error.schema)
+        schema = cast(Mapping[str, Mapping[str, Json]], error.schema)
         parts += [name for name in error.instance if name not in schema["properties"]][:1]
     return entry, ".".join(map(str, parts))
 

@@ -19,11 +19,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
+
+import msgspec
 
 from app.errors import AlreadyInstalled, DamagedModel, LibraryError, LibraryRefused
 from app.locks import FileLock
 from quant.files import hash_file, write_json_atomically
+from quant.json_types import Json
 from runtime.progress import CancelToken, OnProgress, counted_bytes, ignore_progress
 
 # "safetensors" is a checkpoint to quantize from: no engine here runs it.
@@ -185,7 +188,7 @@ class Library:
         if not replace and self.find(name) is not None:
             raise AlreadyInstalled(path=str(self.root), name=name)
         entries = _measure(files, only, digests or {}, on_progress, cancel or CancelToken())
-        record: dict[str, Any] = {
+        record: dict[str, Json] = {
             "version": _MANIFEST_VERSION,
             "name": name,
             "format": format,
@@ -194,8 +197,8 @@ class Library:
             "licence": licence,
             "recipe": recipe,
             "installed_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "main": _main_path(files, format, main, [entry["path"] for entry in entries]),
-            "files": entries,
+            "main": _main_path(files, format, main, [entry.path for entry in entries]),
+            "files": [asdict(entry) for entry in entries],
         }
         if not verified:
             record["verified"] = False
@@ -311,18 +314,17 @@ class Library:
             raise LibraryRefused(path=str(manifest), reason="other_name")
         try:
             return _to_model(record, self.root)
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise LibraryRefused(
                 path=str(manifest), reason="bad_manifest", detail=str(error)
             ) from error
 
     def _read_trashed(self, place: Path) -> TrashedModel:
         record = _load_json(place / "manifest.json")
-        size = sum(int(entry["size"]) for entry in record["files"]) if "directory" in record else 0
+        kept = msgspec.convert(record, _Manifest)
+        size = sum(entry.size for entry in kept.files) if kept.directory is not None else 0
         removed_at = datetime.strptime(place.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        return TrashedModel(
-            place.name, str(record["name"]), size, removed_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        )
+        return TrashedModel(place.name, kept.name, size, removed_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _is_name(text: str) -> bool:
@@ -333,7 +335,7 @@ def _is_name(text: str) -> bool:
     )
 
 
-def _load_json(path: Path) -> dict[str, Any]:
+def _load_json(path: Path) -> dict[str, Json]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -351,7 +353,7 @@ def _measure(
     digests: Mapping[str, str],
     on_progress: OnProgress,
     cancel: CancelToken,
-) -> list[dict[str, Any]]:
+) -> "list[_Entry]":
     """Relative path, size and SHA-256 of every file, sorted by path."""
     base = files if files.is_dir() else files.parent
     paths = [files]
@@ -369,7 +371,7 @@ def _measure(
         on_bytes = counted_bytes(on_progress, cancel, "verify", total, done, path.name)
         digest = digests.get(relative) or hash_file(path, on_bytes)
         done += size
-        entries.append(asdict(_Entry(relative, size, digest.lower())))
+        entries.append(_Entry(relative, size, digest.lower()))
     return entries
 
 
@@ -378,6 +380,25 @@ class _Entry:
     path: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What is read of a manifest: `linked` is the folder of files that are not ours, `directory`
+    the name of one in the library."""
+
+    name: str
+    format: ModelFormat
+    source: str
+    installed_at: str
+    main: str
+    files: tuple[_Entry, ...]
+    revision: str | None = None
+    licence: str | None = None
+    recipe: str | None = None
+    verified: bool = True
+    linked: str | None = None
+    directory: str | None = None
 
 
 def _main_path(files: Path, format: ModelFormat, main: str | None, relative: list[str]) -> str:
@@ -391,35 +412,37 @@ def _main_path(files: Path, format: ModelFormat, main: str | None, relative: lis
     return weights[0]
 
 
-def _to_model(record: Mapping[str, Any], root: Path) -> InstalledModel:
-    linked = "linked" in record
-    base = Path(record["linked"]) if linked else root / str(record["directory"])
-    if not linked and base.parent != root:
+def _to_model(record: Mapping[str, Json], root: Path) -> InstalledModel:
+    """Raises ValueError for a manifest that is not ours, or leads outside the library."""
+    kept = msgspec.convert(record, _Manifest)
+    if kept.linked is None and kept.directory is None:
+        raise ValueError("it names no directory")
+    base = Path(kept.linked) if kept.linked is not None else root / str(kept.directory)
+    if kept.linked is None and base.parent != root:
         raise ValueError("its directory is outside the library")
-    entries = [_Entry(str(e["path"]), int(e["size"]), str(e["sha256"])) for e in record["files"]]
-    if not entries or record["format"] not in get_args(ModelFormat):
-        raise ValueError("no files, or an unknown format")
-    for path in (*(entry.path for entry in entries), str(record["main"])):
+    if not kept.files:
+        raise ValueError("no files")
+    for path in (*(entry.path for entry in kept.files), kept.main):
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise ValueError("a path leaves the model's directory")
     return InstalledModel(
-        name=str(record["name"]),
-        path=base / str(record["main"]),
-        format=record["format"],
-        size=sum(entry.size for entry in entries),
-        sha256=_digest_of(entries),
-        source=str(record["source"]),
-        revision=record.get("revision"),
-        licence=record.get("licence"),
-        installed_at=str(record["installed_at"]),
-        recipe=record.get("recipe"),
-        files=tuple(InstalledFile(base / e.path, e.size, e.sha256) for e in entries),
-        linked=linked,
-        verified=record.get("verified") is not False,
+        name=kept.name,
+        path=base / kept.main,
+        format=kept.format,
+        size=sum(entry.size for entry in kept.files),
+        sha256=_digest_of(kept.files),
+        source=kept.source,
+        revision=kept.revision,
+        licence=kept.licence,
+        installed_at=kept.installed_at,
+        recipe=kept.recipe,
+        files=tuple(InstalledFile(base / e.path, e.size, e.sha256) for e in kept.files),
+        linked=kept.linked is not None,
+        verified=kept.verified,
     )
 
 
-def _digest_of(entries: list[_Entry]) -> str:
+def _digest_of(entries: Sequence[_Entry]) -> str:
     if len(entries) == 1:
         return entries[0].sha256
     lines = "".join(f"{entry.sha256}  {entry.path}\n" for entry in entries)

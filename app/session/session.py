@@ -334,7 +334,9 @@ class Session(UserModels):
                 if shown:  # a new answer cannot continue this one
                     failed = plan.reasons[0].facts
                     if failed.get("why") == rpc.LOST:  # more precise than that the engine ended
-                        raise DeviceUnavailable(device=failed["device"], reason=rpc.LOST) from error
+                        raise DeviceUnavailable(
+                            device=str(failed["device"]), reason=rpc.LOST
+                        ) from error
                     raise
                 stats = self._generate(request, stream, cancel, on_progress, conversation)
             return self._with_device_notice(stats)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from app.wording.codes import CODES
 from app.wording.errors import CONTEXT_LIMITS, ERRORS, EXITS, FIELDS, OFFLINE, TITLED, WITHOUT
 from app.wording.sentences import (
@@ -304,18 +306,19 @@ def reason_text(reason: Reason) -> str:
     facts: dict[str, object] = dict(reason.facts)
     for key in ("decode_tps", "other_decode_tps", "chosen_tps", "comfortable_tps"):
         if key in facts:
-            facts[key] = format_tps(reason.facts[key])
+            tps = facts[key]
+            facts[key] = format_tps(tps if isinstance(tps, int | float) else None)
     for key in ("loss", "chosen_loss", "peer_loss"):
         if key in facts:
-            facts[key] = format_loss(Interval(**reason.facts[key]))
+            facts[key] = format_loss(msgspec.convert(facts[key], Interval))
     if isinstance(facts.get("kl_mean"), float):
         facts["kl_mean"] = f"{reason.facts['kl_mean']:.3f}"
     for key in ("engine", "other"):
         if key in facts:
             facts[key] = registry.title(str(facts[key]))
     for key in ("needed", "available"):
-        if isinstance(facts.get(key), int):
-            facts[key] = format_bytes(reason.facts[key])
+        if isinstance(size := facts.get(key), int):
+            facts[key] = format_bytes(size)
     if "failed" in facts:
         facts["failed"] = _failures(facts["failed"])
     if "why" in facts:
@@ -350,8 +353,8 @@ def finding_text(fact: Fact) -> str:
         ("needed", format_bytes),
         ("seconds", format_seconds),
     ):
-        if key in facts:
-            facts[key] = form(fact.facts[key])
+        if isinstance(number := facts.get(key), int | float):
+            facts[key] = form(number)
     if "cosine" in facts:
         facts["cosine"] = f"{fact.facts['cosine']:.5f}"
     code = fact.code

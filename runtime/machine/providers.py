@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from runtime.devices import DeviceKind
 from runtime.errors import DeviceUnavailable
@@ -129,7 +129,7 @@ class Fact:
     name: FactName
     ok: bool | None
     code: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ what each condition costs; takes no samples and contains no texts.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from runtime import registry
 from runtime.machine.conditions import Conditions
@@ -38,7 +37,7 @@ class Cause:
     code: str
     factor: float
     share: float
-    facts: dict[str, Any]
+    facts: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def diagnose(
     return Diagnosis(slowdown, causes, max(0.0, 1 - explained / scale))
 
 
-_Factor = tuple[str, float, dict[str, Any]]
+_Factor = tuple[str, float, Mapping[str, object]]
 
 
 def _factors(run: Run, conditions: Conditions, speed: SpeedModel) -> Iterator[_Factor]:
@@ -181,7 +180,7 @@ def _waiting_for_memory(run: Run, conditions: Conditions) -> Iterator[_Factor]:
     blocked = min(blocked, max(by_pages, conditions.read_bytes / SLOWEST_DISK))
     blocked = max(blocked, conditions.read_bytes / FASTEST_DISK)
     share = min(0.97, blocked / conditions.seconds)
-    facts: dict[str, Any] = {"major_faults": conditions.major_faults, "seconds": blocked}
+    facts: dict[str, object] = {"major_faults": conditions.major_faults, "seconds": blocked}
     factor = 1 / (1 - share)
     if conditions.swap_in_bytes > 0:
         yield "swapping", factor, {**facts, "swap_in_bytes": conditions.swap_in_bytes}

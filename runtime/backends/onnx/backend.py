@@ -141,10 +141,11 @@ class OnnxBackend:
         target = resolve_target(device, npus_here())
         tested = self_test(target)
         if not tested.ok:
+            cosine = tested.facts.get("cosine")
             raise DeviceUnavailable(
                 device=device,
                 reason=f"self_test:{tested.code}",
-                cosine=tested.facts.get("cosine"),
+                cosine=cosine if isinstance(cosine, float) else None,
             )
         wide, single = folder.static_pair(self._n_ctx)
         cache = CompiledCache(folder.path / COMPILED, manifest.digest)

@@ -146,7 +146,7 @@ def test_a_device_file_without_permission_is_named(tmp_path: Path) -> None:
     npus = find_npus(_system(tmp_path, "0x8086", "intel_vpu", node=False))
     driver = static_facts(TARGETS["openvino-npu"], npus, MEMORY).fact("driver")
     assert (driver.ok, driver.code) == (False, "no_permission")
-    assert driver.facts["node"].endswith("dev/accel/accel0")
+    assert str(driver.facts["node"]).endswith("dev/accel/accel0")
 
 
 def test_a_missing_package_says_what_to_install(tmp_path: Path) -> None:
