@@ -25,7 +25,7 @@ LogOnly = Annotated[_T, _LogOnly()]
 class StillroomError(Exception):
     """Base of all errors a person may meet.
 
-    A subclass declares its facts as annotated fields and is a dataclass by that: its constructor
+    A subclass declares its facts as annotated fields, which makes it a dataclass: its constructor
     takes exactly these, by keyword, and a type checker holds every place that raises it to them.
     Facts are JSON values or what msgspec makes of JSON. Two classes of one name are refused.
     Errors can be pickled and copied.
@@ -49,6 +49,7 @@ class StillroomError(Exception):
 
     @classmethod
     def fact_names(cls) -> tuple[str, ...]:
+        """The names of the declared facts, inherited ones first."""
         # The base itself is no dataclass: it declares nothing.
         return tuple(f.name for f in fields(cls)) if cls is not StillroomError else ()  # type: ignore[arg-type]
 
@@ -128,7 +129,7 @@ class UnrecognizedError(StillroomError):
 
     @classmethod
     def holding(cls, data: object) -> Self:
-        """An error with what there is of another."""
+        """An error that keeps what `data`, the JSON of another one, tells."""
         name, facts = None, None
         if isinstance(data, Mapping):
             name, facts = data.get("type"), data.get("facts")

@@ -65,7 +65,8 @@ def sync(file: IO[bytes]) -> None:
 
 
 def hash_file(path: Path, on_bytes: OnBytes | None = None) -> str:
-    """SHA-256 of a file, lower-case hex. Raises OSError."""
+    """SHA-256 of a file, lower-case hex; `on_bytes` is told the bytes of each chunk and may raise
+    to cancel. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):
@@ -76,7 +77,8 @@ def hash_file(path: Path, on_bytes: OnBytes | None = None) -> str:
 
 
 def copy_hashed(source: IO[bytes], target: IO[bytes], on_bytes: OnBytes) -> str:
-    """Copy the rest of a stream and return its SHA-256, lower-case hex. Raises OSError."""
+    """Copy what is left of `source` and return its SHA-256, lower-case hex; `on_bytes` as above.
+    Raises OSError."""
     digest = hashlib.sha256()
     while chunk := source.read(_CHUNK):
         digest.update(chunk)

@@ -1,4 +1,4 @@
-"""Which of two models strayed less from their source, and whether a costlier result was kept, in
+"""Which of two models diverged less from their source, and whether a costlier result was kept, in
 words.
 
 Knows `quant.quality.figures`; the window translates the sentences.

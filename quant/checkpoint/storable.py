@@ -20,7 +20,7 @@ _LARGEST: Mapping[str, float] = {
 
 
 def refuse_unstorable(tensor: str, values: npt.NDArray[np.float32], format_name: str) -> None:
-    """Raise NonFiniteWeights where `values` hold NaN, infinity or more than the format can."""
+    """Raise NonFiniteWeights where `values` hold NaN, infinity or more than the format holds."""
     largest = _LARGEST.get(format_name, _FLOAT16_MAX)
     storable = int(np.count_nonzero(np.abs(values) <= largest))
     if storable != values.size:

@@ -22,7 +22,8 @@ _SUMS, _COUNTS = ".in_sum2", ".counts"
 
 
 def read_importance(path: Path) -> dict[str, F32]:
-    """Tensor name -> mean square of each input column, float32 [k] or [experts, k].
+    """Tensor name -> mean square of the activations of each input column, float32 [k] or
+    [experts, k].
 
     Experts no token reached get the mean of the others. Raises CorruptCheckpoint.
     """

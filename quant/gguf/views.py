@@ -21,9 +21,12 @@ U8 = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ViewTensor:
-    """One tensor to come. `rows(start, stop)` gives float32 rows counted through all leading
-    dimensions, never across two matrices of the last two; `raw(start, stop)` the stored bytes of
-    rows that may be copied as they are, None where the stored bytes are not those of `format`."""
+    """One tensor of the file to be written.
+
+    `rows(start, stop)` gives float32 rows counted through all leading dimensions, never across two
+    matrices of the last two; `raw(start, stop)` the stored bytes of rows that may be copied as they
+    are, None where the stored bytes are not those of `format`.
+    """
 
     name: str
     shape: tuple[int, ...]

@@ -113,7 +113,7 @@ class Checkpoint:
     spec: DecoderSpec
 
     def top(self, part: str) -> DecoderTensor:
-        """embedding, output_norm or lm_head. Raises MissingTensor."""
+        """A part outside the blocks: embedding, output_norm or lm_head. Raises MissingTensor."""
         names = _GGUF_TOP if self.source.kind == "gguf" else _HF_TOP
         return DecoderTensor(self.source[names[part]], _GGUF_TOP[part])
 

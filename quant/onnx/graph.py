@@ -37,10 +37,12 @@ class GraphBuilder:
         self._initializers: dict[str, onnx.TensorProto] = {}
 
     def input(self, name: str, dtype: str, dims: Dims) -> str:
+        """An input of the graph; returns its name."""
         self._inputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], list(dims)))
         return name
 
     def output(self, name: str, dtype: str, dims: Dims) -> None:
+        """Make the value `name` an output of the graph."""
         self._outputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], list(dims)))
 
     def weight(self, name: str, stored: StoredTensor) -> str:
@@ -68,7 +70,7 @@ class GraphBuilder:
     def microsoft(
         self, op: str, inputs: Sequence[str], outputs: str | Sequence[str], **attributes: Attribute
     ) -> str:
-        """Append a node of onnxruntime's own domain; returns its first output."""
+        """Append a contrib operator, of onnxruntime's own domain; returns its first output."""
         return self._append(MICROSOFT, op, inputs, outputs, attributes)
 
     def _append(

@@ -69,7 +69,7 @@ class FolderManifest:
 
 
 def file_entry(path: Path) -> FileEntry:
-    """What the manifest says of a file."""
+    """What the manifest says of the file at `path`, which is read and hashed."""
     return FileEntry(path.stat().st_size, hash_file(path))
 
 

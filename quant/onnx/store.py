@@ -39,6 +39,7 @@ class StoredTensor:
         return replace(self, shape=(count, *self.shape[1:]), offset=self.offset + first * per_row)
 
     def reshaped(self, *shape: int) -> "StoredTensor":
+        """The same bytes in another shape of as many elements."""
         return replace(self, shape=shape)
 
     def initializer(self, name: str, location: str) -> onnx.TensorProto:
@@ -100,7 +101,7 @@ class WeightFile:
         self._write(np.ascontiguousarray(array).data.cast("B"))
 
     def finish(self) -> None:
-        """Everything written so far is on the disk."""
+        """Wait until everything written so far is on the disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
 

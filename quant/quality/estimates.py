@@ -18,8 +18,13 @@ _Z95 = 1.959964
 
 
 def mean_estimate(values: F64) -> Estimate:
-    """Mean with an interval from the spread of clusters of neighbouring tokens; none where the
-    values fill fewer than two clusters, and no figure at all where one is not finite."""
+    """Mean of `values` [positions] with an interval from the spread of clusters of neighbouring
+    tokens; none where the values fill fewer than two clusters, and no figure at all where one is
+    not finite.
+
+    The error is the cluster-robust one with the correction G / (G - 1) for G clusters, the interval
+    Student's with G - 1 degrees of freedom.
+    """
     mean = float(values.mean())
     if not math.isfinite(mean):
         return Estimate(None)
@@ -46,8 +51,9 @@ def _t95(freedom: int) -> float:
 
 
 def quantile_estimate(values: F64, share: float) -> Estimate:
-    """A quantile with the order-statistic interval of the binomial distribution; no figure where a
-    value is not finite."""
+    """The quantile `share` (0..1) of `values` [positions], between two order statistics: their
+    ranks lie 1.96 standard deviations of the binomial distribution about n * share. No figure
+    where a value is not finite."""
     if not np.isfinite(values).all():
         return Estimate(None)
     ordered, count = np.sort(values), len(values)

@@ -32,7 +32,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class TextQuality:
-    """The figures of one text, None where not finite. `tokens` counts scored positions."""
+    """The figures of one text, None where not finite. `tokens` counts scored positions, `kl_mean`
+    is in nats per token, `same_top` a share (0..1)."""
 
     name: str
     tokens: int
@@ -45,7 +46,8 @@ class TextQuality:
 @dataclass(frozen=True)
 class QualityReport:
     """What one model lost against its source. `tokens` counts scored positions, `planned` those of
-    the whole texts: more, where time ran out. `perplexity_ratio` is target / source;
+    the whole texts: more, where time ran out. `perplexity_ratio` is target / source, KL is in nats
+    per token, `same_top` a share (0..1);
     `error_by_role` relative root mean square error of the weights, None where not finite."""
 
     source: str
@@ -76,8 +78,8 @@ class TextDifference:
 @dataclass(frozen=True)
 class PairedReport:
     """Two models against one source over the same positions. Differences are first - second, so
-    that a divergence below 0 means that the first strays less; `outcome` is the one that measurably
-    does."""
+    that a divergence below 0 means that the first diverges less; `outcome` is the one that
+    measurably does."""
 
     first: QualityReport
     second: QualityReport

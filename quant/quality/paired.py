@@ -1,5 +1,5 @@
-"""Two models against the same source, position by position: which strays less, and whether the
-text can tell.
+"""Two models against the same source, position by position: which diverges less, and whether
+the text can tell.
 
 A pair's difference has a far narrower interval than the figures of either, since both err where
 the text is hard. Knows scores and figures; no engine, no file format.
@@ -70,8 +70,8 @@ def _outcome(first: Scores, second: Scores, kl_difference: Estimate) -> Outcome:
 
 
 def outcome_of(kl_difference: Estimate) -> Outcome:
-    """Which model strays less by the mean of first - second: "neither" unless the whole interval is
-    on one side of 0."""
+    """Which model diverges less by the mean of first - second: "neither" unless the whole interval
+    is on one side of 0."""
     if kl_difference.high is not None and kl_difference.high < 0:
         return "first"
     if kl_difference.low is not None and kl_difference.low > 0:

@@ -67,8 +67,8 @@ def report_of(scored: Scored, target: TextScores, names: tuple[str, str]) -> Qua
 
 
 def verdict_of(kl_mean: float | None, same_top: float | None) -> Verdict:
-    """How far the target strays: both figures must be within a verdict's bounds. A target without
-    one of them is damaged."""
+    """How far the target diverges, by mean KL (nats per token) and same-top share (0..1): both must
+    be within a verdict's bounds. A target without one of them is damaged."""
     if kl_mean is None or same_top is None:
         return "damaged"
     for verdict, largest_kl, smallest_share in _VERDICTS:

@@ -1,5 +1,5 @@
-"""Why blocks matter: the same weights rounded to 4 bits with one scale per tensor, per row, or per
-block.
+"""Block sizes compared: the same weights rounded to 4 bits with one scale per tensor, per row
+(output channel), or per block.
 
 Gives views whose rows are already rounded, to be written at full precision and run by any engine.
 Knows no file format.

@@ -40,6 +40,7 @@ class Windows:
     first_token: int | None = None
 
     def cut(self, tokens: Sequence[int]) -> list[list[int]]:
+        """The windows of a text that are scored, in order."""
         windows = [list(tokens[i : i + self.context]) for i in range(0, len(tokens), self.context)]
         if self.first_token is not None:
             for window in windows:
@@ -71,6 +72,7 @@ class Scores:
 
     @staticmethod
     def joined(parts: Sequence["Scores"]) -> "Scores":
+        """Those of several parts, one after another."""
         return Scores(
             np.concatenate([part.source_nll for part in parts]),
             np.concatenate([part.target_nll for part in parts]),
@@ -86,7 +88,7 @@ OnTokens = Callable[[int, int, str], None]
 
 
 def ignore_tokens(done: int, total: int, name: str) -> None:
-    """The OnTokens of a caller that does not care."""
+    """The OnTokens of a caller that needs no progress."""
 
 
 @dataclass(frozen=True)

@@ -273,7 +273,7 @@ class QualityArgs(TimedScoringArgs, frozen=True, kw_only=True):
 
 
 class PairArgs(TimedScoringArgs, frozen=True, kw_only=True):
-    """Two models against one source: which strays less?"""
+    """Two models against one source: which diverges less?"""
 
     source: Path
     first: Path

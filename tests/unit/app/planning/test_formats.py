@@ -131,7 +131,9 @@ def test_a_recipe_is_chosen_by_the_same_rules() -> None:
     recipe, reason = recommended(formats(AVX512).of_recipes(R1_1_5B.shape))
     peer = formats(AVX512).of_recipes(R1_1_5B.shape).peer_loss
     assert peer is not None
-    assert reason.facts["loss"]["median"] <= 1.05 * peer.median
+    loss = reason.facts["loss"]
+    assert isinstance(loss, dict)
+    assert loss["median"] <= 1.05 * peer.median
     fast = taken(formats(AVX512, "fast"), R1_1_5B.shape)
     speed = formats(AVX512).make_plan(planned(R1_1_5B.shape, recipe)).speed
     faster = formats(AVX512).make_plan(planned(R1_1_5B.shape, fast)).speed
