@@ -48,7 +48,7 @@ from runtime.tasks.quality import own_text, runnable, threads_of
 
 F32 = npt.NDArray[np.float32]
 
-TOKENS, _SKIP = 384, 16  # of the calibration text, in one window
+TOKENS, _SKIP = 192, 16  # of the calibration text, in one window
 _WEIGHTED = "q4_0-best"  # a recipe that demands an importance matrix, whatever it is of
 
 
