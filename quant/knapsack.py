@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-MOST_CELLS = 100_000_000  # one byte each: which option of an item leads to which total
+MOST_CELLS = 200_000_000  # one byte each: which option of an item leads to which total
 
 
 @dataclass(frozen=True)

@@ -378,7 +378,7 @@ def test_without_any_the_starter_decides_what_the_next_model_is_converted_to(
     assert len(session.installed()) == 1
     assert not list((session.library.root / ".staging").iterdir())
     name = session.installed()[0].name
-    made = json_of(stillroom("quantize", name, "--json", seconds=300))
+    made = json_of(stillroom("quantize", name, "--requantize", "--json", seconds=300))
     assert made["model"]["format"] == ("onnx" if choice.engine == "onnx" else "gguf")
 
 
