@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from quant.allocation import Allocation, Sensitivities, allocate
+from quant.allocation import Allocation, Sensitivities, Sensitivity, allocate
 from quant.blocks.encoders import Encoder, RowQuantizer, decode
 from quant.errors import MissingTensor
 from quant.formats import format_named
@@ -91,6 +91,17 @@ def deviations(tensor: ViewTensor, native: RowQuantizer) -> Callable[[int, int],
         return added
 
     return rows
+
+
+def unmeasured(view: GgufView, formats: Sequence[str] = ()) -> Sensitivities:
+    """As if no format cost anything: enough to tell which sizes there are."""
+    tensors = (
+        Sensitivity(
+            each.name, each.elements, 0.0, dict.fromkeys(candidates(each.row_length, formats), 0.0)
+        )
+        for each in matrices(view)
+    )
+    return Sensitivities(str(view.path), False, 0, 0, tuple(tensors))
 
 
 def allocate_view(view: GgufView, found: Sensitivities, asked: int) -> Allocation:

@@ -35,6 +35,7 @@ from quant.gguf.sensitivity import (
     errors_of,
     matrices,
     size_of_bits,
+    unmeasured,
 )
 from quant.gguf.views import GgufView, ViewTensor
 from quant.quality.scores import Windows, score
@@ -58,8 +59,7 @@ def quantize_to_size_job(args: SizeArgs, on_progress: OnProgress) -> QuantReport
     given = args.sensitivities
     known = read_sensitivities(given) if given is not None and given.exists() else None
     asked = size_of_bits(view, args.bits) if args.bits is not None else args.size
-    if known is not None:
-        allocate_view(view, known, asked)  # refused before the text is evaluated
+    allocate_view(view, known or unmeasured(view, args.formats), asked)  # refused before all work
     with (
         tempfile.TemporaryDirectory(prefix="sensitivity-", dir=args.target.parent) as folder,
         runnable(args.source, Path(folder), threads, on_progress) as model,

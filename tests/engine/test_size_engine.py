@@ -69,14 +69,19 @@ def test_what_was_measured_serves_another_size(source: Path, text: Path, tmp_pat
     assert "sensitivity" not in phases
     assert kept.read_bytes() == before
     assert 0.99 * 5 <= report.bits_per_weight <= 5.0
-    phases.clear()
-    with pytest.raises(SizeOutOfRange):
-        quantize_to_size_job(
-            replace(again, target=tmp_path / "c.gguf", bits=3.0),
-            lambda progress: phases.append(progress.phase),
-        )
-    assert phases == [], "refused before anything is evaluated"
-    assert not (tmp_path / "c.gguf").exists()
+
+
+@pytest.mark.parametrize("bits", [3.0, 9.0])
+def test_a_size_that_cannot_be_is_refused_before_anything_is_evaluated(
+    source: Path, text: Path, tmp_path: Path, bits: float
+) -> None:
+    phases: list[str] = []
+    args = replace(args_of(source, text, tmp_path / "q.gguf"), bits=bits)
+    with pytest.raises(SizeOutOfRange) as caught:
+        quantize_to_size_job(args, lambda progress: phases.append(progress.phase))
+    assert caught.value.least < caught.value.most
+    assert phases == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_expected_to_lose_less_than_the_uniform_format_of_its_size(
