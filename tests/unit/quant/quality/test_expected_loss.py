@@ -65,8 +65,11 @@ def test_a_recipe_measured_on_the_starter_alone_is_carried_over_with_more_doubt(
     assert loss("onnx-q4-b32-search", 8e9, True).likely < 0.7 * carried.likely
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_every_recipe_has_an_expectation_that_names_its_sources(name: str) -> None:
+MEASURED = [name for name in sorted(RECIPES) if not name.endswith("-feedback")]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_every_measured_recipe_has_an_expectation_that_names_its_sources(name: str) -> None:
     found = loss(name, 7e9)
     assert 0 < found.low < found.likely < found.high
     assert found.sources
