@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from quant.errors import InvalidRecipe, UnsupportedFormat
+from quant.estimate import Choice
 from quant.formats import format_named
 from quant.json_types import Json
 from quant.roles import TensorRole, block_index
@@ -134,7 +135,7 @@ def _named() -> dict[str, QuantRecipe]:
         ),
     )
     onnx = [f"onnx-q4-b{size}{kind}" for size in (32, 64, 128) for kind in ("", "-asym")]
-    methods: Mapping[str, Method] = {"": "round", "-search": "search", "-feedback": "feedback"}
+    methods: Mapping[str, Method] = {"": "round", "-search": "search"}
     recipes = (
         QuantRecipe("q4_0", uniform("Q4_0")),
         QuantRecipe("q4_0-round", uniform("Q4_0"), method="round", importance="ignored"),
@@ -156,6 +157,12 @@ def _named() -> dict[str, QuantRecipe]:
             {**uniform("Q4_K"), TensorRole.LM_HEAD: "Q6_K"},
             method="feedback",
             overrides=q4_k_m,
+        ),
+        # Zero points cost nothing at run time, so feedback always has them.
+        *(
+            QuantRecipe(f"{name}-feedback", uniform(name), method="feedback")
+            for name in onnx
+            if name.endswith("-asym")
         ),
         QuantRecipe("q5_1-feedback", uniform("Q5_1"), method="feedback"),
         QuantRecipe("q6_k", uniform("Q6_K")),
@@ -322,6 +329,7 @@ class QuantReport:
     importance: bool = False
     peak_anonymous: int = 0
     notices: tuple[str, ...] = field(default=())
+    choice: Choice | None = None
 
     @property
     def bits_per_weight(self) -> float:

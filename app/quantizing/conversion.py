@@ -15,6 +15,7 @@ from app.errors import AlreadyInstalled
 from app.library.folder import InstalledModel, Library, safe_name
 from app.library.targets import QUANTIZED_FROM, Target
 from app.quantizing.budget import Budget
+from app.quantizing.gate import convert_gated
 from app.quantizing.output import check_free, placed
 from app.quantizing.quality_file import QualityFile
 from app.quantizing.requantizing import Requantizing, loses_again
@@ -103,7 +104,7 @@ class Conversion:
                 format=chosen.family,
                 source=f"{QUANTIZED_FROM}{target.name}",
                 licence=target.entry.licence if target.entry else None,
-                recipe=chosen.name,
+                recipe=report.recipe,
                 replace=True,
                 cancel=cancel,
             )
@@ -163,7 +164,28 @@ class Conversion:
                 QUANTIZE_TO_SIZE, sized, report, cancel, self.log()
             )
         args = QuantizeArgs(source, output, chosen, calibrate=text)
-        return lambda report, cancel: self._convert(args, context, report, cancel)
+        return lambda report, cancel: self._gated(args, context, report, cancel)
+
+    def _gated(
+        self,
+        args: QuantizeArgs,
+        context: int | None,
+        on_progress: OnProgress,
+        cancel: CancelToken | None,
+    ) -> QuantReport:
+        """See `convert_gated`."""
+        with self._folder() as folder:
+
+            def compare(source: Path, first: Path, second: Path) -> PairedReport:
+                pair = PairArgs(
+                    quick=True, folder=folder, source=source, first=first, second=second
+                )
+                return run_job(QUALITY_PAIR, pair, on_progress, cancel, self.log())
+
+            def convert(wanted: QuantizeArgs) -> QuantReport:
+                return self._convert(wanted, context, on_progress, cancel)
+
+            return convert_gated(args, folder, convert, compare)
 
     def _convert(
         self,

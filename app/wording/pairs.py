@@ -7,7 +7,8 @@ Knows `quant.quality.figures`; the window translates the sentences.
 from app.wording.sentences import CHOICES, PAIRS
 from app.wording.units import format_divergence
 from app.wording.worded import Worded, worded
-from quant.quality.figures import Choice, Estimate, PairedReport
+from quant.estimate import Choice, Estimate
+from quant.quality.figures import PairedReport
 
 
 def pair_sentence(pair: PairedReport, first: str, second: str, source: str) -> Worded:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from quant.quality.figures import Estimate
+from quant.estimate import Estimate
 
 F64 = npt.NDArray[np.float64]
 

@@ -3,31 +3,13 @@
 Knows no arithmetic and imports no numpy: the application shows these figures.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from quant.estimate import Estimate, Outcome
+
 Verdict = Literal["faithful", "close", "noticeable", "damaged"]
-Outcome = Literal["first", "second", "neither"]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % confidence interval. The bounds are None where the text was too short
-    to tell; the value is None where it is no finite number, as of a damaged model."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    def through(self, function: Callable[[float], float]) -> "Estimate":
-        """The estimate of a growing function of the figure."""
-        return Estimate(
-            *(
-                None if each is None else function(each)
-                for each in (self.value, self.low, self.high)
-            )
-        )
 
 
 @dataclass(frozen=True)
@@ -87,19 +69,6 @@ class PairedReport:
     kl_difference: Estimate
     same_top_difference: Estimate
     texts: tuple[TextDifference, ...]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Whether a costlier result replaced a cheaper one. The outcome's "first" is the costlier;
-    `kl_difference` is costlier - cheaper, in nats per token, over `tokens` positions."""
-
-    costlier_kept: bool
-    outcome: Outcome
-    kl_difference: Estimate
-    costlier_kl: Estimate
-    cheaper_kl: Estimate
-    tokens: int
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from quant.estimate import Estimate, Outcome
 from quant.quality.estimates import mean_estimate
-from quant.quality.figures import Choice, Estimate, Outcome, PairedReport, TextDifference
+from quant.quality.figures import PairedReport, TextDifference
 from quant.quality.report import report_of
 from quant.quality.scores import (
     WINDOWS,
@@ -77,16 +78,3 @@ def outcome_of(kl_difference: Estimate) -> Outcome:
     if kl_difference.low is not None and kl_difference.low > 0:
         return "second"
     return "neither"
-
-
-def choose(pair: PairedReport) -> Choice:
-    """Whether the costlier result, the pair's first, replaces the cheaper one, its second: only
-    where it measurably wins. Measure the pair on text used for neither calibration nor tuning."""
-    return Choice(
-        costlier_kept=pair.outcome == "first",
-        outcome=pair.outcome,
-        kl_difference=pair.kl_difference,
-        costlier_kl=pair.first.kl_mean,
-        cheaper_kl=pair.second.kl_mean,
-        tokens=pair.first.tokens,
-    )

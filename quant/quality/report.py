@@ -8,8 +8,9 @@ the mean negative log-likelihood of the text's own next tokens.
 import math
 from collections.abc import Mapping, Sequence
 
+from quant.estimate import Estimate
 from quant.quality.estimates import mean_estimate, quantile_estimate
-from quant.quality.figures import Estimate, QualityReport, TextQuality, Verdict
+from quant.quality.figures import QualityReport, TextQuality, Verdict
 from quant.quality.scores import (
     WINDOWS,
     Logits,

@@ -12,10 +12,11 @@ from app.quantizing.output import as_path
 from app.session.session import Session
 from app.wording.explain import reason_text
 from app.wording.loss import loss_sentences
-from app.wording.pairs import pair_sentence
+from app.wording.pairs import choice_sentence, pair_sentence
 from app.wording.sentences import VERDICTS
 from app.wording.units import format_bytes, format_seconds
-from quant.quality.figures import Estimate, PairedReport, QualityReport
+from quant.estimate import Estimate
+from quant.quality.figures import PairedReport, QualityReport
 from quant.recipe import QuantReport
 from runtime.errors import InvalidRequest
 from runtime.progress import CancelToken
@@ -91,6 +92,8 @@ def report_text(done: str, size: int, report: QuantReport) -> str:
     )
     if report.expected_kl is not None:
         text += f"\n{allotted_text(report)}"
+    if report.choice is not None:
+        text += f"\n{choice_sentence(report.choice)}"
     fallbacks = [tensor.name for tensor in report.fallbacks]
     if fallbacks:
         text += f"\n{len(fallbacks)} tensors have rows that the recipe's blocks do not divide"

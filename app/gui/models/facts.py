@@ -18,7 +18,8 @@ from app.wording.explain import reason_text
 from app.wording.loss import loss_sentences, maker_sentence
 from app.wording.sentences import VERDICTS
 from app.wording.units import format_divergence
-from quant.quality.figures import Estimate, QualityReport
+from quant.estimate import Estimate
+from quant.quality.figures import QualityReport
 from runtime.plan import Plan
 
 _MOST_HASHES = 12  # lines

@@ -9,7 +9,8 @@ from app.cli.commands.convert import quality_text
 from app.gui.models.facts import quality_words
 from app.quantizing.quality_file import KeptQuality, QualityFile
 from app.wording.explain import reason_text
-from quant.quality.figures import Estimate, QualityReport
+from quant.estimate import Estimate
+from quant.quality.figures import QualityReport
 from runtime.plan import Reason
 
 ANY = Estimate(6.0, 5.0, 7.0)

@@ -5,7 +5,8 @@ import pytest
 
 from app.wording.pairs import choice_sentence, pair_sentence
 from app.wording.sentences import CHOICES, PAIRS
-from quant.quality.figures import Choice, Estimate, Outcome, PairedReport, QualityReport
+from quant.estimate import Choice, Estimate, Outcome
+from quant.quality.figures import PairedReport, QualityReport
 from quant.quality.paired import outcome_of
 
 UNKNOWN = Estimate(None)

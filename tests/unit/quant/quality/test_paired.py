@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from quant.quality.figures import Estimate, PairedReport
-from quant.quality.paired import choose, compare_pair, outcome_of
+from quant.estimate import Estimate
+from quant.quality.figures import PairedReport
+from quant.quality.paired import compare_pair, outcome_of
+from quant.quality.paired_choice import choose
 from quant.quality.report import compare
 from quant.quality.scores import Windows
 from tests.helpers.bigrams import F32, divergence, model, table, text

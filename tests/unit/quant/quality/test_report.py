@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pytest
 
 from quant.errors import IncompatibleShape, InvalidRecipe
+from quant.estimate import Estimate
 from quant.gguf.views import GgufView, ViewTensor
 from quant.gguf.writer import GgufValue
-from quant.quality.figures import Estimate, QualityReport
+from quant.quality.figures import QualityReport
 from quant.quality.report import compare, verdict_of
 from quant.quality.schemes import SCHEMES, round_to_grid, scheme_bits, scheme_view
 from quant.quality.scores import Windows

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from quant.quality.figures import Estimate, QualityReport, TextQuality
+from quant.estimate import Estimate
+from quant.quality.figures import QualityReport, TextQuality
 from quant.recipe import QuantReport, TensorReport, recipe_named
 from quant.roles import TensorRole
 from runtime.errors import InvalidRequest, JobMismatch
