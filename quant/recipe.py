@@ -149,6 +149,8 @@ def _named() -> dict[str, QuantRecipe]:
         QuantRecipe("onnx-q4-fast", uniform("onnx-q4-b128-asym"), method="search"),
         QuantRecipe("q5_k", uniform("Q5_K")),
         QuantRecipe("iq4_nl", uniform("IQ4_NL")),
+        QuantRecipe("iq4_xs", uniform("IQ4_XS")),
+        QuantRecipe("iq4_xs-feedback", uniform("IQ4_XS"), method="feedback"),
         QuantRecipe("q4_0-feedback", uniform("Q4_0"), method="feedback"),
         QuantRecipe("iq4_nl-feedback", uniform("IQ4_NL"), method="feedback"),
         QuantRecipe("q4_k-feedback", uniform("Q4_K"), method="feedback"),
