@@ -62,7 +62,7 @@ class BlockInputs:
 
     def __init__(self, path: Path, threads: int, count: int, length: int) -> None:
         llama_native.start_engine()
-        self._threads = threads
+        self._path, self._threads = path, threads
         self._errors: list[BaseException] = []
         self._visit: Visitor | None = None
         self._left = 0
@@ -104,7 +104,7 @@ class BlockInputs:
         on_step: Callable[[int, int], None],
     ) -> list[list[int]]:
         """See `continue_sequences`."""
-        return continue_sequences(self._model, prompts, length, self._threads, on_step)
+        return continue_sequences(self._path, self._model, prompts, length, self._threads, on_step)
 
     @property
     def groups(self) -> list[list[str]]:

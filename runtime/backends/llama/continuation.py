@@ -5,6 +5,7 @@ no chat and no quantization.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ _RAREST = 0.02
 
 
 def continue_sequences(
+    path: Path,
     model: native.llama_model_p,
     prompts: Sequence[Sequence[int]],
     length: int,
@@ -27,7 +29,7 @@ def continue_sequences(
     on_step: Callable[[int, int], None],
     seed: int = 1,
 ) -> list[list[int]]:
-    """Each prompt (all of one length >= 1) continued to `length` tokens at temperature 1.
+    """Each prompt (of the model in `path`, all of one length >= 1) continued to `length` tokens at temperature 1.
 
     `on_step(done, total)` counts tokens of a sequence and may raise to cancel. Raises
     EvaluationFailed, UnusableFile.
@@ -43,7 +45,7 @@ def continue_sequences(
     params.no_perf = True
     context = native.llama_init_from_model(model, params)
     if not context:
-        raise UnusableFile(reason="no_context", tokens=count * length)
+        raise UnusableFile(path=str(path), reason="no_context", tokens=count * length)
     batch = native.llama_batch_init(count * prompt, 0, 1)
     written, random = [list(p) for p in prompts], np.random.default_rng(seed)
     try:
