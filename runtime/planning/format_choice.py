@@ -2,7 +2,7 @@
 
 A pure function of what is known of each format; where that comes from is the caller's business.
 Losses are mean KL divergences from the original weights in nats per token, speeds decoded tokens
-per second. `app.wording.explain` words the reasons. Why these rules: docs/decisions/0029.
+per second. `app.wording.explain` words the reasons.
 """
 
 import math
