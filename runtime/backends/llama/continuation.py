@@ -29,7 +29,8 @@ def continue_sequences(
     on_step: Callable[[int, int], None],
     seed: int = 1,
 ) -> list[list[int]]:
-    """Each prompt (of the model in `path`, all of one length >= 1) continued to `length` tokens at temperature 1.
+    """Each prompt (all of one length >= 1) continued to `length` tokens at temperature 1 by the
+    model that was loaded from `path`.
 
     `on_step(done, total)` counts tokens of a sequence and may raise to cancel. Raises
     EvaluationFailed, UnusableFile.
