@@ -8,13 +8,13 @@ results of `benchmarks.quantize`; tensors that fell back to a wider format make 
 than its name says, so such files are left out. Measures nothing itself.
 """
 
-import argparse
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.common.options import command_line
 from benchmarks.common.results import RESULTS, ROOT
 from quant.formats import FORMATS
 from quant.quality.expected_loss import Measurement, expected_loss, fit, measurements
@@ -109,9 +109,7 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__, "benchmarks.expected_loss")
     parser.add_argument("--own", action="store_true", help="take our own figures over anew")
     if parser.parse_args().own:
         sources = {source for source, _, _ in OWN.values()}
