@@ -32,6 +32,7 @@ MakePlan = Callable[[PlanModel], Plan]
 
 UNKNOWN_CONTEXT = 1  # where nothing is known of what a format needs: taken to fit
 PATIENCE_SECONDS = 15 * 60.0  # a recipe that takes longer is made only where it is asked for
+SMALLER_SHARE = 0.95  # of the source's bytes: less is no gain for what is lost again
 # Variants that nearly every repository of GGUF files has, as the recipes that make them.
 USUAL_VARIANTS = {"Q4_K_M": "q4_k_m", "Q4_0": "q4_0", "Q6_K": "q6_k", "Q8_0": "q8_0"}
 
@@ -104,7 +105,8 @@ class Formats:
         named, and to less than `below` bytes of weights, what the source has."""
         able = recipes_for(shape, family)
         if below is not None:
-            able = [each for each in able if planned(shape, each).weights.total < below]
+            most = SMALLER_SHARE * below
+            able = [each for each in able if planned(shape, each).weights.total < most]
         return self._of_recipes(able, shape, reasoning)
 
     def _of_recipes(

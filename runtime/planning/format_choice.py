@@ -22,9 +22,9 @@ FAST_EXTRA_LOSS = 0.1  # nats over the peers' default that "fast" pays: perplexi
 DOUBLING_WORTH = 0.05  # nats that twice the speed is worth where nothing loses as little as that
 COMFORTABLE_TPS = 10.0  # half again as fast as people read
 
-# Before a machine is measured: the peers' default, what is nearest to it, more bits, fewer bits.
+# Before a machine is measured: the peers' default, what is near to it and soon made, then others.
 UNMEASURED_ORDER = (
-    "q4_k_m", "q4_k_s", "q4_k", "iq4_xs", "iq4_nl", "q4_1", "q4_0", "mxfp4", "onnx-q4-b32-search",
+    "q4_k_m", "q4_k_s", "q4_k", "q4_1", "q4_0", "iq4_xs", "iq4_nl", "mxfp4", "onnx-q4-b32-search",
     "q5_k_m", "q5_k_s", "q5_k", "q5_1", "q5_0", "q6_k", "q8_0",
     "q3_k_l", "q3_k_m", "iq3_m", "q3_k_s", "iq3_s", "iq3_xs", "q2_k", "iq2_m",
 )  # fmt: skip

@@ -26,8 +26,8 @@ def test_every_command_in_order(session: Session, stillroom_home: Path) -> None:
     plan = json_of(stillroom("plan", name, "--json", "--context", "1024"))
     assert plan["placement"]["n_ctx"] == 1024
     made = json_of(stillroom("quantize", name, "--requantize", "--json"))
-    assert made["model"]["name"] == f"{name}-iq4_nl"  # of what is smaller than the starter
-    assert made["report"]["bits_per_weight_by_role"]["embedding"] == pytest.approx(4.5)
+    assert made["model"]["name"] == f"{name}-q4_1"  # of what is smaller than the starter
+    assert made["report"]["bits_per_weight_by_role"]["embedding"] == pytest.approx(5.0)
     small = made["model"]["name"]
     listed = {model["name"]: model for model in json_of(stillroom("list", "--json"))}
     assert set(listed) == {name, small}

@@ -169,7 +169,7 @@ def test_what_would_not_be_smaller_than_its_source_is_no_candidate() -> None:
     names = [each.candidate.label for each in ranking.formats]
     assert "q4_0" in names
     assert not {"q4_1", "q4_k_m", "q8_0"} & set(names)
-    assert taken(formats(None), shape, below=source).name == "iq4_nl"
+    assert taken(formats(None), shape, below=source).name == "q4_0"
     assert formats(AVX512).of_recipes(shape, below=1).formats == ()
 
 
