@@ -4,8 +4,7 @@ Cuts wide matrices into groups of columns and many rows into pieces for a few th
 formats and arrays; no file and no model.
 """
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -53,27 +52,24 @@ class Prepared:
     whole spans) with their factors, and the moments to aim by, if any."""
 
     groups: tuple[tuple[slice, Factor], ...]
-    columns: int
     aim: Moments | None
 
 
-def prepare(moments: Moments, span: int, settings: FeedbackSettings = SETTINGS) -> Prepared:
-    """Factors of `moments` [k, k] for blocks of `span` weights.
-
-    Beyond `widest` columns the moments between groups are left out: the factor's cost grows with
-    the cube of the width. Aiming needs all columns, so wide matrices are not aimed.
-    """
-    k = len(moments.second)
-    padded = -(-k // span) * span
-    second = np.zeros((padded, padded))
-    second[:k, :k] = moments.second
-    count = -(-padded // settings.widest)
-    edges = [round(i * padded / span / count) * span for i in range(count + 1)]
-    groups = tuple(
-        (slice(a, b), factor(second[a:b, a:b], span, settings.damping))
-        for a, b in itertools.pairwise(edges)
-    )
-    return Prepared(groups, k, moments if count == 1 and moments.shift is not None else None)
+def prepare(
+    moments: Sequence[Moments], span: int, settings: FeedbackSettings = SETTINGS
+) -> Prepared:
+    """Factors of the moments of each group of columns (see `column_groups`) for blocks of `span`
+    weights. Aiming needs all columns, so what is in groups is not aimed."""
+    groups, start = [], 0
+    for one in moments:
+        k = len(one.second)
+        padded = -(-k // span) * span
+        second = np.zeros((padded, padded))
+        second[:k, :k] = one.second
+        groups.append((slice(start, start + padded), factor(second, span, settings.damping)))
+        start += padded
+    whole = moments[0] if len(moments) == 1 and moments[0].shift is not None else None
+    return Prepared(tuple(groups), whole)
 
 
 def _aimed(rows: F32, moments: Moments, settings: FeedbackSettings) -> F32:

@@ -3,6 +3,7 @@
 Sums over rows of inputs; knows no model.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ F64 = npt.NDArray[np.float64]
 
 # Rows multiplied at once: float32 products lose nothing that matters over so few.
 _ROWS = 4096
+_CUT = 256  # the longest block, and a multiple of all others
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,17 @@ class Moments:
 
     second: F64
     shift: F64 | None = None
+
+
+def column_groups(columns: int, widest: int) -> list[slice]:
+    """Columns in groups of at most about `widest`, cut where every format's blocks may be cut.
+
+    The moments between groups are left out: sums grow with the square of the width, and a factor's
+    cost with its cube.
+    """
+    count = -(-columns // widest)
+    edges = [round(i * columns / _CUT / count) * _CUT for i in range(count)]
+    return [slice(a, b) for a, b in itertools.pairwise([*edges, columns])]
 
 
 def input_moments(

@@ -28,7 +28,7 @@ from quant.feedback.matrices import (
     quantize_gguf_matrix,
     quantize_onnx_matrix,
 )
-from quant.feedback.moments import input_moments
+from quant.feedback.moments import Moments, column_groups, input_moments
 from quant.formats import format_named
 from quant.gguf.export import open_view, plan, quantize_view
 from quant.onnx.checkpoint import DecoderTensor, open_checkpoint
@@ -249,11 +249,19 @@ class _Feedback:
             return {}
 
         full.run(sequences, visit)
-        moments = input_moments(found[0], self._length)
+        moments = self._moments(found[0])
         ridge = replace(self._settings, damping=self._settings.head_ridge)
         prepared = prepare(moments, self._matrices.span(_TABLE), ridge)
         quantized.replace(_TABLE, self._matrices.quantize(_TABLE, prepared, self._pool))
         self._done += 1
+
+    def _moments(
+        self, inputs: F32, first_weight: float | None = None, originals: F32 | None = None
+    ) -> list[Moments]:
+        """By group of columns; with originals to aim at only where all columns are one group."""
+        parts = column_groups(inputs.shape[1], self._settings.widest)
+        full = originals if len(parts) == 1 else None
+        return [input_moments(inputs[:, part], self._length, first_weight, full) for part in parts]
 
     def layers(self, full: Any, quantized: Any, sequences: Sequence[Sequence[int]]) -> None:
         """Everything else, in the order in which it runs."""
@@ -282,8 +290,7 @@ class _Feedback:
         self._report(wanted[0])
         attention = role_of(wanted[0]) is TensorRole.ATTENTION and "attn_output" not in wanted[0]
         weight = self._settings.first_weight if attention else None
-        narrow = inputs.shape[1] <= self._settings.widest
-        moments = input_moments(inputs, self._length, weight, originals if narrow else None)
+        moments = self._moments(inputs, weight, originals)
         prepared: dict[int, Prepared] = {}
         stored = {}
         for name in wanted:

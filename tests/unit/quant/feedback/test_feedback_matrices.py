@@ -18,7 +18,7 @@ from quant.feedback.matrices import (
     quantize_gguf_matrix,
     quantize_onnx_matrix,
 )
-from quant.feedback.moments import input_moments
+from quant.feedback.moments import column_groups, input_moments
 from quant.feedback.solver import factor
 from quant.onnx.blocks import dequantize_rows, quantize_rows
 
@@ -55,7 +55,7 @@ def test_the_blocks_hold_what_is_said_to_be_stored_and_lose_less(
     name: str, native: NativeQuantizer, rows: F32, inputs: F32
 ) -> None:
     moments = input_moments(inputs, 64)
-    prepared = prepare(moments, LAYOUTS[name].span)
+    prepared = prepare([moments], LAYOUTS[name].span)
     with ThreadPoolExecutor(2) as pool:
         blocks, stored = quantize_gguf_matrix(
             name, rows, prepared, native, pool, replace(SETTINGS, piece=20)
@@ -72,7 +72,7 @@ def test_onnx_rows_hold_what_is_said_to_be_stored_and_lose_less(
     block: int, kind: str, rows: F32, inputs: F32
 ) -> None:
     cut, seen = rows[:, :448], inputs[:, :448]  # no whole number of blocks of 128
-    prepared = prepare(input_moments(seen, 64), block)
+    prepared = prepare([input_moments(seen, 64)], block)
     with ThreadPoolExecutor(2) as pool:
         packed, stored = quantize_onnx_matrix(f"onnx-q4-b{block}{kind}", cut, prepared, pool)
     np.testing.assert_allclose(dequantize_rows(packed, 448), stored, atol=1e-7)
@@ -101,17 +101,16 @@ def test_a_factor_rebuilds_the_moments() -> None:
 def test_wide_matrices_are_taken_in_groups_of_columns(
     native: NativeQuantizer, rows: F32, inputs: F32
 ) -> None:
-    moments = input_moments(inputs, 64)
-    settings = replace(SETTINGS, widest=200)
-    prepared = prepare(moments, 32, settings)
-    assert [(part.start, part.stop) for part, _ in prepared.groups] == [
-        (0, 160),
-        (160, 352),
-        (352, 512),
-    ]
+    parts = column_groups(COLUMNS, 300)
+    assert parts == [slice(0, 256), slice(256, 512)]
+    assert [part.stop for part in column_groups(8960, 3072)] == [3072, 5888, 8960]
+    assert column_groups(576, 3072) == [slice(0, 576)]
+    prepared = prepare([input_moments(inputs[:, part], 64) for part in parts], 32)
     with ThreadPoolExecutor(2) as pool:
-        blocks, stored = quantize_gguf_matrix("Q4_0", rows, prepared, native, pool, settings)
+        blocks, stored = quantize_gguf_matrix("Q4_0", rows, prepared, native, pool)
     np.testing.assert_allclose(decode("Q4_0", blocks, COLUMNS), stored, atol=1e-8)
+    plain = decode("Q4_0", native.encode("Q4_0", rows, None), COLUMNS)
+    assert output_error(inputs, rows, stored) < 0.75 * output_error(inputs, rows, plain)
 
 
 def test_moments_weigh_first_positions_by_themselves() -> None:
@@ -134,7 +133,7 @@ def test_weights_aim_at_what_full_precision_would_put_out(
     settings = replace(SETTINGS, aim=1.0, damping=1e-4)
     with ThreadPoolExecutor(2) as pool:
         _, aimed = quantize_gguf_matrix(
-            "Q6_K", rows, prepare(moments, 256, settings), native, pool, settings
+            "Q6_K", rows, prepare([moments], 256, settings), native, pool, settings
         )
     wanted, got = inputs @ rows.T, strayed @ aimed.T
     assert np.square(got - wanted).mean() < 0.05 * np.square(0.1 * wanted).mean()
