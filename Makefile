@@ -42,10 +42,10 @@ one: setup
 	@test -n "$(T)" || { echo 'usage: make one T=tests/FILE.py::test_name'; exit 2; }
 	$(PYTEST) -v "$(T)" $(ARGS)
 
-# Two at a time, in this order, so that both cores have work to the end. The engines' tests take time
-# themselves and use both cores: beside them runs what gives way.
+# Three at a time, in this order: the tests of e2e wait half of their time. The engines' tests take
+# time themselves and use both cores: beside them runs what gives way.
 test: setup
-	@$(MAKE) -j2 check test-e2e test-gui test-engine test-unit
+	@$(MAKE) -j3 check test-e2e test-gui test-unit test-engine
 
 test-e2e:
 	$(PYTEST) -m "not slow" tests/e2e

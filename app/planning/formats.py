@@ -40,13 +40,14 @@ USUAL_VARIANTS = {"Q4_K_M": "q4_k_m", "Q4_0": "q4_0", "Q6_K": "q6_k", "Q8_0": "q
 @dataclass(frozen=True)
 class Formats:
     """Ranks formats by a user's wish. `context` is the tokens they want, 0 for the plan's default;
-    `threads` those a conversion may use."""
+    `threads` those a conversion may use, which should take `patience` seconds at most."""
 
     make_plan: MakePlan
     catalog: Sequence[CatalogEntry]
     wish: Wish
     context: int = 0
     threads: int = 1
+    patience: float = PATIENCE_SECONDS
 
     # -- what can be downloaded --------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class Formats:
     ) -> FormatRanking:
         """Rank candidates for one model."""
         peer = loss_of(PEERS_DEFAULT, shape)
-        return rank_formats(candidates, self.wish, peer, self.context, PATIENCE_SECONDS)
+        return rank_formats(candidates, self.wish, peer, self.context, self.patience)
 
     def _try(self, model: PlanModel) -> Plan | EngineError:
         try:

@@ -30,7 +30,7 @@ from app.planning.alternatives import memory_ran_out
 from app.planning.cpu_library import CpuLibrary
 from app.planning.draft_model import with_draft, with_draft_or_reason
 from app.planning.engine_timings import Engines
-from app.planning.formats import Formats, recommended, usual_recipe
+from app.planning.formats import PATIENCE_SECONDS, Formats, recommended, usual_recipe
 from app.planning.inspection import Inspection
 from app.planning.learning import Learning, default_learning
 from app.planning.machine import Machine, Probe, failed_device, measurable, probe_in_child
@@ -475,15 +475,22 @@ class Session(UserModels):
         )
 
     def recipe_for(
-        self, model: str, family: Family | None = None
+        self,
+        model: str,
+        family: Family | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> tuple[QuantRecipe, Reason | None]:
         """What to quantize a model with here, by the user's wish, and why; only GGUF files or ONNX
-        folders where a family is named. Raises UnknownModel, UnsupportedModel."""
-        found = self.rank_recipes(model, family)
+        folders where a family is named. `patience` is how many seconds it may take at most, as far
+        as can be foreseen. Raises UnknownModel, UnsupportedModel."""
+        found = self.rank_recipes(model, family, patience)
         return (usual_recipe(family), None) if found is None else recommended(found[1])
 
     def rank_recipes(
-        self, model: str, family: Family | None = None
+        self,
+        model: str,
+        family: Family | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> tuple[ModelInfo, FormatRanking] | None:
         """A model's header facts and the recipes that make it smaller here, the one to take first;
         None where its header cannot be read or there is none. Raises UnknownModel,
@@ -492,7 +499,7 @@ class Session(UserModels):
         if info is None:
             return None
         reasoning = entry is not None and entry.chat.kind == "reasoning"
-        ranking = self.formats.of_recipes(
+        ranking = replace(self.formats, patience=patience).of_recipes(
             info.shape, family, reasoning=reasoning, below=info.weights.total
         )
         return (info, ranking) if ranking.formats else None

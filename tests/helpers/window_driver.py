@@ -95,6 +95,9 @@ def resume_and_chat(window: MainWindow) -> None:
     tell(expected=dialog.expectation.text())
     dialog.measure.setChecked(False)
     dialog.anyway.setChecked(True)
+    # What is recommended depends on this machine's speed, and may take minutes to make.
+    dialog.target.setCurrentIndex(dialog.target.findData("gguf"))
+    dialog.recipe.setCurrentIndex(dialog.recipe.findData("q4_0"))
     press(dialog, "startQuantize")
     made = f"{NAME}-q4_0"
     wait(lambda: window.library.item(made), "the quantized model", 120)

@@ -34,6 +34,7 @@ TRY_PROMPT = "What is the capital of France? Answer in one sentence."
 TRY_SEED = 1
 TRY_TOKENS = 128
 PROFILE_PATIENCE_SECONDS = 20.0
+TRY_PATIENCE_SECONDS = 10.0  # for quantizing a model that is thrown away tomorrow
 
 
 @contextmanager
@@ -312,7 +313,7 @@ def try_it(session: Session, args: Namespace, console: Console) -> None:
     if quantized is None:
         if session.learning.load().profile is None:
             _measure_machine(session, console)
-        recipe, reason = session.recipe_for(model.name)
+        recipe, reason = session.recipe_for(model.name, patience=TRY_PATIENCE_SECONDS)
         console.say(f"2. Quantizing with {reason_text(reason) if reason else recipe.name}")
         quantized, report = session.quantize(  # the starter comes in 5 bits
             model.name, recipe.name, console.progress, CancelToken(), requantize=True

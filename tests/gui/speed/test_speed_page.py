@@ -84,10 +84,19 @@ def measured(
 
 
 @pytest.fixture
-def page(qtbot: QtBot, measured: tuple[Session, SpeedReport]) -> SpeedPage:
+def bridge() -> Iterator[Bridge]:
+    """Alive until the test's last events are handled: a job that is deleted lets go of the panel
+    it was for, which must not be what the job's owner lives by."""
+    bridge = Bridge()
+    yield bridge
+    bridge.close()
+
+
+@pytest.fixture
+def page(qtbot: QtBot, bridge: Bridge, measured: tuple[Session, SpeedReport]) -> SpeedPage:
     """The page of that machine."""
     session, report = measured
-    made = SpeedPage(session, Bridge(), theme.choose("light", 100, False))
+    made = SpeedPage(session, bridge, theme.choose("light", 100, False))
     qtbot.addWidget(made)
     made.resize(1100, 700)
     made.show()
@@ -257,8 +266,9 @@ def test_models_that_read_alike_share_a_label(page: SpeedPage) -> None:
     ]  # fmt: skip
 
 
-def test_an_unmeasured_machine_says_what_to_do(qtbot: QtBot, session: Session) -> None:
-    bridge = Bridge()
+def test_an_unmeasured_machine_says_what_to_do(
+    qtbot: QtBot, session: Session, bridge: Bridge
+) -> None:
     page = SpeedPage(session, bridge, theme.choose("light", 100, False))
     qtbot.addWidget(page)
     page.show()
@@ -276,8 +286,10 @@ def texts(panel: DiagnosisPanel) -> list[str]:
     return [each.text() for each in panel.findChildren(QLabel) if each.isVisibleTo(panel)]
 
 
-def test_causes_are_shown_with_their_share_and_what_to_do(qtbot: QtBot, session: Session) -> None:
-    panel = DiagnosisPanel(session, Bridge())
+def test_causes_are_shown_with_their_share_and_what_to_do(
+    qtbot: QtBot, session: Session, bridge: Bridge
+) -> None:
+    panel = DiagnosisPanel(session, bridge)
     qtbot.addWidget(panel)
     panel.show()
     causes = (Cause("other_load", 2.0, 0.7, {}),)
@@ -294,9 +306,9 @@ def test_causes_are_shown_with_their_share_and_what_to_do(qtbot: QtBot, session:
 
 
 def test_an_answer_is_judged_by_what_its_own_depth_was_promised(
-    qtbot: QtBot, session: Session
+    qtbot: QtBot, session: Session, bridge: Bridge
 ) -> None:
-    panel = DiagnosisPanel(session, Bridge())
+    panel = DiagnosisPanel(session, bridge)
     qtbot.addWidget(panel)
     fast = AnswerFigures(
         predicted_decode_tps=Interval(4.0, 5.0, 6.0), decode_tps=4.5, generated_tokens=64
@@ -318,9 +330,9 @@ def planned(tps: float, *devices: DeviceMemory) -> Plan:
 
 
 def test_the_promise_kept_with_an_answer_is_that_of_the_loaded_plan(
-    qtbot: QtBot, session: Session
+    qtbot: QtBot, session: Session, bridge: Bridge
 ) -> None:
-    models = ModelSelection(session, Bridge())
+    models = ModelSelection(session, bridge)
     host = DeviceMemory("cpu", 1, 1, 1)
     stats = GenerationStats(
         "r", "stop", 4000, 0, 192, 0, 0.1, 0.1, 1.0, 640.0, 7.0, peak_memory=1
