@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from quant.blocks.native import open_native
 from quant.checkpoint.sources import open_source
+from quant.errors import IncompatibleShape
 from quant.feedback.finished import FinishedMatrices
 from quant.feedback.layouts import LAYOUTS
 from quant.feedback.matrices import (
@@ -203,6 +204,12 @@ def _sequences(
         step = min(step, _LONGEST_PROMPT)
     pieces = [tokens[i * step : (i + 1) * step] for i in range(size.count)]
     pieces = [piece for piece in pieces if len(piece) == step]
+    if not pieces:
+        raise IncompatibleShape(reason="text_too_short", tensor=None, shape=[])
+    first = next(iter(model.tokenize("")), None)
+    if first is not None:  # every text begins so, and most attention falls on it
+        for piece in pieces:
+            piece[0] = first
     if step == size.length:
         return pieces
 

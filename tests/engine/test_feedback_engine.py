@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from quant.errors import IncompatibleShape
 from quant.gguf.export import quantize_gguf
 from quant.recipe import recipe_named
 from runtime.backends.llama.block_inputs import BlockInputs, InputStream
@@ -155,3 +156,38 @@ def test_a_cancel_leaves_nothing(full: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         quantize_gguf_job(args, cancel)
     assert not list(tmp_path.iterdir())
+
+
+class Tokens:
+    """A model's tokenizer, and what it is asked to continue."""
+
+    def __init__(self, first: list[int]) -> None:
+        self._first = first
+        self.prompts: list[list[int]] = []
+
+    def tokenize(self, text: str) -> list[int]:
+        return self._first + [ord(letter) for letter in text]
+
+    def continue_texts(
+        self, prompts: list[list[int]], length: int, on_step: object
+    ) -> list[list[int]]:
+        self.prompts = [list(prompt) for prompt in prompts]
+        return [prompt + [0] * (length - len(prompt)) for prompt in prompts]
+
+
+def test_every_sequence_begins_as_the_model_begins_a_text() -> None:
+    size = feedback.Calibration(4, 16)
+    short = Tokens([7])
+    made = feedback._sequences(short, "abcdefghijklmnopqrstuvwxyz", size, ignore_progress)
+    assert [len(one) for one in made] == [16] * 4
+    assert [one[0] for one in short.prompts] == [7] * 4
+    assert short.prompts[1][1:] == [ord(letter) for letter in "ghijk"]
+    long = Tokens([])
+    whole = feedback._sequences(long, "x" * 70, size, ignore_progress)
+    assert whole == [[ord("x")] * 16] * 4
+    assert not long.prompts
+
+
+def test_a_text_without_a_word_is_refused() -> None:
+    with pytest.raises(IncompatibleShape, match="text_too_short"):
+        feedback._sequences(Tokens([]), "", feedback.Calibration(4, 16), ignore_progress)
