@@ -51,7 +51,7 @@ def both(
     gguf = write_small_gguf(folder / "small.gguf")
     session = Session(Paths.under(folder / "home"), Settings())
     session.library.add(gguf, name="small", format="gguf", source="import", link=True)
-    made, _ = session.quantize("small", "onnx-q4-b32", context=64)
+    made, _ = session.quantize("small", "onnx-q4-b32", context=64, requantize=True)
     assert made.name == "small-onnx-q4-b32"
     yield session, session.planning.engine_choice("small")
     session.close()
@@ -117,7 +117,7 @@ def test_all_onnx_builds_take_part_and_the_one_that_runs_is_named(
     session, _ = both
     other = Session(session.paths, Settings())
     try:
-        made, _ = other.quantize("small", "onnx-q4-fast", context=64)
+        made, _ = other.quantize("small", "onnx-q4-fast", context=64, requantize=True)
         choice = other.planning.engine_choice("small")
         assert choice is not None
         assert [one.engine for one in choice.measurements] == ["llamacpp", "onnx", "onnx"]

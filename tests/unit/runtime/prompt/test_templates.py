@@ -98,11 +98,11 @@ def test_messages_cannot_inject_template_code() -> None:
     ],
 )
 def test_hostile_and_broken_templates(template: str, reason: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(TemplateFailed) as caught:
         rendered(template)
     assert caught.value.facts["reason"] == reason
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

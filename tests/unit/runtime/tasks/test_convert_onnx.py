@@ -1,9 +1,9 @@
 """The export job: a report and a folder come out."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from quant.onnx.manifest import read_manifest
 from quant.recipe import QuantRecipe, recipe_named, uniform
