@@ -110,6 +110,7 @@ def test_memory_that_runs_out_in_an_answer_ends_the_worker_only(
         session.load(model, session.plan(model, n_ctx=8192))
         assert session._worker is not None
         pid = session._worker.pid
+        session.generate(SHORT, lambda _: None)  # loads what a first answer needs beside its cells
         full = address_space(pid)
         resource.prlimit(pid, resource.RLIMIT_AS, (full, full))
         with pytest.raises(WorkerDied) as raised:
