@@ -2312,6 +2312,10 @@
       <translation>SmolLM2 135M 约需 100 MB，可展示整个流程。</translation>
     </message>
     <message>
+      <source>Some matrices, such as experts, were rounded without error feedback.</source>
+      <translation>部分矩阵（如专家）在舍入时未使用误差反馈。</translation>
+    </message>
+    <message>
       <source>Some rows were padded to the block size.</source>
       <translation>部分行已填充到块大小。</translation>
     </message>

@@ -170,6 +170,7 @@ NOTICES: dict[str, str] = {
     "tokens_not_counted": "The server sent no token count, so the chunks it sent were counted"
     " instead.",
     "rows_padded": "Some rows were padded to the block size.",
+    "feedback_partial": "Some matrices, such as experts, were rounded without error feedback.",
     "demonstration": "This is a demo model with 135 million parameters and is often wrong."
     " `stillroom search` lists distilled models for real work.",
 }

@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from quant.checkpoint.sources import open_source
 from quant.feedback.finished import FinishedMatrices
+from quant.feedback.layouts import LAYOUTS
 from quant.gguf.export import quantize_gguf
 from quant.gguf.importance import read_importance
 from quant.onnx.export import ExportOptions, export_onnx
 from quant.onnx.static_body import StaticShape
 from quant.recipe import QuantRecipe, QuantReport
+from quant.roles import TensorRole
 from runtime.process.job_values import ExportArgs, ImatrixArgs, QuantizeArgs
 from runtime.progress import OnProgress, Progress
 from runtime.tasks.feedback import (
@@ -46,6 +48,7 @@ def quantize_gguf_job(args: QuantizeArgs, on_progress: OnProgress) -> QuantRepor
         report = quantize_gguf(
             args.source, args.target, args.recipe, progress, importance, threads, finished.blocks
         )
+        report = replace(report, notices=(*report.notices, *_left_out(report, finished)))
     return replace(report, peak_anonymous=progress.peak_anonymous)
 
 
@@ -86,6 +89,20 @@ def importance_for(
         matrix = Path(folder) / "imatrix.gguf"
         imatrix_job(ImatrixArgs(model, matrix, text, threads=threads), on_progress)
         return read_importance(matrix)
+
+
+def _left_out(report: QuantReport, finished: FinishedMatrices) -> tuple[str, ...]:
+    """Tells of matrices that a recipe with feedback rounded without it, such as experts; of a table
+    that is only looked up there are no inputs to round on."""
+    rounded = (
+        tensor.name
+        for tensor in report.tensors
+        if tensor.target_format in LAYOUTS
+        and tensor.name not in finished.names
+        and tensor.role is not TensorRole.EMBEDDING
+    )
+    partly = report.method == "feedback" and any(rounded)
+    return ("feedback_partial",) if partly else ()
 
 
 @contextmanager

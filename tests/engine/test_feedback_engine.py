@@ -191,3 +191,16 @@ def test_every_sequence_begins_as_the_model_begins_a_text() -> None:
 def test_a_text_without_a_word_is_refused() -> None:
     with pytest.raises(IncompatibleShape, match="text_too_short"):
         feedback._sequences(Tokens([]), "", feedback.Calibration(4, 16), ignore_progress)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("kind", "told"), [("qwen2", ()), ("deepseek_v2_lite", ("feedback_partial",))]
+)
+def test_matrices_without_feedback_are_told(
+    kind: str, told: tuple[str, ...], tmp_path: Path
+) -> None:
+    source = write_checkpoint(kind, tmp_path / "m")
+    args = QuantizeArgs(source, tmp_path / "out.gguf", recipe_named("q4_0-feedback"), threads=2)
+    report = quantize_gguf_job(args, ignore_progress)
+    assert report.notices == told

@@ -10,7 +10,7 @@ from app.quantizing.budget import Budget
 from app.quantizing.conversion import Scoring
 from app.quantizing.output import as_path
 from app.session.session import Session
-from app.wording.explain import reason_text
+from app.wording.explain import notice_text, reason_text
 from app.wording.loss import loss_sentences
 from app.wording.pairs import choice_sentence, pair_sentence
 from app.wording.sentences import VERDICTS
@@ -92,6 +92,8 @@ def report_text(done: str, size: int, report: QuantReport) -> str:
     )
     if report.expected_kl is not None:
         text += f"\n{allotted_text(report)}"
+    for notice in report.notices:
+        text += f"\n{notice_text(notice)}"
     if report.choice is not None:
         text += f"\n{choice_sentence(report.choice)}"
     fallbacks = [tensor.name for tensor in report.fallbacks]
