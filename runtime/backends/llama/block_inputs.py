@@ -89,13 +89,7 @@ class BlockInputs:
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids, with BOS where the model wants one, special tokens as plain text."""
-        vocabulary = native.llama_model_get_vocab(self._model)
-        data = text.encode("utf-8")
-        buffer = (native.llama_token * (len(data) + 8))()
-        count = native.llama_tokenize(vocabulary, data, len(data), buffer, len(buffer), True, False)
-        if count < 0:
-            raise UnusableFile(reason="not_tokenized", tokens=-count)
-        return list(buffer[:count])
+        return token_ids(native.llama_model_get_vocab(self._model), text)
 
     def continue_texts(
         self,
@@ -199,6 +193,17 @@ class BlockInputs:
         rows: F32 = values.reshape(-1, values.shape[-1]).astype(np.float32, copy=False)
         for name, replacement in self._visit(weights, rows).items():
             self.replace(name, replacement)
+
+
+def token_ids(vocabulary: native.llama_vocab_p, text: str) -> list[int]:
+    """Token ids, with BOS where the model wants one, special tokens as plain text. Raises
+    UnusableFile."""
+    data = text.encode("utf-8")
+    buffer = (native.llama_token * (len(data) + 8))()
+    count = native.llama_tokenize(vocabulary, data, len(data), buffer, len(buffer), True, False)
+    if count < 0:
+        raise UnusableFile(reason="not_tokenized", tokens=-count)
+    return list(buffer[:count])
 
 
 def _load(path: Path) -> native.llama_model_p:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from runtime.backends.llama import native as llama_native
 from runtime.backends.llama.binding import native
-from runtime.backends.llama.block_inputs import BlockInputs, InputStream
+from runtime.backends.llama.block_inputs import BlockInputs, InputStream, token_ids
 from runtime.backends.llama.graph_tensor import (
     F32_TYPE,
     GraphTensor,
@@ -75,13 +75,7 @@ class LlamaEvaluator:
         self._batch = native.llama_batch_init(self._slice, 0, 1)
 
     def tokenize(self, text: str) -> list[int]:
-        data = text.encode("utf-8")
-        capacity = len(data) + 8
-        buffer = (native.llama_token * capacity)()
-        count = native.llama_tokenize(self._vocab, data, len(data), buffer, capacity, True, False)
-        if count < 0:
-            raise UnusableFile(reason="not_tokenized", tokens=-count)
-        return list(buffer[:count])
+        return token_ids(self._vocab, text)
 
     def logits(self, tokens: Sequence[int], first: int) -> Iterator[F32]:
         native.llama_memory_clear(native.llama_get_memory(self._context), True)
